@@ -1,0 +1,74 @@
+package qfpay
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// endpoint is the last part of a path under /trade/v1/.
+type endpoint string
+
+const (
+	payment    endpoint = "payment"
+	query      endpoint = "query"
+	closeOrder endpoint = "close"
+	reversal   endpoint = "reversal"
+)
+
+// Leave is permission for one call, good for a short while.
+type Leave struct {
+	Until    time.Time // the call must be on its way by then
+	GiveBack func()    // returns leave that was not used; may be nil
+}
+
+// Limiter gives leave for calls. Every call asks, enquiries too: QFPay counts
+// them all against one budget.
+type Limiter interface {
+	// Take waits until one call may leave. When that is further off than it is
+	// willing to wait, it returns *Throttled at once.
+	Take(ctx context.Context) (Leave, error)
+}
+
+// Verify says what to do about the signature of an answer.
+type Verify string
+
+// The three ways of treating X-QF-SIGN of an answer. An answer without one is
+// always taken: QFPay says the header may be there.
+const (
+	VerifyOff    Verify = "off"
+	VerifyWarn   Verify = "warn"   // report it in the Payment and the Call, go on
+	VerifyStrict Verify = "strict" // a wrong one makes the answer Unanswered
+)
+
+// Call is the record of one HTTP exchange, for metrics and logs.
+type Call struct {
+	Merchant  string
+	Endpoint  string        // payment, query, close or reversal
+	Result    string        // respcd, or http_429, timeout, reset, not_sent, …: a closed set but for the respcd
+	Wait      time.Duration // for leave from the limiter
+	Took      time.Duration // from the first byte sent to the last one read
+	Signature Signature
+}
+
+// Signature says what was found about the signature of an answer.
+type Signature string
+
+// What can be found.
+const (
+	SignatureAbsent Signature = "absent"
+	SignatureRight  Signature = "right"
+	SignatureWrong  Signature = "wrong"
+)
+
+// Client makes the calls of one merchant. It is a plain value: its fields are its
+// configuration, and a copy with another field is another client that shares the
+// connections of HTTP. Use NewHTTPClient for HTTP.
+type Client struct {
+	Merchant Merchant
+	HTTP     *http.Client
+	Limiter  Limiter       // nil: no limit
+	Timeout  time.Duration // of one call, without the wait for leave; 0: 10 s
+	Verify   Verify        // empty: VerifyWarn
+	OnCall   func(Call)    // told of every exchange; must not block; may be nil
+}

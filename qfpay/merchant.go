@@ -1,0 +1,32 @@
+package qfpay
+
+import "log/slog"
+
+// Merchant is one set of credentials at one QFPay environment. Credentials belong
+// to an environment and a country; mixing them shows up as respcd 1108.
+type Merchant struct {
+	Name     string   // our own name for it; the label of metrics and logs
+	BaseURL  string   // for example https://openapi-hk.qfapi.com, without a path
+	AppCode  string   // sent as X-QF-APPCODE; public
+	Key      Secret   // signs, and is never sent
+	MchID    string   // sent when QFPay issued one (agents), and only then
+	SignType SignType // SHA256 when empty
+}
+
+// Secret is a client key. It cannot be printed: every way of formatting, logging
+// or encoding it gives "[secret]". Convert it to a string to use it.
+type Secret string
+
+const hidden = "[secret]"
+
+// String implements [fmt.Stringer].
+func (Secret) String() string { return hidden }
+
+// GoString implements [fmt.GoStringer], for %#v.
+func (Secret) GoString() string { return hidden }
+
+// LogValue implements [slog.LogValuer].
+func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// MarshalText implements [encoding.TextMarshaler], and so covers JSON and YAML.
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }

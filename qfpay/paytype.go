@@ -1,0 +1,85 @@
+package qfpay
+
+import "slices"
+
+// PayType is a six-digit QFPay payment type.
+type PayType string
+
+// The seven pay types of the MPM page.
+const (
+	AlipayOverseas PayType = "800101"
+	AlipayHK       PayType = "801501"
+	WeChat         PayType = "800201"
+	PayMe          PayType = "805801"
+	UnionPay       PayType = "800701"
+	FPS            PayType = "802001"
+	Octopus        PayType = "803701"
+)
+
+// payTypeRules says what QFPay allows for one pay type. One row per pay type is
+// the whole difference between them.
+type payTypeRules struct {
+	payType     PayType
+	wallet      string
+	currencies  []string   // allowed txcurrcd
+	expiredTime bool       // takes expired_time (MPM page: "WeChat and Alipay")
+	payTag      bool       // takes pay_tag
+	limitPay    bool       // takes limit_pay: wallets of mainland China only
+	closing     []endpoint // documented ways to close an unpaid order, in the order to try
+}
+
+var hkdOnly = []string{"HKD"}
+
+// anyCurrency lists the currencies QFPay names; which of them a merchant may use
+// is a matter of its contract.
+var anyCurrency = []string{"AED", "AUD", "CAD", "CNY", "EUR", "HKD", "IDR", "JPY", "MMK", "MYR", "SGD", "THB", "USD"}
+
+// The closing column: the pages of 2026 send Alipay MPM to /reversal. For WeChat
+// MPM they contradict themselves (the list says reversal, the text and all older
+// pages say close), so close is tried first and reversal when it is refused. For
+// the others QFPay says to ask; no call is made.
+var payTypeTable = []payTypeRules{
+	{AlipayOverseas, "Alipay", anyCurrency, true, false, true, []endpoint{reversal}},
+	{AlipayHK, "AlipayHK", hkdOnly, true, true, true, []endpoint{reversal}},
+	{WeChat, "WeChat Pay", anyCurrency, true, false, true, []endpoint{closeOrder, reversal}},
+	{PayMe, "PayMe", hkdOnly, false, false, false, nil},
+	{UnionPay, "UnionPay QuickPass", hkdOnly, false, false, false, nil},
+	{FPS, "FPS", hkdOnly, false, false, false, nil},
+	{Octopus, "Octopus", hkdOnly, false, false, false, nil},
+}
+
+// PayTypes returns the pay types this package knows, in the order of the MPM page.
+func PayTypes() []PayType {
+	all := make([]PayType, len(payTypeTable))
+	for i, r := range payTypeTable {
+		all[i] = r.payType
+	}
+	return all
+}
+
+// Known tells whether t is one of the seven MPM pay types.
+func (t PayType) Known() bool { return t.rules() != nil }
+
+// Wallet returns the name of the wallet that scans the QR code, or "" for a pay
+// type that is not known.
+func (t PayType) Wallet() string {
+	if r := t.rules(); r != nil {
+		return r.wallet
+	}
+	return ""
+}
+
+// Closable tells whether QFPay documents a way to close an unpaid order of this
+// pay type.
+func (t PayType) Closable() bool {
+	r := t.rules()
+	return r != nil && len(r.closing) > 0
+}
+
+func (t PayType) rules() *payTypeRules {
+	i := slices.IndexFunc(payTypeTable, func(r payTypeRules) bool { return r.payType == t })
+	if i < 0 {
+		return nil
+	}
+	return &payTypeTable[i]
+}

@@ -1,0 +1,92 @@
+package worker
+
+import (
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// Observer is told what happens. It must not block, and it is called from many
+// goroutines. The worker knows nothing of who listens.
+type Observer interface{ Observe(Event) }
+
+// Event is one fact. The set is closed: the types below.
+type Event interface{ event() }
+
+// Settled says that an order has got its result, published by this process.
+type Settled struct {
+	Merchant string
+	PayType  qfpay.PayType
+	Lane     tasks.Lane
+	Outcome  tasks.Outcome
+	Took     time.Duration // from enqueue to result
+}
+
+// Started says that the first attempt at an order has begun.
+type Started struct {
+	Lane   tasks.Lane
+	Waited time.Duration // since enqueue
+}
+
+// InFlight says that this process has taken an order in hand (+1) or put it down (-1).
+type InFlight struct {
+	Lane  tasks.Lane
+	Delta int
+}
+
+// Called says that a call was made to the gateway.
+type Called struct{ qfpay.Call }
+
+// Deferred says that an order was put down without a result, to come back.
+type Deferred struct {
+	Reason DeferReason
+	For    time.Duration
+}
+
+// DeferReason is why an order was put down. Its values are labels.
+type DeferReason string
+
+// The reasons.
+const (
+	DeferQuota    DeferReason = "quota"    // no place within the limits soon enough
+	DeferGateway  DeferReason = "gateway"  // HTTP 429, maintenance, or not reachable
+	DeferDoubt    DeferReason = "doubt"    // its fate at the gateway is not known yet
+	DeferHeld     DeferReason = "held"     // its merchant is held
+	DeferBusy     DeferReason = "busy"     // another attempt has it in hand
+	DeferShutdown DeferReason = "shutdown" // this process is shutting down
+	DeferUnknown  DeferReason = "unknown_merchant"
+)
+
+// DeferReasons returns every reason.
+func DeferReasons() []DeferReason {
+	return []DeferReason{DeferQuota, DeferGateway, DeferDoubt, DeferHeld, DeferBusy, DeferShutdown, DeferUnknown}
+}
+
+// LimiterWaited says how long a call waited for leave, and how much of the quota
+// is in use, as shares of 1.
+type LimiterWaited struct {
+	Merchant   string
+	Waited     time.Duration
+	UsedSecond float64
+	UsedMinute float64
+}
+
+// Held says that a merchant is held, or (with Held false) is so no longer.
+type Held struct {
+	Merchant string
+	Reason   string // config, …
+	Held     bool
+}
+
+// RedisFailed says that an operation on Redis failed.
+type RedisFailed struct{ Op string }
+
+func (Settled) event()       {}
+func (Started) event()       {}
+func (InFlight) event()      {}
+func (Called) event()        {}
+func (Deferred) event()      {}
+func (LimiterWaited) event() {}
+func (Held) event()          {}
+func (RedisFailed) event()   {}
