@@ -1,0 +1,73 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// ackHook repeats asynq's acknowledgement of a task until it is written. asynq
+// v0.25 and v0.26 hand a failed acknowledgement to a "syncer" whose context has
+// ended already, so that it never succeeds (processor.go, markAsDone and its
+// kin): the task stays active and runs again a minute later. With the journal that
+// second run is harmless, but it is a minute of a task that looks stuck.
+//
+// It knows the scripts by their keys: the active list and the lease set, and not
+// the pending list in first place, which is the dequeue.
+type ackHook struct{}
+
+// ackPause is the time between two tries.
+const ackPause = 250 * time.Millisecond
+
+// DialHook implements [redis.Hook].
+func (ackHook) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+// ProcessPipelineHook implements [redis.Hook].
+func (ackHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook implements [redis.Hook]. It repeats until the context ends, which
+// for an acknowledgement is when its lease does; without a deadline, not at all.
+func (ackHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if _, bounded := ctx.Deadline(); !bounded || !acknowledges(cmd) {
+			return err
+		}
+		for unwritten(err) && sleep(ctx, ackPause) == nil {
+			cmd.SetErr(nil)
+			err = next(ctx, cmd)
+		}
+		return err
+	}
+}
+
+// acknowledges tells whether cmd is one of asynq's scripts that end a task's run.
+func acknowledges(cmd redis.Cmder) bool {
+	keys := scriptKeys(cmd)
+	ends := func(suffix string) bool {
+		return slices.ContainsFunc(keys, func(k string) bool { return strings.HasSuffix(k, suffix) })
+	}
+	return len(keys) > 0 && !strings.HasSuffix(keys[0], ":pending") && ends(":active") && ends(":lease")
+}
+
+// unwritten tells whether a command may succeed when it is repeated: no answer of
+// the server, or one that says "not now".
+func unwritten(err error) bool {
+	if err == nil {
+		return false
+	}
+	var answer redis.Error
+	if !errors.As(err, &answer) {
+		return true
+	}
+	return strings.HasPrefix(err.Error(), "READONLY") || strings.HasPrefix(err.Error(), "LOADING")
+}

@@ -1,0 +1,164 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// attempt is one run at one order: what is known of it, and the calls made. It
+// acts on what the policy decides and decides nothing itself.
+type attempt struct {
+	handler *handler
+	at      *counter
+	claim   claim
+	order   tasks.Order
+	facts   facts
+	began   time.Time
+
+	// What the latest answers were; they end in the result and in the log line.
+	payment qfpay.Payment
+	row     qfpay.Record
+	err     error
+	calls   int
+}
+
+// run turns until the order has a result or must wait.
+func (a *attempt) run(ctx context.Context) (step, error) {
+	for {
+		s := next(a.look())
+		switch {
+		case s.do == settle || s.do == wait || s.do == waitGone:
+			return s, nil
+		case s.calls() && !a.timeFor(ctx):
+			return step{do: wait, why: DeferDoubt}, nil
+		}
+		if err := a.act(ctx, s.do); err != nil {
+			return step{}, err
+		}
+	}
+}
+
+// calls tells whether a step makes a call to the gateway.
+func (s step) calls() bool { return s.do == submit || s.do == enquire || s.do == void }
+
+// timeFor tells whether a call can end before the attempt does.
+func (a *attempt) timeFor(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() == nil && (!ok || time.Until(deadline) >= a.handler.times.call)
+}
+
+// look completes the facts with what the claim and the clock say.
+func (a *attempt) look() facts {
+	h, c, f := a.handler, &a.claim, &a.facts
+	now := a.now()
+	f.state = c.state
+	f.flying = !c.sentAt.IsZero() && now.Sub(c.sentAt) < h.times.quiet
+	f.missing = c.absents > 0
+	f.late = now.After(a.order.Deadline)
+	f.overdue = now.After(a.order.Deadline.Add(patience))
+	f.close = h.lost.mayClose(a.order.PayType, h.unique)
+	f.reissue = h.lost.mayReissue(a.order.PayType, h.unique, c.number)
+	f.resend = h.unique && c.sends < mostSends
+	return *f
+}
+
+// mostSends bounds how often a create is sent under one number: a gateway that
+// calls a number a duplicate and then does not find it would be asked for ever.
+const mostSends = 4
+
+// now is the time on Redis's clock: the one the journal was written by.
+func (a *attempt) now() time.Time { return a.claim.claimedAt.Add(time.Since(a.began)) }
+
+// issued is the order under the number it goes by now.
+func (a *attempt) issued() qfpay.Order {
+	o := a.order.Order
+	o.OutTradeNo = issuedAs(o.OutTradeNo, a.claim.number)
+	return o
+}
+
+func (a *attempt) act(ctx context.Context, do action) error {
+	switch do {
+	case submit:
+		return a.submit(ctx)
+	case retract:
+		return a.handler.journal.retract(ctx, &a.claim)
+	case enquire:
+		a.enquire(ctx)
+	case void:
+		return a.void(ctx)
+	case mint:
+		if err := a.handler.journal.mint(ctx, &a.claim); err != nil {
+			return err
+		}
+		a.facts = facts{}
+	}
+	return nil
+}
+
+// submit creates the order. The intent is written after leave was given and before
+// the first byte leaves, so that waiting costs no doubt.
+func (a *attempt) submit(ctx context.Context) error {
+	intended := false
+	a.payment, a.err = a.at.client.CreatePayment(ctx, a.issued(), func(ctx context.Context) error {
+		if err := a.handler.journal.intent(ctx, &a.claim); err != nil {
+			return &journalError{err}
+		}
+		intended = true
+		a.claim.sentAt = a.now()
+		if a.claim.firstSentAt.IsZero() {
+			a.claim.firstSentAt = a.claim.sentAt
+		}
+		return nil
+	})
+	a.calls++
+	var unwritten *journalError
+	if errors.As(a.err, &unwritten) {
+		return unwritten.error
+	}
+	r, ok := readCreate(a.err)
+	if !ok {
+		return a.err
+	}
+	a.facts.reply = r
+	a.facts.sole = intended && a.claim.sends == 1
+	return nil
+}
+
+// journalError marks an error of the journal on its way through the client.
+type journalError struct{ error }
+
+func (e *journalError) Unwrap() error { return e.error }
+
+// enquire asks what became of the number. The months are those in which QFPay may
+// have stored it.
+func (a *attempt) enquire(ctx context.Context) {
+	o := a.issued()
+	months := qfpay.MonthsAround(a.claim.firstSentAt, a.now())
+	var rows []qfpay.Record
+	rows, a.err = a.at.client.Query(ctx, []string{o.OutTradeNo}, months)
+	a.calls++
+	a.facts.reply, a.row = readQuery(rows, a.err, o, a.claim.firstSentAt)
+}
+
+// void closes the order at QFPay. From the moment the journal says so, its QR code
+// is not published any more, should it still turn up.
+func (a *attempt) void(ctx context.Context) error {
+	_, a.err = a.at.client.Close(ctx, a.issued(), func(ctx context.Context) error {
+		if err := a.handler.journal.void(ctx, &a.claim); err != nil {
+			return &journalError{err}
+		}
+		return nil
+	})
+	a.calls++
+	var unwritten *journalError
+	if errors.As(a.err, &unwritten) {
+		return unwritten.error
+	}
+	a.facts.reply = readClose(a.err)
+	a.facts.closed = true
+	return nil
+}

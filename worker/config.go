@@ -1,0 +1,63 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// Config is everything a worker needs. New checks it.
+type Config struct {
+	Redis     redis.UniversalClient // journal, limiter and results
+	Queue     redis.UniversalClient // asynq's servers: a client of its own, since it gets hooks and blocks
+	Keys      tasks.Keys            // the shard
+	Merchants []Merchant            // at least one; names differ
+	HTTP      *http.Client          // how the gateway is reached; nil: qfpay.NewHTTPClient
+
+	CallTimeout     time.Duration // of one call to the gateway; 1 s to 60 s
+	Verify          qfpay.Verify
+	LostResponse    LostResponse
+	UniqueNumbers   bool // QFPay is trusted to refuse a repeated out_trade_no
+	Concurrency     int  // orders in hand at once, per lane
+	ShutdownTimeout time.Duration
+
+	Observer Observer     // nil: nobody
+	Logger   *slog.Logger // nil: nothing is logged
+}
+
+// check names every field that cannot be worked with.
+func (c Config) check() error {
+	var bad error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			bad = errors.Join(bad, fmt.Errorf("worker: "+format, args...))
+		}
+	}
+	require(c.Redis != nil, "Redis is missing")
+	require(c.Queue != nil, "Queue is missing")
+	require(c.Keys.Prefix != "", "Keys.Prefix is empty")
+	require(len(c.Merchants) > 0, "Merchants is empty")
+	require(c.CallTimeout >= time.Second && c.CallTimeout <= time.Minute, "CallTimeout must be 1s to 60s, not %s", c.CallTimeout)
+	require(c.Concurrency > 0, "Concurrency must be at least 1, not %d", c.Concurrency)
+	require(c.ShutdownTimeout > c.CallTimeout, "ShutdownTimeout (%s) must be longer than CallTimeout (%s), or calls are cut off", c.ShutdownTimeout, c.CallTimeout)
+	require(c.LostResponse == Auto || c.LostResponse == Reissue || c.LostResponse == LeaveIt, "LostResponse is %q", c.LostResponse)
+	seen := map[string]bool{}
+	for _, m := range c.Merchants {
+		require(m.Name != "", "a merchant has no Name")
+		require(!seen[m.Name], "merchant %q is there twice", m.Name)
+		seen[m.Name] = true
+	}
+	return bad
+}
+
+// nobody is the observer of a worker that nobody watches.
+type nobody struct{}
+
+func (nobody) Observe(Event) {}

@@ -1,0 +1,106 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+)
+
+// Between two enquiries about an order in doubt: half of its age since it was
+// sent, so that they thin out, within these bounds. QFPay suggests 3 to 5 s before
+// the first.
+const (
+	firstDoubt   = 3 * time.Second
+	longestDoubt = time.Minute
+)
+
+// maintenancePause is how long an order waits when QFPay says it is being
+// maintained (1100): its pages allow a delayed retry.
+const maintenancePause = 30 * time.Second
+
+// delay says when an order that was put down is due again, and completes why.
+func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration {
+	var throttled *qfpay.Throttled
+	if errors.As(a.err, &throttled) {
+		return h.throttled(ctx, a, s, throttled)
+	}
+	switch s.why {
+	case DeferHeld:
+		return a.at.hold.wait(time.Now(), 0)
+	case DeferGateway:
+		var busy *qfpay.Refusal
+		if errors.As(a.err, &busy) {
+			return spread(maintenancePause)
+		}
+		return spread(firstDoubt) // not reachable; the limiter keeps all of us within bounds
+	default:
+		age := a.now().Sub(a.claim.sentAt)
+		return spread(min(max(age/2, firstDoubt), longestDoubt))
+	}
+}
+
+// throttled: our own limit gives each order its own time to come back; the
+// gateway's 429 pauses the whole app_code, in every process.
+func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.Throttled) time.Duration {
+	if !t.ByGateway {
+		s.why = DeferQuota
+		return t.RetryAfter
+	}
+	s.why = DeferGateway
+	if a.at.limiter == nil {
+		return max(t.RetryAfter, firstPause)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin)
+	defer cancel()
+	pause, err := a.at.limiter.pause(ctx, t.RetryAfter)
+	if err != nil {
+		h.observer.Observe(RedisFailed{Op: "pause"})
+		pause = max(t.RetryAfter, firstPause)
+	}
+	return spread(pause)
+}
+
+// spread adds up to a quarter, so that orders put down together do not come back
+// together.
+func spread(d time.Duration) time.Duration { return d + rand.N(d/4+1) }
+
+// hold holds the merchant when the gateway refuses its configuration, and lets go
+// when it takes a create.
+func (h *handler) hold(a *attempt) {
+	name := a.at.client.Merchant.Name
+	switch a.facts.reply {
+	case heldBack:
+		reason := "http"
+		var refusal *qfpay.Refusal
+		if errors.As(a.err, &refusal) && refusal.RespCd != "" {
+			reason = string(refusal.RespCd)
+		}
+		if a.at.hold.set(time.Now(), reason) {
+			h.log.Error("QFPay refuses this merchant's configuration; its orders wait, and one is tried now and then",
+				"merchant", name, "error", a.err, "hint", hint(reason))
+			h.observer.Observe(Held{Merchant: name, Reason: reason, Held: true})
+		}
+	case created, refused:
+		if reason := a.at.hold.clear(); reason != "" {
+			h.log.Info("QFPay takes this merchant's orders again", "merchant", name)
+			h.observer.Observe(Held{Merchant: name, Reason: reason, Held: false})
+		}
+	}
+}
+
+// hint says what to look at for a code that holds a merchant.
+func hint(reason string) string {
+	switch reason {
+	case "1108":
+		return "compare the client key, the mchid and QFPAY_SIGN_TYPE with what QFPay issued for this base URL"
+	case "http":
+		return "compare the base URL with the environment of these credentials"
+	case "1104":
+		return "ask QFPay whether this pay type is enabled for the merchant"
+	default:
+		return "ask QFPay's support about this code: it concerns the merchant's store or account"
+	}
+}

@@ -1,0 +1,238 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/sethvargo/go-retry"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// handler answers wake-ups. It ends every one of them well, whatever became of the
+// order: an order comes back because it is in due, not because asynq retries. Only
+// when Redis itself fails does asynq get an error, and tries again.
+type handler struct {
+	journal  *journal
+	producer *tasks.Producer
+	rdb      redis.UniversalClient
+	keys     tasks.Keys
+	counters map[string]*counter
+	times    times
+	lost     LostResponse
+	unique   bool
+	observer Observer
+	log      *slog.Logger
+}
+
+// ProcessTask implements [asynq.Handler].
+func (h *handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
+	id, err := identify(t.Payload())
+	if err != nil {
+		return h.refuse(ctx, t.Payload(), err)
+	}
+	err = h.wake(ctx, id, t.Payload())
+	if err == nil || errors.Is(err, errLost) {
+		return nil
+	}
+	h.observer.Observe(RedisFailed{Op: "attempt"})
+	h.log.Error("an attempt was given up; its order comes back", "id", id, "error", err)
+	return err
+}
+
+// identify reads whose order a payload is.
+func identify(payload []byte) (string, error) {
+	var o struct {
+		Merchant   string `json:"merchant"`
+		OutTradeNo string `json:"out_trade_no"`
+	}
+	if err := json.Unmarshal(payload, &o); err != nil {
+		return "", fmt.Errorf("the task's payload is no order: %w", err)
+	}
+	return tasks.Identify(o.Merchant, o.OutTradeNo)
+}
+
+// refuse puts what is no order where somebody can see it. It is not retried: it
+// would never become one.
+func (h *handler) refuse(ctx context.Context, payload []byte, why error) error {
+	h.log.Warn("a task was refused", "reason", why)
+	return h.rdb.XAdd(ctx, &redis.XAddArgs{
+		Stream: h.keys.Rejected(),
+		MaxLen: mostRejected,
+		Approx: true,
+		Values: []any{"id", "", "reason", why.Error(), "order", string(payload)},
+	}).Err()
+}
+
+// mostRejected bounds the stream of refusals, which nobody may be reading.
+const mostRejected = 100_000
+
+// wake takes the order in hand, if it is free, and works on it.
+func (h *handler) wake(ctx context.Context, id string, payload []byte) error {
+	token := rand.Text()
+	c, err := h.journal.claim(ctx, id, token)
+	if err == nil && c.status == claimNone {
+		c, err = h.adopt(ctx, id, token, payload)
+	}
+	if err != nil {
+		return err
+	}
+	switch c.status {
+	case claimBusy:
+		h.observer.Observe(Deferred{Reason: DeferBusy})
+		return nil
+	case claimOurs:
+		if err := h.sameContent(ctx, c, payload); err != nil {
+			return err
+		}
+		return h.work(ctx, c)
+	}
+	return nil
+}
+
+// adopt accepts an order that was enqueued with asynq alone, by a producer that
+// knows nothing of the journal. From here on it is an order like any other.
+func (h *handler) adopt(ctx context.Context, id, token string, payload []byte) (claim, error) {
+	o, err := tasks.ParseOrder(payload)
+	if err == nil {
+		o = o.WithDefaults(time.Now())
+		err = o.Validate()
+	}
+	if err == nil {
+		_, err = h.producer.Accept(ctx, o)
+	} else {
+		err = h.producer.AcceptInvalid(ctx, id, payload)
+	}
+	var conflict *tasks.ConflictError // somebody else accepted it meanwhile
+	if err != nil && !errors.As(err, &conflict) {
+		return claim{}, err
+	}
+	return h.journal.claim(ctx, id, token)
+}
+
+// sameContent reports a plain task whose order has the number of another one. The
+// order that was accepted first goes on; a wake-up of the worker's own always fits.
+func (h *handler) sameContent(ctx context.Context, c claim, payload []byte) error {
+	if bytes.Equal(payload, c.order) {
+		return nil
+	}
+	given, err := tasks.ParseOrder(payload)
+	accepted, err2 := tasks.ParseOrder(c.order)
+	if err == nil && err2 == nil && given.Fingerprint() == accepted.Fingerprint() {
+		return nil
+	}
+	return h.refuse(ctx, payload, &tasks.ConflictError{ID: c.id})
+}
+
+// work makes one attempt at an order in hand, and writes down how it ended.
+func (h *handler) work(ctx context.Context, c claim) error {
+	a := &attempt{handler: h, claim: c, began: time.Now()}
+	var invalid error
+	if a.order, invalid = tasks.ParseOrder(c.order); invalid == nil {
+		invalid = a.order.Validate()
+	}
+	if invalid != nil {
+		return h.reject(ctx, a, invalid)
+	}
+	h.observer.Observe(InFlight{Lane: a.order.Lane, Delta: +1})
+	defer h.observer.Observe(InFlight{Lane: a.order.Lane, Delta: -1})
+	if c.attempts == 1 {
+		h.observer.Observe(Started{Lane: a.order.Lane, Waited: c.claimedAt.Sub(c.acceptedAt)})
+	}
+	if a.at = h.counters[a.order.Merchant]; a.at == nil {
+		return h.unknownMerchant(ctx, a)
+	}
+	if held := a.at.hold.wait(time.Now(), h.times.lease); held > 0 && c.state == stateNew && !a.look().late {
+		return h.putDown(ctx, a, step{do: wait, why: DeferHeld}, held)
+	}
+	live, cancel := context.WithTimeout(ctx, h.times.attempt)
+	s, err := a.run(live)
+	cancel()
+	if err != nil {
+		return err
+	}
+	return h.finish(ctx, a, s)
+}
+
+// finish writes down how an attempt ended. What the gateway did must be written
+// even when the task's own time is up, so it has time of its own.
+func (h *handler) finish(ctx context.Context, a *attempt, s step) error {
+	h.hold(a)
+	if s.do == settle {
+		return h.publish(ctx, a, a.result(s))
+	}
+	delay := h.delay(ctx, a, &s)
+	return h.putDown(ctx, a, s, delay)
+}
+
+// publish settles the order. A repetition publishes nothing twice, so it is tried
+// until it is done.
+func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	var published bool
+	err := retry.Do(ctx, backoff(), func(ctx context.Context) error {
+		var err error
+		published, err = h.journal.settle(ctx, &a.claim, r)
+		if err != nil && !errors.Is(err, errLost) {
+			h.observer.Observe(RedisFailed{Op: "settle"})
+			return retry.RetryableError(err)
+		}
+		return err
+	})
+	a.report(r, published, err)
+	if published {
+		h.observer.Observe(Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
+			Outcome: tasks.Outcome(r.Outcome), Took: a.now().Sub(a.claim.acceptedAt)})
+	}
+	return err
+}
+
+// backoff spaces the repetitions of what must be written down.
+func backoff() retry.Backoff {
+	return retry.WithJitterPercent(30, retry.WithCappedDuration(2*time.Second, retry.NewExponential(100*time.Millisecond)))
+}
+
+// putDown releases the order. If that fails, the order is due when its lease ends.
+func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Duration) error {
+	if ctx.Err() != nil {
+		s.why, delay = DeferShutdown, 0
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.times.call)
+	defer cancel()
+	h.observer.Observe(Deferred{Reason: s.why, For: delay})
+	a.waits(s, delay)
+	return h.journal.release(ctx, &a.claim, delay, s.do == waitGone, s.why)
+}
+
+// unknownMerchant: the order names a merchant this process does not have. Another
+// may have it, or it is about to be configured, so the order waits; after its
+// deadline it has expired, since nothing was ever sent for it.
+func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
+	h.log.Error("no such merchant here; the order waits", "merchant", a.order.Merchant,
+		"out_trade_no", a.order.OutTradeNo, "hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer")
+	if a.look().late && a.claim.state == stateNew {
+		return h.publish(ctx, a, a.result(settled(tasks.Expired, "no worker knows its merchant")))
+	}
+	return h.putDown(ctx, a, step{do: wait, why: DeferUnknown}, unknownPause)
+}
+
+const unknownPause = 30 * time.Second
+
+// reject settles an order that validation refuses: one enqueued with asynq alone,
+// since every other way in validates first. Nothing was sent for it.
+func (h *handler) reject(ctx context.Context, a *attempt, why error) error {
+	a.order.Lane = tasks.Bulk
+	if a.claim.state != stateNew {
+		return fmt.Errorf("the journal of %s holds an order that is not valid, though one was sent: %w", a.claim.id, why)
+	}
+	return h.publish(ctx, a, invalidResult(a.claim, a.order.Merchant, a.order.OutTradeNo, why, a.now()))
+}

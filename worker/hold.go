@@ -1,0 +1,55 @@
+package worker
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+const (
+	firstHold   = 5 * time.Second
+	longestHold = 5 * time.Minute
+)
+
+// hold keeps the orders of a merchant whose configuration QFPay refuses. They wait;
+// now and then one goes as a probe, at growing intervals, until QFPay takes it.
+type hold struct {
+	mu     sync.Mutex
+	reason string // empty: not held
+	pause  time.Duration
+	until  time.Time
+}
+
+// wait tells how long an order has to wait; 0 means go. Of the orders that come
+// when the pause is over, one goes, as the probe; the others wait for its answer.
+func (h *hold) wait(now time.Time, answer time.Duration) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.reason == "" {
+		return 0
+	}
+	if left := h.until.Sub(now); left > 0 {
+		return left + rand.N(h.pause)
+	}
+	h.until = now.Add(answer)
+	return 0
+}
+
+// set holds the merchant, longer each time. It tells whether it was not held before.
+func (h *hold) set(now time.Time, reason string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	begins := h.reason == ""
+	h.pause = min(max(2*h.pause, firstHold), longestHold)
+	h.reason, h.until = reason, now.Add(h.pause)
+	return begins
+}
+
+// clear ends the hold, and returns its reason if there was one.
+func (h *hold) clear() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	reason := h.reason
+	h.reason, h.pause = "", 0
+	return reason
+}

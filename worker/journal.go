@@ -1,0 +1,259 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// errLost says that an order is not ours to change any more: the lease has run out
+// or another attempt has moved it on. Nothing was changed, and nothing is wrong.
+var errLost = errors.New("the order is in other hands")
+
+// journal is the truth about every order. Each method is one script; the script's
+// header says what it answers. A method may be repeated after a lost reply: it has
+// its effect once.
+type journal struct {
+	rdb   redis.UniversalClient
+	keys  tasks.Keys
+	times times
+}
+
+// claimStatus is what became of trying to take an order in hand.
+type claimStatus uint8
+
+const (
+	claimNone    claimStatus = iota // there is no such order
+	claimSettled                    // it has its result
+	claimBusy                       // another attempt has it
+	claimOurs                       // it is ours
+)
+
+// claim is one attempt's hold on an order, and what the journal said of it then.
+type claim struct {
+	id     string
+	token  string
+	status claimStatus
+
+	state       state
+	number      int // 0 for the order's own out_trade_no, k for its k-th reissue
+	sends       int // creates that have left under this number
+	absents     int // enquiries, late enough, that found nothing
+	attempts    int // of this order, this one included
+	acceptedAt  time.Time
+	firstSentAt time.Time // zero when nothing was sent under this number
+	sentAt      time.Time // of the latest create under this number
+	claimedAt   time.Time // on Redis's clock
+	order       []byte    // JSON, as accepted
+}
+
+var stateNames = map[string]state{"NEW": stateNew, "SENT": stateSent, "VOIDING": stateVoiding}
+
+// claim takes an order in hand, if it is free, until the lease ends.
+func (j *journal) claim(ctx context.Context, id, token string) (claim, error) {
+	c := claim{id: id, token: token}
+	answer, err := claimScript.Run(ctx, j.rdb, []string{j.keys.Order(id), j.keys.Due()},
+		id, token, j.times.lease.Milliseconds()).Slice()
+	if err != nil {
+		return c, fmt.Errorf("journal: claim: %w", err)
+	}
+	words := texts(answer)
+	switch words[0] {
+	case "none":
+		c.status = claimNone
+	case "settled":
+		c.status = claimSettled
+	case "busy":
+		c.status = claimBusy
+	case "ours":
+		c.status = claimOurs
+		return c, c.read(words[1:])
+	default:
+		return c, fmt.Errorf("journal: claim: unexpected answer %q", words[0])
+	}
+	return c, nil
+}
+
+// read fills the claim from the journal's fields.
+func (c *claim) read(pairs []string) error {
+	fields := make(map[string]string, len(pairs)/2)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		fields[pairs[i]] = pairs[i+1]
+	}
+	var bad error
+	number := func(name string) int64 {
+		if fields[name] == "" {
+			return 0
+		}
+		n, err := strconv.ParseInt(fields[name], 10, 64)
+		if err != nil {
+			bad = errors.Join(bad, fmt.Errorf("journal: claim: field %s: %w", name, err))
+		}
+		return n
+	}
+	moment := func(name string) time.Time {
+		if ms := number(name); ms > 0 {
+			return time.UnixMilli(ms)
+		}
+		return time.Time{}
+	}
+	var known bool
+	if c.state, known = stateNames[fields["state"]]; !known {
+		bad = fmt.Errorf("journal: claim: field state: unexpected %q", fields["state"])
+	}
+	c.number, c.sends = int(number("number")), int(number("sends"))
+	c.absents, c.attempts = int(number("absents")), int(number("attempts"))
+	c.acceptedAt, c.firstSentAt = moment("accepted_at"), moment("first_sent_at")
+	c.sentAt, c.claimedAt = moment("sent_at"), moment("now")
+	c.order = []byte(fields["order"])
+	return bad
+}
+
+// intent writes down that a create is about to leave.
+func (j *journal) intent(ctx context.Context, c *claim) error {
+	answer, err := j.run(ctx, intentScript, "intent", []string{j.keys.Order(c.id)},
+		c.token, c.number, c.sends, j.times.call.Milliseconds())
+	if err != nil {
+		return err
+	}
+	if answer[0] != "sent" {
+		return errLost
+	}
+	c.sends++
+	c.state, c.absents = stateSent, 0
+	return nil
+}
+
+// retract writes down that the only create of this number was not carried out.
+func (j *journal) retract(ctx context.Context, c *claim) error {
+	answer, err := j.run(ctx, retractScript, "retract", []string{j.keys.Order(c.id)}, c.token, c.number)
+	if err != nil {
+		return err
+	}
+	if answer[0] != "retracted" {
+		return errLost
+	}
+	c.state, c.sends = stateNew, 0
+	c.firstSentAt, c.sentAt = time.Time{}, time.Time{}
+	return nil
+}
+
+// void writes down that a close is about to leave.
+func (j *journal) void(ctx context.Context, c *claim) error {
+	answer, err := j.run(ctx, voidScript, "void", []string{j.keys.Order(c.id)},
+		c.token, c.number, j.times.call.Milliseconds())
+	if err != nil {
+		return err
+	}
+	if answer[0] != "voiding" {
+		return errLost
+	}
+	c.state = stateVoiding
+	return nil
+}
+
+// mint takes the next number.
+func (j *journal) mint(ctx context.Context, c *claim) error {
+	answer, err := j.run(ctx, mintScript, "mint", []string{j.keys.Order(c.id)}, c.token, c.number)
+	if err != nil {
+		return err
+	}
+	if answer[0] != "minted" {
+		return errLost
+	}
+	c.number++
+	c.state, c.sends, c.absents = stateNew, 0, 0
+	c.firstSentAt, c.sentAt = time.Time{}, time.Time{}
+	return nil
+}
+
+// settle gives the order its result and publishes it. It answers whether this
+// attempt's result is the one in the stream; errLost when it was not allowed.
+func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, error) {
+	keys := []string{j.keys.Order(c.id), j.keys.Due(), j.keys.Results()}
+	args := append([]any{c.id, c.token, c.number, r.Outcome, retention.Milliseconds()}, r.Values()...)
+	answer, err := j.run(ctx, settleScript, "settle", keys, args...)
+	if err != nil {
+		return false, err
+	}
+	switch answer[0] {
+	case "published":
+		return true, nil
+	case "already":
+		return false, nil
+	default:
+		return false, errLost
+	}
+}
+
+// release puts the order down, due after delay. notFound records an enquiry that
+// found nothing at a time when nothing could be on its way any more.
+func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why DeferReason) error {
+	found := 0
+	if notFound {
+		found = 1
+	}
+	answer, err := j.run(ctx, releaseScript, "release", []string{j.keys.Order(c.id), j.keys.Due()},
+		c.id, c.token, delay.Milliseconds(), found, string(why))
+	if err != nil {
+		return err
+	}
+	if answer[0] != "released" {
+		return errLost
+	}
+	return nil
+}
+
+// dueOrder is an order that somebody must look at.
+type dueOrder struct {
+	id       string
+	lane     tasks.Lane // empty: its journal is gone
+	order    []byte
+	attempts string
+}
+
+// sweep hands out at most limit orders that are due, each to one caller.
+func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Duration) ([]dueOrder, error) {
+	answer, err := sweepScript.Run(ctx, j.rdb, []string{j.keys.Due()},
+		j.keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds()).Slice()
+	if err != nil {
+		return nil, fmt.Errorf("journal: sweep: %w", err)
+	}
+	due := make([]dueOrder, 0, len(answer))
+	for _, row := range answer {
+		fields, ok := row.([]any)
+		if !ok || len(fields) != 4 {
+			return nil, fmt.Errorf("journal: sweep: unexpected answer %v", row)
+		}
+		w := texts(fields)
+		due = append(due, dueOrder{id: w[0], lane: tasks.Lane(w[1]), order: []byte(w[2]), attempts: w[3]})
+	}
+	return due, nil
+}
+
+// run runs a script whose answer is an array of words, at least one.
+func (j *journal) run(ctx context.Context, s *redis.Script, op string, keys []string, args ...any) ([]string, error) {
+	answer, err := s.Run(ctx, j.rdb, keys, args...).Slice()
+	if err != nil {
+		return nil, fmt.Errorf("journal: %s: %w", op, err)
+	}
+	if len(answer) == 0 {
+		return nil, fmt.Errorf("journal: %s: empty answer", op)
+	}
+	return texts(answer), nil
+}
+
+// texts turns the strings and integers of a script's answer into strings.
+func texts(answer []any) []string {
+	words := make([]string, len(answer))
+	for i, v := range answer {
+		words[i] = fmt.Sprint(v)
+	}
+	return words
+}

@@ -1,0 +1,12 @@
+--[[ held: put before the scripts that only the holder of an order may run.
+
+Gives them now, in ms on Redis's clock, and holder(journal, token): whether this
+token holds the order, that is, its lease has not run out and nobody else took it.
+]]
+local clock = redis.call("TIME")
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function holder(journal, token)
+  local h = redis.call("HMGET", journal, "token", "lease_until")
+  return h[1] == token and tonumber(h[2]) > now
+end

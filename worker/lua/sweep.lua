@@ -1,0 +1,32 @@
+--[[ sweep: hand out the orders that are due, each to one sweeper.
+
+KEYS[1] due, a sorted set
+ARGV[1] prefix of the journals' keys    ARGV[2] how many at most
+ARGV[3] ms until the next look at an order nobody has claimed since; doubles with each look
+ARGV[4] ms, the longest such pause
+
+Answers an array of {id, lane, order, attempts}, with lane empty for an order whose
+journal is gone: it stays in due, to be seen, and is looked at rarely.
+
+The journals' names are made here from ids, since which are due is not known
+before. They carry the same hash tag as KEYS[1], so the script stays in one slot.
+]]
+local due = KEYS[1]
+local prefix, most, pause, longest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local clock = redis.call("TIME")
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local found = {}
+for _, id in ipairs(redis.call("ZRANGE", due, "-inf", now, "BYSCORE", "LIMIT", 0, most)) do
+  local journal = prefix .. id
+  local h = redis.call("HMGET", journal, "lane", "order", "attempts", "looks")
+  local look = longest
+  if h[1] then
+    local looks = tonumber(h[4] or 0)
+    look = math.min(longest, pause * 2 ^ looks)
+    redis.call("HSET", journal, "looks", looks + 1)
+  end
+  redis.call("ZADD", due, now + look, id)
+  found[#found + 1] = {id, h[1] or "", h[2] or "", h[3] or "0"}
+end
+return found

@@ -1,0 +1,108 @@
+package worker
+
+import (
+	"errors"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+)
+
+// readCreate reads the answer to a create. ok is false for an error that says
+// nothing about the order: the intent could not be written, or our own context
+// ended before anything left.
+func readCreate(err error) (r reply, ok bool) {
+	var (
+		refusal    *qfpay.Refusal
+		throttled  *qfpay.Throttled
+		notSent    *qfpay.NotSent
+		unanswered *qfpay.Unanswered
+	)
+	switch {
+	case err == nil:
+		return created, true
+	case errors.As(err, &throttled), errors.As(err, &notSent):
+		return notTaken, true
+	case errors.As(err, &unanswered):
+		return doubtful, true
+	case errors.As(err, &refusal):
+		return readRefusal(refusal), true
+	}
+	return nothing, false
+}
+
+// readRefusal reads a create that was answered with anything but yes. With a syssn
+// in it, the gateway has stored an order under this number, whatever the code says.
+func readRefusal(r *qfpay.Refusal) reply {
+	if r.Syssn != "" {
+		return doubtful
+	}
+	switch r.Class {
+	case qfpay.Refused:
+		return refused
+	case qfpay.Busy:
+		return notTaken
+	case qfpay.Hold:
+		return heldBack
+	default:
+		return doubtful
+	}
+}
+
+// clockSkew is how far QFPay's clock may be from Redis's before its time of an
+// order says that the order is older than our first create.
+const clockSkew = 15 * time.Minute
+
+// readQuery reads an enquiry about order o, first sent at sentAt, and returns the
+// row that decided. Several rows may stand under one number; the one that could
+// still cost somebody money counts most.
+func readQuery(rows []qfpay.Record, err error, o qfpay.Order, sentAt time.Time) (reply, qfpay.Record) {
+	if err != nil {
+		return unclear, qfpay.Record{}
+	}
+	best, row := absent, qfpay.Record{}
+	for _, candidate := range rows {
+		if r := readRow(candidate, o, sentAt); rank[r] > rank[best] {
+			best, row = r, candidate
+		}
+	}
+	return best, row
+}
+
+// rank orders what rows can show by how much it matters.
+var rank = map[reply]int{absent: 0, declined: 1, failed: 2, dead: 3, foreign: 4, unclear: 5, strange: 6, unpaid: 7, paid: 8}
+
+func readRow(row qfpay.Record, o qfpay.Order, sentAt time.Time) reply {
+	if !row.Matches(o) {
+		return foreign
+	}
+	if t, err := qfpay.ParseDateTime(row.SysDtm); err == nil && t.Before(sentAt.Add(-clockSkew)) {
+		return strange
+	}
+	switch row.Standing() {
+	case qfpay.Unpaid:
+		return unpaid
+	case qfpay.Paid:
+		return paid
+	case qfpay.Dead:
+		return dead
+	case qfpay.Failed:
+		if row.RespCd.Class(qfpay.Hint{Text: row.ErrMsg}) == qfpay.Refused {
+			return declined
+		}
+		return failed
+	default:
+		return unclear
+	}
+}
+
+// readClose reads the answer to a close: was it made, so that an enquiry is due?
+func readClose(err error) reply {
+	var (
+		throttled *qfpay.Throttled
+		notSent   *qfpay.NotSent
+	)
+	if errors.As(err, &throttled) || errors.As(err, &notSent) || errors.Is(err, qfpay.ErrNotClosable) {
+		return unclear
+	}
+	return closeMade
+}

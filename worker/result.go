@@ -1,0 +1,81 @@
+package worker
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+const timeLayout = "2006-01-02T15:04:05.000Z07:00" // RFC 3339 with milliseconds
+
+// result writes down how the order ended, from the answers of this attempt.
+func (a *attempt) result(s step) tasks.Result {
+	o, c := a.order, a.claim
+	r := tasks.Result{
+		V:          tasks.ResultVersion,
+		ID:         tasks.ResultID(o.Merchant, o.OutTradeNo),
+		Merchant:   o.Merchant,
+		OutTradeNo: o.OutTradeNo,
+		IssuedAs:   issuedAs(o.OutTradeNo, c.number),
+		Outcome:    string(s.outcome),
+		Reason:     s.reason,
+		PayType:    string(o.PayType),
+		TxAmt:      strconv.FormatInt(o.TxAmt, 10),
+		TxCurrCd:   o.TxCurrCd,
+		TxDtm:      o.TxDtm,
+		Attempts:   strconv.Itoa(c.attempts),
+		Lane:       string(o.Lane),
+		EnqueuedAt: c.acceptedAt.UTC().Format(timeLayout),
+		SettledAt:  a.now().UTC().Format(timeLayout),
+	}
+	a.answer(&r)
+	return r
+}
+
+// answer fills in what the gateway said: the answer that decided the outcome.
+func (a *attempt) answer(r *tasks.Result) {
+	var refusal *qfpay.Refusal
+	switch {
+	case a.facts.reply == created:
+		p := a.payment
+		r.QRCode, r.Syssn, r.SysDtm, r.ChnlSn = p.QRCode, p.Syssn, p.SysDtm, p.ChnlSn
+		r.RespCd, r.RespErr, r.RespMsg, r.Response = string(p.RespCd), p.RespErr, p.RespMsg, compact(p.Body)
+	case errors.As(a.err, &refusal):
+		r.RespCd, r.RespErr, r.RespMsg = string(refusal.RespCd), refusal.RespErr, refusal.RespMsg
+		r.Syssn, r.Response = refusal.Syssn, compact(refusal.Body)
+	case a.row.OutTradeNo != "":
+		r.RespCd, r.RespErr = string(a.row.RespCd), a.row.ErrMsg
+		r.Syssn, r.SysDtm, r.ChnlSn = a.row.Syssn, a.row.SysDtm, a.row.ChnlSn
+	}
+}
+
+// compact keeps an answer as it was received, but for what is not text.
+func compact(body []byte) string {
+	if json.Valid(body) {
+		return string(body)
+	}
+	return strings.ToValidUTF8(string(body), "\uFFFD")
+}
+
+// invalidResult is the result of an order that a plain asynq producer enqueued and
+// that validation refuses.
+func invalidResult(c claim, merchant, outTradeNo string, reason error, now time.Time) tasks.Result {
+	return tasks.Result{
+		V:          tasks.ResultVersion,
+		ID:         tasks.ResultID(merchant, outTradeNo),
+		Merchant:   cmp.Or(merchant, tasks.DefaultMerchant),
+		OutTradeNo: outTradeNo,
+		IssuedAs:   outTradeNo,
+		Outcome:    string(tasks.Rejected),
+		Reason:     reason.Error(),
+		Attempts:   strconv.Itoa(c.attempts),
+		EnqueuedAt: c.acceptedAt.UTC().Format(timeLayout),
+		SettledAt:  now.UTC().Format(timeLayout),
+	}
+}

@@ -1,0 +1,36 @@
+package worker
+
+import (
+	"embed"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/*.lua
+var luaFiles embed.FS
+
+var (
+	claimScript   = script("claim")
+	intentScript  = script("held", "intent")
+	retractScript = script("held", "retract")
+	voidScript    = script("held", "void")
+	mintScript    = script("held", "mint")
+	settleScript  = script("held", "settle")
+	releaseScript = script("held", "release")
+	sweepScript   = script("sweep")
+	takeScript    = script("take")
+	pauseScript   = script("pause")
+)
+
+// script joins embedded files into one script.
+func script(names ...string) *redis.Script {
+	var src []byte
+	for _, name := range names {
+		b, err := luaFiles.ReadFile("lua/" + name + ".lua")
+		if err != nil {
+			panic(err) // the files are compiled in
+		}
+		src = append(src, b...)
+	}
+	return redis.NewScript(string(src))
+}

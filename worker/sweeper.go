@@ -1,0 +1,115 @@
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+const (
+	sweepEvery = 200 * time.Millisecond
+	sweepBatch = 100
+	// An order that is due gets a task; while nobody claims it, it is looked at
+	// again after the pause, doubled each time: a long queue is no reason to hurry.
+	sweepPause   = 3 * time.Second
+	longestSweep = 15 * time.Minute
+)
+
+// sweeper wakes the orders that are due, so that none depends on a task that may
+// be lost: after a crash, a lost queue, a wait for quota. Every process has one;
+// the script hands each order to one of them.
+type sweeper struct {
+	journal   *journal
+	producer  *tasks.Producer
+	inspector *asynq.Inspector
+	keys      tasks.Keys
+	observer  Observer
+	log       *slog.Logger
+}
+
+// run sweeps until the context ends.
+func (s *sweeper) run(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := s.sweep(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.observer.Observe(RedisFailed{Op: "sweep"})
+			if !failing {
+				s.log.Error("orders that are due could not be woken; trying on", "error", err)
+			}
+		}
+		failing = err != nil
+	}
+}
+
+// sweep wakes every order that is due now.
+func (s *sweeper) sweep(ctx context.Context) error {
+	for {
+		due, err := s.journal.sweep(ctx, sweepBatch, sweepPause, longestSweep)
+		if err != nil {
+			return err
+		}
+		for _, d := range due {
+			if err := s.wake(ctx, d); err != nil {
+				return err
+			}
+		}
+		if len(due) < sweepBatch {
+			return nil
+		}
+	}
+}
+
+// wake enqueues a task for the order. Its ID changes only with the order's
+// attempts, so that an order nobody gets to does not pile up tasks. When that ID
+// is taken by a task that will not run soon, because the process that had it was
+// killed, or somebody archived it, another one is made.
+func (s *sweeper) wake(ctx context.Context, d dueOrder) error {
+	if d.lane == "" {
+		s.log.Error("an order is due but its journal is gone; was a key deleted or evicted?", "id", d.id)
+		return nil
+	}
+	taskID := d.id
+	if d.attempts != "0" {
+		taskID += ":" + d.attempts
+	}
+	err := s.producer.Wake(ctx, d.id, d.lane, d.order, taskID)
+	if !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return err
+	}
+	waiting, err := s.waits(d.lane, taskID)
+	if err != nil || waiting {
+		return err
+	}
+	return s.producer.Wake(ctx, d.id, d.lane, d.order, taskID+":"+rand.Text())
+}
+
+// waits tells whether a task will be run by asynq without further ado.
+func (s *sweeper) waits(lane tasks.Lane, taskID string) (bool, error) {
+	info, err := s.inspector.GetTaskInfo(s.keys.Queue(lane), taskID)
+	if errors.Is(err, asynq.ErrTaskNotFound) || errors.Is(err, asynq.ErrQueueNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	switch info.State {
+	case asynq.TaskStatePending, asynq.TaskStateRetry, asynq.TaskStateScheduled:
+		return true, nil
+	default:
+		return false, nil
+	}
+}

@@ -1,0 +1,42 @@
+package worker
+
+import "time"
+
+// times are the worker's spans of time. Only the call timeout is configured; the
+// others follow from it, so that they cannot contradict each other:
+//
+//	call < attempt < lease < quiet
+//
+// An attempt ends before its lease does, so no call of it leaves unheld; a create
+// is believed not to have arrived only when any that left must have landed.
+type times struct {
+	call    time.Duration // one exchange with the gateway
+	attempt time.Duration // one run of the handler: a wait for leave, and a call
+	lease   time.Duration // the hold on an order; a killed worker's order is due again after it
+	quiet   time.Duration // after a create left: until then "not found" proves nothing
+}
+
+const (
+	// horizon is how long a call waits for its place in the handler. One that is
+	// further off comes back by itself, so that no merchant's limit holds up others.
+	horizon = time.Second
+	// margin is what scripts and scheduling may take beside call and horizon.
+	margin = time.Second
+	// settleTimeout is how long the worker tries to write down what the gateway
+	// did, with a context of its own: the payment exists whether we have time or not.
+	settleTimeout = 30 * time.Second
+	// patience is how long after its deadline an order in doubt is still enquired
+	// about before a person has to look.
+	patience = 15 * time.Minute
+	// retention is how long the journal of a settled order is kept, and so how long
+	// a repeated order is known as a duplicate. QFPay itself refuses the number for ever.
+	retention = 30 * 24 * time.Hour
+)
+
+func timesFor(call time.Duration) times {
+	t := times{call: call}
+	t.attempt = horizon + t.call + margin
+	t.lease = t.attempt + 2*margin
+	t.quiet = t.lease + t.call
+	return t
+}

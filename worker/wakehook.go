@@ -1,0 +1,90 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// wakeHook ends asynq's polling. asynq asks for a task, finds none, sleeps, asks
+// again: with its defaults an idle worker finds an order after half a second. This
+// hook, on the client given to asynq's server, holds an empty answer back until
+// something arrives: it blocks in BLMOVE, which moves the last element of the
+// pending list onto itself and so changes nothing, and asks once more.
+//
+// It knows asynq's dequeue by its keys (internal/rdb/rdb.go of v0.26.0: pending,
+// paused, active, lease). Should they change, nothing matches and asynq polls as
+// before; TestWakeHookFits holds it against the version in go.mod.
+type wakeHook struct {
+	rdb  redis.UniversalClient // to block on: the client the hook is on
+	stop <-chan struct{}       // closed when the worker stops taking orders
+}
+
+// longestBlock bounds how long one BLMOVE blocks, and so how long a shutdown waits
+// for it. It must stay below go-redis's read timeout (3 s).
+const longestBlock = time.Second
+
+// DialHook implements [redis.Hook].
+func (wakeHook) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+// ProcessPipelineHook implements [redis.Hook].
+func (wakeHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook implements [redis.Hook].
+func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		pending, is := dequeues(cmd)
+		if !is || !errors.Is(err, redis.Nil) || !h.arrives(ctx, pending) {
+			return err
+		}
+		cmd.SetErr(nil)
+		return next(ctx, cmd)
+	}
+}
+
+// arrives blocks until the list has an element, and tells whether it has.
+func (h wakeHook) arrives(ctx context.Context, pending string) bool {
+	select {
+	case <-h.stop:
+		return false
+	default:
+	}
+	return h.rdb.Do(ctx, "blmove", pending, pending, "right", "right", longestBlock.Seconds()).Err() == nil
+}
+
+// dequeues tells whether cmd is asynq's dequeue script, and on which pending list.
+func dequeues(cmd redis.Cmder) (pending string, is bool) {
+	keys := scriptKeys(cmd)
+	if len(keys) != 4 || !strings.HasSuffix(keys[0], ":pending") || !strings.HasSuffix(keys[3], ":lease") {
+		return "", false
+	}
+	return keys[0], true
+}
+
+// scriptKeys returns the keys of an EVALSHA or EVAL, and nil for other commands.
+func scriptKeys(cmd redis.Cmder) []string {
+	args := cmd.Args()
+	if name := cmd.Name(); (name != "evalsha" && name != "eval") || len(args) < 3 {
+		return nil
+	}
+	n, ok := args[2].(int)
+	if !ok || n < 0 || len(args) < 3+n {
+		return nil
+	}
+	keys := make([]string, n)
+	for i := range keys {
+		if keys[i], ok = args[3+i].(string); !ok {
+			return nil
+		}
+	}
+	return keys
+}

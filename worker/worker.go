@@ -1,0 +1,153 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// Worker takes orders to their results, until it is told to stop.
+type Worker struct {
+	config  Config
+	handler *handler
+	sweeper *sweeper
+	servers []*asynq.Server
+	stop    chan struct{} // closed when no further orders are taken
+}
+
+// New makes a worker of its configuration, or says everything that is wrong with it.
+func New(c Config) (*Worker, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if c.Observer == nil {
+		c.Observer = nobody{}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.HTTP == nil {
+		c.HTTP = qfpay.NewHTTPClient()
+	}
+	times := timesFor(c.CallTimeout)
+	journal := &journal{rdb: c.Redis, keys: c.Keys, times: times}
+	producer := tasks.NewProducer(c.Redis, c.Keys)
+	counters := make(map[string]*counter, len(c.Merchants))
+	for _, m := range c.Merchants {
+		counters[m.Name] = newCounter(m, c, c.HTTP, times.call)
+	}
+	w := &Worker{config: c, stop: make(chan struct{})}
+	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, counters: counters, times: times,
+		lost: c.LostResponse, unique: c.UniqueNumbers, observer: c.Observer, log: c.Logger}
+	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, observer: c.Observer, log: c.Logger,
+		inspector: asynq.NewInspectorFromRedisClient(c.Redis)}
+	c.Queue.AddHook(ackHook{})
+	c.Queue.AddHook(wakeHook{rdb: c.Queue, stop: w.stop})
+	for _, lane := range tasks.Lanes() {
+		w.servers = append(w.servers, asynq.NewServerFromRedisClient(c.Queue, w.serverConfig(lane)))
+	}
+	return w, nil
+}
+
+// serverConfig gives each lane a server of its own: a server with one queue asks
+// Redis once for a task, and one lane's backlog cannot hold up the other.
+func (w *Worker) serverConfig(lane tasks.Lane) asynq.Config {
+	return asynq.Config{
+		Concurrency:              w.config.Concurrency,
+		Queues:                   map[string]int{w.config.Keys.Queue(lane): 1},
+		TaskCheckInterval:        100 * time.Millisecond, // only when the wake hook has waited in vain
+		DelayedTaskCheckInterval: time.Second,
+		ShutdownTimeout:          w.config.ShutdownTimeout,
+		RetryDelayFunc:           retryDelay,
+		// The order's end is the policy's to decide, never asynq's retry counter.
+		IsFailure: func(error) bool { return false },
+		Logger:    asynqLog{w.config.Logger},
+		LogLevel:  asynq.WarnLevel,
+	}
+}
+
+// retryDelay is for runs that failed because Redis did. asynq knows whole seconds.
+func retryDelay(int, error, *asynq.Task) time.Duration {
+	return time.Duration(2+rand.N(3)) * time.Second
+}
+
+// Run takes orders until ctx ends, then finishes those in hand, for at most the
+// shutdown timeout. What is unfinished then comes back elsewhere.
+func (w *Worker) Run(ctx context.Context) error {
+	var sweeping sync.WaitGroup
+	sweep, stopSweeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSweeping()
+	for i, server := range w.servers {
+		if err := server.Start(w.handler); err != nil {
+			w.shutdown(w.servers[:i])
+			return fmt.Errorf("worker: %w", err)
+		}
+	}
+	sweeping.Go(func() { w.sweeper.run(sweep) })
+	w.config.Logger.Info("taking orders", "merchants", len(w.config.Merchants), "concurrency", w.config.Concurrency)
+
+	<-ctx.Done()
+	w.config.Logger.Info("shutting down; finishing the orders in hand", "timeout", w.config.ShutdownTimeout)
+	stopSweeping()
+	sweeping.Wait()
+	w.shutdown(w.servers)
+	w.config.Logger.Info("shut down")
+	return nil
+}
+
+// shutdown stops servers, all at once, each within the shutdown timeout.
+func (w *Worker) shutdown(servers []*asynq.Server) {
+	close(w.stop)
+	var all sync.WaitGroup
+	for _, server := range servers {
+		all.Go(func() {
+			server.Stop()
+			server.Shutdown()
+		})
+	}
+	all.Wait()
+}
+
+// Ready tells why no order would be taken now, or nil.
+func (w *Worker) Ready(ctx context.Context) error {
+	select {
+	case <-w.stop:
+		return errors.New("shutting down")
+	default:
+	}
+	if err := w.config.Redis.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("Redis does not answer: %w", err)
+	}
+	return nil
+}
+
+// asynqLog passes asynq's own words on.
+type asynqLog struct{ log *slog.Logger }
+
+func (l asynqLog) say(level slog.Level, args []any) {
+	l.log.Log(context.Background(), level, fmt.Sprint(args...), "by", "asynq")
+}
+
+// Debug implements [asynq.Logger].
+func (l asynqLog) Debug(args ...any) { l.say(slog.LevelDebug, args) }
+
+// Info implements [asynq.Logger].
+func (l asynqLog) Info(args ...any) { l.say(slog.LevelInfo, args) }
+
+// Warn implements [asynq.Logger].
+func (l asynqLog) Warn(args ...any) { l.say(slog.LevelWarn, args) }
+
+// Error implements [asynq.Logger].
+func (l asynqLog) Error(args ...any) { l.say(slog.LevelError, args) }
+
+// Fatal implements [asynq.Logger]. It does not end the process: that is main's.
+func (l asynqLog) Fatal(args ...any) { l.say(slog.LevelError, args) }
