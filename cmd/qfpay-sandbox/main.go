@@ -1,0 +1,83 @@
+// Command qfpay-sandbox is for trying and testing qfpay-worker: a demonstration
+// that needs nothing but Go, and a stand-in for the QFPay gateway on a port. What
+// only they need, an embedded Redis and the simulator, is not in qfpay-worker.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/build"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// cli is the command line.
+type cli struct {
+	Demo      DemoCmd      `cmd:"" help:"Watch orders become QR codes: Redis, gateway and worker in this one process. Nothing outlives it."`
+	Simulator SimulatorCmd `cmd:"" help:"Serve a stand-in for the QFPay gateway on a port."`
+	Version   VersionCmd   `cmd:"" help:"Print version, commit and Go version."`
+}
+
+// stdio is where a command writes: results to out, all else to err.
+type stdio struct{ out, err io.Writer }
+
+// errInput marks what the user has to mend: exit code 2.
+var errInput = errors.New("wrong input")
+
+// run is the whole program; it returns the exit code: 0 done, 1 something outside
+// failed, 2 wrong usage or input.
+func run(ctx context.Context, args []string, out, err io.Writer) int {
+	logging.Disable() // the embedded Redis ends before its clients do
+	var commands cli
+	helped := false
+	parser := kong.Must(&commands,
+		kong.Name("qfpay-sandbox"),
+		kong.Description("Tries out qfpay-worker without a gateway, without a Redis and without money."),
+		kong.Writers(out, err),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(stdio{out, err}),
+	)
+	chosen, wrong := parser.Parse(args)
+	switch {
+	case helped:
+		return 0
+	case wrong != nil:
+		fmt.Fprintf(err, "qfpay-sandbox: %v (see qfpay-sandbox --help)\n", wrong)
+		return 2
+	}
+	switch failed := chosen.Run(); {
+	case failed == nil:
+		return 0
+	case errors.Is(failed, errInput):
+		fmt.Fprintln(err, "qfpay-sandbox:", failed)
+		return 2
+	default:
+		fmt.Fprintln(err, "qfpay-sandbox:", failed)
+		return 1
+	}
+}
+
+// VersionCmd prints what this binary was built from.
+type VersionCmd struct{}
+
+// Run implements the command.
+func (VersionCmd) Run(std stdio) error {
+	_, err := fmt.Fprintln(std.out, "qfpay-sandbox", build.Read())
+	return err
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// mostShown is how many orders are worth a line each on a screen.
+const mostShown = 60
+
+// show prints what became of the orders: a line each, one QR code, and the counts,
+// held against the gateway's own books.
+func show(w io.Writer, results []tasks.Result, gateway *simulator.Gateway) error {
+	slices.SortFunc(results, func(a, b tasks.Result) int { return strings.Compare(a.ID, b.ID) })
+	table := console.NewTable("out_trade_no", "wallet", "outcome", "respcd", "syssn")
+	for _, r := range results[:min(len(results), mostShown)] {
+		table.Add(r.OutTradeNo, qfpay.PayType(r.PayType).Wallet(), r.Outcome, r.RespCd, r.Syssn)
+		if r.IssuedAs != r.OutTradeNo {
+			table.Note("  its QR code was lost on the way: closed, and issued again as "+r.IssuedAs, 80)
+		} else if r.Reason != "" {
+			table.Note("  "+r.Reason+" "+r.RespErr, 80)
+		}
+	}
+	if err := table.Write(w); err != nil {
+		return err
+	}
+	if more := len(results) - mostShown; more > 0 {
+		fmt.Fprintf(w, "… and %d more\n", more)
+	}
+	if err := drawFirst(w, results); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, counts(results, gateway))
+	return err
+}
+
+// drawFirst draws the QR code of the first order that has one.
+func drawFirst(w io.Writer, results []tasks.Result) error {
+	i := slices.IndexFunc(results, func(r tasks.Result) bool { return r.QRCode != "" })
+	if i < 0 {
+		return nil
+	}
+	r := results[i]
+	fmt.Fprintf(w, "\n%s, txamt %s %s, to be scanned with %s:\n%s\n", r.OutTradeNo, r.TxAmt, r.TxCurrCd, qfpay.PayType(r.PayType).Wallet(), r.QRCode)
+	return console.DrawQR(w, r.QRCode)
+}
+
+// counts is the closing line.
+func counts(results []tasks.Result, gateway *simulator.Gateway) string {
+	byOutcome := map[string]int{}
+	for _, r := range results {
+		byOutcome[r.Outcome]++
+	}
+	var line strings.Builder
+	fmt.Fprintf(&line, "orders=%d", len(results))
+	for _, o := range tasks.Outcomes() {
+		fmt.Fprintf(&line, " %s=%d", o, byOutcome[string(o)])
+	}
+	live := 0
+	for _, o := range gateway.Orders() {
+		if o.OrderType == "payment" && o.Live() {
+			live++
+		}
+	}
+	fmt.Fprintf(&line, "; at the gateway: %d calls, %d orders waiting to be paid", len(gateway.Calls()), live)
+	return line.String()
+}
