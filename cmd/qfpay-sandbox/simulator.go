@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+)
+
+// SimulatorCmd is `qfpay-sandbox simulator`: the QFPay stand-in on a port.
+type SimulatorCmd struct {
+	Addr       string            `default:"127.0.0.1:8088" help:"Address to listen on. Whoever reaches it can create orders; only loopback reaches /_simulator/."`
+	AppCode    string            `help:"app_code of the merchant. Default: the sample merchant's."`
+	ClientKey  string            `help:"client_key of the merchant. Default: the sample merchant's, which is no secret."`
+	MchID      []string          `name:"mchid" help:"mchid that was issued to the merchant; may be repeated. Without it, none may be sent."`
+	Merchants  int               `default:"1" help:"Number of sample merchants. Their app_codes differ in the last hexadecimal digits."`
+	Seed       uint64            `help:"Seed of faults and latencies: the same requests in the same order meet the same ones."`
+	Latency    simulator.Latency `help:"Of every call, as 50ms-300ms." default:"0s"`
+	Fault      []string          `help:"NAME=PROBABILITY; may be repeated. A wrong name lists those there are." placeholder:"drop_after=0.02"`
+	Late       time.Duration     `default:"15s" help:"How late the late faults are."`
+	PerSecond  int               `default:"100" help:"Calls a second for each app_code; 0: no limit."`
+	PerMinute  int               `default:"400" help:"Calls a minute for each app_code; 0: no limit."`
+	RetryAfter bool              `help:"Send Retry-After with HTTP 429."`
+	Duplicate  string            `default:"1102" enum:"1102,2011,1251,state,reissue,none" help:"Answer to a repeated out_trade_no (${enum})."`
+	Visibility time.Duration     `help:"How long an enquiry does not show a new order."`
+	Sign       string            `default:"body" enum:"body,sha256,sorted-data,wrong,none" help:"How answers are signed (${enum})."`
+	NotifyURL  string            `help:"Where notifications of payments go. Default: nowhere."`
+	FromOrder  bool              `name:"notify-from-order" help:"Have the notify_url of an order go before it."`
+}
+
+// Validate implements kong's check of a command's flags.
+func (c *SimulatorCmd) Validate() error {
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	return config.Validate()
+}
+
+// config makes the simulator's configuration of the flags.
+func (c *SimulatorCmd) config() (simulator.Config, error) {
+	faults, err := simulator.ParseFaults(c.Fault...)
+	if err != nil {
+		return simulator.Config{}, err
+	}
+	if c.Merchants < 1 || c.Merchants > 10_000 {
+		return simulator.Config{}, fmt.Errorf("--merchants: must be 1 to 10000, not %d", c.Merchants)
+	}
+	if c.PerSecond < 0 || c.PerMinute < 0 {
+		return simulator.Config{}, errors.New("--per-second and --per-minute: must not be negative; 0 is no limit")
+	}
+	merchants := simulator.SampleAccounts(c.Merchants)
+	if c.AppCode != "" {
+		merchants[0].AppCode = c.AppCode
+	}
+	if c.ClientKey != "" {
+		merchants[0].Key = qfpay.Secret(c.ClientKey)
+	}
+	merchants[0].MchIDs = c.MchID
+	return simulator.Config{
+		Merchants: merchants, Seed: c.Seed, Latency: c.Latency, Faults: faults, Late: c.Late,
+		PerSecond: orNoLimit(c.PerSecond), PerMinute: orNoLimit(c.PerMinute), RetryAfter: c.RetryAfter,
+		Duplicate: simulator.DuplicateAnswer(c.Duplicate), Visibility: c.Visibility,
+		SignResponses: simulator.SignResponses(c.Sign),
+		Notify:        simulator.Notify{URL: c.NotifyURL, FromOrder: c.FromOrder},
+	}, nil
+}
+
+func orNoLimit(n int) int {
+	if n == 0 {
+		return simulator.NoLimit
+	}
+	return n
+}
+
+// Run serves until ctx ends or SIGINT or SIGTERM arrives.
+func (c *SimulatorCmd) Run(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", c.Addr)
+	if err != nil {
+		return fmt.Errorf("--addr: %w", err)
+	}
+	gateway := simulator.New(config)
+	fmt.Fprintf(os.Stderr, "QFPay simulator on http://%s, app_code %s, faults: %s\n",
+		listener.Addr(), config.Merchants[0].AppCode, orNone(c.Fault))
+	return serveGateway(ctx, gateway, listener)
+}
+
+func orNone(faults []string) string {
+	if len(faults) == 0 {
+		return "none"
+	}
+	return strings.Join(faults, " ")
+}
+
+// serveGateway serves until ctx ends, and then gives the calls in hand a second.
+func serveGateway(ctx context.Context, gateway *simulator.Gateway, listener net.Listener) error {
+	var notifier sync.WaitGroup
+	notifying, stopNotifier := context.WithCancel(ctx)
+	notifier.Go(func() { gateway.RunNotifier(notifying, &http.Client{}) })
+	defer notifier.Wait()
+	defer stopNotifier()
+
+	server := &http.Server{Handler: gateway, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if server.Shutdown(last) != nil { // a late fault is still waiting
+		return server.Close()
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package simulator
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+)
+
+// cancel answers close and reversal. Which of the two serves a pay type is a matter
+// of Config.Closing. An unpaid order is closed by either; a paid one is refunded by
+// reversal and refused by close (Chinese overseas document, 2016 and 2017).
+func (g *Gateway) cancel(x *exchange) answer {
+	p, now, endpoint := x.request.params, x.due, x.request.endpoint
+	o, refusal := g.original(x.account.AppCode, p, now)
+	if o == nil {
+		return refusal
+	}
+	if !slices.Contains(g.config.Closing[o.PayType], endpoint) {
+		// A reply without syssn, or 1297, means that it is not supported (2018).
+		return refuse("1297", "not supported for this pay type")
+	}
+	switch {
+	case o.State == Created:
+		o.State, o.endedBy = Closed, endpoint
+	case o.State == Paid && endpoint == endpointReversal:
+		g.giveBack(o, o.TxAmt-o.Refunded, "", now)
+	case o.State == Paid:
+		return g.cancelRefused(o, "1146", now)
+	default:
+		return g.cancelRefused(o, stateRespCd(o), now)
+	}
+	return g.cancelled(o, p, endpoint, now)
+}
+
+// original finds the order a cancellation speaks of, and checks that it is meant.
+func (g *Gateway) original(appCode string, p qfpay.Params, now time.Time) (*Order, answer) {
+	if p["syssn"] == "" && p["out_trade_no"] == "" {
+		return nil, refuse("1104", "syssn or out_trade_no: missing")
+	}
+	if m := missing(p, "txamt", "txdtm"); m != "" {
+		return nil, refuse("1104", m)
+	}
+	if _, ok := dateTime(p["txdtm"]); !ok {
+		return nil, refuse("1104", "txdtm: must be YYYY-MM-DD HH:mm:ss")
+	}
+	o := g.payment(appCode, p)
+	if o == nil {
+		return nil, refuse("1136", "")
+	}
+	o.expire(now)
+	if p["txamt"] != strconv.FormatInt(o.TxAmt, 10) {
+		return nil, refuse("1104", "txamt: must be the amount of the order")
+	}
+	return o, answer{}
+}
+
+// payment finds a payment by its syssn, else by its number, the newest first.
+func (g *Gateway) payment(appCode string, p qfpay.Params) *Order {
+	if syssn := p["syssn"]; syssn != "" {
+		o := g.ledger.bySyssn[syssn]
+		if o == nil || o.OrderType != typePayment || o.AppCode != appCode || o.MchID != p["mchid"] ||
+			p["out_trade_no"] != "" && p["out_trade_no"] != o.OutTradeNo {
+			return nil
+		}
+		return o
+	}
+	for _, o := range slices.Backward(g.ledger.byNumber[number{appCode, p["mchid"], p["out_trade_no"]}]) {
+		if o.OrderType == typePayment {
+			return o
+		}
+	}
+	return nil
+}
+
+// cancelled is the answer to a cancellation that was carried out: the printed reply
+// fields, with the surcharges as strings, as the reversal page has them.
+func (g *Gateway) cancelled(o *Order, p qfpay.Params, endpoint string, now time.Time) answer {
+	syssn := g.newSyssn(now)
+	if g.config.CloseRows {
+		g.ledger.store(&Order{AppCode: o.AppCode, MchID: o.MchID, OrderType: typeClose, OutTradeNo: o.OutTradeNo,
+			Syssn: syssn, OrigSyssn: o.Syssn, PayType: o.PayType, TxAmt: o.TxAmt, TxCurrCd: o.TxCurrCd,
+			TxDtm: p["txdtm"], SysDtm: stamp(now), State: Paid, Stored: now, Visible: now})
+	}
+	fields := object{
+		{"syssn", syssn}, {"orig_syssn", o.Syssn},
+		{"txamt", strconv.FormatInt(o.TxAmt, 10)}, {"txcurrcd", o.TxCurrCd},
+		{"txdtm", p["txdtm"]}, {"sysdtm", stamp(now)}, {"chnlsn", ""},
+		{"respcd", "0000"}, {"resperr", respErr("0000")}, {"respmsg", ""},
+	}
+	if endpoint == endpointReversal {
+		fields = append(fields, field{"surcharge_fee", "0"}, field{"surcharge_rate", "0"})
+	}
+	return answer{status: http.StatusOK, respcd: "0000", fields: fields}
+}
+
+// cancelRefused has the form of the one captured refusal (QA scripts, 2016).
+func (g *Gateway) cancelRefused(o *Order, respcd string, now time.Time) answer {
+	return answer{status: http.StatusOK, respcd: respcd, fields: object{
+		{"resperr", respErr(respcd)}, {"respcd", respcd}, {"respmsg", ""},
+		{"syssn", g.newSyssn(now)}, {"orig_syssn", o.Syssn},
+	}}
+}

@@ -1,0 +1,138 @@
+package simulator
+
+import (
+	"slices"
+	"time"
+)
+
+// exchange is one call on its way through the gateway.
+type exchange struct {
+	request request
+	call    *Call
+	account Account
+	known   bool // account is
+	name    Fault
+	effect  effect
+	wait    time.Duration // not 0: over quota, for this long
+
+	due    time.Time // when it is carried out
+	before time.Duration
+	after  time.Duration
+	landed bool
+	answer answer
+}
+
+// arrive writes a request into the books and draws its luck. Everything random
+// about a call is drawn here, always the same number of draws, so that the order of
+// arrival alone decides.
+func (g *Gateway) arrive(q request) *exchange {
+	x := &exchange{request: q}
+	x.account, x.known = g.accounts[q.appCode]
+	right := x.known && q.unread == "" && q.signedBy(x.account.Key)
+
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.landDue()
+	now := g.now()
+	x.call = &Call{Time: now, AppCode: q.appCode, Endpoint: q.endpoint,
+		OutTradeNo: q.params["out_trade_no"], DigestOK: right}
+	slow := g.draw(x)
+	if x.effect.unreachable {
+		return x
+	}
+	g.calls = append(g.calls, x.call)
+	if x.known {
+		x.wait = g.throttle(q.appCode, now)
+	}
+	if x.wait > 0 { // refused before anything else could go wrong with it
+		x.name, x.effect = "", effect{}
+	}
+	x.call.Fault = x.name
+	x.schedule(g.config, slow)
+	x.due = now.Add(x.before)
+	if x.before > 0 {
+		g.underWay = append(g.underWay, x)
+	}
+	return x
+}
+
+// draw decides what befalls a call, and how slow it is, from 0 to 1.
+func (g *Gateway) draw(x *exchange) (slow float64) {
+	luck, slow := g.random.Float64(), g.random.Float64()
+	if g.choose == nil {
+		x.name, x.effect = draw(g.drawings, x.call.Endpoint, luck)
+		return slow
+	}
+	if name := g.choose(*x.call); name != "" {
+		if e, err := name.effect(); err == nil {
+			x.name, x.effect = name, e
+		}
+	}
+	return slow
+}
+
+// schedule says when a call is carried out, and when it is answered.
+func (x *exchange) schedule(c Config, slow float64) {
+	took := c.Latency.Min + time.Duration(slow*float64(c.Latency.Max-c.Latency.Min))
+	x.before, x.after = took/2, took-took/2
+	if x.effect.lateLanding {
+		x.before += c.Late
+	}
+	if x.effect.lateAnswer {
+		x.after += c.Late
+	}
+	if x.effect.paidFirst {
+		x.after += headStart
+	}
+}
+
+// throttle counts a call against its app_code's quota, and returns how long it is
+// over it.
+func (g *Gateway) throttle(appCode string, now time.Time) time.Duration {
+	l := g.limits[appCode]
+	if l == nil {
+		l = &limits{}
+		g.limits[appCode] = l
+	}
+	wait, _ := l.admit(now, g.perSecond, g.perMinute)
+	return wait
+}
+
+// land carries a call out, unless it has been, and returns its answer.
+func (g *Gateway) land(x *exchange) answer {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.landDue()
+	if !x.landed {
+		g.underWay = slices.DeleteFunc(g.underWay, func(y *exchange) bool { return y == x })
+		g.carryOut(x)
+	}
+	return x.answer
+}
+
+// landDue carries out what is due by now, in the order in which it is.
+func (g *Gateway) landDue() {
+	now := g.now()
+	var due []*exchange
+	g.underWay = slices.DeleteFunc(g.underWay, func(x *exchange) bool {
+		if x.due.After(now) {
+			return false
+		}
+		due = append(due, x)
+		return true
+	})
+	slices.SortStableFunc(due, func(a, b *exchange) int { return a.due.Compare(b.due) })
+	for _, x := range due {
+		g.carryOut(x)
+	}
+}
+
+// carryOut makes the answer to a call, and writes down what was done.
+func (g *Gateway) carryOut(x *exchange) {
+	x.landed = true
+	a := g.decide(x)
+	a.cut = x.effect.cut
+	x.answer = g.seal(a, x)
+	x.call.Done, x.call.Stored = a.done, a.stored
+	x.call.HTTPStatus, x.call.RespCd = x.answer.status, a.respcd
+}

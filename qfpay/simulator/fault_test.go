@@ -1,0 +1,301 @@
+package simulator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+)
+
+func TestParsesFaults(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		err  string // what the error names; "": none
+	}{
+		{"", ""},
+		{"reset=0.02 http_502_after=0.01 respcd_1205=0.05", ""},
+		{"payment.respcd_1298_live=1 query.http_503=1", ""},
+		{"notify_twice=1 notify_late=1 drop=1", ""},
+		{"reset", "reset"},
+		{"reset=often", "often"},
+		{"reset=1.1", "reset"},
+		{"reset=-0.1", "reset"},
+		{"reset=NaN", "reset"},
+		{"rest=0.1", "rest_"}, // none of that name; and the list is there
+		{"drop=0.1 drop=0.2", "twice"},
+		{"drop=0.6 payment.reset=0.6", "payment"},
+		{"http_200=1", "http_200"},
+		{"http_502_before=1", "http_502_before"},
+		{"http_502_=1", "http_502_"},
+		{"respcd_0000=1", "respcd_0000"},
+		{"respcd_12=1", "respcd_12"},
+		{"respcd_1205_maybe=1", "respcd_1205_maybe"},
+		{"elsewhere.drop=1", "elsewhere.drop"},
+		{"payment.notify_late=1", "notify_late"},
+	} {
+		_, err := ParseFaults(strings.Fields(test.args)...)
+		if (err == nil) != (test.err == "") {
+			t.Errorf("%q: %v", test.args, err)
+		}
+		if err != nil && test.err != "rest_" && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%q: the error does not name %s: %v", test.args, test.err, err)
+		}
+		if err != nil && test.err == "rest_" && !strings.Contains(err.Error(), "reset_after: ") {
+			t.Errorf("%q: the error does not list the known ones: %v", test.args, err)
+		}
+	}
+}
+
+func FuzzParseFaults(f *testing.F) {
+	for _, line := range FaultList() {
+		name, _, _ := strings.Cut(line, ":")
+		f.Add(strings.ReplaceAll(name, "_N", "_1205") + "=0.5")
+	}
+	f.Fuzz(func(t *testing.T, arg string) {
+		faults, err := ParseFaults(arg)
+		if err == nil && len(faults) != 1 {
+			t.Error(faults)
+		}
+		if err == nil {
+			faults.compile()
+		}
+	})
+}
+
+// after says how a create ended, and what the gateway then holds.
+type after struct {
+	answer string // respcd, HTTP status, or an error
+	syssn  bool
+	qrcode bool
+	state  State
+	done   bool
+}
+
+func TestEveryFaultDoesWhatItSays(t *testing.T) {
+	for fault, want := range map[Fault]after{
+		"unreachable":         {"refused", false, false, "", false},
+		"drop":                {"EOF", false, false, "", false},
+		"drop_after":          {"EOF", false, false, Created, true},
+		"reset":               {"reset", false, false, "", false},
+		"reset_after":         {"reset", false, false, Created, true},
+		"land_late":           {"timeout", false, false, "", false},
+		"answer_late":         {"timeout", false, false, Created, true},
+		"truncated":           {"short", false, false, Created, true},
+		"html":                {"200", false, false, "", false},
+		"html_after":          {"200", false, false, Created, true},
+		"http_502":            {"502", false, false, "", false},
+		"http_502_after":      {"502", false, false, Created, true},
+		"respcd_1100":         {"1100", false, false, "", false},
+		"respcd_1205_failed":  {"1205", true, false, Failed, true},
+		"respcd_1298_live":    {"1298", true, false, Created, true},
+		"respcd_1252_unsaid":  {"1252", false, false, Created, true},
+		"no_qrcode":           {"0000", true, false, Created, true},
+		"wrong_echo":          {"0000", true, true, Created, true},
+		"bad_signature":       {"0000", true, true, Created, true},
+		"no_signature":        {"0000", true, true, Created, true},
+		"slow_visibility":     {"0000", true, true, Created, true},
+		"notify_first":        {"0000", true, true, Paid, true},
+		"query.drop":          {"0000", true, true, Created, true},
+		"payment.reset_after": {"reset", false, false, Created, true},
+	} {
+		t.Run(string(fault), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := New(Config{Faults: Faults{fault: 1}})
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				r, err := send(ctx, g, "payment", order("A1"))
+				got := after{outcome(r, err), r.str("syssn") != "", r.str("qrcode") != "", state(g, "A1"), false}
+				if calls := g.Calls(); len(calls) > 0 {
+					got.done = calls[0].Done
+				}
+				if diff := cmp.Diff(want, got, cmp.AllowUnexported(after{})); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+// outcome is one word for how a call ended.
+func outcome(r reply, err error) string {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.Is(err, syscall.ECONNRESET):
+		return "reset"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "timeout"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "short"
+	case errors.Is(err, io.EOF):
+		return "EOF"
+	case err != nil:
+		return err.Error()
+	case r.json == nil:
+		return fmt.Sprint(r.status)
+	}
+	return r.str("respcd")
+}
+
+func TestFaultsOfTheAnswerAreSeenInIt(t *testing.T) {
+	g := still(Config{})
+	use := func(f Fault) {
+		if err := g.SetFaults(Faults{f: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	use("wrong_echo")
+	if r := call(t, g, "payment", order("A1")); r.str("out_trade_no") == "A1" {
+		t.Error("the echo is right")
+	}
+	use("bad_signature")
+	if r := call(t, g, "payment", order("A2")); r.header.Get("X-QF-SIGN") == qfpay.MD5.SignText([]byte(r.raw), SampleKey) {
+		t.Error("the signature is right")
+	}
+	use("no_signature")
+	if r := call(t, g, "payment", order("A3")); r.header.Get("X-QF-SIGN") != "" {
+		t.Error("there is a signature")
+	}
+	use("slow_visibility")
+	call(t, g, "payment", order("A4"))
+	seen := func() int { return len(expect(t, g, "query", qfpay.Params{"out_trade_no": "A4"}, "0000").rows()) }
+	if seen() != 0 {
+		t.Error("seen at once")
+	}
+	g.Advance(15 * time.Second)
+	if seen() != 1 {
+		t.Error("not seen after Late")
+	}
+	if err := g.SetFaults(Faults{"nonsense": 1}); err == nil {
+		t.Error("a fault that is none was taken")
+	}
+}
+
+func TestALateOrderIsThereOnlyAfterItsCallerGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Config{Faults: Faults{"payment.land_late": 1}, Late: 20 * time.Second})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := send(ctx, g, "payment", order("A1")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		time.Sleep(10*time.Second - 1)
+		if n := len(expect(t, g, "query", qfpay.Params{"syssn": "0", "out_trade_no": "A1"}, "0000").rows()); n != 0 || state(g, "A1") != "" {
+			t.Error("there before it was due")
+		}
+		landed := time.Now().Add(1)
+		time.Sleep(time.Minute) // nobody looks at the moment it lands
+		if orders := g.Orders(); len(orders) != 1 || !orders[0].Stored.Equal(landed) {
+			t.Errorf("%+v, want one of %s", orders, landed)
+		}
+		if c := g.Calls()[0]; !c.Done || !c.Stored || c.Fault != "payment.land_late" || c.RespCd != "0000" {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+func TestOneSeedMeansOneCourseOfEvents(t *testing.T) {
+	faults := Faults{"drop": 0.2, "reset_after": 0.2, "payment.respcd_1205": 0.2, "http_502_after": 0.1}
+	run := func(seed uint64) (course []Fault) {
+		g := still(Config{Seed: seed, Faults: faults, PerSecond: NoLimit, PerMinute: NoLimit})
+		for i := range 200 {
+			_, _ = send(t.Context(), g, []string{"payment", "query"}[i%2], order(fmt.Sprint("n", i)))
+			g.Pay(fmt.Sprint("n", i)) // shifts nothing
+		}
+		for _, c := range g.Calls() {
+			course = append(course, c.Fault)
+		}
+		return course
+	}
+	first := run(7)
+	if diff := cmp.Diff(first, run(7)); diff != "" {
+		t.Error(diff)
+	}
+	if cmp.Equal(first, run(8)) {
+		t.Error("another seed, and the same course")
+	}
+	count := map[Fault]int{}
+	for _, f := range first {
+		count[f]++
+	}
+	for f := range faults {
+		if count[f] == 0 {
+			t.Errorf("%s never happened", f)
+		}
+	}
+}
+
+func TestATestCanChooseTheFaultOfOneCall(t *testing.T) {
+	g := still(Config{})
+	creates := 0
+	g.Choose(func(c Call) Fault {
+		if c.Endpoint == "payment" {
+			creates++
+			if creates == 2 {
+				return "drop_after"
+			}
+		}
+		return ""
+	})
+	for i, want := range []string{"0000", "EOF", "0000"} {
+		if got := outcome(send(t.Context(), g, "payment", order(fmt.Sprint("n", i)))); got != want {
+			t.Errorf("call %d: %s", i, got)
+		}
+	}
+	g.Choose(nil)
+}
+
+func TestWhatIsOverTheLimitMeetsNoFault(t *testing.T) {
+	g := still(Config{PerSecond: 1, Faults: Faults{"drop_after": 1}})
+	_, _ = send(t.Context(), g, "payment", order("A1"))
+	if got := outcome(send(t.Context(), g, "payment", order("A2"))); got != "429" {
+		t.Error(got)
+	}
+}
+
+func TestRefusesAConfigurationThatContradictsItself(t *testing.T) {
+	for _, test := range []struct {
+		names  string
+		config Config
+	}{
+		{"Merchants[0]", Config{Merchants: []Account{{AppCode: "a"}}}},
+		{"Merchants[1]", Config{Merchants: []Account{{AppCode: "a", Key: "k"}, {AppCode: "a", Key: "k"}}}},
+		{"Latency", Config{Latency: Latency{2, 1}}},
+		{"Late", Config{Late: -1}},
+		{"Duplicate", Config{Duplicate: "1103"}},
+		{"SignResponses", Config{SignResponses: "loudly"}},
+		{"Expired", Config{Expired: "1143"}},
+		{"nonsense", Config{Faults: Faults{"nonsense": 1}}},
+	} {
+		if err := test.config.Validate(); err == nil || !strings.Contains(err.Error(), test.names) {
+			t.Errorf("%s: %v", test.names, err)
+		}
+	}
+	if err := (Config{}).Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReadsALatency(t *testing.T) {
+	for text, want := range map[string]Latency{"50ms-300ms": {50 * time.Millisecond, 300 * time.Millisecond}, "1s": {time.Second, time.Second}, "0s": {}} {
+		var got Latency
+		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+			t.Errorf("%s: %v %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "5", "2s-1s", "-1s", "1s-", "1s-2s-3s"} {
+		var got Latency
+		if err := got.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q was taken for %v", text, got)
+		}
+	}
+}

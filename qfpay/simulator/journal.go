@@ -1,0 +1,62 @@
+package simulator
+
+import "time"
+
+// Call is one request that arrived, and what became of it.
+type Call struct {
+	Time       time.Time `json:"time"` // of arrival
+	AppCode    string    `json:"app_code"`
+	Endpoint   string    `json:"endpoint"` // empty for a path that is none of QFPay's
+	OutTradeNo string    `json:"out_trade_no,omitempty"`
+	DigestOK   bool      `json:"digest_ok"`
+	Done       bool      `json:"done"`   // carried out, whatever was answered
+	Stored     bool      `json:"stored"` // an order was stored
+	HTTPStatus int       `json:"http_status,omitempty"`
+	RespCd     string    `json:"respcd,omitempty"` // answered, or lost on the way
+	Fault      Fault     `json:"fault,omitempty"`
+}
+
+// Calls returns every call that has arrived, in the order of arrival.
+func (g *Gateway) Calls() []Call {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.landDue()
+	all := make([]Call, len(g.calls))
+	for i, c := range g.calls {
+		all[i] = *c
+	}
+	return all
+}
+
+// Peak returns the most calls of an app_code that arrived in any window of this
+// length, those that were refused with HTTP 429 included.
+func (g *Gateway) Peak(appCode string, window time.Duration) int {
+	return peak(g.Calls(), appCode, window)
+}
+
+// Throttled returns how many calls of an app_code got HTTP 429.
+func (g *Gateway) Throttled(appCode string) int {
+	n := 0
+	for _, c := range g.Calls() {
+		if c.AppCode == appCode && c.HTTPStatus == 429 {
+			n++
+		}
+	}
+	return n
+}
+
+func peak(calls []Call, appCode string, window time.Duration) int {
+	var times []time.Time
+	most, first := 0, 0
+	for _, c := range calls {
+		if c.AppCode != appCode {
+			continue
+		}
+		times = append(times, c.Time)
+		for c.Time.Sub(times[first]) >= window {
+			first++
+		}
+		most = max(most, len(times)-first)
+	}
+	return most
+}

@@ -1,0 +1,73 @@
+package simulator
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// notifyTimeout is how long a receiver may take to say SUCCESS.
+const notifyTimeout = 5 * time.Second
+
+// RunNotifier delivers notifications until ctx ends, one at a time, and repeats what
+// is not answered with SUCCESS as QFPay does: after 2 m, 10 m, 10 m, 60 m, 2 h, 6 h
+// and 15 h of the gateway's clock. Nothing else of the Gateway does network I/O.
+func (g *Gateway) RunNotifier(ctx context.Context, client *http.Client) {
+	for ctx.Err() == nil {
+		g.mu.Lock()
+		l, wait, any := g.mail.take(g.now())
+		g.mu.Unlock()
+		switch {
+		case l != nil:
+			g.deliver(ctx, client, l)
+		case any:
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-g.mail.news:
+			case <-ctx.Done():
+			}
+			timer.Stop()
+		default:
+			select {
+			case <-g.mail.news:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// deliver posts a letter once, and puts it back for the next attempt if need be.
+func (g *Gateway) deliver(ctx context.Context, client *http.Client, l *letter) {
+	if l.post(ctx, client) {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if l.attempts < len(retrySchedule) {
+		l.due = g.now().Add(retrySchedule[l.attempts])
+		l.attempts++
+		g.mail.put(l)
+	}
+}
+
+// post tells whether the receiver answered HTTP 200 with exactly SUCCESS.
+func (l *letter) post(ctx context.Context, client *http.Client) bool {
+	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, l.url, strings.NewReader(l.body))
+	if err != nil {
+		return false
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-QF-SIGN", l.signature)
+	response, err := client.Do(r)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 64))
+	return err == nil && response.StatusCode == http.StatusOK && string(body) == "SUCCESS"
+}

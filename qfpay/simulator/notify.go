@@ -1,0 +1,109 @@
+package simulator
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// retrySchedule is how long after each attempt without SUCCESS the next one
+// follows: seven retries (pages of 2026).
+var retrySchedule = []time.Duration{2 * time.Minute, 10 * time.Minute, 10 * time.Minute,
+	60 * time.Minute, 2 * time.Hour, 6 * time.Hour, 15 * time.Hour}
+
+// maxMail bounds what waits to be delivered; the oldest goes first when it is full.
+const maxMail = 10_000
+
+// letter is one notification on its way.
+type letter struct {
+	url, body, signature string
+	due                  time.Time
+	attempts             int
+}
+
+// mailbox holds the notifications that are to be sent.
+type mailbox struct {
+	waiting []*letter
+	news    chan struct{} // has one element when something changed
+}
+
+func newMailbox() mailbox { return mailbox{news: make(chan struct{}, 1)} }
+
+func (m *mailbox) wake() {
+	select {
+	case m.news <- struct{}{}:
+	default:
+	}
+}
+
+func (m *mailbox) put(l *letter) {
+	if len(m.waiting) == maxMail {
+		m.waiting = slices.Delete(m.waiting, 0, 1)
+	}
+	m.waiting = append(m.waiting, l)
+	m.wake()
+}
+
+// take removes the letter that is due next, when it is due; else it says when that
+// will be, and whether there is one at all.
+func (m *mailbox) take(now time.Time) (l *letter, wait time.Duration, any bool) {
+	if len(m.waiting) == 0 {
+		return nil, 0, false
+	}
+	next := 0
+	for i, l := range m.waiting {
+		if l.due.Before(m.waiting[next].due) {
+			next = i
+		}
+	}
+	if wait := m.waiting[next].due.Sub(now); wait > 0 {
+		return nil, wait, true
+	}
+	l = m.waiting[next]
+	m.waiting = slices.Delete(m.waiting, next, next+1)
+	return l, 0, true
+}
+
+// notify prepares the notification of a payment or a refund, which are the only two
+// things QFPay notifies of. original is the refunded payment.
+func (g *Gateway) notify(o, original *Order, now time.Time) {
+	late, twice, wrong := g.notices.Float64(), g.notices.Float64(), g.notices.Float64()
+	url := g.config.Notify.URL
+	if g.config.Notify.FromOrder && o.NotifyURL != "" {
+		url = o.NotifyURL
+	}
+	if url == "" {
+		return
+	}
+	body := notification(o, original).String()
+	l := letter{url: url, body: body, due: now, signature: digest("MD5", body, g.accounts[o.AppCode].Key)}
+	if late < g.faults[notifyLate] {
+		l.due = now.Add(g.config.Late)
+	}
+	if wrong < g.faults[notifyBadSignature] {
+		l.signature = digest("MD5", body, g.accounts[o.AppCode].Key+"?")
+	}
+	g.mail.put(&l)
+	if twice < g.faults[notifyTwice] {
+		again := l
+		g.mail.put(&again)
+	}
+}
+
+// notification is what QFPay posts: strings only. For a refund syssn and
+// out_trade_no are the refund's own.
+func notification(o, original *Order) object {
+	fields := object{
+		{"status", "1"}, {"pay_type", string(o.PayType)}, {"sysdtm", o.SysDtm}, {"paydtm", o.PayDtm},
+		{"goods_name", o.GoodsName}, {"txcurrcd", o.TxCurrCd}, {"cancel", "0"}, {"respcd", "0000"},
+		{"txdtm", o.TxDtm}, {"txamt", strconv.FormatInt(o.TxAmt, 10)}, {"out_trade_no", o.OutTradeNo},
+		{"syssn", o.Syssn}, {"notify_type", o.OrderType},
+	}
+	if o.MchID != "" {
+		fields = append(fields, field{"mchid", o.MchID})
+	}
+	if original != nil {
+		fields = append(fields, field{"orig_out_trade_no", original.OutTradeNo})
+	}
+	return fields
+}

@@ -1,0 +1,185 @@
+package simulator
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+)
+
+// received is one notification as it arrived.
+type received struct {
+	at        time.Duration
+	url, body string
+	signed    bool
+}
+
+// receiver stands where the merchant's server would, in process. It answers with
+// what answers gives, in turn, and with SUCCESS after that.
+type receiver struct {
+	start   time.Time
+	answers []string
+	got     []received
+}
+
+func (c *receiver) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	signed := r.Header.Get("X-QF-SIGN") == qfpay.MD5.SignText(body, SampleKey)
+	c.got = append(c.got, received{time.Since(c.start), r.URL.String(), string(body), signed})
+	answer := "SUCCESS"
+	if len(c.answers) > 0 {
+		answer, c.answers = c.answers[0], c.answers[1:]
+	}
+	if answer == "" {
+		return nil, errors.New("no answer")
+	}
+	return &http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewBufferString(answer))}, nil
+}
+
+// notified pays an order while a notifier runs, and returns what arrived within a
+// day and a half.
+func notified(t *testing.T, c Config, answers []string, act func(*testing.T, *Gateway)) (got []received) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(c)
+		at := &receiver{start: time.Now(), answers: answers}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { g.RunNotifier(ctx, &http.Client{Transport: at}); close(done) }()
+		act(t, g)
+		time.Sleep(36 * time.Hour)
+		stop()
+		<-done
+		got = at.got
+	})
+	return got
+}
+
+// payA1 creates an order and has it paid.
+func payA1(t *testing.T, g *Gateway) {
+	t.Helper()
+	expect(t, g, "payment", order("A1", "goods_name", "测试", "notify_url", "https://shop.example/n"), "0000")
+	if err := g.Pay("A1"); err != nil {
+		t.Error(err)
+	}
+}
+
+var configured = Config{Notify: Notify{URL: "https://configured.example/"}}
+
+func TestNotifiesOfAPayment(t *testing.T) {
+	got := notified(t, configured, nil, payA1)
+	if len(got) != 1 || !got[0].signed || got[0].url != "https://configured.example/" {
+		t.Fatalf("%+v", got)
+	}
+	// A bubble's clock begins at 2000-01-01 00:00 UTC.
+	want := `{"status": "1", "pay_type": "800101", "sysdtm": "2000-01-01 08:00:00", "paydtm": "2000-01-01 08:00:00", ` +
+		`"goods_name": "\u6d4b\u8bd5", "txcurrcd": "HKD", "cancel": "0", "respcd": "0000", "txdtm": "2026-03-10 12:00:00", ` +
+		`"txamt": "300", "out_trade_no": "A1", "syssn": "20000101000200000000000001", "notify_type": "payment"}`
+	if diff := cmp.Diff(want, got[0].body); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestRepeatsANotificationUntilItHearsSuccess(t *testing.T) {
+	times := func(got []received) (at []time.Duration) {
+		for _, r := range got {
+			at = append(at, r.at)
+		}
+		return at
+	}
+	// No answer, a wrong word, and a word too many; then SUCCESS.
+	got := notified(t, configured, []string{"", "OK", "SUCCESS\n"}, payA1)
+	if diff := cmp.Diff([]time.Duration{0, 2 * time.Minute, 12 * time.Minute, 22 * time.Minute}, times(got)); diff != "" {
+		t.Error(diff)
+	}
+	never := notified(t, configured, []string{"", "", "", "", "", "", "", "", "", ""}, payA1)
+	if n := len(never); n != 8 {
+		t.Errorf("%d attempts, want the first and seven more", n)
+	}
+	if last := never[len(never)-1].at; last != 24*time.Hour+22*time.Minute {
+		t.Errorf("the last after %s", last)
+	}
+}
+
+func TestFaultsOfNotifications(t *testing.T) {
+	with := func(f Fault) Config {
+		c := configured
+		c.Faults = Faults{f: 1}
+		return c
+	}
+	if got := notified(t, with(notifyTwice), nil, payA1); len(got) != 2 || got[0].body != got[1].body {
+		t.Errorf("twice: %+v", got)
+	}
+	if got := notified(t, with(notifyLate), nil, payA1); len(got) != 1 || got[0].at != 15*time.Second {
+		t.Errorf("late: %+v", got)
+	}
+	if got := notified(t, with(notifyBadSignature), nil, payA1); len(got) != 1 || got[0].signed {
+		t.Errorf("bad signature: %+v", got)
+	}
+	var answered time.Duration
+	first := notified(t, with("notify_first"), nil, func(t *testing.T, g *Gateway) {
+		start := time.Now()
+		expect(t, g, "payment", order("A1"), "0000")
+		answered = time.Since(start)
+	})
+	if len(first) != 1 || first[0].at != 0 || answered != headStart {
+		t.Errorf("first: %+v, answered after %s", first, answered)
+	}
+}
+
+func TestNotifiesOnlyWhereItIsToldTo(t *testing.T) {
+	if got := notified(t, Config{}, nil, payA1); len(got) != 0 {
+		t.Errorf("nowhere configured: %+v", got)
+	}
+	fromOrder := Config{Notify: Notify{URL: "https://configured.example/", FromOrder: true}}
+	if got := notified(t, fromOrder, nil, payA1); len(got) != 1 || got[0].url != "https://shop.example/n" {
+		t.Errorf("from the order: %+v", got)
+	}
+	refund := notified(t, configured, nil, func(t *testing.T, g *Gateway) { payA1(t, g); g.Refund("A1") })
+	if len(refund) != 2 || !bytes.Contains([]byte(refund[1].body), []byte(`"notify_type": "refund", "orig_out_trade_no": "A1"`)) {
+		t.Errorf("refund: %+v", refund)
+	}
+	expired := notified(t, configured, nil, func(t *testing.T, g *Gateway) { expect(t, g, "payment", order("A1"), "0000") })
+	if len(expired) != 0 {
+		t.Errorf("of an expiry: %+v", expired)
+	}
+}
+
+func TestTheMovableClockBringsARepetitionForward(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(configured)
+		at := &receiver{start: time.Now(), answers: []string{""}}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { g.RunNotifier(ctx, &http.Client{Transport: at}); close(done) }()
+		payA1(t, g)
+		synctest.Wait()
+		g.Advance(2 * time.Minute)
+		synctest.Wait()
+		stop()
+		<-done
+		if len(at.got) != 2 || time.Since(at.start) != 0 {
+			t.Errorf("%d after %s", len(at.got), time.Since(at.start))
+		}
+	})
+}
+
+func TestTheMailboxIsBounded(t *testing.T) {
+	box := newMailbox()
+	for i := range maxMail + 5 {
+		box.put(&letter{due: noon.Add(time.Duration(i))})
+	}
+	if l, _, _ := box.take(noon.Add(time.Hour)); len(box.waiting) != maxMail-1 || l.due != noon.Add(5) {
+		t.Error(len(box.waiting), l.due)
+	}
+}

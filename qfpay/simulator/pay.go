@@ -1,0 +1,65 @@
+package simulator
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Pay has a customer pay an order, named by its out_trade_no or its syssn. Its error
+// says why that is not possible. The notification goes out when [Gateway.RunNotifier]
+// runs.
+func (g *Gateway) Pay(outTradeNo string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.landDue()
+	now := g.now()
+	o, err := g.named(outTradeNo, now, Created)
+	if err != nil {
+		return err
+	}
+	g.pay(o, now)
+	return nil
+}
+
+// Refund has the merchant refund a paid order wholly, in QFPay's portal. The order
+// is named by its out_trade_no or its syssn.
+func (g *Gateway) Refund(outTradeNo string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.landDue()
+	now := g.now()
+	o, err := g.named(outTradeNo, now, Paid)
+	if err != nil {
+		return err
+	}
+	g.giveBack(o, o.TxAmt-o.Refunded, "", now)
+	return nil
+}
+
+// named finds the newest payment under a name that is in the wanted state.
+func (g *Gateway) named(name string, now time.Time, want State) (*Order, error) {
+	var last *Order
+	for _, o := range slices.Backward(g.ledger.all) {
+		if o.OrderType != typePayment || o.OutTradeNo != name && o.Syssn != name {
+			continue
+		}
+		o.expire(now)
+		if o.State == want {
+			return o, nil
+		}
+		if last == nil {
+			last = o
+		}
+	}
+	if last == nil {
+		return nil, fmt.Errorf("order %s: there is none with this out_trade_no or syssn", name)
+	}
+	return nil, fmt.Errorf("order %s: is %s, and would have to be %s", name, last.State, want)
+}
+
+// pay has an unpaid order paid.
+func (g *Gateway) pay(o *Order, now time.Time) {
+	o.State, o.PayDtm = Paid, stamp(now)
+	g.notify(o, nil, now)
+}

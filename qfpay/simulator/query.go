@@ -1,0 +1,193 @@
+package simulator
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+)
+
+// maxPage is QFPay's cap on page_size; more is cut to it.
+const maxPage = 100
+
+// query answers an enquiry: rows of orders, newest first.
+func (g *Gateway) query(x *exchange) answer {
+	p, now := x.request.params, x.due
+	for _, name := range []string{"syssn", "out_trade_no", "pay_type"} {
+		if len(p[name]) > 128 { // the whole comma-separated list
+			return refuse("1104", name+": must be at most 128 characters")
+		}
+	}
+	page, size := 1, 10
+	if !readCount(p["page"], &page) {
+		return refuse("1104", "page: must be a positive integer")
+	}
+	if !readCount(p["page_size"], &size) {
+		return refuse("1104", "page_size: must be a positive integer")
+	}
+	size = min(size, maxPage)
+	w, wrong := readWindow(p, now)
+	if wrong != "" {
+		return refuse("1104", wrong)
+	}
+	found := g.find(x.account.AppCode, p, w, now)
+	first := min(len(found), (page-1)*size)
+	rows := []object{}
+	for _, o := range found[first:min(len(found), first+size)] {
+		rows = append(rows, g.row(o))
+	}
+	return answer{status: http.StatusOK, respcd: "0000", fields: object{
+		{"respmsg", ""}, {"resperr", respErr("0000")}, {"respcd", "0000"},
+		{"page", page}, {"page_size", size}, {"data", rows},
+	}}
+}
+
+func readCount(s string, n *int) bool {
+	if s == "" {
+		return true
+	}
+	v, err := strconv.ParseInt(s, 10, 32)
+	*n = int(v)
+	return err == nil && v > 0 && v < 1e6
+}
+
+// window is the times of sysdtm an enquiry covers, to the second, both ends
+// included, and the month they lie in.
+type window struct {
+	all      bool // given by syssn: any time
+	month    string
+	from, to string
+}
+
+// readWindow reads start_time and end_time. Orders are kept by month, so a window
+// must lie within one; without any it is the current month. The pages of 2024 said
+// that it is ignored when syssn or out_trade_no is given, and a correction of
+// 2025-05 that this is so with syssn alone, which is the stricter reading.
+func readWindow(p qfpay.Params, now time.Time) (window, string) {
+	start, end := p["start_time"], p["end_time"]
+	switch {
+	case (start == "") != (end == ""):
+		return window{}, "start_time and end_time: must be given together"
+	case p["syssn"] != "":
+		return window{all: true}, ""
+	case start == "" && p["out_trade_no"] == "":
+		return window{}, "syssn, out_trade_no, or start_time and end_time: missing"
+	case start == "":
+		month := now.In(beijing).Format("2006-01")
+		return window{month: month, from: month, to: month + "~"}, ""
+	}
+	for _, name := range []string{"start_time", "end_time"} {
+		if _, ok := dateTime(p[name]); !ok {
+			return window{}, name + ": must be YYYY-MM-DD HH:mm:ss"
+		}
+	}
+	if start[:7] != end[:7] {
+		return window{}, "start_time and end_time: must lie in the same month"
+	}
+	if end < start {
+		return window{}, "end_time: must not be before start_time"
+	}
+	return window{month: start[:7], from: start, to: end}, ""
+}
+
+// find returns the orders that an enquiry asks for and shows, newest first.
+func (g *Gateway) find(appCode string, p qfpay.Params, w window, now time.Time) []*Order {
+	var found []*Order
+	for _, o := range g.candidates(appCode, p, w) {
+		o.expire(now)
+		if o.AppCode != appCode || o.MchID != p["mchid"] || now.Before(o.Visible) ||
+			!w.all && (o.SysDtm < w.from || o.SysDtm > w.to) ||
+			!listed(p["syssn"], o.Syssn) || !listed(p["out_trade_no"], o.OutTradeNo) ||
+			!listed(p["pay_type"], string(o.PayType)) ||
+			p["respcd"] != "" && p["respcd"] != string(g.rowRespCd(o)) {
+			continue
+		}
+		found = append(found, o)
+	}
+	slices.SortStableFunc(found, func(a, b *Order) int { return strings.Compare(b.SysDtm, a.SysDtm) })
+	return found
+}
+
+// candidates narrows the search by whatever is indexed.
+func (g *Gateway) candidates(appCode string, p qfpay.Params, w window) []*Order {
+	var all []*Order
+	switch {
+	case p["syssn"] != "":
+		for s := range strings.SplitSeq(p["syssn"], ",") {
+			if o := g.ledger.bySyssn[s]; o != nil && !slices.Contains(all, o) {
+				all = append(all, o)
+			}
+		}
+	case p["out_trade_no"] != "":
+		var asked []string
+		for no := range strings.SplitSeq(p["out_trade_no"], ",") {
+			if !slices.Contains(asked, no) {
+				asked = append(asked, no)
+				all = append(all, g.ledger.byNumber[number{appCode, p["mchid"], no}]...)
+			}
+		}
+	default:
+		all = g.ledger.byMonth[w.month]
+	}
+	return all
+}
+
+// listed tells whether a comma-separated list, when there is one, has value in it.
+func listed(list, value string) bool {
+	return list == "" || slices.Contains(strings.Split(list, ","), value)
+}
+
+// rowRespCd is the respcd of an order's row. The samples show 1145 for an unpaid
+// Alipay order and 1143 for WeChat.
+func (g *Gateway) rowRespCd(o *Order) qfpay.RespCd {
+	switch o.State {
+	case Failed:
+		return o.RespCd
+	case Closed:
+		return "1142"
+	case Expired:
+		return g.config.Expired
+	case Created:
+		if o.PayType == qfpay.AlipayOverseas || o.PayType == qfpay.AlipayHK {
+			return "1145"
+		}
+		return "1143"
+	}
+	return "0000" // paid, and still so when refunded
+}
+
+// rowCancel: 0 none, 2 cancelled (MPM), 3 refunded, 5 partly refunded.
+func rowCancel(o *Order) string {
+	switch {
+	case o.State == Closed:
+		return "2"
+	case o.OrderType == typePayment && o.State == Refunded:
+		return "3"
+	case o.OrderType == typePayment && o.Refunded > 0:
+		return "5"
+	}
+	return "0"
+}
+
+// row shows an order in an enquiry. There is no qrcode in it: no page, sample or
+// capture from 2016 to 2026 has one.
+func (g *Gateway) row(o *Order) object {
+	var original any // null but for refunds
+	if o.OrigSyssn != "" {
+		original = o.OrigSyssn
+	}
+	respcd := string(g.rowRespCd(o))
+	return object{
+		{"cardcd", ""}, {"cardtp", ""}, {"cancel", rowCancel(o)},
+		{"pay_type", string(o.PayType)}, {"order_type", o.OrderType}, {"clisn", ""},
+		{"txdtm", o.TxDtm}, {"goods_detail", ""}, {"out_trade_no", o.OutTradeNo}, {"syssn", o.Syssn},
+		{"sysdtm", o.SysDtm}, {"paydtm", o.PayDtm}, {"goods_name", o.GoodsName}, {"goods_info", ""},
+		{"txcurrcd", o.TxCurrCd}, {"chnlsn2", ""}, {"udid", o.UDID}, {"userid", ""},
+		{"txamt", strconv.FormatInt(o.TxAmt, 10)}, {"chnlsn", ""}, {"respcd", respcd},
+		{"errmsg", respErr(respcd)}, {"origssn", original}, {"exchange_rate", ""},
+		{"cash_fee", ""}, {"cash_fee_type", ""}, {"cash_refund_fee", ""}, {"cash_refund_fee_type", ""},
+	}
+}
