@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sethvargo/go-retry"
+
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
@@ -63,6 +65,7 @@ func (a *attempt) look() facts {
 	f.close = h.lost.mayClose(a.order.PayType, h.unique)
 	f.reissue = h.lost.mayReissue(a.order.PayType, h.unique, c.number)
 	f.resend = h.unique && c.sends < mostSends
+	f.unique = h.unique
 	return *f
 }
 
@@ -134,14 +137,36 @@ type journalError struct{ error }
 func (e *journalError) Unwrap() error { return e.error }
 
 // enquire asks what became of the number. The months are those in which QFPay may
-// have stored it.
+// have stored it. An enquiry changes nothing, so one that is lost on the way is made
+// again while the attempt has time for it.
 func (a *attempt) enquire(ctx context.Context) {
 	o := a.issued()
 	months := qfpay.MonthsAround(a.claim.firstSentAt, a.now())
 	var rows []qfpay.Record
-	rows, a.err = a.at.client.Query(ctx, []string{o.OutTradeNo}, months)
-	a.calls++
+	a.err = retry.Do(ctx, enquiries(), func(ctx context.Context) error {
+		var err error
+		rows, err = a.at.client.Query(ctx, []string{o.OutTradeNo}, months)
+		a.calls++
+		if lostOnTheWay(err) && a.timeFor(ctx) {
+			return retry.RetryableError(err)
+		}
+		return err
+	})
 	a.facts.reply, a.row = readQuery(rows, a.err, o, a.claim.firstSentAt)
+}
+
+// enquiries spaces the tries of one enquiry: three at most.
+func enquiries() retry.Backoff {
+	return retry.WithMaxRetries(2, retry.WithJitterPercent(30, retry.NewExponential(100*time.Millisecond)))
+}
+
+// lostOnTheWay tells whether a call got no answer, and not one that says no.
+func lostOnTheWay(err error) bool {
+	var (
+		notSent    *qfpay.NotSent
+		unanswered *qfpay.Unanswered
+	)
+	return errors.As(err, &notSent) || errors.As(err, &unanswered)
 }
 
 // void closes the order at QFPay. From the moment the journal says so, its QR code

@@ -35,10 +35,10 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration 
 		if errors.As(a.err, &busy) {
 			return spread(maintenancePause)
 		}
-		return spread(firstDoubt) // not reachable; the limiter keeps all of us within bounds
+		return spread(h.times.doubt) // not reachable; the limiter keeps all of us within bounds
 	default:
 		age := a.now().Sub(a.claim.sentAt)
-		return spread(min(max(age/2, firstDoubt), longestDoubt))
+		return spread(min(max(age/2, h.times.doubt), h.times.longest))
 	}
 }
 

@@ -48,6 +48,7 @@ type facts struct {
 	close   bool // closing its unpaid order is allowed and documented for its pay type
 	reissue bool // another number is allowed
 	resend  bool // the same number may be sent once more
+	unique  bool // QFPay is trusted to refuse a number it has
 }
 
 // action is what to do next about an order.
@@ -166,7 +167,7 @@ func afterQuery(f facts) step {
 	case absent:
 		return afterAbsent(f)
 	case foreign:
-		return settled(tasks.Rejected, reasonForeign)
+		return afterForeign(f)
 	case strange:
 		return settled(tasks.Unresolved, reasonStrange)
 	}
@@ -215,6 +216,19 @@ func afterAbsent(f facts) step {
 		return step{do: submit}
 	default:
 		return settled(tasks.Unresolved, reasonNotFound)
+	}
+}
+
+// afterForeign: somebody else's order has the number. Where numbers are unique, ours
+// has been refused, or will be when it lands.
+func afterForeign(f facts) step {
+	switch {
+	case f.flying:
+		return inDoubt()
+	case f.unique:
+		return settled(tasks.Rejected, reasonForeign)
+	default:
+		return settled(tasks.Unresolved, reasonForeign)
 	}
 }
 

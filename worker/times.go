@@ -14,6 +14,8 @@ type times struct {
 	attempt time.Duration // one run of the handler: a wait for leave, and a call
 	lease   time.Duration // the hold on an order; a killed worker's order is due again after it
 	quiet   time.Duration // after a create left: until then "not found" proves nothing
+	doubt   time.Duration // between enquiries about an order in doubt, at first
+	longest time.Duration // and at the longest
 }
 
 const (
@@ -38,5 +40,6 @@ func timesFor(call time.Duration) times {
 	t.attempt = horizon + t.call + margin
 	t.lease = t.attempt + 2*margin
 	t.quiet = t.lease + t.call
+	t.doubt, t.longest = firstDoubt, longestDoubt
 	return t
 }
