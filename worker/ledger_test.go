@@ -30,8 +30,9 @@ func TestNoOrderIsLostOrDoubled(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Config{Seed: seed, Faults: manyFaults, Late: 700 * time.Millisecond,
+			r := newRig(t, simulator.Config{Seed: seed, Faults: manyFaults, Late: time.Second,
 				Latency: simulator.Latency{Max: 40 * time.Millisecond}})
+			r.times = quickTimes()
 			r.start()
 			r.start()
 			types := qfpay.PayTypes()
@@ -134,8 +135,11 @@ func TestEveryFaultOfACreateEndsWell(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s %s %s", c.fault, c.payType.Wallet(), c.mode), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, simulator.Config{Late: 700 * time.Millisecond})
+			r := newRig(t, simulator.Config{Late: time.Second})
 			r.config.LostResponse = c.mode
+			if strings.HasSuffix(string(c.fault), "_late") {
+				r.times = quickTimes()
+			}
 			r.fault(c.fault)
 			r.start()
 			r.enqueue(1, func(_ int, o *tasks.Order) { o.PayType = c.payType })
@@ -150,9 +154,10 @@ func TestEveryFaultOfACreateEndsWell(t *testing.T) {
 
 // With numbers that are not trusted to be unique, no order is ever sent twice.
 func TestWithoutTrustInUniqueNumbersNothingIsSentTwice(t *testing.T) {
-	r := newRig(t, simulator.Config{Duplicate: simulator.DuplicateNone, Late: 700 * time.Millisecond,
+	r := newRig(t, simulator.Config{Duplicate: simulator.DuplicateNone, Late: time.Second,
 		Faults: simulator.Faults{"payment.drop": .2, "payment.drop_after": .2, "payment.land_late": .2}})
 	r.config.UniqueNumbers = false
+	r.times = quickTimes()
 	r.start()
 	results := r.results(len(r.enqueue(40, nil)))
 	r.agree(results)
@@ -172,7 +177,8 @@ func TestWithoutTrustInUniqueNumbersNothingIsSentTwice(t *testing.T) {
 // An order is paid by somebody though its QR code never reached us: a person must
 // look, and nothing is closed, since that might refund it.
 func TestAPaidOrderIsNeverClosed(t *testing.T) {
-	r := newRig(t, simulator.Config{})
+	r := newRig(t, simulator.Config{Late: time.Second})
+	r.times = quickTimes()
 	r.gateway.Choose(func(c simulator.Call) simulator.Fault {
 		if c.Endpoint == "query" {
 			return ""

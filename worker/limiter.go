@@ -35,7 +35,8 @@ type limiter struct {
 	rdb       redis.UniversalClient
 	merchant  string
 	calls     string // key of the log
-	state     string // key of pause and places
+	line      string // key of the times to come back at
+	state     string // key of the pause
 	perSecond int
 	perMinute int
 	observer  Observer
@@ -43,7 +44,7 @@ type limiter struct {
 
 func newLimiter(rdb redis.UniversalClient, keys tasks.Keys, m Merchant, o Observer) *limiter {
 	calls := keys.Calls(m.AppCode)
-	return &limiter{rdb: rdb, merchant: m.Name, calls: calls, state: calls + ":state",
+	return &limiter{rdb: rdb, merchant: m.Name, calls: calls, line: calls + ":line", state: calls + ":state",
 		perSecond: m.PerSecond, perMinute: m.PerMinute, observer: o}
 }
 
@@ -71,7 +72,7 @@ func (l *limiter) Take(ctx context.Context) (qfpay.Leave, error) {
 
 // place asks for a place: how far off it is, and whether it is taken.
 func (l *limiter) place(ctx context.Context, name string) (time.Duration, bool, error) {
-	answer, err := takeScript.Run(ctx, l.rdb, []string{l.calls, l.state},
+	answer, err := takeScript.Run(ctx, l.rdb, []string{l.calls, l.line, l.state},
 		name, horizon.Microseconds(),
 		l.perSecond, (time.Second + guard).Microseconds(),
 		l.perMinute, (time.Minute + guard).Microseconds(),

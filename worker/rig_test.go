@@ -28,6 +28,7 @@ type rig struct {
 	keys    tasks.Keys
 	gateway *simulator.Gateway
 	config  Config
+	times   times
 	log     *logBook
 	events  *eventBook
 }
@@ -38,7 +39,7 @@ func newRig(t *testing.T, c simulator.Config) *rig {
 		c.PerSecond, c.PerMinute = simulator.NoLimit, simulator.NoLimit
 	}
 	r := &rig{t: t, server: server, rdb: server.Client(t), keys: tasks.Keys{Prefix: tasks.DefaultPrefix},
-		gateway: simulator.New(c), log: &logBook{}, events: &eventBook{}}
+		gateway: simulator.New(c), times: calmTimes(), log: &logBook{}, events: &eventBook{}}
 	r.config = Config{
 		Redis: r.rdb, Keys: r.keys,
 		Merchants: []Merchant{{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway",
@@ -64,7 +65,7 @@ func (r *rig) start() (stop func()) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	w.setTimes(quickTimes())
+	w.setTimes(r.times)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()

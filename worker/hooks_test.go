@@ -1,0 +1,149 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// spy counts which of the scripts that go by the hooks take for what they look for.
+type spy struct {
+	mu                                     sync.Mutex
+	dequeues, acknowledges, blocks, others int
+}
+
+func (*spy) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, n, a string) (net.Conn, error) { return next(ctx, n, a) }
+}
+func (*spy) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (s *spy) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		_, dequeue := dequeues(cmd)
+		s.mu.Lock()
+		switch {
+		case dequeue:
+			s.dequeues++
+		case acknowledges(cmd):
+			s.acknowledges++
+		case cmd.Name() == "blmove":
+			s.blocks++
+		default:
+			s.others++
+		}
+		s.mu.Unlock()
+		return next(ctx, cmd)
+	}
+}
+
+// runOne has asynq run tasks with handler on a client with hooks, until done is closed.
+func runOne(t *testing.T, rdb *redis.Client, handler asynq.HandlerFunc, done <-chan struct{}) {
+	t.Helper()
+	server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
+		Concurrency: 2, Queues: map[string]int{"q": 1}, TaskCheckInterval: time.Minute, LogLevel: asynq.FatalLevel,
+	})
+	ok(t, server.Start(handler))
+	<-done
+	server.Stop()
+	server.Shutdown()
+}
+
+// The hooks know asynq's scripts by their keys. This test runs the asynq of go.mod,
+// with a check interval so long that a task comes to be run only if the hook wakes it.
+func TestHooksFitAsynq(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := server.Client(t)
+	stop := make(chan struct{})
+	seen := &spy{}
+	rdb.AddHook(ackHook{})
+	rdb.AddHook(wakeHook{rdb: rdb, stop: stop})
+	rdb.AddHook(seen)
+	producer := server.Client(t)
+
+	done := make(chan struct{})
+	go func() { // enqueued only once the worker blocks, so that nothing but the hook can find it
+		for blocked := false; !blocked; time.Sleep(time.Millisecond) {
+			seen.mu.Lock()
+			blocked = seen.blocks > 0
+			seen.mu.Unlock()
+		}
+		if _, err := asynq.NewClientFromRedisClient(producer).Enqueue(asynq.NewTask("t", nil), asynq.Queue("q")); err != nil {
+			t.Error(err)
+		}
+	}()
+	runOne(t, rdb, func(context.Context, *asynq.Task) error {
+		close(stop)
+		close(done)
+		return nil
+	}, done)
+	if seen.dequeues == 0 || seen.acknowledges == 0 {
+		t.Errorf("recognised %d dequeues and %d acknowledgements; has asynq changed its scripts?", seen.dequeues, seen.acknowledges)
+	}
+}
+
+// failing is Redis away for the first tries of an acknowledgement.
+func failing(times int, err error) (redis.ProcessHook, *int) {
+	tries := 0
+	return func(context.Context, redis.Cmder) error {
+		if tries++; tries <= times {
+			return err
+		}
+		return nil
+	}, &tries
+}
+
+func ackCmd(ctx context.Context) redis.Cmder {
+	return redis.NewCmd(ctx, "evalsha", "sha", 3, "asynq:{q}:active", "asynq:{q}:lease", "asynq:{q}:t:1", "id")
+}
+
+func TestAnAcknowledgementIsRepeatedUntilItIsWritten(t *testing.T) {
+	away := &net.OpError{Op: "dial", Err: io.EOF}
+	for name, c := range map[string]struct {
+		cmd   func(context.Context) redis.Cmder
+		err   error
+		tries int
+	}{
+		"Redis is away":           {ackCmd, away, 3},
+		"a failover is under way": {ackCmd, redisError("READONLY You can't write against a read only replica."), 3},
+		"the data set is loading": {ackCmd, redisError("LOADING Redis is loading the dataset in memory"), 3},
+		"the script is not known": {ackCmd, redisError("NOSCRIPT No matching script."), 1},
+		"the dequeue is not repeated": {func(ctx context.Context) redis.Cmder {
+			return redis.NewCmd(ctx, "evalsha", "sha", 4, "asynq:{q}:pending", "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease")
+		}, away, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			next, tries := failing(2, c.err)
+			err := ackHook{}.ProcessHook(next)(ctx, c.cmd(ctx))
+			if *tries != c.tries || (err == nil) != (c.tries == 3) {
+				t.Errorf("%d tries and error %v, want %d tries", *tries, err, c.tries)
+			}
+		})
+	}
+}
+
+func TestAnAcknowledgementIsNotRepeatedPastItsLease(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	next, _ := failing(1<<30, io.EOF)
+	if err := (ackHook{}).ProcessHook(next)(ctx, ackCmd(ctx)); !errors.Is(err, io.EOF) {
+		t.Errorf("error %v, want the last one of Redis", err)
+	}
+}
+
+// redisError is an answer of the server that is an error.
+type redisError string
+
+func (e redisError) Error() string { return string(e) }
+func (redisError) RedisError()     {}

@@ -1,0 +1,184 @@
+package worker
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// The calls under way when a worker is told to stop are answered, and their results
+// published, before it ends.
+func TestAShutdownFinishesTheOrdersInHand(t *testing.T) {
+	r := newRig(t, simulator.Config{Latency: simulator.Latency{Min: 200 * time.Millisecond, Max: 200 * time.Millisecond}})
+	stop := r.start()
+	r.enqueue(8, nil)
+	for len(r.gateway.Calls()) < 8 {
+		time.Sleep(time.Millisecond) // until all are under way
+	}
+	stop()
+	if n := r.rdb.XLen(t.Context(), r.keys.Results()).Val(); n != 8 {
+		t.Errorf("%d results when the worker had ended, want 8", n)
+	}
+	for _, c := range r.gateway.Calls() {
+		if c.RespCd != "0000" {
+			t.Errorf("a call was cut off: %+v", c)
+		}
+	}
+}
+
+// A wrong key holds the merchant: its orders wait, hardly anything is sent, and the
+// other merchant's orders go on.
+func TestAWrongKeyHoldsOneMerchantOnly(t *testing.T) {
+	accounts := simulator.SampleAccounts(2)
+	r := newRig(t, simulator.Config{Merchants: accounts})
+	r.config.Merchants = []Merchant{
+		{Merchant: qfpay.Merchant{Name: "good", BaseURL: "http://gateway", AppCode: accounts[0].AppCode, Key: accounts[0].Key}},
+		{Merchant: qfpay.Merchant{Name: "bad", BaseURL: "http://gateway", AppCode: accounts[1].AppCode, Key: "canary-7f3a"}},
+	}
+	r.start()
+	orders := r.enqueue(60, func(i int, o *tasks.Order) {
+		if o.Merchant = "good"; i%2 == 1 {
+			o.Merchant = "bad"
+		}
+	})
+	results := r.results(len(orders) / 2)
+	for no, res := range results {
+		if res.Merchant != "good" || res.Outcome != string(tasks.Created) {
+			t.Errorf("%s: %+v", no, res)
+		}
+	}
+	calls := 0
+	for _, c := range r.gateway.Calls() {
+		if c.AppCode == accounts[1].AppCode {
+			calls++
+		}
+	}
+	if concurrency := r.config.Concurrency; calls == 0 || calls > concurrency {
+		t.Errorf("%d calls with a refused key, want 1 to %d", calls, concurrency)
+	}
+	if n := r.rdb.ZCard(t.Context(), r.keys.Due()).Val(); n != 30 {
+		t.Errorf("%d orders wait, want 30", n)
+	}
+	if held := seen[Held](r.events); len(held) != 1 || held[0] != (Held{Merchant: "bad", Reason: "1108", Held: true}) {
+		t.Errorf("observed %+v", held)
+	}
+	if log := r.log.String(); !strings.Contains(log, "1108") || !strings.Contains(log, "client key") || strings.Contains(log, "canary") {
+		t.Errorf("the log must name the code and what to do, and never the key:\n%s", r.log.tail(10))
+	}
+}
+
+func TestAHoldSendsOneProbeAtATimeAndEnds(t *testing.T) {
+	var h hold
+	now := time.Now()
+	if h.wait(now, time.Second) != 0 {
+		t.Error("held from the start")
+	}
+	if !h.set(now, "1108") || h.set(now, "1108") {
+		t.Error("a hold begins once")
+	}
+	if h.wait(now, time.Second) <= 0 {
+		t.Error("not held")
+	}
+	later := now.Add(longestHold)
+	if h.wait(later, time.Second) != 0 {
+		t.Error("no probe when the pause is over")
+	}
+	if h.wait(later, time.Second) <= 0 {
+		t.Error("a second probe before the first was answered")
+	}
+	if h.clear() != "1108" || h.clear() != "" || h.wait(later, time.Second) != 0 {
+		t.Error("the hold did not end")
+	}
+}
+
+func TestAnOrderOfAnUnknownMerchantWaits(t *testing.T) {
+	r := newRig(t, simulator.Config{})
+	r.start()
+	r.enqueue(2, func(i int, o *tasks.Order) {
+		if o.Merchant = "nobody"; i == 1 {
+			o.Deadline = time.Now().Add(-time.Minute)
+		}
+	})
+	if got := r.results(1)["A0001"]; got.Outcome != string(tasks.Expired) {
+		t.Errorf("past its deadline: %+v", got)
+	}
+	if n := r.rdb.ZCard(t.Context(), r.keys.Due()).Val(); n != 1 {
+		t.Errorf("%d orders wait, want 1", n)
+	}
+}
+
+// The gateway's 429 pauses the app_code and fails no order, nor does it leave one in
+// doubt: QFPay does not process what it answers with 429.
+func TestTooManyRequestsFailNoOrder(t *testing.T) {
+	r := newRig(t, simulator.Config{PerSecond: 10, PerMinute: simulator.NoLimit})
+	r.config.Merchants[0].PerSecond = 50 // more than the gateway allows
+	r.start()
+	results := r.results(len(r.enqueue(40, nil)))
+	r.agree(results)
+	if r.gateway.Throttled(simulator.SampleAppCode) == 0 {
+		t.Error("the gateway refused nothing: this test tests nothing")
+	}
+	for _, c := range r.gateway.Calls() {
+		if c.Endpoint != "payment" {
+			t.Fatalf("an order was in doubt after a 429: %+v", c)
+		}
+	}
+	for no, res := range results {
+		if res.Outcome != string(tasks.Created) {
+			t.Errorf("%s: %+v", no, res)
+		}
+	}
+}
+
+// What a worker observes is what happened.
+func TestEventsAddUp(t *testing.T) {
+	r := newRig(t, simulator.Config{})
+	stop := r.start()
+	r.results(len(r.enqueue(20, func(i int, o *tasks.Order) { o.Lane = tasks.Lanes()[i%2] })))
+	stop()
+	if n := len(seen[Settled](r.events)); n != 20 {
+		t.Errorf("%d orders settled", n)
+	}
+	if n := len(seen[Called](r.events)); n != 20 {
+		t.Errorf("%d calls", n)
+	}
+	if n := len(seen[Started](r.events)); n != 20 {
+		t.Errorf("%d orders started", n)
+	}
+	in := 0
+	for _, e := range seen[InFlight](r.events) {
+		in += e.Delta
+	}
+	if in != 0 {
+		t.Errorf("%d orders are still in flight", in)
+	}
+}
+
+func TestNewSaysEverythingThatIsWrong(t *testing.T) {
+	_, err := New(Config{})
+	if err == nil {
+		t.Fatal("an empty configuration was taken")
+	}
+	for _, field := range []string{"Redis", "Queue", "Keys.Prefix", "Merchants", "CallTimeout", "Concurrency", "ShutdownTimeout", "LostResponse"} {
+		if !strings.Contains(err.Error(), field) {
+			t.Errorf("%s is not named in: %v", field, err)
+		}
+	}
+}
+
+// call < attempt < lease < quiet, for every call timeout that may be configured.
+func TestTheTimesKeepTheirOrder(t *testing.T) {
+	for call := time.Second; call <= time.Minute; call += time.Second {
+		s := timesFor(call)
+		if !(s.call < s.attempt && s.attempt < s.lease && s.lease < s.quiet) || s.attempt+settleTimeout >= tasks.TaskTimeout {
+			t.Errorf("%+v", s)
+		}
+	}
+	if s := timesFor(10 * time.Second); s.lease > 15*time.Second {
+		t.Errorf("with the default timeout a killed worker's order waits %s, more than 15 s", s.lease)
+	}
+}
