@@ -41,17 +41,19 @@ const (
 	VerifyStrict Verify = "strict" // a wrong one makes the answer Unanswered
 )
 
-// Call is the record of one HTTP exchange, for metrics and logs.
+// Call is the record of one HTTP exchange, for metrics and logs. A failure to
+// connect is one too, as not_sent; a call for which no leave was given is not.
 type Call struct {
 	Merchant  string
 	Endpoint  string        // payment, query, close or reversal
-	Result    string        // respcd, or http_429, timeout, reset, not_sent, …: a closed set but for the respcd
+	Result    string        // the respcd, or one of CallResults
 	Wait      time.Duration // for leave from the limiter
 	Took      time.Duration // from the first byte sent to the last one read
-	Signature Signature
+	Signature Signature     // empty when there was no answer, or nobody looked
 }
 
-// Signature says what was found about the signature of an answer.
+// Signature says what was found about the signature of an answer. It is empty when
+// nobody looked (VerifyOff).
 type Signature string
 
 // What can be found.
@@ -66,7 +68,7 @@ const (
 // connections of HTTP. Use NewHTTPClient for HTTP.
 type Client struct {
 	Merchant Merchant
-	HTTP     *http.Client
+	HTTP     *http.Client  // of NewHTTPClient; nil: one that all clients without their own share
 	Limiter  Limiter       // nil: no limit
 	Timeout  time.Duration // of one call, without the wait for leave; 0: 10 s
 	Verify   Verify        // empty: VerifyWarn

@@ -63,7 +63,7 @@ func (e *NotSent) Unwrap() error { return e.Err }
 // can tell.
 type Unanswered struct {
 	Endpoint   string
-	Reason     string // one word for metrics: timeout, reset, http_502, bad_answer, wrong_echo, wrong_signature, …
+	Reason     string // one of CallResults: timeout, reset, http_502, bad_answer, wrong_echo, …
 	HTTPStatus int    // 0 when there was no answer at all
 	Body       []byte // what was received of an answer, at most 64 KiB
 	Err        error

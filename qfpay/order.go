@@ -70,7 +70,7 @@ func (e FieldError) Error() string {
 	if e.Value == "" {
 		return fmt.Sprintf("%s: %s", e.Field, e.Rule)
 	}
-	return fmt.Sprintf("%s: %s, not %q", e.Field, e.Rule, e.Value)
+	return fmt.Sprintf("%s: %s (got %q)", e.Field, e.Rule, e.Value)
 }
 
 // FieldErrors is everything that is wrong with an order, all fields at once.

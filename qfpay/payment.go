@@ -4,7 +4,7 @@ package qfpay
 // echo that matches the order. It is created, not paid.
 type Payment struct {
 	OutTradeNo string
-	QRCode     string // text to draw as a QR code, at most 512 characters
+	QRCode     string // text to draw as a QR code; QFPay says at most 512 characters
 	Syssn      string // QFPay's number of the order
 	RespCd     RespCd
 	RespErr    string

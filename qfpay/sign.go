@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -39,6 +40,25 @@ func (p Params) Canonical() string {
 		b.WriteString(name)
 		b.WriteByte('=')
 		b.WriteString(p[name])
+	}
+	return b.String()
+}
+
+// form returns the parameters as the body of a request: the same parameters that
+// are signed, in the same order, encoded. Encoding comes after signing; QFPay's PHP
+// sample does it before, which is wrong for every value that needs it.
+func (p Params) form() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		if p[name] == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(url.QueryEscape(name))
+		b.WriteByte('=')
+		b.WriteString(url.QueryEscape(p[name]))
 	}
 	return b.String()
 }

@@ -1,0 +1,84 @@
+package qfpay
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// request is one call to make.
+type request struct {
+	endpoint endpoint
+	params   Params
+	udid     bool                        // the order carries a udid
+	maxBody  int64                       // bytes of an answer that are read
+	intent   func(context.Context) error // written down before anything leaves; may be nil
+	read     func(*answer) error         // judges an answer with a respcd; may be nil
+}
+
+// call makes one call and reads its answer. Its error is *Throttled, *NotSent,
+// *Unanswered or *Refusal, or the error of intent, unchanged. It never repeats a
+// call: whether that is safe is not for a client to decide.
+func (c *Client) call(ctx context.Context, r request) (*answer, error) {
+	l := &lease{endpoint: r.endpoint, limiter: c.Limiter}
+	if err := c.permit(ctx, l, r.intent); err != nil {
+		return nil, err
+	}
+	sent := c.send(ctx, r, l)
+	if _, ok := errors.AsType[*NotSent](sent.err); ok || sent.throttled() {
+		l.giveBack()
+	}
+	var a *answer
+	err := sent.err
+	if err == nil {
+		a, err = c.readAnswer(r, sent)
+	}
+	if err == nil && r.read != nil {
+		err = r.read(a)
+	}
+	c.report(r.endpoint, sent, a, err, l.waited)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// permit takes leave and writes down the intent, in this order: an intent without
+// leave would put an order in doubt that never left, and a limiter may make it wait
+// for long. The writing takes time, so leave is looked at once more after it.
+func (c *Client) permit(ctx context.Context, l *lease, intent func(context.Context) error) error {
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	if intent != nil {
+		if err := intent(ctx); err != nil {
+			l.giveBack()
+			return err
+		}
+	}
+	if err := l.renew(ctx); err != nil {
+		return err
+	}
+	if err := context.Cause(ctx); err != nil {
+		l.giveBack()
+		return &NotSent{Endpoint: string(l.endpoint), Err: err}
+	}
+	return nil
+}
+
+func (c *Client) timeout() time.Duration {
+	if c.Timeout > 0 {
+		return c.Timeout
+	}
+	return 10 * time.Second
+}
+
+// report tells OnCall of an exchange. Leave that the limiter refused is no exchange.
+func (c *Client) report(e endpoint, s exchange, a *answer, err error, waited time.Duration) {
+	if c.OnCall == nil || s.throttled() {
+		return
+	}
+	call := Call{Merchant: c.Merchant.Name, Endpoint: string(e), Wait: waited, Took: s.took, Signature: s.signature}
+	call.Result = callResult(a, err)
+	c.OnCall(call)
+}

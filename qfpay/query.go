@@ -1,0 +1,186 @@
+package qfpay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const (
+	maxNumbers   = 128     // characters of out_trade_no in one enquiry, commas included
+	pageSize     = 100     // the most QFPay gives
+	maxPages     = 50      // of one batch in one month; more cannot be meant
+	maxRows      = 1 << 20 // bytes of one page: 100 rows of all fields have about 80 KiB
+	orderPayment = "payment"
+)
+
+// Query returns the rows QFPay has of these orders in these months: payments only,
+// and only the numbers asked for. No row is an answer too. It makes one call for
+// every month, every 128 characters of numbers, and every further page of 100 rows.
+//
+// months are where the orders may stand (see [MonthsAround]); without a month QFPay
+// would look into the current one only, and a row not found would prove nothing.
+// The errors are those of [Client.CreatePayment], and [FieldErrors] when there is
+// nothing that could be asked.
+func (c *Client) Query(ctx context.Context, outTradeNos []string, months []Month) ([]Record, error) {
+	if err := checkQuery(outTradeNos, months); err != nil {
+		return nil, err
+	}
+	var found []Record
+	for _, batch := range batches(outTradeNos) {
+		for _, month := range months {
+			rows, err := c.queryMonth(ctx, batch, month)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, rows...)
+		}
+	}
+	return found, nil
+}
+
+// checkQuery refuses what would be asked wrongly: a comma would ask for two other
+// numbers.
+func checkQuery(outTradeNos []string, months []Month) error {
+	var errs FieldErrors
+	if len(months) == 0 {
+		errs = append(errs, FieldError{Field: "start_time", Rule: "needs at least one month"})
+	}
+	if len(outTradeNos) == 0 {
+		errs = append(errs, FieldError{Field: "out_trade_no", Rule: "is required"})
+	}
+	for _, n := range outTradeNos {
+		if n == "" || len(n) > maxNumbers || strings.Contains(n, ",") {
+			errs = append(errs, FieldError{"out_trade_no", shorten(n), "must be 1 to 128 characters without a comma"})
+		}
+	}
+	if errs == nil {
+		return nil
+	}
+	return errs
+}
+
+// batches joins the numbers into as few lists as fit the field.
+func batches(outTradeNos []string) [][]string {
+	var all [][]string
+	length := 0
+	for _, n := range outTradeNos {
+		if len(all) == 0 || length+1+len(n) > maxNumbers {
+			all = append(all, nil)
+			length = -1
+		}
+		last := len(all) - 1
+		all[last] = append(all[last], n)
+		length += 1 + len(n)
+	}
+	return all
+}
+
+// queryMonth asks for one batch in one month, page by page until a short one.
+func (c *Client) queryMonth(ctx context.Context, batch []string, m Month) ([]Record, error) {
+	var found []Record
+	var before []Record
+	for page := 1; ; page++ {
+		got, err := c.queryPage(ctx, batch, m, page, before)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range got.rows {
+			if slices.Contains(batch, row.OutTradeNo) && (row.OrderType == "" || row.OrderType == orderPayment) {
+				found = append(found, row)
+			}
+		}
+		if len(got.rows) < got.size {
+			return found, nil
+		}
+		before = got.rows
+	}
+}
+
+// queryPage asks for one page. A page that repeats the one before, or no end to
+// them, shows that the gateway does not turn pages: what lies beyond is not known,
+// so that a number that was not found cannot be called absent.
+func (c *Client) queryPage(ctx context.Context, batch []string, m Month, page int, before []Record) (rowPage, error) {
+	start, end := m.window()
+	r := request{endpoint: query, maxBody: maxRows, params: c.params(Params{
+		"out_trade_no": strings.Join(batch, ","),
+		"start_time":   start,
+		"end_time":     end,
+		"page":         strconv.Itoa(page),
+		"page_size":    strconv.Itoa(pageSize),
+	})}
+	var got rowPage
+	r.read = func(a *answer) (err error) {
+		got, err = readPage(r, a)
+		if err != nil || len(got.rows) == 0 {
+			return err
+		}
+		if page > maxPages || slices.Equal(got.rows, before) {
+			return a.doubt(r, reasonBadAnswer, fmt.Sprintf("page %d of the enquiry repeats or there is no end to them", page))
+		}
+		return nil
+	}
+	_, err := c.call(ctx, r)
+	return got, err
+}
+
+// rowPage is one page of an enquiry.
+type rowPage struct {
+	rows []Record
+	size int // how many rows a full page has: what was asked, or less if the gateway says so
+}
+
+// readPage reads the answer to an enquiry. Its respcd is about the enquiry; "does not
+// exist" is the answer that there is no row.
+func readPage(r request, a *answer) (rowPage, error) {
+	got := rowPage{size: pageSize}
+	switch a.respCd {
+	case success:
+	case noTransaction, noOrder:
+		return got, nil
+	default:
+		return got, a.refusal(r)
+	}
+	if n, err := strconv.Atoi(a.text("page_size")); err == nil && n > 0 && n < pageSize {
+		got.size = n
+	}
+	var raw []json.RawMessage
+	if data := a.top["data"]; data != nil {
+		if err := json.Unmarshal(data, &raw); err != nil {
+			return got, a.doubt(r, reasonBadAnswer, "data is not a list of rows")
+		}
+	}
+	for i, one := range raw {
+		row, err := readRecord(one)
+		if err != nil {
+			return got, a.doubt(r, reasonBadAnswer, fmt.Sprintf("row %d: %v", i+1, err))
+		}
+		got.rows = append(got.rows, row)
+	}
+	return got, nil
+}
+
+// readRecord reads one row. A row without a number could be that of an order that
+// is then taken for absent, so it is an error.
+func readRecord(raw json.RawMessage) (Record, error) {
+	m, err := parseMembers(raw)
+	if err != nil {
+		return Record{}, err
+	}
+	row := Record{
+		Syssn: m.text("syssn"), OutTradeNo: m.text("out_trade_no"), PayType: PayType(m.text("pay_type")),
+		OrderType: m.text("order_type"), TxAmt: m.text("txamt"), TxCurrCd: m.text("txcurrcd"),
+		TxDtm: m.text("txdtm"), SysDtm: m.text("sysdtm"), RespCd: RespCd(m.text("respcd")),
+		ErrMsg: m.text("errmsg"), Cancel: m.text("cancel"), ChnlSn: m.text("chnlsn"),
+	}
+	if m.err != nil {
+		return Record{}, m.err
+	}
+	if row.OutTradeNo == "" {
+		return Record{}, fmt.Errorf("no out_trade_no")
+	}
+	return row, nil
+}

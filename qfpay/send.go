@@ -1,0 +1,131 @@
+package qfpay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// exchange is what became of one HTTP request: an answer, or err.
+type exchange struct {
+	status    int
+	header    http.Header
+	body      []byte
+	took      time.Duration // from the first byte sent to the last one read
+	signature Signature
+	err       error // *NotSent, *Throttled (by the limiter) or *Unanswered
+}
+
+// throttled tells whether the limiter took its leave back at the last moment.
+func (s exchange) throttled() bool {
+	_, ok := errors.AsType[*Throttled](s.err)
+	return ok
+}
+
+// send sends one request and reads what comes back, at most r.maxBody of it.
+func (c *Client) send(ctx context.Context, r request, l *lease) exchange {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout())
+	defer cancel()
+	g, ctx := newGate(ctx, l, r.params.form())
+	req, err := c.newRequest(ctx, r, g)
+	if err != nil {
+		return exchange{err: &NotSent{Endpoint: string(r.endpoint), Err: err}}
+	}
+	resp, err := c.http().Do(req)
+	if err != nil {
+		passed, reason := g.shut()
+		return exchange{took: since(passed), err: sendError(r.endpoint, passed, reason, err)}
+	}
+	defer resp.Body.Close()
+	s := exchange{status: resp.StatusCode, header: resp.Header}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, r.maxBody+1))
+	passed, _ := g.shut()
+	s.took = since(passed)
+	switch {
+	case err != nil:
+		s.err = &Unanswered{Endpoint: string(r.endpoint), Reason: networkReason(err), HTTPStatus: s.status, Body: clip(body), Err: err}
+	case int64(len(body)) > r.maxBody:
+		s.err = &Unanswered{Endpoint: string(r.endpoint), Reason: reasonBadAnswer, HTTPStatus: s.status, Body: clip(body), Err: errTooLong}
+	default:
+		s.body = body
+		s.signature = c.checkSignature(s)
+	}
+	return s
+}
+
+// newRequest makes the request. http.NewRequest gives it a Content-Length, since
+// QFPay takes no chunks (MPM page), and a GetBody, which is taken off again: with it
+// net/http makes a second body, past the gate, when a connection that was used
+// before breaks early.
+func (c *Client) newRequest(ctx context.Context, r request, g *gate) (*http.Request, error) {
+	address := strings.TrimRight(c.Merchant.BaseURL, "/") + "/trade/v1/" + string(r.endpoint)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, g.reader())
+	if err != nil {
+		return nil, err
+	}
+	req.GetBody = nil
+	c.setHeader(req.Header, r.params)
+	return req, nil
+}
+
+var errTooLong = errors.New("the answer is longer than any answer should be")
+
+// setHeader signs. Upper-case hex, as QFPay's own samples send it; the type is
+// always named, since its absence means MD5.
+func (c *Client) setHeader(h http.Header, p Params) {
+	t := c.Merchant.SignType
+	if t == "" {
+		t = SHA256
+	}
+	h.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
+	h.Set("Accept", "application/json")
+	h.Set("User-Agent", "qfpay-worker")
+	h.Set("X-QF-APPCODE", c.Merchant.AppCode)
+	h.Set("X-QF-SIGNTYPE", string(t))
+	h.Set("X-QF-SIGN", t.Sign(p, c.Merchant.Key))
+}
+
+// sendError says what a failed exchange means. Only a gate that was never passed
+// proves that nothing left.
+func sendError(e endpoint, passed time.Time, reason, err error) error {
+	if !passed.IsZero() {
+		return &Unanswered{Endpoint: string(e), Reason: networkReason(err), Err: err}
+	}
+	switch reason.(type) {
+	case *Throttled, *NotSent: // of the limiter
+		return reason
+	}
+	if reason != errShut {
+		err = reason
+	}
+	return &NotSent{Endpoint: string(e), Err: err}
+}
+
+// networkReason names why no whole answer came back.
+func networkReason(err error) string {
+	var n net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return reasonCanceled
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &n) && n.Timeout():
+		return reasonTimeout
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return reasonReset
+	}
+	return reasonBroken
+}
+
+func since(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return time.Since(t)
+}
+
+// clip keeps of a body what an error carries.
+func clip(body []byte) []byte { return body[:min(len(body), maxErrorBody)] }
