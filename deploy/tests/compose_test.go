@@ -1,0 +1,159 @@
+package deploy
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+)
+
+const root = "../.."
+
+// compose loads docker-compose.yml as docker compose does: against its schema,
+// with nothing of this machine's environment.
+func compose(t *testing.T) *types.Project {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := options.LoadProject(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return project
+}
+
+func TestComposeHasTheServicesItSpeaksOf(t *testing.T) {
+	want := []string{"grafana", "producer", "prometheus", "redis", "simulator", "worker"}
+	if got := compose(t).ServiceNames(); !slices.Equal(got, want) {
+		t.Errorf("services %q, want %q", got, want)
+	}
+}
+
+func TestImagesArePinnedOrBuiltHere(t *testing.T) {
+	for name, s := range compose(t).Services {
+		image, tag, _ := strings.Cut(s.Image, ":")
+		switch {
+		case tag == "" || tag == "latest":
+			t.Errorf("%s: image %q has no tag that stays what it is", name, s.Image)
+		case s.Build == nil && !strings.ContainsAny(tag, "0123456789"):
+			t.Errorf("%s: the tag of %q names no version", name, s.Image)
+		case s.Build != nil && !strings.HasPrefix(image, "qfpay-"):
+			t.Errorf("%s: builds an image named %q, which could be pulled from somewhere", name, s.Image)
+		}
+	}
+}
+
+func TestEveryContainerGetsAsLittleAsItNeeds(t *testing.T) {
+	for name, s := range compose(t).Services {
+		if !s.ReadOnly {
+			t.Errorf("%s: its file system can be written to", name)
+		}
+		if !slices.Equal(s.CapDrop, []string{"ALL"}) || len(s.CapAdd) > 0 || s.Privileged {
+			t.Errorf("%s: keeps capabilities", name)
+		}
+		if !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+			t.Errorf("%s: could gain privileges", name)
+		}
+		for _, p := range s.Ports {
+			if p.HostIP != "127.0.0.1" {
+				t.Errorf("%s: port %s is open to the network", name, p.Published)
+			}
+		}
+	}
+}
+
+// settings are the variables of the configuration, as users know them.
+var settings = []string{
+	"REDIS_URL", "REDIS_PASSWORD_FILE",
+	"QFPAY_BASE_URL", "QFPAY_ALLOW_HTTP", "QFPAY_APP_CODE", "QFPAY_CLIENT_KEY", "QFPAY_CLIENT_KEY_FILE",
+	"QFPAY_MCHID", "QFPAY_SIGN_TYPE", "QFPAY_MERCHANTS_FILE", "QFPAY_PER_SECOND", "QFPAY_PER_MINUTE",
+	"QFPAY_LOST_RESPONSE", "QFPAY_UNIQUE_NUMBERS", "QFPAY_TIMEOUT", "QFPAY_VERIFY_RESPONSES",
+	"WORKER_CONCURRENCY", "WORKER_HTTP_ADDR", "WORKER_SHUTDOWN_TIMEOUT", "WORKER_KEY_PREFIX",
+	"LOG_LEVEL", "LOG_FORMAT",
+}
+
+func TestOnlySettingsThatExistAreSet(t *testing.T) {
+	project := compose(t)
+	for _, name := range []string{"worker", "producer"} {
+		for variable := range project.Services[name].Environment {
+			if !slices.Contains(settings, variable) {
+				t.Errorf("%s: %s is no setting", name, variable)
+			}
+		}
+	}
+}
+
+func TestTheWorkerIsTheSimulatorsSampleMerchant(t *testing.T) {
+	project := compose(t)
+	worker := project.Services["worker"]
+	if got := variable(t, worker, "QFPAY_APP_CODE"); got != simulator.SampleAppCode {
+		t.Errorf("QFPAY_APP_CODE is %s, want %s", got, simulator.SampleAppCode)
+	}
+	if len(worker.Secrets) != 1 {
+		t.Fatalf("the worker has %d secrets", len(worker.Secrets))
+	}
+	source := worker.Secrets[0].Source
+	if got, want := variable(t, worker, "QFPAY_CLIENT_KEY_FILE"), "/run/secrets/"+source; got != want {
+		t.Errorf("QFPAY_CLIENT_KEY_FILE is %s, but the secret is at %s", got, want)
+	}
+	key, err := os.ReadFile(project.Secrets[source].File)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(key)) != string(simulator.SampleKey) {
+		t.Error("the key is not the simulator's sample key")
+	}
+}
+
+func TestTheWorkerIsNotKilledBeforeItHasShutDown(t *testing.T) {
+	worker := compose(t).Services["worker"]
+	shutdown, err := time.ParseDuration(variable(t, worker, "WORKER_SHUTDOWN_TIMEOUT"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if worker.StopGracePeriod == nil || time.Duration(*worker.StopGracePeriod) < shutdown+5*time.Second {
+		t.Errorf("stop_grace_period is %v, WORKER_SHUTDOWN_TIMEOUT %s", worker.StopGracePeriod, shutdown)
+	}
+}
+
+func variable(t *testing.T, s types.ServiceConfig, name string) string {
+	t.Helper()
+	value := s.Environment[name]
+	if value == nil {
+		t.Fatalf("%s: %s is not set", s.Name, name)
+	}
+	return *value
+}
+
+// Every file that a service mounts is there: docker would make an empty directory
+// of one that is not.
+func TestMountedFilesExist(t *testing.T) {
+	project := compose(t)
+	for name, s := range project.Services {
+		for _, v := range s.Volumes {
+			if v.Type != types.VolumeTypeBind {
+				continue
+			}
+			if !v.ReadOnly {
+				t.Errorf("%s: can write to %s", name, v.Source)
+			}
+			if _, err := os.Stat(v.Source); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	producer := project.Services["producer"]
+	file := producer.Command[len(producer.Command)-1]
+	if _, err := os.Stat(filepath.Join(root, file)); err != nil {
+		t.Errorf("producer: %v", err)
+	}
+}

@@ -1,0 +1,30 @@
+package deploy
+
+import (
+	"testing"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// The command of the redis service, run as it stands, keeps what it was given.
+func TestRedisKeepsOrders(t *testing.T) {
+	command := compose(t).Services["redis"].Command
+	if command[0] != "redis-server" {
+		t.Fatalf("redis runs %q", command)
+	}
+	rdb := redistest.Start(t, command[1:]...).Client(t)
+	for name, want := range map[string]string{
+		"appendonly":       "yes",
+		"appendfsync":      "everysec",
+		"maxmemory-policy": "noeviction",
+		"maxmemory":        "536870912",
+	} {
+		got, err := rdb.ConfigGet(t.Context(), name).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+var keys = tasks.Keys{Prefix: tasks.DefaultPrefix}
+
+func read(t *testing.T, rdb redis.UniversalClient) backlog {
+	t.Helper()
+	b, err := readBacklog(t.Context(), rdb, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Before the first order there is not one key, and that is no error.
+func TestAnEmptyRedisHasNoBacklog(t *testing.T) {
+	b := read(t, redistest.Start(t).Client(t))
+	none := laneBacklog{tasks: map[string]int64{"pending": 0, "active": 0, "scheduled": 0, "retry": 0, "archived": 0}}
+	want := backlog{
+		lanes:  map[tasks.Lane]laneBacklog{tasks.Interactive: none, tasks.Bulk: none},
+		unread: map[string]int64{},
+	}
+	if diff := cmp.Diff(want, b, cmp.AllowUnexported(backlog{}, laneBacklog{})); diff != "" {
+		t.Errorf("backlog (-want +got):\n%s", diff)
+	}
+}
+
+// The keys are asynq's; what it says of them itself is the measure. A new version
+// of asynq that keeps them elsewhere fails here.
+func TestQueuesAreCountedAsAsynqCountsThem(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	queue := keys.Queue(tasks.Bulk)
+	inEveryState(t, rdb, queue)
+	since := time.Now().Add(-time.Hour) // the first of those that wait has waited for an hour
+	rdb.HSet(t.Context(), "asynq:{"+queue+"}:t:waits 0", "pending_since", since.UnixNano())
+
+	got := read(t, rdb).lanes[tasks.Bulk]
+
+	info, err := asynq.NewInspectorFromRedisClient(rdb).GetQueueInfo(queue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int64{
+		"pending": int64(info.Pending), "active": int64(info.Active), "scheduled": int64(info.Scheduled),
+		"retry": int64(info.Retry), "archived": int64(info.Archived),
+	}
+	if diff := cmp.Diff(want, got.tasks); diff != "" {
+		t.Errorf("tasks by state (-asynq +ours):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]int64{"pending": 3, "active": 1, "scheduled": 2, "retry": 1, "archived": 1}, got.tasks); diff != "" {
+		t.Errorf("tasks by state (-put there +ours):\n%s", diff)
+	}
+	if got.oldest < time.Hour || got.oldest > time.Since(since) {
+		t.Errorf("the oldest has waited for %s, want an hour", got.oldest)
+	}
+	if other := read(t, rdb).lanes[tasks.Interactive]; other.tasks["pending"] != 0 || other.oldest != 0 {
+		t.Errorf("the other lane has %+v", other)
+	}
+}
+
+// inEveryState leaves tasks in every state of asynq: 3 pending, 1 active,
+// 2 scheduled, 1 to be retried, 1 archived.
+func inEveryState(t *testing.T, rdb *redis.Client, queue string) {
+	t.Helper()
+	client := asynq.NewClientFromRedisClient(rdb)
+	put := func(id string, o ...asynq.Option) {
+		t.Helper()
+		o = append(o, asynq.Queue(queue), asynq.TaskID(id))
+		if _, err := client.Enqueue(asynq.NewTask("test", nil), o...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("fails", asynq.MaxRetry(9))
+	put("stays")
+	put("later 1", asynq.ProcessIn(time.Hour))
+	put("later 2", asynq.ProcessIn(time.Hour))
+	put("archived", asynq.ProcessIn(time.Hour))
+	if err := asynq.NewInspectorFromRedisClient(rdb).ArchiveTask(queue, "archived"); err != nil {
+		t.Fatal(err)
+	}
+	activate(t, rdb, queue)
+	for i := range 3 {
+		put(fmt.Sprint("waits ", i))
+	}
+}
+
+// activate runs a server with room for one task: the first fails, and so goes to be
+// retried before the second begins, which stays active until the test ends.
+func activate(t *testing.T, rdb *redis.Client, queue string) {
+	t.Helper()
+	active, end := make(chan struct{}), make(chan struct{})
+	server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
+		Concurrency: 1, Queues: map[string]int{queue: 1}, LogLevel: asynq.FatalLevel,
+		TaskCheckInterval: 5 * time.Millisecond,
+		RetryDelayFunc:    func(int, error, *asynq.Task) time.Duration { return time.Hour },
+	})
+	err := server.Start(asynq.HandlerFunc(func(_ context.Context, task *asynq.Task) error {
+		if task.ResultWriter().TaskID() == "fails" {
+			return errors.New("as it should")
+		}
+		close(active)
+		<-end
+		return nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-active
+	server.Stop() // takes no more tasks
+	t.Cleanup(func() { close(end); server.Shutdown() })
+}
+
+func TestOrdersWithoutAResultAreCountedAndTheLatestNeedIsSeen(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	ctx := t.Context()
+	began := time.Now()
+	rdb.ZAdd(ctx, keys.Due(),
+		redis.Z{Member: "default:1", Score: float64(began.Add(-time.Minute).UnixMilli())},
+		redis.Z{Member: "default:2", Score: float64(began.Add(time.Hour).UnixMilli())})
+	b := read(t, rdb)
+	if b.unsettled != 2 {
+		t.Errorf("%d orders without a result, want 2", b.unsettled)
+	}
+	if b.late < time.Minute || b.late > time.Minute+time.Since(began)+time.Millisecond {
+		t.Errorf("late by %s, want one minute", b.late)
+	}
+	rdb.ZRem(ctx, keys.Due(), "default:1")
+	if b := read(t, rdb); b.late != 0 {
+		t.Errorf("late by %s though nothing is due", b.late)
+	}
+}
+
+func TestUnreadIsWhatAGroupHasNotAcknowledged(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	ctx := t.Context()
+	var ids []string
+	for i := range 5 {
+		ids = append(ids, rdb.XAdd(ctx, &redis.XAddArgs{Stream: keys.Results(), Values: []any{"v", i}}).Val())
+	}
+	rdb.XGroupCreate(ctx, keys.Results(), "reads", "0")
+	rdb.XGroupCreate(ctx, keys.Results(), "sleeps", "0")
+	rdb.XGroupCreate(ctx, keys.Results(), "new", "$")
+	rdb.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "reads", Consumer: "c", Streams: []string{keys.Results(), ">"}, Count: 3})
+	rdb.XAck(ctx, keys.Results(), "reads", ids[0])
+
+	b := read(t, rdb)
+	// "reads" has 2 entries to get, and 2 that it got and did not acknowledge
+	if diff := cmp.Diff(map[string]int64{"reads": 4, "sleeps": 5, "new": 0}, b.unread); diff != "" || b.results != 5 {
+		t.Errorf("%d results, unread (-want +got):\n%s", b.results, diff)
+	}
+
+	// With an entry deleted ahead of it, Redis cannot tell how far behind "reads" is.
+	rdb.XDel(ctx, keys.Results(), ids[4])
+	if b := read(t, rdb); b.unread["reads"] != 4 {
+		t.Errorf("unread is %d where Redis cannot tell, want all 4 of the stream", b.unread["reads"])
+	}
+}
+
+// A key of another type is somebody's mistake; numbers beside it could be wrong too.
+func TestAKeyOfAnotherTypeFailsTheReading(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	rdb.Set(t.Context(), keys.Due(), "x", 0)
+	if b, err := readBacklog(t.Context(), rdb, keys); err == nil {
+		t.Errorf("no error, but %+v", b)
+	}
+}
+
+// What a scrape costs Redis must not grow with the backlog.
+func TestAScrapeIsOneRoundTripHoweverLongTheBacklog(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	read(t, rdb) // connects, which takes round trips of its own
+	count := &roundTrips{}
+	rdb.AddHook(count)
+	read(t, rdb)
+	empty := *count
+
+	fill(t, rdb, 2000)
+	*count = roundTrips{}
+	if b := read(t, rdb); b.unsettled != 2000 || b.lanes[tasks.Bulk].tasks["pending"] != 2000 {
+		t.Fatalf("the backlog is not as filled: %+v", b)
+	}
+	if diff := cmp.Diff(empty, *count, cmp.AllowUnexported(roundTrips{})); diff != "" {
+		t.Errorf("round trips (-empty +full):\n%s", diff)
+	}
+	if want := (roundTrips{pipelines: 1, commands: 16}); *count != want {
+		t.Errorf("a scrape took %+v, want %+v", *count, want)
+	}
+}
+
+func fill(t *testing.T, rdb *redis.Client, n int) {
+	t.Helper()
+	pipe := rdb.Pipeline()
+	for i := range n {
+		pipe.LPush(t.Context(), "asynq:{qfpay:bulk}:pending", i)
+		pipe.ZAdd(t.Context(), keys.Due(), redis.Z{Member: i, Score: float64(i)})
+		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Results(), Values: []any{"v", i}})
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// roundTrips counts what passes through a client.
+type roundTrips struct{ single, pipelines, commands int }
+
+func (r *roundTrips) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+func (r *roundTrips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { r.single++; return next(ctx, cmd) }
+}
+
+func (r *roundTrips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		r.pipelines++
+		r.commands += len(cmds)
+		return next(ctx, cmds)
+	}
+}

@@ -1,0 +1,101 @@
+package metrics
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// promised is every metric with its labels: what dashboards and alerts are written
+// against. To rename one is to break somebody's alarm.
+var promised = map[string][]string{
+	"qfpay_orders_settled_total":    {"merchant", "outcome", "pay_type"},
+	"qfpay_order_seconds":           {"lane", "outcome"},
+	"qfpay_order_wait_seconds":      {"lane"},
+	"qfpay_gateway_requests_total":  {"endpoint", "merchant", "result"},
+	"qfpay_gateway_request_seconds": {"endpoint"},
+	"qfpay_limiter_wait_seconds":    {"merchant"},
+	"qfpay_limiter_used_ratio":      {"merchant", "window"},
+	"qfpay_merchant_held":           {"merchant", "reason"},
+	"qfpay_order_deferrals_total":   {"reason"},
+	"qfpay_orders_in_flight":        {"lane"},
+	"qfpay_queue_orders":            {"lane", "state"},
+	"qfpay_queue_oldest_seconds":    {"lane"},
+	"qfpay_results_length":          nil,
+	"qfpay_results_unread":          {"group"},
+	"qfpay_redis_errors_total":      {"op"},
+	"qfpay_build_info":              {"commit", "goversion", "version"},
+	"qfpay_orders_unsettled":        nil,
+	"qfpay_due_late_seconds":        nil,
+}
+
+func TestEveryPromisedMetricIsThereAndNoOther(t *testing.T) {
+	families, err := exposition(t).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string][]string{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			got[f.GetName()] = labelNames(m)
+		}
+	}
+	if diff := cmp.Diff(promised, got); diff != "" {
+		t.Errorf("metrics and their labels (-promised +got):\n%s", diff)
+	}
+}
+
+func labelNames(m *dto.Metric) []string {
+	var names []string
+	for _, l := range m.GetLabel() {
+		names = append(names, l.GetName())
+	}
+	return names
+}
+
+// What can be foreseen is there at 0, since rate() does not see a counter appear.
+func TestForeseeableSeriesStartAtZero(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	New(reg, BuildInfo{}, []string{"default", "shop"})
+	want := map[string]int{
+		"qfpay_orders_settled_total":    2 * 7 * 4, // merchants, pay types, outcomes
+		"qfpay_order_seconds":           2 * 4,     // lanes, outcomes
+		"qfpay_order_wait_seconds":      2,         // lanes
+		"qfpay_gateway_requests_total":  2 * 4 * 3, // merchants, endpoints, foreseen results
+		"qfpay_gateway_request_seconds": 4,         // endpoints
+		"qfpay_limiter_wait_seconds":    2,         // merchants
+		"qfpay_limiter_used_ratio":      2 * 2,     // merchants, windows
+		"qfpay_merchant_held":           2,         // merchants
+		"qfpay_order_deferrals_total":   7,         // reasons
+		"qfpay_orders_in_flight":        2,         // lanes
+		"qfpay_redis_errors_total":      1,         // scrape
+		"qfpay_build_info":              1,
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		n, err := testutil.GatherAndCount(reg, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n != want[name] {
+			t.Errorf("%s has %d series at the start, want %d", name, n, want[name])
+		}
+	}
+	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*7*4+8+2+24+4+2+4+2+7+2+1+1 {
+		t.Errorf("%d series at the start, error %v", n, err)
+	}
+}
+
+func TestTheRuntimeShowsItself(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	New(reg, BuildInfo{}, nil)
+	for _, name := range []string{"go_goroutines", "process_cpu_seconds_total"} {
+		if n, err := testutil.GatherAndCount(reg, name); err != nil || n != 1 {
+			t.Errorf("%s: %d series, error %v", name, n, err)
+		}
+	}
+}

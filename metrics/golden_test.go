@@ -1,0 +1,136 @@
+package metrics
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
+)
+
+var update = flag.Bool("update", false, "write testdata/metrics.prom anew")
+
+// goldenFile is every metric of our own, as scraped. The dashboard's tests read it
+// too.
+const goldenFile = "testdata/metrics.prom"
+
+// oneOfEach is every type of event once.
+var oneOfEach = []worker.Event{
+	worker.Settled{Merchant: "default", PayType: qfpay.WeChat, Lane: tasks.Bulk, Outcome: tasks.Created, Took: 1500 * time.Millisecond},
+	worker.Started{Lane: tasks.Bulk, Waited: 20 * time.Millisecond},
+	worker.InFlight{Lane: tasks.Bulk, Delta: 1},
+	worker.Called{Call: qfpay.Call{Merchant: "default", Endpoint: "payment", Result: "0000", Took: 250 * time.Millisecond}},
+	worker.Deferred{Reason: worker.DeferQuota, For: time.Second},
+	worker.LimiterWaited{Merchant: "default", Waited: 30 * time.Millisecond, UsedSecond: 0.25, UsedMinute: 0.5},
+	worker.Held{Merchant: "default", Reason: "1108", Held: true},
+	worker.RedisFailed{Op: "claim"},
+}
+
+var someBacklog = backlog{
+	lanes: map[tasks.Lane]laneBacklog{
+		tasks.Interactive: {tasks: map[string]int64{"pending": 0, "active": 1, "scheduled": 0, "retry": 0, "archived": 0}},
+		tasks.Bulk: {tasks: map[string]int64{"pending": 12, "active": 3, "scheduled": 4, "retry": 5, "archived": 6},
+			oldest: 7 * time.Second},
+	},
+	unsettled: 40,
+	late:      250 * time.Millisecond,
+	results:   900,
+	unread:    map[string]int64{"shop": 8},
+}
+
+// exposition is what a process with one merchant shows after one of each event.
+func exposition(t *testing.T) prometheus.Gatherer {
+	t.Helper()
+	reg := prometheus.NewPedanticRegistry()
+	m := New(reg, BuildInfo{Version: "1.2.3", Commit: "0123abc", GoVersion: "go1.26.8"}, []string{"default"})
+	reg.MustRegister(m.queues(func(context.Context) (backlog, error) { return someBacklog, nil }, time.Second))
+	for _, e := range oneOfEach {
+		m.Observe(e)
+	}
+	return ours(reg)
+}
+
+// ours leaves out the metrics of the Go runtime and the process.
+func ours(g prometheus.Gatherer) prometheus.Gatherer {
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		all, err := g.Gather()
+		var kept []*dto.MetricFamily
+		for _, f := range all {
+			if strings.HasPrefix(f.GetName(), namespace+"_") {
+				kept = append(kept, f)
+			}
+		}
+		return kept, err
+	})
+}
+
+func TestExpositionIsAsWrittenDown(t *testing.T) {
+	g := exposition(t)
+	if *update {
+		writeGolden(t, g)
+	}
+	golden, err := os.Open(goldenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer golden.Close()
+	if err := testutil.GatherAndCompare(g, golden); err != nil {
+		t.Errorf("%v\nif this change is meant, run the test with -update: every name is a promise to dashboards", err)
+	}
+}
+
+func writeGolden(t *testing.T, g prometheus.Gatherer) {
+	t.Helper()
+	families, err := g.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(&out, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(goldenFile, out.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestExpositionFollowsPrometheusNaming(t *testing.T) {
+	problems, err := testutil.GatherAndLint(exposition(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestPromtoolFindsNothingInTheExposition(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Fatal("promtool is missing; install it with: apt-get install prometheus (make test does)")
+	}
+	golden, err := os.Open(goldenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer golden.Close()
+	check := exec.Command(promtool, "check", "metrics")
+	check.Stdin = golden
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+}

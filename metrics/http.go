@@ -1,0 +1,58 @@
+package metrics
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// readyTimeout is how long the readiness check may take. Kubernetes gives a probe
+// one second unless told otherwise.
+const readyTimeout = 800 * time.Millisecond
+
+// Mux serves a process's three pages:
+//
+//	/metrics   what gatherer has, in Prometheus's text format
+//	/healthz   200 while the process can answer at all
+//	/readyz    200 when ready returns nil, else 503 and the reason
+//
+// ready says whether orders are being worked on: nil, or why not. Its error is
+// shown to whoever asks, and so must not carry secrets. It should heed its context,
+// which ends after 800 ms. A worker whose Redis is away is alive and not ready:
+// killing it would not bring Redis back.
+func Mux(gatherer prometheus.Gatherer, ready func(context.Context) error) *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{
+		// One collector that fails must not hide the others.
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: 4,
+	}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusOK, "alive")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		if err := ready(ctx); err != nil {
+			answer(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
+			return
+		}
+		answer(w, http.StatusOK, "ready")
+	})
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, http.StatusOK, "qfpay-worker: /metrics /healthz /readyz")
+	})
+	return mux
+}
+
+// answer writes one line of plain text that no proxy may keep.
+func answer(w http.ResponseWriter, status int, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	fmt.Fprintln(w, line)
+}

@@ -1,0 +1,53 @@
+package metrics
+
+import (
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// other stands for every label value outside its closed set.
+const other = "other"
+
+// endpoints are the calls that qfpay makes.
+var endpoints = []string{"payment", "query", "close", "reversal"}
+
+// labels holds the closed sets of label values. It does not change once made.
+type labels struct{ merchant, payType, outcome, lane, endpoint, result, hold set }
+
+type set map[string]bool
+
+func newLabels(merchants []string) labels {
+	return labels{
+		merchant: setOf(merchants),
+		payType:  setOf(qfpay.PayTypes()),
+		outcome:  setOf(tasks.Outcomes()),
+		lane:     setOf(tasks.Lanes()),
+		endpoint: setOf(endpoints),
+		result:   setOf(qfpay.RespCds()).with(qfpay.CallResults()),
+		hold:     setOf(qfpay.RespCds()).with([]string{"http"}), // a refusal by HTTP status, without a respcd
+	}
+}
+
+func setOf[T ~string](values []T) set {
+	s := make(set, len(values))
+	for _, v := range values {
+		s[string(v)] = true
+	}
+	return s
+}
+
+// with adds values to the set and returns it.
+func (s set) with(values []string) set {
+	for _, v := range values {
+		s[v] = true
+	}
+	return s
+}
+
+// label returns v when it is in the set, else "other".
+func (s set) label(v string) string {
+	if s[v] {
+		return v
+	}
+	return other
+}

@@ -1,0 +1,102 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// Metrics keeps the counters of one process. It implements worker.Observer, and is
+// safe for use from many goroutines.
+type Metrics struct {
+	known labels
+
+	settled       *prometheus.CounterVec
+	orderSeconds  *prometheus.HistogramVec
+	waitSeconds   *prometheus.HistogramVec
+	requests      *prometheus.CounterVec
+	callSeconds   *prometheus.HistogramVec
+	leaveSeconds  *prometheus.HistogramVec
+	used          *usage
+	held          *prometheus.GaugeVec
+	deferrals     *prometheus.CounterVec
+	inFlight      *prometheus.GaugeVec
+	redisFailures *prometheus.CounterVec
+}
+
+// BuildInfo says which program is running.
+type BuildInfo struct{ Version, Commit, GoVersion string }
+
+// New registers all metrics of a process with reg, those of the Go runtime and of
+// the process included, and creates the series that can be foreseen. merchants are
+// the names of the configured merchants: any other counts as "other".
+//
+// It panics when reg has one of these metrics already, which is a mistake of the
+// program and shows at its start.
+func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metrics {
+	showProcess(reg, build)
+	in := promauto.With(reg)
+	m := &Metrics{
+		known: newLabels(merchants),
+		used:  newUsage(),
+
+		settled: in.NewCounterVec(counter("orders_settled_total",
+			"Orders that got their result, published by this process."),
+			[]string{"merchant", "pay_type", "outcome"}),
+		orderSeconds: in.NewHistogramVec(histogram("order_seconds",
+			"From the enqueuing of an order to its result.", orderBuckets),
+			[]string{"lane", "outcome"}),
+		waitSeconds: in.NewHistogramVec(histogram("order_wait_seconds",
+			"From the enqueuing of an order to the first attempt at it.", orderBuckets),
+			[]string{"lane"}),
+		requests: in.NewCounterVec(counter("gateway_requests_total",
+			"Calls to the gateway, by respcd or by what came instead of one."),
+			[]string{"merchant", "endpoint", "result"}),
+		callSeconds: in.NewHistogramVec(histogram("gateway_request_seconds",
+			"How long calls to the gateway took, without the wait for leave.", gatewayBuckets),
+			[]string{"endpoint"}),
+		leaveSeconds: in.NewHistogramVec(histogram("limiter_wait_seconds",
+			"How far off the limiter's leave was when a call asked for it; a call does not wait for one that is far off.", leaveBuckets),
+			[]string{"merchant"}),
+		held: in.NewGaugeVec(gauge("merchant_held",
+			"1 while a merchant is held because the gateway refuses its configuration; reason is the respcd, http, or none."),
+			[]string{"merchant", "reason"}),
+		deferrals: in.NewCounterVec(counter("order_deferrals_total",
+			"Times that an order was put down without a result, to come back."),
+			[]string{"reason"}),
+		inFlight: in.NewGaugeVec(gauge("orders_in_flight",
+			"Orders that this process has in hand."),
+			[]string{"lane"}),
+		redisFailures: in.NewCounterVec(counter("redis_errors_total",
+			"Operations on Redis that failed."),
+			[]string{"op"}),
+	}
+	reg.MustRegister(m.used)
+	m.foresee(merchants)
+	return m
+}
+
+// showProcess registers what says which process this is and how it fares.
+func showProcess(reg prometheus.Registerer, build BuildInfo) {
+	reg.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	promauto.With(reg).NewGaugeVec(gauge("build_info", "Always 1; which program is running, by its labels."),
+		[]string{"version", "commit", "goversion"}).
+		WithLabelValues(build.Version, build.Commit, build.GoVersion).Set(1)
+}
+
+const namespace = "qfpay"
+
+func counter(name, help string) prometheus.CounterOpts {
+	return prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}
+}
+
+func gauge(name, help string) prometheus.GaugeOpts {
+	return prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}
+}
+
+func histogram(name, help string, buckets []float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}
+}

@@ -1,0 +1,115 @@
+package metrics
+
+import (
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
+)
+
+// Observe counts an event. It implements worker.Observer and does not block.
+func (m *Metrics) Observe(e worker.Event) {
+	switch e := e.(type) {
+	case worker.Settled:
+		m.observeSettled(e)
+	case worker.Started:
+		m.waitSeconds.WithLabelValues(m.known.lane.label(string(e.Lane))).Observe(seconds(e.Waited))
+	case worker.InFlight:
+		m.inFlight.WithLabelValues(m.known.lane.label(string(e.Lane))).Add(float64(e.Delta))
+	case worker.Called:
+		m.observeCall(e.Call)
+	case worker.Deferred:
+		m.deferrals.WithLabelValues(string(e.Reason)).Inc()
+	case worker.LimiterWaited:
+		merchant := m.known.merchant.label(e.Merchant)
+		m.leaveSeconds.WithLabelValues(merchant).Observe(seconds(e.Waited))
+		m.used.set(merchant, e.UsedSecond, e.UsedMinute)
+	case worker.Held:
+		m.observeHeld(e)
+	case worker.RedisFailed:
+		m.redisFailures.WithLabelValues(e.Op).Inc()
+	}
+}
+
+func (m *Metrics) observeSettled(e worker.Settled) {
+	outcome := m.known.outcome.label(string(e.Outcome))
+	m.settled.WithLabelValues(
+		m.known.merchant.label(e.Merchant), m.known.payType.label(string(e.PayType)), outcome).Inc()
+	m.orderSeconds.WithLabelValues(m.known.lane.label(string(e.Lane)), outcome).Observe(seconds(e.Took))
+}
+
+func (m *Metrics) observeCall(c qfpay.Call) {
+	endpoint := m.known.endpoint.label(c.Endpoint)
+	result := m.known.result.label(c.Result)
+	m.requests.WithLabelValues(m.known.merchant.label(c.Merchant), endpoint, result).Inc()
+	// A call that never left took no time at the gateway; counted, it would make
+	// the gateway look fast when it cannot be reached.
+	if result != notSent {
+		m.callSeconds.WithLabelValues(endpoint).Observe(seconds(c.Took))
+	}
+}
+
+// observeHeld shows one series per merchant: 1 with the reason of the hold, or 0
+// with the reason "none".
+func (m *Metrics) observeHeld(e worker.Held) {
+	merchant := m.known.merchant.label(e.Merchant)
+	m.held.DeletePartialMatch(map[string]string{"merchant": merchant})
+	if e.Held {
+		m.held.WithLabelValues(merchant, m.known.hold.label(e.Reason)).Set(1)
+		return
+	}
+	m.held.WithLabelValues(merchant, notHeld).Set(0)
+}
+
+// seconds never goes below 0: a duration between the clocks of two machines can,
+// and would make the _sum of a histogram fall, which Prometheus takes for a restart.
+func seconds(d time.Duration) float64 { return max(d, 0).Seconds() }
+
+// Label values that this package itself speaks of.
+const (
+	notHeld  = "none"
+	notSent  = "not_sent"
+	opScrape = "scrape"
+)
+
+// foreseen are the results of calls that rules for alerting ask for. Not every
+// result: with some hundred merchants that would be some ten thousand series.
+var foreseen = []string{"0000", "http_429", "timeout"}
+
+// foresee creates series at 0.
+func (m *Metrics) foresee(merchants []string) {
+	for _, lane := range tasks.Lanes() {
+		m.waitSeconds.WithLabelValues(string(lane))
+		m.inFlight.WithLabelValues(string(lane))
+		for _, outcome := range tasks.Outcomes() {
+			m.orderSeconds.WithLabelValues(string(lane), string(outcome))
+		}
+	}
+	for _, endpoint := range endpoints {
+		m.callSeconds.WithLabelValues(endpoint)
+	}
+	for _, reason := range worker.DeferReasons() {
+		m.deferrals.WithLabelValues(string(reason))
+	}
+	m.redisFailures.WithLabelValues(opScrape)
+	for _, merchant := range merchants {
+		m.foreseeMerchant(merchant)
+	}
+}
+
+func (m *Metrics) foreseeMerchant(merchant string) {
+	for _, payType := range qfpay.PayTypes() {
+		for _, outcome := range tasks.Outcomes() {
+			m.settled.WithLabelValues(merchant, string(payType), string(outcome))
+		}
+	}
+	for _, endpoint := range endpoints {
+		for _, result := range foreseen {
+			m.requests.WithLabelValues(merchant, endpoint, result)
+		}
+	}
+	m.leaveSeconds.WithLabelValues(merchant)
+	m.held.WithLabelValues(merchant, notHeld)
+	m.used.set(merchant, 0, 0)
+}

@@ -1,0 +1,200 @@
+package metrics
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
+)
+
+func newMetrics(t *testing.T, merchants ...string) (*Metrics, *prometheus.Registry) {
+	t.Helper()
+	reg := prometheus.NewPedanticRegistry()
+	return New(reg, BuildInfo{}, merchants), reg
+}
+
+// No text from outside becomes a label: not a producer's merchant, not a gateway's
+// respcd.
+func TestWhatIsNotInAClosedSetCountsAsOther(t *testing.T) {
+	for name, test := range map[string]struct {
+		event worker.Event
+		of    func(*Metrics) prometheus.Counter
+	}{
+		// an order may name a merchant that this worker does not have
+		"merchant": {worker.Settled{Merchant: "20260222T1", PayType: qfpay.FPS, Outcome: tasks.Expired},
+			func(m *Metrics) prometheus.Counter {
+				return m.settled.WithLabelValues("other", "802001", "expired")
+			}},
+		// an order with a pay type that no one knows ends as rejected
+		"pay_type": {worker.Settled{Merchant: "default", PayType: "999999", Outcome: tasks.Rejected},
+			func(m *Metrics) prometheus.Counter {
+				return m.settled.WithLabelValues("default", "other", "rejected")
+			}},
+		// the same goes for its calls, though there should be none
+		"caller": {worker.Called{Call: qfpay.Call{Merchant: "20260222T1", Endpoint: "query", Result: "0000"}},
+			func(m *Metrics) prometheus.Counter { return m.requests.WithLabelValues("other", "query", "0000") }},
+		// the gateway may invent a respcd at any time
+		"respcd": {called("payment", "7777"), requests("payment", "other")},
+		// what is in the place of a respcd may be anything
+		"text": {called("payment", "ord-1\n2"), requests("payment", "other")},
+		// a status that HTTP does not have
+		"status": {called("payment", "http_799"), requests("payment", "other")},
+		// known ones stay as they are
+		"known respcd": {called("query", "1143"), requests("query", "1143")},
+		"known status": {called("close", "http_502"), requests("close", "http_502")},
+		"known word":   {called("close", "timeout"), requests("close", "timeout")},
+		"endpoint":     {called("refund", "0000"), requests("other", "0000")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, _ := newMetrics(t, "default")
+			m.Observe(test.event)
+			if got := testutil.ToFloat64(test.of(m)); got != 1 {
+				t.Errorf("the series that should have counted %+v is at %v", test.event, got)
+			}
+		})
+	}
+}
+
+func called(endpoint, result string) worker.Event {
+	return worker.Called{Call: qfpay.Call{Merchant: "default", Endpoint: endpoint, Result: result}}
+}
+
+func requests(endpoint, result string) func(*Metrics) prometheus.Counter {
+	return func(m *Metrics) prometheus.Counter { return m.requests.WithLabelValues("default", endpoint, result) }
+}
+
+func TestEveryMerchantShowsOneSeriesThatSaysWhetherItIsHeld(t *testing.T) {
+	m, reg := newMetrics(t, "default", "shop")
+	for _, step := range []struct {
+		event worker.Held
+		want  string // the series of shop
+	}{
+		{worker.Held{Merchant: "shop", Reason: "1108", Held: true}, `reason="1108"} 1`},
+		// the reason changes while it is held
+		{worker.Held{Merchant: "shop", Reason: "http", Held: true}, `reason="http"} 1`},
+		// a code that is not known is text from the wire
+		{worker.Held{Merchant: "shop", Reason: "no such code", Held: true}, `reason="other"} 1`},
+		// a release need not name the reason
+		{worker.Held{Merchant: "shop"}, `reason="none"} 0`},
+	} {
+		m.Observe(step.event)
+		want := `
+# HELP qfpay_merchant_held 1 while a merchant is held because the gateway refuses its configuration; reason is the respcd, http, or none.
+# TYPE qfpay_merchant_held gauge
+qfpay_merchant_held{merchant="default",reason="none"} 0
+qfpay_merchant_held{merchant="shop",` + step.want + "\n"
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "qfpay_merchant_held"); err != nil {
+			t.Errorf("after %+v: %v", step.event, err)
+		}
+	}
+}
+
+func TestOrdersInHandAreTakenAndPutDown(t *testing.T) {
+	m, _ := newMetrics(t)
+	for _, delta := range []int{1, 1, -1} {
+		m.Observe(worker.InFlight{Lane: tasks.Interactive, Delta: delta})
+	}
+	if got := testutil.ToFloat64(m.inFlight.WithLabelValues("interactive")); got != 1 {
+		t.Errorf("%v orders in hand after two were taken and one put down", got)
+	}
+}
+
+func TestACallThatNeverLeftHasNoDuration(t *testing.T) {
+	m, reg := newMetrics(t, "default")
+	m.Observe(called("payment", "not_sent"))
+	if got := histogramCount(t, reg, "qfpay_gateway_request_seconds"); got != 0 {
+		t.Errorf("%d durations for a call that was not made", got)
+	}
+	m.Observe(called("payment", "timeout"))
+	if got := histogramCount(t, reg, "qfpay_gateway_request_seconds"); got != 1 {
+		t.Errorf("%d durations for one call", got)
+	}
+}
+
+// Clocks of two machines differ; a _sum that falls looks like a restart.
+func TestNegativeDurationsCountAsZero(t *testing.T) {
+	m, reg := newMetrics(t)
+	m.Observe(worker.Started{Lane: tasks.Bulk, Waited: -time.Minute})
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "qfpay_order_wait_seconds" {
+			continue
+		}
+		for _, s := range f.GetMetric() {
+			if s.GetHistogram().GetSampleSum() < 0 {
+				t.Errorf("sum is %v", s.GetHistogram().GetSampleSum())
+			}
+		}
+	}
+	if got := histogramCount(t, reg, "qfpay_order_wait_seconds"); got != 1 {
+		t.Errorf("counted %d times", got)
+	}
+}
+
+func histogramCount(t *testing.T, g prometheus.Gatherer, name string) (n uint64) {
+	t.Helper()
+	families, err := g.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				n += m.GetHistogram().GetSampleCount()
+			}
+		}
+	}
+	return n
+}
+
+func TestUsedQuotaIsForgottenAMinuteAfterTheLastCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := newMetrics(t, "default")
+		m.Observe(worker.LimiterWaited{Merchant: "default", UsedSecond: 0.25, UsedMinute: 0.75})
+		time.Sleep(time.Minute)
+		if got := testutil.CollectAndCount(m.used); got != 2 {
+			t.Errorf("%d series", got)
+		}
+		if got := m.used.now("default"); got.second != 0.25 || got.minute != 0.75 {
+			t.Errorf("within the minute it shows %+v", got)
+		}
+		time.Sleep(time.Nanosecond)
+		if got := m.used.now("default"); got.second != 0 || got.minute != 0 {
+			t.Errorf("after the minute it shows %+v", got)
+		}
+	})
+}
+
+func TestNoEventIsLostWhenManyObserve(t *testing.T) {
+	m, reg := newMetrics(t, "default")
+	const observers, each = 8, 200
+	var all sync.WaitGroup
+	for i := range observers {
+		all.Go(func() {
+			for range each {
+				m.Observe(worker.Settled{Merchant: fmt.Sprint(i), PayType: qfpay.FPS, Outcome: tasks.Created})
+				m.Observe(worker.LimiterWaited{Merchant: "default", UsedMinute: 0.5})
+				m.Observe(worker.Held{Merchant: "default", Reason: "config", Held: i%2 == 0})
+			}
+		})
+	}
+	if _, err := reg.Gather(); err != nil { // a scrape in the middle of it
+		t.Error(err)
+	}
+	all.Wait()
+	if got := testutil.ToFloat64(m.settled.WithLabelValues("other", "802001", "created")); got != observers*each {
+		t.Errorf("%v of %d events counted", got, observers*each)
+	}
+}

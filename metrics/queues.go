@@ -1,0 +1,113 @@
+package metrics
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// Queues returns a collector of what stands in Redis: the queues, the orders
+// without a result, and the result stream. Every process that shares the Redis
+// shows the same numbers, so dashboards take their max, never their sum.
+//
+// A scrape costs Redis one round trip of commands that do not grow with the
+// backlog. It waits for timeout at most; when Redis has not answered by then, the
+// scrape goes on without these metrics, and qfpay_redis_errors_total{op="scrape"}
+// rises, which is seen at the next scrape at the latest.
+func (m *Metrics) Queues(rdb redis.UniversalClient, keys tasks.Keys, timeout time.Duration) prometheus.Collector {
+	read := func(ctx context.Context) (backlog, error) { return readBacklog(ctx, rdb, keys) }
+	return m.queues(read, timeout)
+}
+
+func (m *Metrics) queues(read func(context.Context) (backlog, error), timeout time.Duration) *queues {
+	return &queues{
+		read:    read,
+		timeout: timeout,
+		failed:  m.redisFailures.WithLabelValues(opScrape),
+		turn:    make(chan struct{}, 1),
+	}
+}
+
+type queues struct {
+	read    func(context.Context) (backlog, error)
+	timeout time.Duration
+	failed  prometheus.Counter
+	turn    chan struct{} // held by the one reading that may be under way
+}
+
+var (
+	queueOrders = desc("queue_orders", "Tasks in the queue of a lane, by asynq's state.", "lane", "state")
+	queueOldest = desc("queue_oldest_seconds", "How long the oldest pending task of a lane has waited.", "lane")
+	unsettled   = desc("orders_unsettled", "Orders that were accepted and have no result yet, wherever they stand.")
+	dueLate     = desc("due_late_seconds", "How long ago somebody should have looked at an order; rises when no worker sweeps.")
+	results     = desc("results_length", "Entries in the result stream.")
+	unread      = desc("results_unread", "Entries that a group has not read or not acknowledged.", "group")
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
+}
+
+// Describe implements [prometheus.Collector].
+func (q *queues) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, unsettled, dueLate, results, unread} {
+		ch <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (q *queues) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), q.timeout)
+	defer cancel()
+	b, err := q.readInTime(ctx)
+	if err != nil {
+		q.failed.Inc()
+		return
+	}
+	show := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for lane, l := range b.lanes {
+		for state, n := range l.tasks {
+			show(queueOrders, float64(n), string(lane), state)
+		}
+		show(queueOldest, l.oldest.Seconds(), string(lane))
+	}
+	show(unsettled, float64(b.unsettled))
+	show(dueLate, b.late.Seconds())
+	show(results, float64(b.results))
+	for group, n := range b.unread {
+		show(unread, float64(n), group)
+	}
+}
+
+// readInTime gives up when ctx ends even if the client does not: unless told otherwise,
+// go-redis heeds a deadline only between its own tries. A reading that was given
+// up holds its turn until it ends, so that they cannot pile up.
+func (q *queues) readInTime(ctx context.Context) (backlog, error) {
+	select {
+	case q.turn <- struct{}{}:
+	case <-ctx.Done():
+		return backlog{}, ctx.Err()
+	}
+	type answer struct {
+		backlog backlog
+		err     error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		defer func() { <-q.turn }()
+		b, err := q.read(ctx)
+		done <- answer{b, err}
+	}()
+	select {
+	case a := <-done:
+		return a.backlog, a.err
+	case <-ctx.Done():
+		return backlog{}, ctx.Err()
+	}
+}

@@ -1,0 +1,62 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// A client of Redis need not heed its context; the scrape ends in time all the same,
+// and no second reading starts behind the one that hangs.
+func TestAScrapeDoesNotWaitForASilentRedis(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, _ := newMetrics(t)
+		silent := make(chan struct{})
+		var readings atomic.Int32
+		q := m.queues(func(context.Context) (backlog, error) {
+			readings.Add(1)
+			<-silent
+			return someBacklog, nil
+		}, 2*time.Second)
+
+		for range 2 {
+			began := time.Now()
+			if n := testutil.CollectAndCount(q); n != 0 {
+				t.Errorf("%d series from a Redis that is silent", n)
+			}
+			if took := time.Since(began); took != 2*time.Second {
+				t.Errorf("the scrape took %s", took)
+			}
+		}
+		if readings.Load() != 1 {
+			t.Errorf("%d readings were begun", readings.Load())
+		}
+		if got := testutil.ToFloat64(q.failed); got != 2 {
+			t.Errorf("%v failures counted", got)
+		}
+
+		close(silent)
+		synctest.Wait()
+		if n := testutil.CollectAndCount(q); n != 2*6+3+1 {
+			t.Errorf("%d series once Redis speaks again", n)
+		}
+	})
+}
+
+func TestAReadingThatFailsShowsNoNumbers(t *testing.T) {
+	m, _ := newMetrics(t)
+	q := m.queues(func(context.Context) (backlog, error) {
+		return someBacklog, errors.New("WRONGTYPE") // half an answer is none
+	}, time.Second)
+	if n := testutil.CollectAndCount(q); n != 0 {
+		t.Errorf("%d series of a reading that failed", n)
+	}
+	if got := testutil.ToFloat64(q.failed); got != 1 {
+		t.Errorf("%v failures counted", got)
+	}
+}

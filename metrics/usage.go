@@ -1,0 +1,66 @@
+package metrics
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// usage shows how much of a merchant's quota is in use. It is a collector of its
+// own, and not a gauge, because the limiter speaks only when a call asks for leave:
+// a gauge would go on showing the last second of a long gone load for ever.
+type usage struct {
+	desc *prometheus.Desc
+
+	mu   sync.Mutex
+	last map[string]used // by merchant
+}
+
+// used is what the limiter said last, as shares of 1.
+type used struct {
+	second, minute float64
+	at             time.Time
+}
+
+// forgotten is how long after the limiter's last word both windows are certain to
+// be empty of calls of this process.
+const forgotten = time.Minute
+
+func newUsage() *usage {
+	return &usage{
+		desc: prometheus.NewDesc(namespace+"_limiter_used_ratio",
+			"Share of the quota in use as the limiter last said; 0 when it has said nothing for a minute.",
+			[]string{"merchant", "window"}, nil),
+		last: map[string]used{},
+	}
+}
+
+func (u *usage) set(merchant string, second, minute float64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.last[merchant] = used{second, minute, time.Now()}
+}
+
+// Describe implements [prometheus.Collector].
+func (u *usage) Describe(ch chan<- *prometheus.Desc) { ch <- u.desc }
+
+// Collect implements [prometheus.Collector].
+func (u *usage) Collect(ch chan<- prometheus.Metric) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for merchant := range u.last {
+		is := u.now(merchant)
+		ch <- prometheus.MustNewConstMetric(u.desc, prometheus.GaugeValue, is.second, merchant, "second")
+		ch <- prometheus.MustNewConstMetric(u.desc, prometheus.GaugeValue, is.minute, merchant, "minute")
+	}
+}
+
+// now returns what holds of a merchant at this moment. The caller has the lock.
+func (u *usage) now(merchant string) used {
+	last := u.last[merchant]
+	if time.Since(last.at) > forgotten {
+		return used{}
+	}
+	return last
+}
