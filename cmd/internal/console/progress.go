@@ -1,0 +1,75 @@
+package console
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+)
+
+// Progress is a bar on a terminal with a count, a rate and the time that is left.
+// On anything else it shows nothing. It is for one goroutine.
+type Progress struct {
+	w     io.Writer
+	bar   *progressbar.ProgressBar // nil: not on a terminal
+	unit  string
+	began time.Time
+}
+
+// NewProgress returns the progress of a job of the given size, in whatever Show
+// counts it; 0 when it is not known. unit names what is counted beside the bar.
+func NewProgress(w io.Writer, size int64, unit string) *Progress {
+	p := &Progress{w: w, unit: unit, began: time.Now()}
+	if IsTerminal(w) {
+		p.bar = newBar(w, size)
+	}
+	return p
+}
+
+func newBar(w io.Writer, size int64) *progressbar.ProgressBar {
+	if size <= 0 {
+		size = -1 // a spinner
+	}
+	return progressbar.NewOptions64(size,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetWidth(24),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetPredictTime(size > 0),
+		progressbar.OptionUseANSICodes(true),
+		progressbar.OptionSetSpinnerChangeInterval(0), // no goroutine: it turns as Show is called
+		progressbar.OptionClearOnFinish(),
+	)
+}
+
+// Show shows that done of the size is done, which are count units.
+func (p *Progress) Show(done int64, count int) {
+	if p.bar == nil {
+		return
+	}
+	rate := float64(count) / max(time.Since(p.began).Seconds(), 0.001)
+	p.bar.Describe(fmt.Sprintf("%d %s, %.0f/s", count, p.unit, rate))
+	p.bar.Set64(done) // its error is that of the terminal, which the next message meets too
+}
+
+// Write writes text above the bar.
+func (p *Progress) Write(text []byte) (int, error) {
+	if p.bar == nil {
+		return p.w.Write(text)
+	}
+	p.bar.Clear()
+	// One write for the text and the line feed, so that the bar begins on a line of
+	// its own.
+	if _, err := p.w.Write(append(bytes.TrimRight(text, "\n"), '\n')); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+// Close takes the bar away.
+func (p *Progress) Close() {
+	if p.bar != nil {
+		p.bar.Finish()
+	}
+}

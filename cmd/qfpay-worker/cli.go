@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9/logging"
+)
+
+// cli is the command line.
+type cli struct {
+	Run     RunCmd     `cmd:"" help:"Work: create the payments of the queue, publish their results, serve metrics and health."`
+	Enqueue EnqueueCmd `cmd:"" help:"Check the orders of a CSV or NDJSON file and enqueue them."`
+	Results ResultsCmd `cmd:"" help:"Read the result stream."`
+	Version VersionCmd `cmd:"" help:"Print version, commit and Go version."`
+}
+
+// stdio is where a command reads and writes. Results go to out, all else to err.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// The exit codes of every command.
+const (
+	exitDone    = 0
+	exitOutside = 1 // something outside failed: Redis, a file, a port
+	exitInput   = 2 // wrong usage, configuration or input
+)
+
+// inputError marks an error that is the user's to mend: exit code 2.
+type inputError struct{ error }
+
+// Unwrap gives the cause to [errors.Is] and [errors.As].
+func (e inputError) Unwrap() error { return e.error }
+
+// run is the whole program: args without its name, env as from os.Environ. It
+// returns the exit code.
+func run(ctx context.Context, args, environ []string, std stdio) int {
+	// What a command wants to say about Redis it says itself; run routes this to
+	// its log.
+	logging.Disable()
+	vars := parseEnv(environ)
+	var commands cli
+	helped := false
+	parser, err := newParser(&commands, vars,
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(int) { helped = true }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(std),
+	)
+	if err != nil {
+		return fail(std, err)
+	}
+	chosen, err := parser.Parse(args)
+	if helped {
+		return exitDone
+	}
+	if err != nil {
+		return fail(std, usageError(err))
+	}
+	for _, warning := range vars.unknown(settingNames(parser.Model.Node)) {
+		fmt.Fprintln(std.err, "qfpay-worker:", warning)
+	}
+	return fail(std, chosen.Run())
+}
+
+// newParser returns the parser of the command line.
+func newParser(commands *cli, vars env, more ...kong.Option) (*kong.Kong, error) {
+	return kong.New(commands, append([]kong.Option{
+		kong.Name("qfpay-worker"),
+		kong.Description("Creates QFPay MPM payments from a queue and publishes their QR codes."),
+		kong.Resolvers(vars),
+		kong.ValueFormatter(withVariable),
+		kong.Help(helpWithSettings),
+		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}),
+	}, more...)...)
+}
+
+// usageError is what a command line that cannot be understood leads to. Every
+// setting is text, so what can go wrong is a flag that is unknown or without a
+// value, or a command that is.
+func usageError(err error) error {
+	text := strings.ReplaceAll(err.Error(), `expected string value but got "EOL" (<EOL>)`, "needs a value")
+	return inputError{fmt.Errorf("%s (see qfpay-worker --help)", text)}
+}
+
+// fail prints an error, every line of it under the name of the program, and
+// returns the exit code.
+func fail(std stdio, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	if text := err.Error(); text != "" {
+		for line := range strings.Lines(text) {
+			fmt.Fprintln(std.err, "qfpay-worker:", strings.TrimSuffix(line, "\n"))
+		}
+	}
+	var input inputError
+	var settings SettingErrors
+	if errors.As(err, &input) || errors.As(err, &settings) {
+		return exitInput
+	}
+	return exitOutside
+}

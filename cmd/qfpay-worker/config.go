@@ -1,0 +1,102 @@
+package main
+
+import (
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// Config is every setting of the worker as text, as it came from the environment
+// or from flags. A flag has the name of its variable in lower case, with hyphens.
+// All fields are text so that one pass, [Config.Resolve], can report everything
+// that is wrong together, by the name of the variable.
+type Config struct {
+	RedisConfig
+	GatewayConfig
+	WorkerConfig
+	LogConfig
+}
+
+// RedisConfig says where Redis is and what our keys in it are called. Every
+// command that talks to Redis takes it.
+type RedisConfig struct {
+	URL          string `name:"redis-url" group:"Redis" default:"redis://127.0.0.1:6379/0" help:"redis://, rediss://, unix://, redis-sentinel://h1:26379,h2:26379/0?master=NAME or redis-cluster://h1:7000,h2:7001. User and password may be in it."`
+	PasswordFile string `name:"redis-password-file" group:"Redis" help:"File with the password, instead of one in the URL."`
+	KeyPrefix    string `name:"worker-key-prefix" group:"Redis" default:"{qfpay}" help:"Prefix of every key, in braces: one prefix is one shard."`
+}
+
+// WorkerConfig says how the worker goes about its work.
+type WorkerConfig struct {
+	Concurrency     string `name:"worker-concurrency" group:"Worker" default:"64" help:"Orders in hand at once, per lane."`
+	HTTPAddr        string `name:"worker-http-addr" group:"Worker" default:"127.0.0.1:9464" help:"Where /metrics, /healthz and /readyz are served."`
+	ShutdownTimeout string `name:"worker-shutdown-timeout" group:"Worker" default:"25s" help:"After it, what is unfinished goes back to the queue. Longer than QFPAY_TIMEOUT."`
+}
+
+// Settings is a Config that was found right, as values.
+type Settings struct {
+	Redis     Redis
+	Keys      tasks.Keys
+	Merchants []MerchantSettings // at least one, names distinct
+
+	LostResponse  string        // auto, reissue or unresolved
+	UniqueNumbers bool          // QFPay is trusted to refuse a repeated out_trade_no
+	Timeout       time.Duration // of one gateway call, 1 s to 60 s
+	Verify        qfpay.Verify
+
+	Concurrency     int    // per lane
+	HTTPAddr        string // host:port
+	ShutdownTimeout time.Duration
+
+	Log LogSettings
+}
+
+// MerchantSettings is one merchant and what the gateway allows its app_code.
+type MerchantSettings struct {
+	qfpay.Merchant
+	PerSecond int // calls a second; 0: no limit
+	PerMinute int // calls a minute; 0: no limit
+}
+
+// Resolve checks all settings and returns them as values. It reads the files that
+// settings name, and touches nothing else. The error is a SettingErrors.
+func (c Config) Resolve() (Settings, error) {
+	var found checks
+	s := Settings{
+		Redis: c.redis(&found),
+		Keys:  c.keys(&found),
+		Log:   c.LogConfig.resolve(&found),
+	}
+	c.GatewayConfig.resolve(&found, &s)
+	c.WorkerConfig.resolve(&found, &s)
+	return s, found.err()
+}
+
+// Resolve checks the settings of the commands that need Redis alone.
+func (c RedisConfig) Resolve() (Redis, tasks.Keys, error) {
+	var found checks
+	r, k := c.redis(&found), c.keys(&found)
+	return r, k, found.err()
+}
+
+func (c WorkerConfig) resolve(found *checks, s *Settings) {
+	s.Concurrency = found.integer("WORKER_CONCURRENCY", c.Concurrency, 1, 10000)
+	s.HTTPAddr = listenAddr(found, c.HTTPAddr)
+	before := len(found.wrong)
+	s.ShutdownTimeout = found.duration("WORKER_SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Second, 10*time.Minute)
+	// A shutdown that is over before a call is leaves every call under way without
+	// its answer, and so every restart would put orders in doubt.
+	if len(found.wrong) == before && s.ShutdownTimeout <= s.Timeout {
+		found.failed("WORKER_SHUTDOWN_TIMEOUT", "must be longer than QFPAY_TIMEOUT (%s), not %s, so that calls under way can be answered", s.Timeout, s.ShutdownTimeout)
+	}
+}
+
+func listenAddr(found *checks, addr string) string {
+	_, port, err := net.SplitHostPort(addr)
+	if n, numErr := strconv.Atoi(port); err != nil || numErr != nil || n < 0 || n > 65535 {
+		found.failed("WORKER_HTTP_ADDR", "must be host:port, such as 127.0.0.1:9464 or :9464, not %q", addr)
+	}
+	return addr
+}

@@ -1,0 +1,419 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf16"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// head is the header row of the tests' CSV.
+const head = "out_trade_no,pay_type,txamt,txcurrcd,goods_name\n"
+
+// row is a valid row of it.
+func row(number string) string { return number + ",800201,1250,HKD,凍檸茶\n" }
+
+// object is the same order as NDJSON.
+func object(number string) string {
+	return `{"out_trade_no":"` + number + `","pay_type":"800201","txamt":1250,"txcurrcd":"HKD","goods_name":"凍檸茶"}` + "\n"
+}
+
+// rows are n of a kind, numbered from first.
+func rows(kind func(string) string, first, n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(kind(fmt.Sprintf("N%06d", first+i)))
+	}
+	return b.String()
+}
+
+// journals returns the out_trade_no of every order in Redis.
+func journals(t *testing.T, rdb *redis.Client) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	keys, err := rdb.Keys(t.Context(), "{qfpay}:order:*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		found[k[strings.LastIndex(k, ":")+1:]] = true
+	}
+	return found
+}
+
+func TestFilesOfEveryKindAreEnqueued(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		out        string
+		code       int
+		says       []string // on standard error, in this order
+	}{
+		{"CSV", head + row("A") + row("B"), "enqueued=2 duplicate=0 invalid=0", exitDone, nil},
+		{"NDJSON", object("A") + object("B"), "enqueued=2 duplicate=0 invalid=0", exitDone, nil},
+		{"nothing", "", "enqueued=0 duplicate=0 invalid=0", exitDone, nil},
+		{"a header and nothing else", head, "enqueued=0 duplicate=0 invalid=0", exitDone, nil},
+		{"a byte order mark", "\xef\xbb\xbf" + head + row("A"), "enqueued=1 duplicate=0 invalid=0", exitDone, nil},
+		{"a byte order mark before NDJSON", "\xef\xbb\xbf" + object("A"), "enqueued=1 duplicate=0 invalid=0", exitDone, nil},
+		{"CRLF and blank lines", strings.ReplaceAll(head+row("A")+"\n"+row("B"), "\n", "\r\n"), "enqueued=2 duplicate=0 invalid=0", exitDone, nil},
+		{"no line feed at the end", head + strings.TrimSuffix(row("A"), "\n"), "enqueued=1 duplicate=0 invalid=0", exitDone, nil},
+		{"quotes", head + `"A","800201","1250","HKD","凍檸茶"` + "\n", "enqueued=1 duplicate=0 invalid=0", exitDone, nil},
+		{"a row twice", head + row("A") + row("A"), "enqueued=1 duplicate=1 invalid=0", exitDone, nil},
+		{"a quote that is not closed", head + row("A") + `"B,800201,1250,HKD,x` + "\n" + row("C"),
+			"", exitInput, []string{"line 3: "}},
+		{"a number with other content", head + row("A") + strings.Replace(row("A"), "1250", "1251", 1),
+			"enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 3: default:A is there already with other content"}},
+		{"wrong types", object("A") + `{"out_trade_no":7,"pay_type":true,"txamt":12.5,"txcurrcd":["HKD"]}` + "\n",
+			"enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 2: ", "out_trade_no", "pay_type", "txamt", "txcurrcd"}},
+		{"missing fields", `{"out_trade_no":"A"}` + "\n", "enqueued=0 duplicate=0 invalid=1", exitInput, []string{"line 1: pay_type"}},
+		{"an unknown field", strings.Replace(object("A"), "{", `{"amount":1,`, 1), "enqueued=0 duplicate=0 invalid=1", exitInput, []string{"line 1: amount"}},
+		{"Latin-1 in a row", head + row("A") + "B,800201,1250,HKD,caf\xe9\n", "enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 3: ", "UTF-8"}},
+		{"a row of 10 MB", head + row("A") + strings.Repeat("x", 10<<20) + "\n" + row("B"),
+			"enqueued=2 duplicate=0 invalid=1", exitInput, []string{"line 3: the line is too long"}},
+		{"a row too short", head + "A,800201\n" + row("B"), "enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 2: the row has 2 columns, the header has 5"}},
+		{"an unknown column", "amount," + head + row("A"), "enqueued=0 duplicate=0 invalid=0", exitInput, []string{`unknown columns: "amount"`}},
+		{"a missing column", "out_trade_no,pay_type\nA,800201\n", "enqueued=0 duplicate=0 invalid=0", exitInput, []string{"missing columns"}},
+		{"no header", row("A") + row("B"), "enqueued=0 duplicate=0 invalid=0", exitInput, []string{"header row"}},
+		{"UTF-16", utf16le(head + row("A")), "enqueued=0 duplicate=0 invalid=0", exitInput, []string{"UTF-16"}},
+		{"control characters", head + "\x1b[2J,800201,1250,HKD,x\n", "enqueued=0 duplicate=0 invalid=1", exitInput, []string{"line 2: "}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			got := command(t, []string{"REDIS_URL=" + server.URL}, "enqueue", file(t, "orders", tt.text))
+			if got.code != tt.code || tt.out != "" && got.out != tt.out+"\n" {
+				t.Errorf("exit code %d, %q, want %d, %q\n%s", got.code, got.out, tt.code, tt.out, got.err)
+			}
+			rest := got.err
+			for _, says := range tt.says {
+				_, after, ok := strings.Cut(rest, says)
+				if !ok {
+					t.Errorf("standard error does not say %q:\n%s", says, got.err)
+				}
+				rest = after
+			}
+			if tt.code == exitDone && got.err != "" {
+				t.Errorf("standard error says %q", got.err)
+			}
+			if strings.Contains(got.err, "\x1b") {
+				t.Errorf("a control character reached the terminal: %q", got.err)
+			}
+		})
+	}
+}
+
+func utf16le(s string) string {
+	b := []byte{0xff, 0xfe}
+	for _, u := range utf16.Encode([]rune(s)) {
+		b = append(b, byte(u), byte(u>>8))
+	}
+	return string(b)
+}
+
+func TestEnqueuingAFileAgainIsHarmless(t *testing.T) {
+	server := redistest.Start(t)
+	env := []string{"REDIS_URL=" + server.URL}
+	name := file(t, "orders.csv", head+rows(row, 0, 1234))
+	for _, want := range []string{"enqueued=1234 duplicate=0 invalid=0\n", "enqueued=0 duplicate=1234 invalid=0\n"} {
+		if got := command(t, env, "enqueue", name); got.code != exitDone || got.out != want {
+			t.Errorf("got %+v, want %q", got, want)
+		}
+	}
+	if n := len(journals(t, server.Client(t))); n != 1234 {
+		t.Errorf("%d orders in Redis, want 1234", n)
+	}
+}
+
+func TestStandardInputIsReadToo(t *testing.T) {
+	server := redistest.Start(t)
+	got := commandWith(t.Context(), strings.NewReader(object("A")), []string{"REDIS_URL=" + server.URL}, "enqueue", "-")
+	if got.code != exitDone || got.out != "enqueued=1 duplicate=0 invalid=0\n" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestFlagsAreForRowsThatNameNone(t *testing.T) {
+	server := redistest.Start(t)
+	text := object("A") + strings.Replace(object("B"), "{", `{"lane":"bulk","merchant":"own",`, 1)
+	got := commandWith(t.Context(), strings.NewReader(text), []string{"REDIS_URL=" + server.URL, "WORKER_KEY_PREFIX={eu}"},
+		"enqueue", "--lane=interactive", "--merchant=shop", "-")
+	if got.code != exitDone {
+		t.Fatalf("got %+v", got)
+	}
+	rdb := server.Client(t)
+	for key, lane := range map[string]string{"{eu}:order:shop:A": "interactive", "{eu}:order:own:B": "bulk"} {
+		if l, err := rdb.HGet(t.Context(), key, "lane").Result(); err != nil || l != lane {
+			t.Errorf("%s is in lane %q (%v), want %s", key, l, err, lane)
+		}
+	}
+}
+
+func TestRejectsAreWrittenAsTheyStand(t *testing.T) {
+	server := redistest.Start(t)
+	out := filepath.Join(t.TempDir(), "rejects")
+	text := head + row("A") + strings.Replace(row("A"), "1250", "1", 1) + "B,800201,12.50,HKD,<&>\n"
+	got := command(t, []string{"REDIS_URL=" + server.URL}, "enqueue", "--rejects", out, file(t, "orders.csv", text))
+	if got.code != exitInput || got.out != "enqueued=1 duplicate=0 invalid=2\n" {
+		t.Fatalf("got %+v", got)
+	}
+	var lines []int
+	var orders []string
+	for _, r := range readRejects(t, out) {
+		lines, orders = append(lines, r.Line), append(orders, r.Order)
+		if !strings.Contains(got.err, fmt.Sprintf("line %d: %s\n", r.Line, r.Reason)) {
+			t.Errorf("line %d is not named with its reason %q:\n%s", r.Line, r.Reason, got.err)
+		}
+	}
+	if d := cmp.Diff([]int{3, 4}, lines); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"A,800201,1,HKD,凍檸茶", "B,800201,12.50,HKD,<&>"}, orders); d != "" {
+		t.Error(d)
+	}
+}
+
+func readRejects(t *testing.T, name string) []reject {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var all []reject
+	for d := json.NewDecoder(f); ; {
+		var r reject
+		if err := d.Decode(&r); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+}
+
+func TestManyRejectsAreNamedInTheirFile(t *testing.T) {
+	server := redistest.Start(t)
+	out := filepath.Join(t.TempDir(), "rejects")
+	env := []string{"REDIS_URL=" + server.URL}
+	name := file(t, "orders.csv", head+strings.Repeat("A,1,1,HKD,x\n", 30))
+	got := command(t, env, "enqueue", "--rejects", out, name)
+	if n := strings.Count(got.err, "\nline ") + 1; n != 20 || !strings.Contains(got.err, "… and 10 more, see "+out) {
+		t.Errorf("%d rows are named:\n%s", n, got.err)
+	}
+	if n := len(readRejects(t, out)); n != 30 {
+		t.Errorf("%d rejects are written, want 30", n)
+	}
+	// Without the file, nothing else would name them.
+	got = command(t, env, "enqueue", name)
+	if n := strings.Count(got.err, "\nline ") + 1; n != 30 {
+		t.Errorf("%d rows are named without --rejects, want 30:\n%s", n, got.err)
+	}
+}
+
+func TestFilesThatCannotBeUsedAreWrongInput(t *testing.T) {
+	server := redistest.Start(t)
+	orders := file(t, "orders.csv", head+row("A"))
+	for _, tt := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"/nowhere/orders.csv"}, "/nowhere/orders.csv cannot be read: no such file"},
+		{[]string{t.TempDir()}, "is a directory"},
+		{[]string{"--rejects", "/nowhere/r", orders}, "--rejects: "},
+		{[]string{"--rejects", orders, orders}, "is the file that is read"}, // it would be emptied
+	} {
+		got := command(t, []string{"REDIS_URL=" + server.URL}, append([]string{"enqueue"}, tt.args...)...)
+		if got.code != exitInput || !strings.Contains(got.err, tt.says) {
+			t.Errorf("%v: got %+v, want 2 and %q", tt.args, got, tt.says)
+		}
+	}
+	if text, err := os.ReadFile(orders); err != nil || string(text) != head+row("A") {
+		t.Errorf("the orders are now %q (%v)", text, err)
+	}
+}
+
+func TestRedisAwayAtTheStartIsSaid(t *testing.T) {
+	got := command(t, []string{"REDIS_URL=unix://:" + canary + "@/nowhere/redis.sock"}, "enqueue", file(t, "orders.csv", head+row("A")))
+	if got.code != exitOutside || got.out != "enqueued=0 duplicate=0 invalid=0\n" ||
+		!strings.Contains(got.err, "Redis at unix:///nowhere/redis.sock (REDIS_URL) failed") || strings.Contains(got.err, canary) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// counts reads the closing line.
+func counts(t *testing.T, out string) (enqueued, duplicate, invalid int) {
+	t.Helper()
+	m := regexp.MustCompile(`^enqueued=(\d+) duplicate=(\d+) invalid=(\d+)\n$`).FindStringSubmatch(out)
+	if m == nil {
+		t.Fatalf("the closing line is %q", out)
+	}
+	enqueued, _ = strconv.Atoi(m[1])
+	duplicate, _ = strconv.Atoi(m[2])
+	invalid, _ = strconv.Atoi(m[3])
+	return enqueued, duplicate, invalid
+}
+
+// events is a reader that does something between its parts.
+type events struct {
+	parts []any // string: what is read; func(): what is done
+	part  io.Reader
+}
+
+func (e *events) Read(b []byte) (int, error) {
+	for {
+		if e.part != nil {
+			if n, err := e.part.Read(b); err == nil {
+				return n, nil
+			}
+		}
+		if len(e.parts) == 0 {
+			return 0, io.EOF
+		}
+		next := e.parts[0]
+		e.part, e.parts = nil, e.parts[1:]
+		switch next := next.(type) {
+		case string:
+			e.part = strings.NewReader(next)
+		case func():
+			next()
+		}
+	}
+}
+
+func TestARedisThatIsKilledInTheMiddleCostsNothing(t *testing.T) {
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	env := []string{"REDIS_URL=" + server.URL}
+	before, after := rows(row, 0, 3000), rows(row, 3000, 1000)
+
+	in := &events{parts: []any{head, before, func() { server.Kill() }, after}}
+	broken := commandWith(t.Context(), in, env, "enqueue", "-")
+	if broken.code != exitOutside || !strings.Contains(broken.err, "(REDIS_URL) failed") {
+		t.Fatalf("got %+v", broken)
+	}
+	server.Boot(t)
+	again := commandWith(t.Context(), strings.NewReader(head+before+after), env, "enqueue", "-")
+	if again.code != exitDone {
+		t.Fatalf("got %+v", again)
+	}
+	first, _, _ := counts(t, broken.out)
+	if line := regexp.MustCompile(`failed after line (\d+):`).FindStringSubmatch(broken.err); line != nil {
+		// Every row up to there is enqueued; the head is a line too.
+		if n, _ := strconv.Atoi(line[1]); n-1 > first {
+			t.Errorf("%s, but %s", line[0], broken.out)
+		}
+	}
+	fresh, known, invalid := counts(t, again.out)
+	// What was counted the first time is there; more may be, whose answer was lost.
+	if known < first || fresh+known != 4000 || invalid != 0 {
+		t.Errorf("first %s, then %s", broken.out, again.out)
+	}
+	if n := len(journals(t, server.Client(t))); n != 4000 {
+		t.Errorf("%d orders in Redis, want 4000", n)
+	}
+}
+
+func TestAnInterruptedFileSaysHowFarItGot(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := server.Client(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	release := make(chan struct{})
+	t.Cleanup(sync.OnceFunc(func() { close(release) }))
+
+	// Ten rows are typed; when they are in Redis, the command is interrupted while it
+	// waits for more.
+	in := &events{parts: []any{head + rows(row, 0, 10), func() {
+		for len(journals(t, rdb)) < 10 {
+		}
+		interrupt()
+		<-release
+	}}}
+	got := commandWith(ctx, in, []string{"REDIS_URL=" + server.URL}, "enqueue", "-")
+	if got.code != exitOutside || got.out != "enqueued=10 duplicate=0 invalid=0\n" || !strings.Contains(got.err, "interrupted after line 11;") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// failing is a file whose disk breaks.
+type failing struct{ io.Reader }
+
+func (f failing) Read(b []byte) (int, error) {
+	n, err := f.Reader.Read(b)
+	if err == io.EOF {
+		err = errors.New("input/output error")
+	}
+	return n, err
+}
+
+func TestAFileThatCannotBeReadToItsEndIsNoEnd(t *testing.T) {
+	server := redistest.Start(t)
+	got := commandWith(t.Context(), failing{strings.NewReader(head + row("A"))}, []string{"REDIS_URL=" + server.URL}, "enqueue", "-")
+	if got.code != exitOutside || !strings.Contains(got.err, "after line 2: input/output error") || got.out != "enqueued=1 duplicate=0 invalid=0\n" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestTheExamplesAreWhatTheirReadmeSays(t *testing.T) {
+	server := redistest.Start(t)
+	for name, broken := range map[string][]int{
+		"orders.csv":    {42, 88, 134, 181, 227, 273},
+		"orders.ndjson": {31, 77, 123, 170, 216, 262},
+	} {
+		out := filepath.Join(t.TempDir(), "rejects")
+		got := command(t, []string{"REDIS_URL=" + server.URL}, "enqueue", "--rejects", out, "../../examples/"+name)
+		if got.code != exitInput || got.out != "enqueued=300 duplicate=1 invalid=6\n" {
+			t.Errorf("%s: got %+v", name, got)
+		}
+		var lines []int
+		for _, r := range readRejects(t, out) {
+			lines = append(lines, r.Line)
+		}
+		if d := cmp.Diff(broken, lines); d != "" {
+			t.Errorf("%s: invalid lines: %s", name, d)
+		}
+	}
+	if n := len(journals(t, server.Client(t))); n != 600 {
+		t.Errorf("the files have %d orders between them, want 600", n)
+	}
+}
+
+func TestTheExamplesShowEveryPayTypeAndLane(t *testing.T) {
+	for _, name := range []string{"orders.csv", "orders.ndjson"} {
+		f, err := os.Open("../../examples/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		seen := map[string]int{}
+		for rows := tasks.NewRows(f); ; {
+			row, err := rows.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if row.Err == nil {
+				seen[string(row.Order.PayType)]++
+				seen[string(row.Order.Lane)]++
+			}
+		}
+		for _, want := range []string{"800101", "801501", "800201", "805801", "800701", "802001", "803701", "interactive", ""} {
+			if seen[want] == 0 {
+				t.Errorf("%s has no order of %q", name, want)
+			}
+		}
+	}
+}

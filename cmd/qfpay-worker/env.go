@@ -1,0 +1,116 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// env is the environment. It resolves every flag that is a setting and was not
+// given on the command line, by the one rule that --qfpay-base-url is
+// QFPAY_BASE_URL. An empty variable counts as absent, since that is how compose
+// files and charts write "not set".
+type env map[string]string
+
+func parseEnv(environ []string) env {
+	e := env{}
+	for _, pair := range environ {
+		if name, value, ok := strings.Cut(pair, "="); ok && value != "" {
+			e[name] = value
+		}
+	}
+	return e
+}
+
+// variable returns the environment variable of a flag, or "" for a flag that is
+// no setting.
+func variable(flag string) string {
+	for _, family := range []string{"redis-", "qfpay-", "worker-", "log-"} {
+		if strings.HasPrefix(flag, family) {
+			return strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+		}
+	}
+	return ""
+}
+
+// Validate implements kong.Resolver.
+func (e env) Validate(*kong.Application) error { return nil }
+
+// Resolve implements kong.Resolver.
+func (e env) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if value, ok := e[variable(flag.Name)]; ok {
+		return value, nil
+	}
+	return nil, nil
+}
+
+// settingNames returns the variables of all settings below a node, sorted.
+func settingNames(node *kong.Node) []string {
+	names := map[string]bool{}
+	for _, leaf := range node.Leaves(true) {
+		for _, flag := range leaf.Flags {
+			if v := variable(flag.Name); v != "" {
+				names[v] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// injected matches what Kubernetes puts into every container for a service that
+// happens to be called qfpay-something or worker-something.
+var injected = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+// unknown says which variables look like settings and are none: a misspelt
+// variable is otherwise passed over in silence, and its default is in force.
+func (e env) unknown(known []string) []string {
+	var warnings []string
+	for _, name := range slices.Sorted(maps.Keys(e)) {
+		ours := strings.HasPrefix(name, "QFPAY_") || strings.HasPrefix(name, "WORKER_")
+		if !ours || slices.Contains(known, name) || injected.MatchString(name) {
+			continue
+		}
+		warning := name + " is not a setting"
+		if n := nearest(name, known); n != "" {
+			warning += fmt.Sprintf("; did you mean %s?", n)
+		}
+		warnings = append(warnings, warning)
+	}
+	return warnings
+}
+
+// nearest returns the known word that name was probably meant to be, or "".
+func nearest(name string, known []string) string {
+	best, at := "", 1+len(name)/4
+	for _, k := range known {
+		if d := distance(name, k); d < at {
+			best, at = k, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			substitute := diagonal
+			if a[i] != b[j] {
+				substitute++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(substitute, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

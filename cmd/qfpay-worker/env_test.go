@@ -1,0 +1,116 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// contractSettings are the variables of the contract with their defaults, letter
+// for letter: what people have in their charts.
+var contractSettings = map[string]string{
+	"REDIS_URL": "redis://127.0.0.1:6379/0", "REDIS_PASSWORD_FILE": "",
+	"QFPAY_BASE_URL": "", "QFPAY_ALLOW_HTTP": "false",
+	"QFPAY_APP_CODE": "", "QFPAY_CLIENT_KEY": "", "QFPAY_CLIENT_KEY_FILE": "", "QFPAY_MCHID": "",
+	"QFPAY_SIGN_TYPE": "SHA256", "QFPAY_MERCHANTS_FILE": "", "QFPAY_PER_SECOND": "100", "QFPAY_PER_MINUTE": "400",
+	"QFPAY_LOST_RESPONSE": "auto", "QFPAY_UNIQUE_NUMBERS": "true", "QFPAY_TIMEOUT": "10s", "QFPAY_VERIFY_RESPONSES": "warn",
+	"WORKER_CONCURRENCY": "64", "WORKER_HTTP_ADDR": "127.0.0.1:9464", "WORKER_SHUTDOWN_TIMEOUT": "25s",
+	"WORKER_KEY_PREFIX": "{qfpay}", "LOG_LEVEL": "info", "LOG_FORMAT": "",
+}
+
+func TestHelpListsEverySettingWithItsDefault(t *testing.T) {
+	help := command(t, nil, "--help")
+	if help.code != exitDone || help.err != "" {
+		t.Fatalf("--help ended with %d and %q", help.code, help.err)
+	}
+	_, table, _ := strings.Cut(help.out, "default\n")
+	listed := map[string]string{}
+	for line := range strings.Lines(table) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		listed[name] = strings.TrimSpace(value)
+	}
+	if d := cmp.Diff(contractSettings, listed); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestEverySettingIsAFlagOfRun(t *testing.T) {
+	help := command(t, nil, "run", "--help")
+	for name := range contractSettings {
+		if !strings.Contains(help.out, "["+name+"]") {
+			t.Errorf("run --help does not name %s", name)
+		}
+		if flag := "--" + strings.ReplaceAll(strings.ToLower(name), "_", "-") + "="; !strings.Contains(help.out, flag) {
+			t.Errorf("run --help has no flag %s", flag)
+		}
+	}
+}
+
+func TestWrongUsageIsOneLineAndExitCode2(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		says string
+	}{
+		{nil, `expected one of "run", "enqueue", "results", `},
+		{[]string{"go"}, "unexpected argument go"},
+		{[]string{"run", "--worker-concurency=1"}, "unknown flag --worker-concurency"},
+		{[]string{"run", "--qfpay-clientkey=" + canary}, "unknown flag --qfpay-clientkey"},
+		{[]string{"run", "--log-level"}, "--log-level: needs a value"},
+		{[]string{"enqueue"}, `expected "<file>"`},
+		{[]string{"enqueue", "--lane=fast", "-"}, `--lane: must be interactive or bulk, not "fast"`},
+		{[]string{"enqueue", "--merchant=a:b", "-"}, "--merchant: must be 1 to 64"},
+		{[]string{"results", "--format=xml"}, `--format: must be table or json, not "xml"`},
+		{[]string{"results", "--group=g"}, "--group, --consumer: go together"},
+		{[]string{"results", "--group=g", "--consumer=c", "--from=1-0"}, "--from: does not go with --group"},
+		{[]string{"results", "--from=yesterday"}, "--from: must be the ID of an entry"},
+		{[]string{"results", "--from=$"}, "--from: must be the ID of an entry"},
+		{[]string{"results", "--qr", "--format=json"}, "--qr: goes with --format=table only"},
+	} {
+		got := command(t, nil, tt.args...)
+		if got.code != exitInput || got.out != "" || strings.Count(got.err, "\n") != 1 || !strings.Contains(got.err, tt.says) {
+			t.Errorf("%v: exit code %d, %q, want 2 and one line with %q", tt.args, got.code, got.err, tt.says)
+		}
+		if strings.Contains(got.err, canary) {
+			t.Errorf("%v: a secret is shown: %s", tt.args, got.err)
+		}
+	}
+}
+
+func TestMisspeltVariablesAreNamed(t *testing.T) {
+	got := command(t, []string{
+		"QFPAY_BASEURL=" + canary, "WORKER_CONCURENCY=1", "QFPAY_CLIENTKEY=" + canary, "QFPAY_COFFEE=strong",
+		"QFPAY_EMPTY=", "PATH=/bin", "QFPAY_BASE_URL=x",
+		// What Kubernetes injects for services called qfpay-worker and worker.
+		"QFPAY_WORKER_SERVICE_HOST=10.0.0.1", "QFPAY_WORKER_SERVICE_PORT_HTTP=9464", "WORKER_PORT=tcp://10.0.0.1:9464",
+		"WORKER_PORT_9464_TCP_ADDR=10.0.0.1", "WORKER_PORT_9464_TCP=tcp://10.0.0.1:9464",
+	}, "version")
+	want := strings.Join([]string{
+		"qfpay-worker: QFPAY_BASEURL is not a setting; did you mean QFPAY_BASE_URL?",
+		"qfpay-worker: QFPAY_CLIENTKEY is not a setting; did you mean QFPAY_CLIENT_KEY?",
+		"qfpay-worker: QFPAY_COFFEE is not a setting",
+		"qfpay-worker: WORKER_CONCURENCY is not a setting; did you mean WORKER_CONCURRENCY?",
+		"",
+	}, "\n")
+	if d := cmp.Diff(want, got.err); d != "" || got.code != exitDone {
+		t.Errorf("exit code %d\n%s", got.code, d)
+	}
+}
+
+func TestDistanceIsLevenshteins(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}, {"same", "same", 0}} {
+		if got := distance(tt.a, tt.b); got != tt.want {
+			t.Errorf("distance(%q, %q) is %d, want %d", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+func TestVersionIsOneLine(t *testing.T) {
+	got := command(t, nil, "version")
+	if got.code != exitDone || !strings.HasPrefix(got.out, "qfpay-worker ") || !strings.Contains(got.out, "go1.") || strings.Count(got.out, "\n") != 1 {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+)
+
+// GatewayConfig says which gateway, as which merchants, and how to treat it.
+type GatewayConfig struct {
+	BaseURL   string `name:"qfpay-base-url" group:"Gateway" help:"Address of the gateway, https, without a path. Required."`
+	AllowHTTP string `name:"qfpay-allow-http" group:"Gateway" default:"false" help:"Allow plain http to hosts other than loopback. For test networks."`
+
+	AppCode       string       `name:"qfpay-app-code" group:"One merchant, named default" help:"Public half of the credentials. Required without a merchants file."`
+	ClientKey     qfpay.Secret `name:"qfpay-client-key" group:"One merchant, named default" help:"Secret half. Prefer the file, or the variable: a command line can be read by other users of the machine."`
+	ClientKeyFile string       `name:"qfpay-client-key-file" group:"One merchant, named default" help:"File with the secret half."`
+	MchID         string       `name:"qfpay-mchid" group:"One merchant, named default" help:"Only if QFPay issued one."`
+
+	MerchantsFile string `name:"qfpay-merchants-file" group:"Many merchants" help:"YAML list of merchants: name, base_url, app_code, client_key_file, mchid, sign_type, per_second, per_minute. QFPAY_BASE_URL, QFPAY_SIGN_TYPE and the limits are the defaults of its entries."`
+
+	SignType  string `name:"qfpay-sign-type" group:"Gateway" default:"SHA256" help:"SHA256 or MD5."`
+	PerSecond string `name:"qfpay-per-second" group:"Gateway" default:"100" help:"What the gateway allows one app_code in a second, over all endpoints; 0: no limit."`
+	PerMinute string `name:"qfpay-per-minute" group:"Gateway" default:"400" help:"The same for a minute."`
+
+	LostResponse    string `name:"qfpay-lost-response" group:"Gateway" default:"auto" help:"What to do about an order whose QR code was lost: reissue, unresolved, or auto (reissue where QFPay documents a way to close it)."`
+	UniqueNumbers   string `name:"qfpay-unique-numbers" group:"Gateway" default:"true" help:"Whether QFPay is trusted to refuse a repeated out_trade_no. false: never more than one create per order."`
+	Timeout         string `name:"qfpay-timeout" group:"Gateway" default:"10s" help:"One gateway call, 1s to 60s."`
+	VerifyResponses string `name:"qfpay-verify-responses" group:"Gateway" default:"warn" help:"What a wrong response signature does: off, warn or strict."`
+}
+
+// maxRate bounds the limits: nobody is allowed more, and a limiter that keeps a
+// log of its calls must not be asked to keep a million.
+const maxRate = 100_000
+
+func (c GatewayConfig) resolve(found *checks, s *Settings) {
+	s.Merchants = c.merchants(found)
+	s.LostResponse = found.choice("QFPAY_LOST_RESPONSE", c.LostResponse, "auto", "reissue", "unresolved")
+	s.UniqueNumbers = found.yes("QFPAY_UNIQUE_NUMBERS", c.UniqueNumbers)
+	s.Timeout = found.duration("QFPAY_TIMEOUT", c.Timeout, time.Second, time.Minute)
+	s.Verify = qfpay.Verify(found.choice("QFPAY_VERIFY_RESPONSES", c.VerifyResponses,
+		string(qfpay.VerifyOff), string(qfpay.VerifyWarn), string(qfpay.VerifyStrict)))
+}
+
+// baseURL checks an address of the gateway and returns it without a trailing
+// slash. Orders carry no secret but their signature, yet an answer that anybody on
+// the way can change is worth nothing: plain http is for loopback and test networks.
+func baseURL(text string, allowHTTP bool) (string, error) {
+	u, err := url.Parse(strings.TrimSpace(text))
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "":
+		return "", errors.New("must be an address such as https://openapi-hk.qfapi.com")
+	case u.User != nil:
+		return "", errors.New("must not carry a user or password")
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return "", errors.New("must be scheme and host alone, without a path, such as https://openapi-hk.qfapi.com")
+	case u.Scheme == "https":
+	case u.Scheme != "http":
+		return "", errors.New("must begin with https://")
+	case !allowHTTP && !loopback(u.Hostname()):
+		return "", errors.New("must be https; plain http is taken to loopback only, or anywhere with QFPAY_ALLOW_HTTP=true")
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

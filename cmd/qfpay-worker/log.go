@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+)
+
+// LogConfig says what is logged and how.
+type LogConfig struct {
+	Level  string `name:"log-level" group:"Log" default:"info" help:"debug, info, warn or error."`
+	Format string `name:"log-format" group:"Log" help:"text or json. Default: text on a terminal, else json."`
+}
+
+// LogSettings is a LogConfig that was found right.
+type LogSettings struct {
+	Level  slog.Level
+	Format string // text, json, or empty: by what the log is written to
+}
+
+func (c LogConfig) resolve(found *checks) LogSettings {
+	s := LogSettings{Format: c.Format}
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	s.Level = levels[found.choice("LOG_LEVEL", c.Level, "debug", "info", "warn", "error")]
+	if c.Format != "" {
+		found.choice("LOG_FORMAT", c.Format, "text", "json")
+	}
+	return s
+}
+
+// Logger returns a logger that writes to w, and gives it the messages of go-redis,
+// which would otherwise go to standard error in a form of their own.
+func (s LogSettings) Logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: s.Level}
+	var handler slog.Handler = slog.NewJSONHandler(w, options)
+	if s.Format == "text" || s.Format == "" && console.IsTerminal(w) {
+		handler = slog.NewTextHandler(w, options)
+	}
+	log := slog.New(handler)
+	redis.SetLogger(redisLog{log})
+	return log
+}
+
+// redisLog passes on what go-redis says. It speaks of single connections, which
+// come and go; what matters is reported by whoever wanted something of Redis.
+type redisLog struct{ log *slog.Logger }
+
+// Printf implements go-redis's logger.
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, "redis client", "message", fmt.Sprintf(format, args...))
+}

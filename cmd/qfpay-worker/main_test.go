@@ -1,0 +1,62 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// ended is what a command left behind.
+type ended struct {
+	code     int
+	out, err string
+}
+
+// command runs the program with an environment and no standard input.
+func command(t *testing.T, env []string, args ...string) ended {
+	t.Helper()
+	return commandWith(t.Context(), strings.NewReader(""), env, args...)
+}
+
+func commandWith(ctx context.Context, in io.Reader, env []string, args ...string) ended {
+	var out, err lockedBuffer
+	code := run(ctx, args, env, stdio{in: in, out: &out, err: &err})
+	return ended{code, out.String(), err.String()}
+}
+
+// lockedBuffer can be read while it is written to.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// file writes a file of a test's own and returns its name.
+func file(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

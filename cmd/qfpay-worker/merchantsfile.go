@@ -1,0 +1,217 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+)
+
+// merchantsVariable names the setting that every problem in the file is put under.
+const merchantsVariable = "QFPAY_MERCHANTS_FILE"
+
+// entry is one merchant of the file. What it leaves out comes from the variables.
+type entry struct {
+	Name          string `yaml:"name"`
+	BaseURL       string `yaml:"base_url"`
+	AppCode       string `yaml:"app_code"`
+	ClientKeyFile string `yaml:"client_key_file"` // relative to the merchants file
+	MchID         string `yaml:"mchid"`
+	SignType      string `yaml:"sign_type"`
+	PerSecond     *int   `yaml:"per_second"` // nil: not given; 0 means no limit
+	PerMinute     *int   `yaml:"per_minute"`
+
+	line int
+}
+
+// fromFile reads the merchants file and checks every entry, and all of them
+// against each other.
+func (c GatewayConfig) fromFile(found *checks, d defaults, allowHTTP bool) []MerchantSettings {
+	text, err := os.ReadFile(c.MerchantsFile)
+	if err != nil {
+		found.failed(merchantsVariable, "%v", cannotRead(c.MerchantsFile, err))
+		return nil
+	}
+	r := fileReader{path: c.MerchantsFile, defaults: d, baseURLSet: c.BaseURL != "", allowHTTP: allowHTTP, found: found}
+	var all []MerchantSettings
+	for _, e := range r.entries(text) {
+		all = append(all, r.merchant(e))
+	}
+	r.together(all)
+	return all
+}
+
+// fileReader turns the entries of one merchants file into merchants.
+type fileReader struct {
+	path       string
+	defaults   defaults
+	baseURLSet bool
+	allowHTTP  bool
+	found      *checks
+	lines      []int // of the entries that could be read
+}
+
+// wrong notes a problem in one entry.
+func (r *fileReader) wrong(line int, format string, args ...any) {
+	r.found.failed(merchantsVariable, "%s, line %d: %s", r.path, line, fmt.Sprintf(format, args...))
+}
+
+// entries decodes the list strictly: a misspelt key that is passed over in silence
+// would be a limit that is not kept.
+func (r *fileReader) entries(text []byte) []entry {
+	var nodes []ast.Node
+	if err := decoded(func() error { return yaml.Unmarshal(text, &nodes) }); err != nil {
+		r.syntax(err)
+		return nil
+	}
+	if len(nodes) == 0 {
+		r.found.failed(merchantsVariable, "%s: has no merchants; it must be a YAML list with at least one", r.path)
+	}
+	var all []entry
+	for _, node := range nodes {
+		e := entry{line: firstLine(node)}
+		if err := decoded(func() error { return yaml.NodeToValue(node, &e, yaml.Strict()) }); err != nil {
+			r.syntax(err)
+			continue
+		}
+		all, r.lines = append(all, e), append(r.lines, e.line)
+	}
+	return all
+}
+
+// decoded runs the YAML reader, which panics on some broken files: v1.19.2 does on
+// one that is a single hyphen.
+func decoded(read func() error) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("not YAML")
+		}
+	}()
+	return read()
+}
+
+// firstLine is where an entry begins. The token of a mapping is the colon of its
+// first key, on the same line.
+func firstLine(node ast.Node) int {
+	if node == nil || node.GetToken() == nil {
+		return 1
+	}
+	return node.GetToken().Position.Line
+}
+
+// syntax reports an error of the YAML reader by its line. The reader's own text
+// quotes the source around the error, in which there may be a secret.
+func (r *fileReader) syntax(err error) {
+	var at yaml.Error
+	var unknown *yaml.UnknownFieldError
+	var kind *yaml.TypeError
+	line := 1
+	if errors.As(err, &at) && at.GetToken() != nil {
+		line = at.GetToken().Position.Line
+	}
+	switch {
+	case errors.As(err, &unknown) && unknown.Token != nil && unknown.Token.Value == "client_key":
+		r.wrong(line, "client_key: keys are not written in this file; name a file that holds it, as client_key_file")
+	case errors.As(err, &unknown):
+		r.wrong(line, "%s; known are name, base_url, app_code, client_key_file, mchid, sign_type, per_second, per_minute", unknown.Message)
+	case errors.As(err, &kind) && kind.DstType != nil:
+		r.wrong(line, "the value is of the wrong type; %s is wanted (an mchid or app_code of digits needs quotes)", kind.DstType)
+	default:
+		r.wrong(line, "not the YAML that is expected: a list of merchants, each a mapping of key: value")
+	}
+}
+
+// merchant checks one entry.
+func (r *fileReader) merchant(e entry) MerchantSettings {
+	m := MerchantSettings{
+		Merchant: qfpay.Merchant{
+			Name: e.Name, BaseURL: r.baseURL(e), AppCode: e.AppCode,
+			Key: r.key(e), MchID: e.MchID, SignType: r.signType(e),
+		},
+		PerSecond: r.rate(e.line, "per_second", e.PerSecond, r.defaults.perSecond),
+		PerMinute: r.rate(e.line, "per_minute", e.PerMinute, r.defaults.perMinute),
+	}
+	if !merchantName.MatchString(e.Name) {
+		r.wrong(e.line, "name: must be 1 to 64 letters, digits, _ or -, not %q", e.Name)
+	}
+	if !printable.MatchString(e.AppCode) {
+		r.wrong(e.line, "app_code: required, printable ASCII without spaces")
+	}
+	if e.MchID != "" && !printable.MatchString(e.MchID) {
+		r.wrong(e.line, "mchid: must be printable ASCII without spaces")
+	}
+	return m
+}
+
+func (r *fileReader) baseURL(e entry) string {
+	if e.BaseURL == "" {
+		if !r.baseURLSet {
+			r.wrong(e.line, "base_url: required, here or for all as QFPAY_BASE_URL")
+		}
+		return r.defaults.baseURL
+	}
+	u, err := baseURL(e.BaseURL, r.allowHTTP)
+	if err != nil {
+		r.wrong(e.line, "base_url: %v", err)
+	}
+	return u
+}
+
+func (r *fileReader) key(e entry) qfpay.Secret {
+	if e.ClientKeyFile == "" {
+		r.wrong(e.line, "client_key_file: required")
+		return ""
+	}
+	key, err := readSecret(beside(r.path, e.ClientKeyFile))
+	if err != nil {
+		r.wrong(e.line, "client_key_file: %v", err)
+	}
+	return key
+}
+
+func (r *fileReader) signType(e entry) qfpay.SignType {
+	switch t := qfpay.SignType(e.SignType); t {
+	case "":
+		return r.defaults.signType
+	case qfpay.SHA256, qfpay.MD5:
+		return t
+	}
+	r.wrong(e.line, "sign_type: must be SHA256 or MD5, not %q", e.SignType)
+	return ""
+}
+
+func (r *fileReader) rate(line int, key string, given *int, otherwise int) int {
+	if given == nil {
+		return otherwise
+	}
+	if *given < 0 || *given > maxRate {
+		r.wrong(line, "%s: must be from 0 to %d, not %d", key, maxRate, *given)
+	}
+	return *given
+}
+
+// together checks what entries must agree on: names are distinct, and QFPay counts
+// by app_code, so two merchants of one app_code share one budget.
+func (r *fileReader) together(all []MerchantSettings) {
+	names := map[string]int{}
+	codes := map[string]int{}
+	for i, m := range all {
+		if first, ok := names[m.Name]; ok {
+			r.wrong(r.lines[i], "name: %q is taken already, on line %d", m.Name, r.lines[first])
+		} else {
+			names[m.Name] = i
+		}
+		first, ok := codes[m.AppCode]
+		if !ok {
+			codes[m.AppCode] = i
+			continue
+		}
+		if f := all[first]; f.PerSecond != m.PerSecond || f.PerMinute != m.PerMinute {
+			r.wrong(r.lines[i], "per_second, per_minute: merchants of one app_code share one budget and must give the same limits; line %d gives others", r.lines[first])
+		}
+	}
+}

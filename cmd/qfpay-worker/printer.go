@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// printer writes results to standard output.
+type printer struct {
+	std   stdio
+	out   *bufio.Writer
+	json  *json.Encoder // nil: a table
+	table *console.Table
+	rows  bool // the table holds rows that are not written
+	qr    bool
+
+	last    string // entry up to which everything is written
+	printed int
+	writing error // why writing failed, to tell it from a failure of Redis
+}
+
+// shownWidth is how wide a table may be.
+const shownWidth = 80
+
+func newPrinter(std stdio, format string, qr bool, from string) *printer {
+	p := &printer{std: std, out: bufio.NewWriter(std.out), qr: qr, last: from}
+	if format == "json" {
+		p.json = json.NewEncoder(p.out)
+		p.json.SetEscapeHTML(false) // a QR code's text has & in it
+		return p
+	}
+	p.table = console.NewTable("out_trade_no", "outcome", "respcd", "syssn")
+	p.table.Fix(len("POS-20260302-0001"), len(tasks.Unresolved))
+	return p
+}
+
+// printNow writes one entry, through to whoever reads our output.
+func (p *printer) printNow(e tasks.Entry) error {
+	if err := p.print(e); err != nil {
+		return err
+	}
+	return p.flush()
+}
+
+// print writes one entry, perhaps into the buffer.
+func (p *printer) print(e tasks.Entry) error {
+	if e.Err != nil {
+		fmt.Fprintf(p.std.err, "qfpay-worker: passed over in the result stream: %v\n", e.Err)
+		return nil
+	}
+	p.writing = p.write(e.Result)
+	if p.writing == nil {
+		p.printed++
+		p.last = e.StreamID
+	}
+	return p.writing
+}
+
+func (p *printer) write(r tasks.Result) error {
+	if p.json != nil {
+		return p.json.Encode(r)
+	}
+	p.rows = true
+	p.table.Add(shownNumber(r), r.Outcome, r.RespCd, r.Syssn)
+	if note := shownNote(r); note != "" {
+		p.table.Note(note, shownWidth)
+	}
+	if p.qr && r.QRCode != "" {
+		return p.draw(r)
+	}
+	return nil
+}
+
+// draw writes what is in hand and the QR code below it.
+func (p *printer) draw(r tasks.Result) error {
+	if err := p.flush(); err != nil {
+		return err
+	}
+	err := console.DrawQR(p.std.out, r.QRCode)
+	if errors.Is(err, console.ErrTooLong) {
+		fmt.Fprintf(p.std.err, "qfpay-worker: %s: %v\n", r.OutTradeNo, err)
+		return nil
+	}
+	return err
+}
+
+// flush writes what is in hand.
+func (p *printer) flush() error {
+	if p.rows {
+		p.rows = false
+		if p.writing = p.table.Write(p.out); p.writing != nil {
+			return p.writing
+		}
+	}
+	p.writing = p.out.Flush()
+	return p.writing
+}
+
+// end says, on standard error, how to go on. It tells what standard output in JSON
+// has no place for: the entry that was read last.
+func (p *printer) end() {
+	switch {
+	case p.printed == 0 && p.table != nil:
+		fmt.Fprintln(p.std.err, "no results")
+	case p.printed > 0 && console.IsTerminal(p.std.err):
+		fmt.Fprintf(p.std.err, "%d results; go on with --from %s\n", p.printed, p.last)
+	}
+}
+
+// shownNumber names an order as briefly as its merchant allows.
+func shownNumber(r tasks.Result) string {
+	if r.Merchant == tasks.DefaultMerchant {
+		return r.OutTradeNo
+	}
+	return r.Merchant + ":" + r.OutTradeNo
+}
+
+// shownNote is what a result has to say beyond its row.
+func shownNote(r tasks.Result) string {
+	note := ""
+	if r.IssuedAs != "" && r.IssuedAs != r.OutTradeNo {
+		note = "  issued as " + r.IssuedAs
+	}
+	if tasks.Outcome(r.Outcome) == tasks.Created {
+		return note
+	}
+	for _, text := range []string{r.Reason, r.RespErr, r.RespMsg} {
+		if text != "" {
+			return note + "  " + text
+		}
+	}
+	return note
+}

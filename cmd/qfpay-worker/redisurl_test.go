@@ -1,0 +1,143 @@
+package main
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// shape is what of a connection is told by its URL.
+type shape struct {
+	Kind, Address, User, Password, Master string
+	Nodes                                 []string
+	DB                                    int
+	TLS                                   bool
+}
+
+func shapeOf(r Redis) shape {
+	s := shape{Address: r.address}
+	switch {
+	case r.sentinel != nil:
+		o := r.sentinel
+		s.Kind, s.User, s.Password, s.Master = "sentinel", o.Username, o.Password, o.MasterName
+		s.Nodes, s.DB, s.TLS = o.SentinelAddrs, o.DB, o.TLSConfig != nil
+	case r.cluster != nil:
+		o := r.cluster
+		s.Kind, s.User, s.Password, s.Nodes, s.TLS = "cluster", o.Username, o.Password, o.Addrs, o.TLSConfig != nil
+	default:
+		o := r.single
+		s.Kind, s.User, s.Password, s.Nodes, s.DB, s.TLS = o.Network, o.Username, o.Password, []string{o.Addr}, o.DB, o.TLSConfig != nil
+	}
+	return s
+}
+
+func TestEveryFormOfRedisURLIsRead(t *testing.T) {
+	for _, tt := range []struct {
+		url  string
+		want shape
+	}{
+		{"redis://127.0.0.1:6379/0", shape{Kind: "tcp", Address: "redis://127.0.0.1:6379/0", Nodes: []string{"127.0.0.1:6379"}}},
+		{"redis://h", shape{Kind: "tcp", Address: "redis://h:6379/0", Nodes: []string{"h:6379"}}},
+		{"redis://u:p%40w@h:1/3", shape{Kind: "tcp", Address: "redis://h:1/3", User: "u", Password: "p@w", Nodes: []string{"h:1"}, DB: 3}},
+		{"rediss://:pw@h:1", shape{Kind: "tcp", Address: "rediss://h:1/0", Password: "pw", Nodes: []string{"h:1"}, TLS: true}},
+		{"unix:///run/redis.sock", shape{Kind: "unix", Address: "unix:///run/redis.sock", Nodes: []string{"/run/redis.sock"}}},
+		{"unix://:pw@/run/redis.sock?db=2", shape{Kind: "unix", Address: "unix:///run/redis.sock", Password: "pw", Nodes: []string{"/run/redis.sock"}, DB: 2}},
+		{"redis-sentinel://h1:26379,h2:26380/1?master=NAME", shape{Kind: "sentinel", Address: "redis-sentinel://h1:26379,h2:26380/1?master=NAME",
+			Master: "NAME", Nodes: []string{"h1:26379", "h2:26380"}, DB: 1}},
+		{"redis-sentinel://u:pw@h1?master=m&tls=true", shape{Kind: "sentinel", Address: "redis-sentinel://h1/0?master=m",
+			User: "u", Password: "pw", Master: "m", Nodes: []string{"h1:26379"}, TLS: true}},
+		{"redis-cluster://h1:7000,h2:7001", shape{Kind: "cluster", Address: "redis-cluster://h1:7000,h2:7001", Nodes: []string{"h1:7000", "h2:7001"}}},
+		{"redis-cluster://u:pw@h1:7000/0?tls=true&read_timeout=2s", shape{Kind: "cluster", Address: "redis-cluster://h1:7000",
+			User: "u", Password: "pw", Nodes: []string{"h1:7000"}, TLS: true}},
+		{"redis://[::1]:6379/0", shape{Kind: "tcp", Address: "redis://[::1]:6379/0", Nodes: []string{"[::1]:6379"}}},
+	} {
+		r, err := parseRedisURL(tt.url)
+		if err != nil {
+			t.Errorf("%s: %v", tt.url, err)
+			continue
+		}
+		if d := cmp.Diff(tt.want, shapeOf(r)); d != "" {
+			t.Errorf("%s: %s", tt.url, d)
+		}
+	}
+}
+
+func TestAWrongRedisURLNeverShowsItsPassword(t *testing.T) {
+	for _, tt := range []struct{ url, says string }{
+		{"", "must begin with"},
+		{"localhost:6379", "must begin with"},
+		{"http://:" + canary + "@h", "must begin with"},
+		{"redis://:a/" + canary + "@h:1/0", "percent-encoded"}, // the first / ends the host
+		{"redis://:a#" + canary + "@h:1/0", "percent-encoded"},
+		{"redis://:a?" + canary + "@h:1/0", "percent-encoded"},
+		{"redis://u:1/" + canary + "@h/0", "percent-encoded"}, // reads as host u, port 1
+		{"redis://u:1?" + canary + "@h/0", "percent-encoded"},
+		{"redis://:%zz" + canary + "@h", "percent-encoded"},
+		{"redis://:" + canary + "@h:port", "percent-encoded"},
+		{"redis://:" + canary + "@h/x", "invalid database number"},
+		{"redis://:" + canary + "@h/0?wait=1", "unexpected option: wait"},
+		{"redis://:" + canary + "@h1:1,h2:2", "names several hosts"},
+		{"unix://:" + canary + "@", "empty unix socket path"},
+		{"redis-sentinel://:" + canary + "@h1:1,h2:2", "must name the master"},
+		{"redis-sentinel://:" + canary + "@h1:1,h2/0?master=m", "must name every host after the first"},
+		{"redis-cluster://:" + canary + "@h1:1/2", "names a database"},
+		{"redis-cluster://:" + canary + "@h1:1?nope=1", "unexpected option: nope"},
+	} {
+		_, err := parseRedisURL(tt.url)
+		if err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v, want …%s…", tt.url, err, tt.says)
+		}
+		if err != nil && strings.Contains(err.Error(), canary) {
+			t.Errorf("%s: the password is shown: %v", tt.url, err)
+		}
+	}
+}
+
+func TestAPasswordFileIsForEveryKindOfRedis(t *testing.T) {
+	pw := file(t, "pw", canary+"\n")
+	for _, u := range []string{"redis://u@h", "redis-sentinel://u@h?master=m", "redis-cluster://u@h"} {
+		r, _, err := RedisConfig{URL: u, PasswordFile: pw, KeyPrefix: "{q}"}.Resolve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := shapeOf(r); s.Password != canary || s.User != "u" {
+			t.Errorf("%s: user %q, and the password is right: %t", u, s.User, s.Password == canary)
+		}
+	}
+	_, _, err := RedisConfig{URL: "redis://:other@h", PasswordFile: pw, KeyPrefix: "{q}"}.Resolve()
+	if err == nil || !strings.Contains(err.Error(), "only one of them may") {
+		t.Errorf("two passwords: %v", err)
+	}
+}
+
+func TestErrorsThatQuoteAWholeURLAreNotPassedOn(t *testing.T) {
+	_, err := url.Parse("redis://:" + canary + "@h:port")
+	if got := readable(err); strings.Contains(got.Error(), canary) {
+		t.Errorf("the password is shown: %v", got)
+	}
+}
+
+// FuzzRedisURL puts a password into URLs and looks for it in what is shown of them.
+func FuzzRedisURL(f *testing.F) {
+	f.Add("redis", "u", "h:1/0")
+	f.Add("redis-sentinel", "", "h1:1,h2:2/0?master=m&sentinel_password=x")
+	f.Add("redis-cluster", "", "h1:1,h2:2")
+	f.Add("unix", "", "/s?db=1")
+	f.Add("redis", "a/", "h:1/0")
+	f.Add("redis", "u:1?", "h:1/0")
+	f.Fuzz(func(t *testing.T, scheme, user, rest string) {
+		if strings.Contains(scheme, "://") {
+			return // then it is not the user that stands before the password
+		}
+		r, err := parseRedisURL(scheme + "://" + user + ":" + canary + "@" + rest)
+		shown := r.address
+		if err != nil {
+			shown = err.Error()
+		}
+		if strings.Contains(shown, canary) && !strings.Contains(rest, canary) {
+			t.Errorf("shown of scheme %q, user %q, rest %q: %s", scheme, user, rest, shown)
+		}
+	})
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// named is how many invalid rows are named on standard error when a file takes all
+// of them.
+const named = 20
+
+// rejects is what became of the invalid rows: counted, named, and written down.
+type rejects struct {
+	count int
+	file  *os.File // nil: no --rejects
+	out   *bufio.Writer
+	err   error // of the file
+}
+
+// reject is one line of the file.
+type reject struct {
+	Line   int    `json:"line"`
+	Reason string `json:"reason"`
+	Order  string `json:"order"` // the row as it stands in the file
+}
+
+// newRejects creates the file at once, so that a name that cannot be written is
+// found out before the first order is enqueued. An empty name is no file.
+func newRejects(name, input string) (*rejects, error) {
+	if name == "" {
+		return &rejects{}, nil
+	}
+	if same(name, input) {
+		return nil, fmt.Errorf("--rejects: %s is the file that is read", name)
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("--rejects: %w", err)
+	}
+	return &rejects{file: f, out: bufio.NewWriter(f)}, nil
+}
+
+// same tells whether two names are of one file that is there.
+func same(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// add counts an invalid row, names it on notes and writes it to the file. Without a
+// file every row is named; with one, the first few.
+func (r *rejects) add(notes io.Writer, row tasks.Row) {
+	r.count++
+	reason := console.Clean(row.Err.Error())
+	if r.file == nil || r.count <= named {
+		fmt.Fprintf(notes, "line %d: %s\n", row.Line, reason)
+	}
+	if r.file == nil || r.err != nil {
+		return
+	}
+	line := json.NewEncoder(r.out)
+	line.SetEscapeHTML(false)
+	r.err = line.Encode(reject{Line: row.Line, Reason: row.Err.Error(), Order: row.Raw})
+}
+
+// close finishes the file, and says on notes how many rows only it names.
+func (r *rejects) close(notes io.Writer) error {
+	if r.file == nil {
+		return nil
+	}
+	if r.count > named {
+		fmt.Fprintf(notes, "… and %d more, see %s\n", r.count-named, r.file.Name())
+	}
+	if r.err == nil {
+		r.err = r.out.Flush()
+	}
+	if err := errors.Join(r.err, r.file.Close()); err != nil {
+		return fmt.Errorf("--rejects: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"syscall"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// ResultsCmd reads the result stream.
+type ResultsCmd struct {
+	Follow   bool   `help:"Go on with new results as they come, until interrupted."`
+	From     string `help:"Begin after this entry of the stream; $$ with --follow is its end." placeholder:"ID"`
+	Group    string `help:"Read as a consumer of this group, and acknowledge what was printed."`
+	Consumer string `help:"Name of the consumer in the group."`
+	Format   string `help:"table or json (one object a line)." default:"table"`
+	QR       bool   `name:"qr" help:"Draw the QR code of each result."`
+	RedisConfig
+}
+
+// Help is shown below the flags.
+func (ResultsCmd) Help() string {
+	return `Without a group, results are read from the beginning of the stream or --from, and
+reading changes nothing. With a group, its place in the stream is kept in Redis; a
+result is acknowledged once it has been written, and so comes again if the command
+dies before. Without --follow the command ends when it has read what was there when
+it began.`
+}
+
+// streamID is how Redis writes the place of an entry.
+var streamID = regexp.MustCompile(`^\d+(-\d+)?$`)
+
+// Run implements the command.
+func (c *ResultsCmd) Run(ctx context.Context, std stdio) error {
+	server, keys, err := c.resolve()
+	if err != nil {
+		return err
+	}
+	rdb := server.Connect("qfpay-worker-results", 0)
+	defer rdb.Close()
+	p := newPrinter(std, c.Format, c.QR, c.From)
+	if err = ping(ctx, rdb); err == nil {
+		err = c.read(ctx, rdb, keys, p)
+	}
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		p.end()
+		return nil
+	case errors.Is(err, syscall.EPIPE):
+		return nil // whoever read our output has enough
+	case p.writing != nil:
+		return err
+	}
+	if p.last != "" {
+		err = fmt.Errorf("after entry %s: %w", p.last, err)
+	}
+	return fmt.Errorf("Redis at %s (REDIS_URL) failed: %w", server, err)
+}
+
+// resolve checks the settings and the flags together.
+func (c *ResultsCmd) resolve() (Redis, tasks.Keys, error) {
+	var found checks
+	server, keys := c.redis(&found), c.keys(&found)
+	found.choice("--format", c.Format, "table", "json")
+	if (c.Group == "") != (c.Consumer == "") {
+		found.failed("--group, --consumer", "go together: give both, or neither")
+	}
+	if c.QR && c.Format == "json" {
+		found.failed("--qr", "goes with --format=table only; in JSON the text of the code is in qrcode")
+	}
+	switch {
+	case c.From == "":
+	case c.Group != "":
+		found.failed("--from", "does not go with --group: a group has its own place in the stream")
+	case c.From == "$" && c.Follow:
+	case !streamID.MatchString(c.From):
+		found.failed("--from", "must be the ID of an entry, such as 1700000000000-0 (or $ with --follow), not %q", c.From)
+	}
+	return server, keys, found.err()
+}
+
+// read prints results in one of the four ways.
+func (c *ResultsCmd) read(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys, p *printer) error {
+	results := tasks.NewResults(rdb, keys)
+	switch {
+	case c.Group != "" && c.Follow:
+		return results.Consume(ctx, c.Group, c.Consumer, p.printNow)
+	case c.Group != "":
+		return consumeAll(ctx, results, groupOf(rdb, keys, c.Group, c.Consumer), p.printNow)
+	case c.Follow:
+		return results.Follow(ctx, c.From, p.printNow)
+	}
+	return readAll(ctx, results, c.From, p)
+}
+
+// page is how many results are read at once.
+const page = 500
+
+// readAll prints what is in the stream, page by page.
+func readAll(ctx context.Context, results *tasks.Results, from string, p *printer) error {
+	for {
+		entries, err := results.Read(ctx, from, page)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		for _, e := range entries {
+			if err := p.print(e); err != nil {
+				return err
+			}
+		}
+		if err := p.flush(); err != nil {
+			return err
+		}
+		from = entries[len(entries)-1].StreamID
+	}
+}

@@ -1,0 +1,348 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// result is what a worker publishes of an order.
+func result(number string) tasks.Result {
+	return tasks.Result{
+		V: tasks.ResultVersion, ID: tasks.ResultID("default", number), Merchant: "default", OutTradeNo: number, IssuedAs: number,
+		Outcome: string(tasks.Created), QRCode: "https://qr.example.com/" + number + "?a=1&b=2", Syssn: "20260302000300020012345678",
+		RespCd: "0000", PayType: "800201", TxAmt: "1250", TxCurrCd: "HKD", Lane: "bulk", Attempts: "1",
+	}
+}
+
+// publish puts results into the stream and returns their places.
+func publish(t *testing.T, rdb *redis.Client, results ...tasks.Result) []string {
+	t.Helper()
+	var ids []string
+	for _, r := range results {
+		id, err := rdb.XAdd(context.WithoutCancel(t.Context()), &redis.XAddArgs{Stream: "{qfpay}:results", Values: r.Values()}).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+func TestATableOfResultsFitsATerminal(t *testing.T) {
+	server := redistest.Start(t)
+	reissued := result("A1")
+	reissued.IssuedAs = "A1_2"
+	refused := result("A2")
+	refused.Merchant, refused.Outcome, refused.QRCode, refused.Syssn, refused.RespCd = "shop", "rejected", "", "", "1104"
+	refused.Reason = "txcurrcd: " + strings.Repeat("長", 60) + "\x1b[2J"
+	long := result(strings.Repeat("W", 32))
+	long.Outcome = "unresolved"
+	publish(t, server.Client(t), reissued, refused, long)
+
+	got := command(t, []string{"REDIS_URL=" + server.URL}, "results")
+	want := strings.Join([]string{
+		"out_trade_no                      outcome     respcd  syssn",
+		"A1                                created     0000    20260302000300020012345678",
+		"  issued as A1_2",
+		"shop:A2                           rejected    1104",
+		"  txcurrcd: " + strings.Repeat("長", 33) + "…",
+		"WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW  unresolved  0000    20260302000300020012345678",
+		"",
+	}, "\n")
+	if d := cmp.Diff(want, got.out); d != "" || got.code != exitDone {
+		t.Errorf("exit code %d\n%s", got.code, d)
+	}
+	for line := range strings.Lines(got.out) {
+		if width := utf8.RuneCountInString(line) - 1 + strings.Count(line, "長"); width > 80 {
+			t.Errorf("%d columns: %s", width, line)
+		}
+	}
+}
+
+func TestJSONIsOneResultALine(t *testing.T) {
+	server := redistest.Start(t)
+	want := []tasks.Result{result("A1"), result("A2")}
+	publish(t, server.Client(t), want...)
+	got := command(t, []string{"REDIS_URL=" + server.URL}, "results", "--format=json")
+	var read []tasks.Result
+	for line := range strings.Lines(got.out) {
+		var r tasks.Result
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		read = append(read, r)
+	}
+	if d := cmp.Diff(want, read); d != "" || got.code != exitDone || got.err != "" {
+		t.Errorf("exit code %d, %q\n%s", got.code, got.err, d)
+	}
+	if !strings.Contains(got.out, "a=1&b=2") {
+		t.Error("the & of a QR code's text is escaped")
+	}
+}
+
+func TestReadingBeginsAfterFromAndGoesThroughPages(t *testing.T) {
+	server := redistest.Start(t)
+	all := make([]tasks.Result, page+2)
+	for i := range all {
+		all[i] = result(fmt.Sprintf("A%04d", i))
+	}
+	ids := publish(t, server.Client(t), all...)
+	env := []string{"REDIS_URL=" + server.URL}
+	if got := command(t, env, "results"); strings.Count(got.out, "created") != page+2 || strings.Count(got.out, "outcome") != 1 {
+		t.Errorf("%d results under %d heads, want %d under one", strings.Count(got.out, "created"), strings.Count(got.out, "outcome"), page+2)
+	}
+	if got := command(t, env, "results", "--from="+ids[page]); strings.Count(got.out, "created") != 1 || !strings.Contains(got.out, "A0501") {
+		t.Errorf("after the last but one: %s", got.out)
+	}
+	if got := command(t, env, "results", "--from="+ids[page+1]); got.out != "" || got.err != "no results\n" || got.code != exitDone {
+		t.Errorf("after the last: %+v", got)
+	}
+}
+
+func TestQRCodesAreDrawnBelowTheirRows(t *testing.T) {
+	server := redistest.Start(t)
+	lost := result("A2")
+	lost.QRCode = strings.Repeat("x", 4000) // no QR code holds that
+	publish(t, server.Client(t), result("A1"), lost, result("A3"))
+	got := command(t, []string{"REDIS_URL=" + server.URL}, "results", "--qr")
+	if n := strings.Count(got.out, " ▄▄▄▄▄ "); n != 6 { // three corners of two codes, two on the same line
+		t.Errorf("%d corners of QR codes, want 6:\n%s", n, got.out)
+	}
+	if a, qr, c := strings.Index(got.out, "A1 "), strings.Index(got.out, "▄"), strings.Index(got.out, "A3 "); a > qr || qr > c {
+		t.Errorf("rows and codes are not by turns:\n%s", got.out)
+	}
+	if !strings.Contains(got.err, "A2: a text of 4000 bytes is too long for a QR code") || got.code != exitDone {
+		t.Errorf("exit code %d, %q", got.code, got.err)
+	}
+}
+
+func TestWhatIsNoResultIsPassedOver(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := server.Client(t)
+	if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "{qfpay}:results", Values: []any{"a", "b"}}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, rdb, result("A1"))
+	got := command(t, []string{"REDIS_URL=" + server.URL}, "results")
+	if got.code != exitDone || !strings.Contains(got.out, "A1") || !strings.Contains(got.err, "passed over in the result stream: ") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// pendingOf counts what a group was given and has not acknowledged.
+func pendingOf(t *testing.T, rdb *redis.Client, group string) int64 {
+	t.Helper()
+	p, err := rdb.XPending(t.Context(), "{qfpay}:results", group).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Count
+}
+
+func TestAGroupReadsEachResultOnceAndEnds(t *testing.T) {
+	server := redistest.Start(t)
+	rdb := server.Client(t)
+	env := []string{"REDIS_URL=" + server.URL}
+	args := []string{"results", "--group=g", "--consumer=c"}
+	if got := command(t, env, args...); got.code != exitDone || got.out != "" { // the stream is not there yet
+		t.Errorf("before the first result: %+v", got)
+	}
+	all := make([]tasks.Result, 100)
+	for i := range all {
+		all[i] = result(fmt.Sprintf("A%04d", i))
+	}
+	publish(t, rdb, all...)
+	if got := command(t, env, args...); got.code != exitDone || strings.Count(got.out, "created") != 100 {
+		t.Errorf("%d results, want 100; %+v", strings.Count(got.out, "created"), got)
+	}
+	if n := pendingOf(t, rdb, "g"); n != 0 {
+		t.Errorf("%d results are not acknowledged", n)
+	}
+	if got := command(t, env, args...); got.out != "" || got.code != exitDone {
+		t.Errorf("the second time: %+v", got)
+	}
+	if got := command(t, env, "results", "--group=h", "--consumer=c"); strings.Count(got.out, "created") != 100 {
+		t.Errorf("another group read %d results, want 100", strings.Count(got.out, "created"))
+	}
+}
+
+// pipe takes some writes and then fails as a pipe nobody reads does.
+type pipe struct {
+	lockedBuffer
+	takes int
+	err   error
+}
+
+func (p *pipe) Write(b []byte) (int, error) {
+	if p.takes--; p.takes < 0 {
+		return 0, p.err
+	}
+	return p.lockedBuffer.Write(b)
+}
+
+func TestOnlyWhatWasWrittenIsAcknowledged(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		code int
+	}{
+		{syscall.EPIPE, exitDone}, // whoever reads has enough: head -1
+		{syscall.ENOSPC, exitOutside},
+	} {
+		t.Run(tt.err.Error(), func(t *testing.T) {
+			server := redistest.Start(t)
+			rdb := server.Client(t)
+			publish(t, rdb, result("A1"), result("A2"), result("A3"))
+			env := []string{"REDIS_URL=" + server.URL}
+			args := []string{"results", "--group=g", "--consumer=c"}
+			out, errs := &pipe{takes: 1, err: tt.err}, &lockedBuffer{}
+			code := run(t.Context(), args, env, stdio{in: strings.NewReader(""), out: out, err: errs})
+			if code != tt.code || !strings.Contains(out.String(), "A1") {
+				t.Errorf("exit code %d, want %d; %q, %q", code, tt.code, out, errs)
+			}
+			if strings.Contains(errs.String(), "REDIS_URL") {
+				t.Errorf("Redis is blamed: %s", errs)
+			}
+			again := command(t, env, args...)
+			if strings.Contains(again.out, "A1") || !strings.Contains(again.out, "A2") || !strings.Contains(again.out, "A3") {
+				t.Errorf("the second time: %+v", again)
+			}
+		})
+	}
+}
+
+func TestAGroupThatIsNotThereYetHasNotReadAll(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	g := groupOf(rdb, tasks.Keys{Prefix: tasks.DefaultPrefix}, "g", "c")
+	if read, err := g.read(t.Context(), "0-0"); read || err != nil {
+		t.Errorf("without the stream: %t, %v", read, err)
+	}
+	ids := publish(t, rdb, result("A1"))
+	if read, err := g.read(t.Context(), ids[0]); read || err != nil {
+		t.Errorf("without the group: %t, %v", read, err)
+	}
+	if err := rdb.XGroupCreate(t.Context(), g.stream, g.name, "$").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if read, err := g.read(t.Context(), ids[0]); !read || err != nil {
+		t.Errorf("with all of it delivered: %t, %v", read, err)
+	}
+	// What somebody else was given two minutes ago is to be taken over.
+	if err := rdb.Do(t.Context(), "XCLAIM", g.stream, g.name, "dead", 0, ids[0], "IDLE", 120_000, "FORCE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if read, err := g.read(t.Context(), ids[0]); read || err != nil {
+		t.Errorf("with something left by the dead: %t, %v", read, err)
+	}
+}
+
+// slow is an output that takes its time over each write.
+type slow struct{ lockedBuffer }
+
+func (s *slow) Write(b []byte) (int, error) {
+	time.Sleep(2 * askEvery) // it is asked in between whether all is read
+	return s.lockedBuffer.Write(b)
+}
+
+func TestAGroupDoesNotEndBeforeWhatWasLeftToIt(t *testing.T) {
+	for _, tt := range []struct{ name, consumer string }{
+		{"by itself, when it died", "c"},
+		{"by another consumer, which is dead", "dead"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := redistest.Start(t)
+			rdb := server.Client(t)
+			ids := publish(t, rdb, result("A1"), result("A2"), result("A3"))
+			if err := rdb.XGroupCreate(t.Context(), "{qfpay}:results", "g", "$").Err(); err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range ids { // given two minutes ago, and never acknowledged
+				err := rdb.Do(t.Context(), "XCLAIM", "{qfpay}:results", "g", tt.consumer, 0, id, "IDLE", 120_000, "FORCE").Err()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			out := &slow{}
+			code := run(t.Context(), []string{"results", "--group=g", "--consumer=c"}, []string{"REDIS_URL=" + server.URL},
+				stdio{in: strings.NewReader(""), out: out, err: &lockedBuffer{}})
+			if n := strings.Count(out.String(), "created"); code != exitDone || n != 3 {
+				t.Errorf("exit code %d after %d results, want all 3", code, n)
+			}
+		})
+	}
+}
+
+// lines is an output that tells of each line.
+type lines struct {
+	lockedBuffer
+	came chan string
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.lockedBuffer.Write(b)
+	l.came <- string(b)
+	return len(b), nil
+}
+
+func TestFollowingGoesOnUntilInterrupted(t *testing.T) {
+	for _, args := range [][]string{
+		{"results", "--follow"},
+		{"results", "--follow", "--group=g", "--consumer=c"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			server := redistest.Start(t)
+			rdb := server.Client(t)
+			publish(t, rdb, result("A1"))
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			out := &lines{came: make(chan string, 100)}
+			ended := make(chan int)
+			go func() {
+				ended <- run(ctx, args, []string{"REDIS_URL=" + server.URL}, stdio{in: strings.NewReader(""), out: out, err: &lockedBuffer{}})
+			}()
+			for i := range 3 {
+				number := fmt.Sprintf("A%d", i+1)
+				if line := <-out.came; !strings.Contains(line, number) {
+					t.Errorf("got %q, want %s", line, number)
+				}
+				publish(t, rdb, result(fmt.Sprintf("A%d", i+2)))
+			}
+			interrupt()
+			for code := -1; code < 0; {
+				select {
+				case <-out.came: // the fourth
+				case code = <-ended:
+					if code != exitDone {
+						t.Errorf("exit code %d", code)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestRedisThatGoesAwayWhileFollowingIsSaid(t *testing.T) {
+	server := redistest.Start(t)
+	ids := publish(t, server.Client(t), result("A1"))
+	out, errs := &lines{came: make(chan string, 100)}, &lockedBuffer{}
+	ended := make(chan int)
+	go func() {
+		ended <- run(t.Context(), []string{"results", "--follow"}, []string{"REDIS_URL=" + server.URL}, stdio{in: strings.NewReader(""), out: out, err: errs})
+	}()
+	<-out.came
+	server.Kill()
+	if code := <-ended; code != exitOutside || !strings.Contains(errs.String(), "(REDIS_URL) failed: after entry "+ids[0]) {
+		t.Errorf("exit code %d, %s", code, errs)
+	}
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+	"github.com/sethvargo/go-retry"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/build"
+	"github.com/qfpay-worker/qfpay-worker/metrics"
+	"github.com/qfpay-worker/qfpay-worker/worker"
+)
+
+// RunCmd is the worker.
+type RunCmd struct{ Config }
+
+// Help is shown by qfpay-worker run --help.
+func (*RunCmd) Help() string {
+	return "Runs until SIGTERM or SIGINT, then finishes the orders in hand and ends with 0. " +
+		"Any number of processes may share one Redis; they keep the limits of each app_code together."
+}
+
+const (
+	// reachTimeout is how long a starting worker waits for Redis. In a cluster of
+	// containers both start at once.
+	reachTimeout  = 10 * time.Second
+	scrapeTimeout = 2 * time.Second // what a scrape may cost when Redis is slow
+)
+
+// Run works until ctx ends.
+func (c *RunCmd) Run(ctx context.Context, std stdio) error {
+	settings, err := c.Resolve()
+	if err != nil {
+		return err
+	}
+	log := settings.Log.Logger(std.err)
+	rdb := settings.Redis.Connect("qfpay-worker", 2*settings.Concurrency+8)
+	defer rdb.Close()
+	queue := settings.Redis.Connect("qfpay-worker:queue", 0)
+	defer queue.Close()
+	if err := reach(ctx, rdb, settings.Redis, log); err != nil {
+		return err
+	}
+	return serve(ctx, settings, rdb, queue, log)
+}
+
+// reach waits until Redis answers.
+func reach(ctx context.Context, rdb redis.UniversalClient, at Redis, log *slog.Logger) error {
+	b := retry.WithMaxDuration(reachTimeout, retry.WithJitterPercent(20, retry.NewConstant(500*time.Millisecond)))
+	var last error
+	err := retry.Do(ctx, b, func(ctx context.Context) error {
+		if last = rdb.Ping(ctx).Err(); last != nil {
+			log.Warn("Redis does not answer yet", "redis", at.String(), "error", last)
+			return retry.RetryableError(last)
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil && last == nil:
+		return err
+	default:
+		return fmt.Errorf("REDIS_URL: %s does not answer: %w", at, last)
+	}
+}
+
+// serve runs the worker and its pages until ctx ends or the pages cannot be served.
+func serve(ctx context.Context, s Settings, rdb, queue redis.UniversalClient, log *slog.Logger) error {
+	registry := prometheus.NewRegistry()
+	m := metrics.New(registry, metrics.BuildInfo(build.Read()), s.merchantNames())
+	registry.MustRegister(m.Queues(rdb, s.Keys, scrapeTimeout))
+
+	w, err := worker.New(s.workerConfig(rdb, queue, m, log))
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.HTTPAddr)
+	if err != nil {
+		return fmt.Errorf("WORKER_HTTP_ADDR: %w", err)
+	}
+	log.Info("serving /metrics, /healthz and /readyz", "addr", listener.Addr().String())
+	pages := &http.Server{Handler: metrics.Mux(registry, w.Ready), ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan error, 1)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		served <- pages.Serve(listener)
+		stop() // a worker nobody can watch must not go on
+	}()
+	err = w.Run(ctx) // the pages are served until the last order is done
+	pages.Close()
+	if pagesErr := <-served; !errors.Is(pagesErr, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("WORKER_HTTP_ADDR: %w", pagesErr))
+	}
+	return err
+}
+
+func (s Settings) merchantNames() []string {
+	names := make([]string, len(s.Merchants))
+	for i, m := range s.Merchants {
+		names[i] = m.Name
+	}
+	return names
+}
+
+func (s Settings) workerConfig(rdb, queue redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) worker.Config {
+	merchants := make([]worker.Merchant, len(s.Merchants))
+	for i, one := range s.Merchants {
+		merchants[i] = worker.Merchant(one)
+	}
+	return worker.Config{
+		Redis:           rdb,
+		Queue:           queue,
+		Keys:            s.Keys,
+		Merchants:       merchants,
+		CallTimeout:     s.Timeout,
+		Verify:          s.Verify,
+		LostResponse:    worker.LostResponse(s.LostResponse),
+		UniqueNumbers:   s.UniqueNumbers,
+		Concurrency:     s.Concurrency,
+		ShutdownTimeout: s.ShutdownTimeout,
+		Observer:        m,
+		Logger:          log,
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// SettingError says what is wrong with one setting.
+type SettingError struct {
+	Variable string // the environment variable; the flag is the same in lower case, with hyphens
+	Problem  string // what it must be; never the value of a secret
+}
+
+// Error implements error.
+func (e SettingError) Error() string { return e.Variable + ": " + e.Problem }
+
+// SettingErrors is everything that is wrong with the configuration. All of it is
+// reported at once: finding out one variable a restart is how evenings are lost.
+type SettingErrors []SettingError
+
+// Error implements error: one line a setting.
+func (e SettingErrors) Error() string {
+	lines := make([]string, len(e))
+	for i, s := range e {
+		lines[i] = s.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// checks reads settings from their text and remembers what was wrong.
+type checks struct{ wrong SettingErrors }
+
+// failed notes a problem with a variable.
+func (c *checks) failed(variable, format string, args ...any) {
+	c.wrong = append(c.wrong, SettingError{Variable: variable, Problem: fmt.Sprintf(format, args...)})
+}
+
+// err returns what was found wrong, or nil.
+func (c *checks) err() error {
+	if len(c.wrong) == 0 {
+		return nil
+	}
+	return c.wrong
+}
+
+// integer reads a whole number from low to high.
+func (c *checks) integer(variable, text string, low, high int) int {
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || n < low || n > high {
+		c.failed(variable, "must be a whole number from %d to %d, not %q", low, high, text)
+	}
+	return n
+}
+
+// duration reads a duration from low to high.
+func (c *checks) duration(variable, text string, low, high time.Duration) time.Duration {
+	d, err := time.ParseDuration(strings.TrimSpace(text))
+	if err != nil || d < low || d > high {
+		c.failed(variable, "must be a duration from %gs to %gs, such as 10s, not %q", low.Seconds(), high.Seconds(), text)
+	}
+	return d
+}
+
+// yes reads a switch.
+func (c *checks) yes(variable, text string) bool {
+	b, err := strconv.ParseBool(strings.TrimSpace(text))
+	if err != nil {
+		c.failed(variable, "must be true or false, not %q", text)
+	}
+	return b
+}
+
+// choice reads one of a few words.
+func (c *checks) choice(variable, text string, words ...string) string {
+	text = strings.TrimSpace(text)
+	if !slices.Contains(words, text) {
+		c.failed(variable, "must be %s, not %q", oneOf(words), text)
+	}
+	return text
+}
+
+// oneOf writes a list of words as "a, b or c".
+func oneOf(words []string) string {
+	last := len(words) - 1
+	if last <= 0 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
