@@ -141,7 +141,11 @@ func (e *journalError) Unwrap() error { return e.error }
 // again while the attempt has time for it.
 func (a *attempt) enquire(ctx context.Context) {
 	o := a.issued()
-	months := qfpay.MonthsAround(a.claim.firstSentAt, a.now())
+	sent := a.claim.firstSentAt
+	if sent.IsZero() { // the journal always has it; without it, the order's whole life
+		sent = a.claim.acceptedAt
+	}
+	months := qfpay.MonthsAround(sent, a.now())
 	var rows []qfpay.Record
 	a.err = retry.Do(ctx, enquiries(), func(ctx context.Context) error {
 		var err error
@@ -152,7 +156,7 @@ func (a *attempt) enquire(ctx context.Context) {
 		}
 		return err
 	})
-	a.facts.reply, a.row = readQuery(rows, a.err, o, a.claim.firstSentAt)
+	a.facts.reply, a.row = readQuery(rows, a.err, o, sent)
 }
 
 // enquiries spaces the tries of one enquiry: three at most.

@@ -9,18 +9,6 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// Between two enquiries about an order in doubt: half of its age since it was
-// sent, so that they thin out, within these bounds. QFPay suggests 3 to 5 s before
-// the first.
-const (
-	firstDoubt   = 3 * time.Second
-	longestDoubt = time.Minute
-)
-
-// maintenancePause is how long an order waits when QFPay says it is being
-// maintained (1100): its pages allow a delayed retry.
-const maintenancePause = 30 * time.Second
-
 // delay says when an order that was put down is due again, and completes why.
 func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration {
 	var throttled *qfpay.Throttled
@@ -33,7 +21,7 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration 
 	case DeferGateway:
 		var busy *qfpay.Refusal
 		if errors.As(a.err, &busy) {
-			return spread(maintenancePause)
+			return spread(h.times.busy)
 		}
 		return spread(h.times.doubt) // not reachable; the limiter keeps all of us within bounds
 	default:

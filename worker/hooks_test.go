@@ -46,48 +46,71 @@ func (s *spy) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// runOne has asynq run tasks with handler on a client with hooks, until done is closed.
-func runOne(t *testing.T, rdb *redis.Client, handler asynq.HandlerFunc, done <-chan struct{}) {
-	t.Helper()
-	server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
-		Concurrency: 2, Queues: map[string]int{"q": 1}, TaskCheckInterval: time.Minute, LogLevel: asynq.FatalLevel,
-	})
-	ok(t, server.Start(handler))
-	<-done
-	server.Stop()
-	server.Shutdown()
-}
-
-// The hooks know asynq's scripts by their keys. This test runs the asynq of go.mod,
-// with a check interval so long that a task comes to be run only if the hook wakes it.
+// The hooks know asynq's scripts by their keys; this holds them against the asynq
+// of go.mod.
 func TestHooksFitAsynq(t *testing.T) {
-	server := redistest.Start(t)
-	rdb := server.Client(t)
-	stop := make(chan struct{})
+	rdb := redistest.Start(t).Client(t)
+	stop, done := make(chan struct{}), make(chan struct{})
 	seen := &spy{}
 	rdb.AddHook(ackHook{})
 	rdb.AddHook(wakeHook{rdb: rdb, stop: stop})
 	rdb.AddHook(seen)
-	producer := server.Client(t)
-
-	done := make(chan struct{})
-	go func() { // enqueued only once the worker blocks, so that nothing but the hook can find it
-		for blocked := false; !blocked; time.Sleep(time.Millisecond) {
-			seen.mu.Lock()
-			blocked = seen.blocks > 0
-			seen.mu.Unlock()
-		}
-		if _, err := asynq.NewClientFromRedisClient(producer).Enqueue(asynq.NewTask("t", nil), asynq.Queue("q")); err != nil {
-			t.Error(err)
-		}
-	}()
-	runOne(t, rdb, func(context.Context, *asynq.Task) error {
+	server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
+		Concurrency: 2, Queues: map[string]int{"q": 1}, TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.FatalLevel,
+	})
+	ok(t, server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
 		close(stop)
 		close(done)
 		return nil
-	}, done)
+	})))
+	_, err := asynq.NewClientFromRedisClient(rdb).Enqueue(asynq.NewTask("t", nil), asynq.Queue("q"))
+	ok(t, err)
+	<-done
+	server.Shutdown()
 	if seen.dequeues == 0 || seen.acknowledges == 0 {
 		t.Errorf("recognised %d dequeues and %d acknowledgements; has asynq changed its scripts?", seen.dequeues, seen.acknowledges)
+	}
+}
+
+// asks is asynq's dequeue: empty the first time.
+func asks(ctx context.Context, hook wakeHook) (times int, err error) {
+	next := func(context.Context, redis.Cmder) error {
+		if times++; times == 1 {
+			return redis.Nil
+		}
+		return nil
+	}
+	err = hook.ProcessHook(next)(ctx, redis.NewCmd(ctx, "evalsha", "sha", 4,
+		"asynq:{q}:pending", "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease"))
+	return times, err
+}
+
+func TestAnEmptyDequeueIsRepeatedWhenATaskArrives(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	const pending = "asynq:{q}:pending"
+	ok(t, rdb.LPush(t.Context(), pending, "newer").Err())
+	ok(t, rdb.RPush(t.Context(), pending, "older").Err())
+	hook := wakeHook{rdb: rdb, stop: make(chan struct{})}
+	if times, err := asks(t.Context(), hook); times != 2 || err != nil {
+		t.Errorf("asked %d times, error %v", times, err)
+	}
+	if list := rdb.LRange(t.Context(), pending, 0, -1).Val(); len(list) != 2 || list[1] != "older" {
+		t.Errorf("the wait changed the queue: %v", list)
+	}
+}
+
+func TestAnEmptyDequeueStaysEmptyWhenNothingArrivesOrTheWorkerStops(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	hook := wakeHook{rdb: rdb, stop: make(chan struct{})}
+	if times, err := asks(t.Context(), hook); times != 1 || !errors.Is(err, redis.Nil) {
+		t.Errorf("nothing arrived: asked %d times, error %v", times, err)
+	}
+	stopped := make(chan struct{})
+	close(stopped)
+	ok(t, rdb.LPush(t.Context(), "asynq:{q}:pending", "task").Err())
+	hook.stop = stopped
+	if times, _ := asks(t.Context(), hook); times != 1 {
+		t.Errorf("a worker that stops asked %d times", times)
 	}
 }
 

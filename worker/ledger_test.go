@@ -43,6 +43,7 @@ func TestNoOrderIsLostOrDoubled(t *testing.T) {
 			again(t, r, orders)
 			results := r.results(len(orders))
 			r.agree(results)
+			r.agree(results)
 			if n := r.rdb.XLen(t.Context(), r.keys.Results()).Val(); n != int64(len(orders)) {
 				t.Errorf("%d entries for %d orders", n, len(orders))
 			}

@@ -16,6 +16,7 @@ type times struct {
 	quiet   time.Duration // after a create left: until then "not found" proves nothing
 	doubt   time.Duration // between enquiries about an order in doubt, at first
 	longest time.Duration // and at the longest
+	busy    time.Duration // before the next try when QFPay is being maintained (1100)
 }
 
 const (
@@ -35,11 +36,20 @@ const (
 	retention = 30 * 24 * time.Hour
 )
 
+// Between two enquiries about an order in doubt: half of its age since it was sent,
+// so that they thin out, within the first two of these bounds. QFPay suggests 3 to
+// 5 s before the first, and a delayed retry when it is being maintained.
+const (
+	firstDoubt       = 3 * time.Second
+	longestDoubt     = time.Minute
+	maintenancePause = 30 * time.Second
+)
+
 func timesFor(call time.Duration) times {
 	t := times{call: call}
 	t.attempt = horizon + t.call + margin
 	t.lease = t.attempt + 2*margin
 	t.quiet = t.lease + t.call
-	t.doubt, t.longest = firstDoubt, longestDoubt
+	t.doubt, t.longest, t.busy = firstDoubt, longestDoubt, maintenancePause
 	return t
 }
