@@ -22,6 +22,9 @@ func (k Keys) Due() string { return k.Prefix + ":due" }
 // Results is the result stream.
 func (k Keys) Results() string { return k.Prefix + ":results" }
 
+// Requests is the stream on which producers in any language put orders.
+func (k Keys) Requests() string { return k.Prefix + ":requests" }
+
 // Rejected is the stream of what could not be accepted as an order.
 func (k Keys) Rejected() string { return k.Prefix + ":requests:rejected" }
 

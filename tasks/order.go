@@ -43,11 +43,12 @@ type Order struct {
 	Lane     Lane      `json:"lane"`
 }
 
-// ID identifies an order: merchant:out_trade_no. asynq's task ID begins with it.
-func (o Order) ID() string { return o.Merchant + ":" + o.OutTradeNo }
+// ID identifies an order: merchant:out_trade_no. asynq's task ID begins with it,
+// and the order's result has it as its id.
+func (o Order) ID() string { return ResultID(o.Merchant, o.OutTradeNo) }
 
 // WithDefaults fills in what the producer left out, as of now: merchant, lane,
-// txdtm and deadline.
+// txdtm and deadline. The deadline is put into UTC, in which it is written.
 func (o Order) WithDefaults(now time.Time) Order {
 	if o.Merchant == "" {
 		o.Merchant = DefaultMerchant
@@ -61,6 +62,7 @@ func (o Order) WithDefaults(now time.Time) Order {
 	if o.Deadline.IsZero() {
 		o.Deadline = now.Add(o.Lane.Patience()).Truncate(time.Millisecond)
 	}
+	o.Deadline = o.Deadline.UTC()
 	return o
 }
 

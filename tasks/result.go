@@ -18,8 +18,8 @@ func Outcomes() []Outcome { return []Outcome{Created, Rejected, Expired, Unresol
 const ResultVersion = "1"
 
 // Result is one entry of the result stream: flat fields, every one a string, all
-// present, empty when unknown. Times are RFC 3339 with milliseconds, in UTC,
-// except txdtm and sysdtm, which are QFPay's own. The order of the fields here is
+// present, empty when unknown. Times are RFC 3339 with milliseconds, in UTC, on Redis's
+// clock, except txdtm and sysdtm, which are QFPay's own. The order of the fields here is
 // their order in the stream.
 type Result struct {
 	V          string `json:"v"`
@@ -43,6 +43,10 @@ type Result struct {
 	Attempts   string `json:"attempts"`
 	Lane       string `json:"lane"`
 	EnqueuedAt string `json:"enqueued_at"`
-	SettledAt  string `json:"settled_at"` // written by the settling script, on Redis's clock
+	SettledAt  string `json:"settled_at"`
 	Response   string `json:"response"`   // the gateway's JSON as received
 }
+
+// ResultID returns the id of the result of an order: the same for the same order,
+// always.
+func ResultID(merchant, outTradeNo string) string { return merchant + ":" + outTradeNo }

@@ -34,7 +34,7 @@ func (a *attempt) waits(s step, delay time.Duration) {
 	if s.why == DeferQuota || s.why == DeferHeld {
 		level = slog.LevelDebug // the normal course of a backlog
 	}
-	attrs := append(a.attrs(), "waits_for", s.why, "back_in", delay.Round(time.Millisecond))
+	attrs := append(a.attrs(), "waits_for", s.why, "back_in", delay.Round(time.Millisecond).String())
 	if a.err != nil {
 		attrs = append(attrs, "error", a.err)
 	}
@@ -44,7 +44,7 @@ func (a *attempt) waits(s step, delay time.Duration) {
 func (a *attempt) attrs() []any {
 	o, c := a.order, a.claim
 	attrs := []any{"merchant", o.Merchant, "out_trade_no", o.OutTradeNo, "pay_type", o.PayType,
-		"attempt", c.attempts, "calls", a.calls, "took", time.Since(a.began).Round(time.Millisecond)}
+		"attempt", c.attempts, "calls", a.calls, "took", time.Since(a.began).Round(time.Millisecond).String()}
 	if c.number > 0 {
 		attrs = append(attrs, "issued_as", issuedAs(o.OutTradeNo, c.number))
 	}

@@ -96,7 +96,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.config.Logger.Info("taking orders", "merchants", len(w.config.Merchants), "concurrency", w.config.Concurrency)
 
 	<-ctx.Done()
-	w.config.Logger.Info("shutting down; finishing the orders in hand", "timeout", w.config.ShutdownTimeout)
+	w.config.Logger.Info("shutting down; finishing the orders in hand", "timeout", w.config.ShutdownTimeout.String())
 	stopSweeping()
 	sweeping.Wait()
 	w.shutdown(w.servers)

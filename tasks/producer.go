@@ -1,0 +1,133 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// When a worker looks after an order for the first time if no task has brought it:
+// because the producer died between accepting and waking, or Redis did. Orders in
+// bulk wait their turn in the queue, and a look before that is in vain.
+const (
+	firstLook     = 3 * time.Second
+	firstLookBulk = 30 * time.Second
+)
+
+// chunk is how many orders go to Redis in one pipeline: enough that the round trip
+// does not matter, few enough that other clients are not kept waiting.
+const chunk = 250
+
+// Producer enqueues orders. It is safe for use by many goroutines, and has nothing
+// to be closed: the Redis client is the caller's.
+type Producer struct {
+	rdb   redis.UniversalClient
+	keys  Keys
+	asynq *asynq.Client
+}
+
+// NewProducer returns a producer. The keys' prefix must be that of the workers.
+func NewProducer(rdb redis.UniversalClient, keys Keys) *Producer {
+	return &Producer{rdb: rdb, keys: keys, asynq: asynq.NewClientFromRedisClient(rdb)}
+}
+
+// Acceptance is how an order was accepted.
+type Acceptance string
+
+// The two ways. Both mean that the order is in its journal and gets its one result.
+const (
+	Enqueued  Acceptance = "enqueued"  // it is new
+	Duplicate Acceptance = "duplicate" // it was there with the same content; nothing was changed
+)
+
+// Accepted is what came of one order of [Producer.EnqueueAll]: it was accepted, or
+// Err says why not.
+type Accepted struct {
+	ID         string // merchant:out_trade_no
+	Acceptance Acceptance
+	Err        error // qfpay.FieldErrors, *ConflictError, or Redis's
+}
+
+// ConflictError says that an order was there already, with other content. The one
+// that is there goes its way; this one was not accepted.
+type ConflictError struct {
+	ID    string // merchant:out_trade_no
+	State string // of the order that is there: NEW, SENT, VOIDING or DONE
+}
+
+// Error implements error.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%s is there already with other content (state %s), and an order cannot be changed; "+
+		"use a new out_trade_no", e.ID, e.State)
+}
+
+// Enqueue accepts one order: validates it with its defaults filled in, writes it
+// into its journal and wakes a worker. Once it has returned without an error, the
+// order is safe: should the waking fail, a worker finds it within seconds all the
+// same, so that is no error.
+//
+// Repeating a call, after an error or a crash, is harmless. Errors are a
+// [qfpay.FieldErrors], a [*ConflictError], or Redis's; after one of Redis's the
+// order may have been accepted, and the call should be repeated.
+func (p *Producer) Enqueue(ctx context.Context, o Order) (Acceptance, error) {
+	results := make([]Accepted, 1)
+	accepted, _ := p.acceptAll(ctx, []Order{o}, results, firstLook)
+	p.wakeAll(ctx, accepted)
+	return results[0].Acceptance, results[0].Err
+}
+
+// EnqueueAll accepts many orders, in pipelines: far faster than one by one. It
+// returns what came of each, in their order; the same order twice among them is one
+// order and a duplicate. What Enqueue says of safety and of repeating holds for
+// each.
+//
+// The error is not nil when Redis failed or ctx ended; what came before is in the
+// results, and the orders that were not accepted, or of which it is not known, have
+// their Err set. It is not about invalid or conflicting orders: those are told by
+// the results alone.
+func (p *Producer) EnqueueAll(ctx context.Context, orders []Order) ([]Accepted, error) {
+	results := make([]Accepted, len(orders))
+	var waking sync.WaitGroup // for one chunk, while the next one is accepted
+	defer waking.Wait()
+	for from := 0; from < len(orders); from += chunk {
+		to := min(from+chunk, len(orders))
+		accepted, err := p.acceptAll(ctx, orders[from:to], results[from:to], firstLookBulk)
+		waking.Wait()
+		waking.Go(func() { p.wakeAll(ctx, accepted) })
+		if err != nil {
+			notTried(orders[to:], results[to:], err)
+			return results, err
+		}
+	}
+	return results, nil
+}
+
+// notTried writes down that orders were left because of an earlier failure.
+func notTried(orders []Order, results []Accepted, err error) {
+	for i, o := range orders {
+		id := o.WithDefaults(time.Time{}).ID()
+		results[i] = Accepted{ID: id, Err: fmt.Errorf("order %s: not tried after: %w", id, err)}
+	}
+}
+
+// acceptAll accepts orders in one pipeline. It returns those that were sent to
+// Redis, whose results say what came of them; the error is Redis's.
+func (p *Producer) acceptAll(ctx context.Context, orders []Order, results []Accepted, look time.Duration) ([]acceptance, error) {
+	now := time.Now()
+	valid := make([]acceptance, 0, len(orders))
+	for i, o := range orders {
+		o = o.WithDefaults(now)
+		results[i].ID = o.ID()
+		a, err := p.acceptanceOf(o, look, &results[i])
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		valid = append(valid, a)
+	}
+	return valid, p.accept(ctx, valid)
+}

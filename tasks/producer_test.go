@@ -1,0 +1,406 @@
+package tasks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// journalOf returns the journal of an order, without what differs in every run.
+func journalOf(t *testing.T, rdb redis.UniversalClient, id string) map[string]string {
+	t.Helper()
+	m, err := rdb.HGetAll(t.Context(), keys.Order(id)).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	delete(m, "accepted_at")
+	delete(m, "nonce")
+	return m
+}
+
+// pending returns the tasks that wait in a lane.
+func pending(t *testing.T, rdb redis.UniversalClient, l Lane) []*asynq.TaskInfo {
+	t.Helper()
+	all, err := asynq.NewInspectorFromRedisClient(rdb).ListPendingTasks(keys.Queue(l), asynq.PageSize(10_000))
+	if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func ids(all []*asynq.TaskInfo) (ids []string) {
+	for _, info := range all {
+		ids = append(ids, info.ID)
+	}
+	return ids
+}
+
+// now is Redis's clock in milliseconds.
+func now(t *testing.T, rdb redis.UniversalClient) float64 {
+	t.Helper()
+	clock, err := rdb.Time(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return float64(clock.UnixMilli())
+}
+
+func TestAnEnqueuedOrderIsInItsJournalInDueAndInItsQueue(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	before := now(t, rdb)
+	got, err := NewProducer(rdb, keys).Enqueue(t.Context(), validOrder())
+	if got != Enqueued || err != nil {
+		t.Fatal(got, err)
+	}
+	payload, _ := json.Marshal(validOrder())
+	want := map[string]string{
+		"state": "NEW", "fingerprint": validOrder().Fingerprint(), "order": string(payload), "lane": "bulk",
+		"number": "0", "sends": "0", "attempts": "0", "looks": "0",
+	}
+	if diff := cmp.Diff(want, journalOf(t, rdb, "default:A1001")); diff != "" {
+		t.Errorf("journal (-want +got):\n%s", diff)
+	}
+	due, err := rdb.ZScore(t.Context(), keys.Due(), "default:A1001").Result()
+	if err != nil || due < before+3000 || due > now(t, rdb)+3000 {
+		t.Errorf("due %f, %v; want 3 s from now", due, err)
+	}
+	task := pending(t, rdb, Bulk)[0]
+	if task.ID != "default:A1001" || task.Type != TypeCreate || string(task.Payload) != string(payload) ||
+		task.MaxRetry < 1<<30 || task.Timeout != TaskTimeout {
+		t.Errorf("task %+v", task)
+	}
+}
+
+func TestDefaultsAreFilledInWhenAnOrderIsEnqueued(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	o := Order{Order: qfpay.Order{OutTradeNo: "A1", PayType: qfpay.FPS, TxAmt: 100, TxCurrCd: "HKD"}, Lane: Interactive}
+	if _, err := NewProducer(rdb, keys).Enqueue(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseOrder([]byte(journalOf(t, rdb, "default:A1")["order"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := time.Until(got.Deadline)
+	if got.Merchant != "default" || got.TxDtm == "" || left > 2*time.Minute || left < time.Minute {
+		t.Errorf("%+v", got)
+	}
+	if diff := cmp.Diff([]string{"default:A1"}, ids(pending(t, rdb, Interactive))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheSameOrderAgainIsADuplicateAndOtherContentAConflict(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	p := NewProducer(rdb, keys)
+	first := validOrder()
+	later, dearer := first, first
+	later.TxDtm, later.Deadline, later.Lane = "2026-03-01 13:00:00", first.Deadline.Add(time.Hour), Interactive
+	dearer.TxAmt++
+	if got, err := p.Enqueue(t.Context(), first); got != Enqueued || err != nil {
+		t.Fatal(got, err)
+	}
+	before := journalOf(t, rdb, first.ID())
+	for _, state := range []string{"NEW", "SENT", "VOIDING", "DONE"} {
+		before["state"] = state
+		rdb.HSet(t.Context(), keys.Order(first.ID()), "state", state)
+		if got, err := p.Enqueue(t.Context(), later); got != Duplicate || err != nil {
+			t.Errorf("%s, same content: %q, %v", state, got, err)
+		}
+		_, err := p.Enqueue(t.Context(), dearer)
+		if diff := cmp.Diff(error(&ConflictError{ID: first.ID(), State: state}), err); diff != "" {
+			t.Errorf("%s, other content (-want +got):\n%s", state, diff)
+		}
+	}
+	if diff := cmp.Diff(before, journalOf(t, rdb, first.ID())); diff != "" {
+		t.Errorf("the journal was changed:\n%s", diff)
+	}
+	if n := len(pending(t, rdb, Bulk)) + len(pending(t, rdb, Interactive)); n != 1 {
+		t.Errorf("%d tasks, want 1", n)
+	}
+	if text := (&ConflictError{ID: "default:A1", State: "SENT"}).Error(); !strings.Contains(text, "default:A1") || !strings.Contains(text, "new out_trade_no") {
+		t.Error(text)
+	}
+}
+
+func TestWhatBecameOfEachOrderIsToldInTheirOrder(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	p := NewProducer(rdb, keys)
+	wrong, other := numbered("A2"), numbered("A1")
+	wrong.TxAmt, other.TxAmt = 0, 7
+	got, err := p.EnqueueAll(t.Context(), []Order{numbered("A1"), wrong, numbered("A1"), other, numbered("A3")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Accepted{
+		{ID: "default:A1", Acceptance: Enqueued},
+		{ID: "default:A2", Err: wrong.Validate()},
+		{ID: "default:A1", Acceptance: Duplicate},
+		{ID: "default:A1", Err: &ConflictError{ID: "default:A1", State: "NEW"}},
+		{ID: "default:A3", Acceptance: Enqueued},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	// First come, first served.
+	if diff := cmp.Diff([]string{"default:A1", "default:A3"}, ids(pending(t, rdb, Bulk))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestManyOrdersAreAllEnqueuedOnce(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	orders := make([]Order, 2*chunk+1)
+	for i := range orders {
+		orders[i] = numbered(fmt.Sprint("A", i))
+		orders[i].Lane = Lanes()[i%2]
+	}
+	p := NewProducer(rdb, keys)
+	for _, want := range []Acceptance{Enqueued, Duplicate} {
+		got, err := p.EnqueueAll(t.Context(), orders)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, a := range got {
+			if a.Acceptance != want || a.Err != nil || a.ID != orders[i].ID() {
+				t.Fatalf("%d: %+v", i, a)
+			}
+		}
+		if n := len(pending(t, rdb, Bulk)) + len(pending(t, rdb, Interactive)); n != len(orders) {
+			t.Errorf("%d tasks, want %d", n, len(orders))
+		}
+		if n := rdb.ZCard(t.Context(), keys.Due()).Val(); n != int64(len(orders)) {
+			t.Errorf("%d in due, want %d", n, len(orders))
+		}
+	}
+}
+
+func TestAServerThatForgotItsScriptsIsGivenThemAgain(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	p := NewProducer(rdb, keys)
+	for i := range 3 {
+		if err := rdb.ScriptFlush(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		a, b := numbered(fmt.Sprint("A", i)), numbered(fmt.Sprint("B", i))
+		for _, r := range must(p.EnqueueAll(t.Context(), []Order{a, b, a})) {
+			if r.Err != nil {
+				t.Error(r.Err)
+			}
+		}
+		if n := len(pending(t, rdb, Bulk)); n != 2*(i+1) {
+			t.Errorf("%d tasks, want %d", n, 2*(i+1))
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// cut is a connection to Redis that breaks instead of reading an answer, once it is
+// armed.
+type cut struct {
+	net.Conn
+	armed *atomic.Bool
+}
+
+func (c cut) Read(p []byte) (int, error) {
+	if c.armed.CompareAndSwap(true, false) {
+		c.Conn.Read(p) // the server has done its work by now
+		c.Conn.Close()
+	}
+	return c.Conn.Read(p)
+}
+
+func TestALostAnswerDoesNotMakeAnOrderADuplicateOfItself(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var armed atomic.Bool
+	rdb := redis.NewClient(&redis.Options{Dialer: func(context.Context, string, string) (net.Conn, error) {
+		conn, err := net.Dial("unix", server.Socket)
+		return cut{conn, &armed}, err
+	}})
+	defer rdb.Close()
+	p := NewProducer(rdb, keys)
+	must(p.EnqueueAll(t.Context(), []Order{numbered("A0")})) // connected, scripts known
+	armed.Store(true)
+	got := must(p.EnqueueAll(t.Context(), []Order{numbered("A1"), numbered("A2"), numbered("A1")}))
+	if armed.Load() {
+		t.Error("no answer was lost: this test tests nothing")
+	}
+	for i, want := range []Acceptance{Enqueued, Enqueued, Duplicate} {
+		if got[i].Acceptance != want {
+			t.Errorf("%d: %+v, want %s", i, got[i], want)
+		}
+	}
+	if diff := cmp.Diff([]string{"default:A0", "default:A1", "default:A2"}, ids(pending(t, rdb, Bulk))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// noWake fails every script of asynq.
+type noWake struct{}
+
+func (noWake) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (noWake) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if wakes(cmd) {
+			cmd.SetErr(errors.New("killed"))
+			return cmd.Err()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (noWake) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if !wakes(cmds[0]) {
+			return next(ctx, cmds)
+		}
+		for _, c := range cmds {
+			c.SetErr(errors.New("killed"))
+		}
+		return cmds[0].Err()
+	}
+}
+
+func wakes(cmd redis.Cmder) bool {
+	return cmd.Name() == "evalsha" && strings.Contains(fmt.Sprint(cmd.Args()), "asynq:{")
+}
+
+func TestAnOrderThatCouldNotBeWokenIsAcceptedAndInDue(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	rdb, sound := server.Client(t), server.Client(t)
+	rdb.AddHook(noWake{})
+	p := NewProducer(rdb, keys)
+	if got, err := p.Enqueue(t.Context(), numbered("A1")); got != Enqueued || err != nil {
+		t.Error(got, err)
+	}
+	for _, a := range must(p.EnqueueAll(t.Context(), []Order{numbered("A2"), numbered("A3")})) {
+		if a.Acceptance != Enqueued || a.Err != nil {
+			t.Errorf("%+v", a)
+		}
+	}
+	if n := len(pending(t, sound, Bulk)); n != 0 {
+		t.Errorf("%d tasks: this test tests nothing", n)
+	}
+	if n := sound.ZCard(t.Context(), keys.Due()).Val(); n != 3 {
+		t.Errorf("%d orders in due, want 3", n)
+	}
+}
+
+func TestRedisFailingIsToldAndRepeatingFinishesWithoutDoubling(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, MaxRetries: -1})
+	defer rdb.Close()
+	p := NewProducer(rdb, keys)
+	orders := make([]Order, chunk+2)
+	for i := range orders {
+		orders[i] = numbered(fmt.Sprint("A", i))
+	}
+	must(p.EnqueueAll(t.Context(), orders[:2]))
+	server.Kill()
+	got, err := p.EnqueueAll(t.Context(), orders)
+	if err == nil {
+		t.Error("no error although Redis is away")
+	}
+	for i, a := range got {
+		if a.Err == nil || a.Acceptance != "" || a.ID != orders[i].ID() {
+			t.Fatalf("%d: %+v", i, a)
+		}
+	}
+	if _, err := p.Enqueue(t.Context(), orders[0]); err == nil {
+		t.Error("Enqueue: no error although Redis is away")
+	}
+	server.Boot(t)
+	count := map[Acceptance]int{}
+	for _, a := range must(p.EnqueueAll(t.Context(), orders)) {
+		count[a.Acceptance]++
+	}
+	if diff := cmp.Diff(map[Acceptance]int{Enqueued: chunk, Duplicate: 2}, count); diff != "" {
+		t.Error(diff)
+	}
+	if n := len(pending(t, rdb, Bulk)); n != len(orders) {
+		t.Errorf("%d tasks, want %d", n, len(orders))
+	}
+}
+
+func TestAnEndedContextStopsEnqueuing(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	got, err := NewProducer(rdb, keys).EnqueueAll(ctx, []Order{numbered("A1")})
+	if !errors.Is(err, context.Canceled) || !errors.Is(got[0].Err, context.Canceled) {
+		t.Error(got, err)
+	}
+}
+
+func TestAKeyOfAnotherTypeIsAnErrorOfItsOrderAlone(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	rdb.Set(t.Context(), keys.Order("default:A1"), "x", 0)
+	got, err := NewProducer(rdb, keys).EnqueueAll(t.Context(), []Order{numbered("A1"), numbered("A2")})
+	if err == nil || got[0].Err == nil || !strings.Contains(got[0].Err.Error(), "default:A1") || got[1].Acceptance != Enqueued {
+		t.Error(got, err)
+	}
+}
+
+func TestWakeEnqueuesATaskAndNothingElse(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	p := NewProducer(rdb, keys)
+	payload, _ := json.Marshal(validOrder())
+	if err := p.Wake(t.Context(), "default:A1001", Interactive, payload, "default:A1001:look-1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Wake(t.Context(), "default:A1001", Interactive, payload, "default:A1001:look-1"); !errors.Is(err, asynq.ErrTaskIDConflict) {
+		t.Errorf("%v, want ErrTaskIDConflict", err)
+	}
+	if diff := cmp.Diff([]string{"default:A1001:look-1"}, ids(pending(t, rdb, Interactive))); diff != "" {
+		t.Error(diff)
+	}
+	if n := rdb.Exists(t.Context(), keys.Order("default:A1001"), keys.Due()).Val(); n != 0 {
+		t.Error("Wake wrote into the journal")
+	}
+}
+
+func TestPrefixesAreShards(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	eu := Keys{Prefix: "{eu}"}
+	for _, k := range []Keys{keys, eu} {
+		if got, err := NewProducer(rdb, k).Enqueue(t.Context(), validOrder()); got != Enqueued || err != nil {
+			t.Error(k, got, err)
+		}
+	}
+	if eu.Queue(Bulk) != "eu:bulk" || eu.Results() != "{eu}:results" || eu.Requests() != "{eu}:requests" || eu.Rejected() != "{eu}:requests:rejected" {
+		t.Error("names do not follow the prefix")
+	}
+}

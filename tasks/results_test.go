@@ -1,0 +1,348 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// publish writes results under these numbers, as the worker's script would.
+func publish(t *testing.T, rdb redis.UniversalClient, outTradeNos ...string) {
+	t.Helper()
+	for _, n := range outTradeNos {
+		r := result1()
+		r.OutTradeNo, r.ID = n, ResultID(r.Merchant, n)
+		if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Results(), Values: r.Values()}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// junk writes an entry that is no result.
+func junk(t *testing.T, rdb redis.UniversalClient) {
+	t.Helper()
+	if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Results(), Values: []string{"x", "1"}}).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// soon is a context for what must come to its end by itself: it makes a failure of a
+// test that would wait for ever.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+var errEnough = errors.New("enough")
+
+// collector gathers what a reader is given, until it has n.
+type collector struct {
+	n    int
+	seen []string
+	last string
+}
+
+func (c *collector) take(e Entry) error {
+	c.seen, c.last = append(c.seen, name(e)), e.StreamID
+	if len(c.seen) == c.n {
+		return errEnough
+	}
+	return nil
+}
+
+func name(e Entry) string {
+	if e.Err != nil {
+		return "no result"
+	}
+	return e.Result.OutTradeNo
+}
+
+func TestReadGivesWhatThereIsInOrder(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	results := NewResults(rdb, keys)
+	if got, err := results.Read(t.Context(), "", 10); len(got) != 0 || err != nil {
+		t.Errorf("nothing was published: %v, %v", got, err)
+	}
+	publish(t, rdb, "A1", "A2")
+	junk(t, rdb)
+	publish(t, rdb, "A3")
+	var got []string
+	from := ""
+	for {
+		entries, err := results.Read(t.Context(), from, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(entries) == 0 {
+			break
+		}
+		for _, e := range entries {
+			got, from = append(got, name(e)), e.StreamID
+		}
+	}
+	if diff := cmp.Diff([]string{"A1", "A2", "no result", "A3"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := results.Read(t.Context(), "yesterday", 3); err == nil {
+		t.Error("no error for what is no place in a stream")
+	}
+}
+
+func TestFollowGivesOldResultsAndThenNewOnes(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	results := NewResults(rdb, keys)
+	publish(t, rdb, "A1", "A2")
+	c := collector{n: 4}
+	err := results.Follow(soon(t), "", func(e Entry) error {
+		if name(e) == "A2" {
+			publish(t, rdb, "A3", "A4") // while it is reading
+		}
+		return c.take(e)
+	})
+	if diff := cmp.Diff([]string{"A1", "A2", "A3", "A4"}, c.seen); diff != "" || !errors.Is(err, errEnough) {
+		t.Error(err, diff)
+	}
+	publish(t, rdb, "A5")
+	c.n = 5
+	if err := results.Follow(soon(t), c.last, c.take); !errors.Is(err, errEnough) || c.seen[4] != "A5" {
+		t.Errorf("going on after the last: %v, %v", c.seen, err)
+	}
+}
+
+func TestFollowFromTheEndGivesOnlyNewResults(t *testing.T) {
+	t.Parallel()
+	for _, old := range [][]string{nil, {"A1"}} {
+		rdb := redistest.Start(t).Client(t)
+		results := NewResults(rdb, keys)
+		publish(t, rdb, old...)
+		rdb.AddHook(publishBefore{t: t, command: "xread", publish: func() { publish(t, rdb, "A2") }, done: new(bool)})
+		c := collector{n: 1}
+		if err := results.Follow(soon(t), "$", c.take); !errors.Is(err, errEnough) {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"A2"}, c.seen); diff != "" {
+			t.Errorf("old %v:\n%s", old, diff)
+		}
+	}
+}
+
+// publishBefore does something before a command is sent for the first time.
+type publishBefore struct {
+	t       *testing.T
+	command string
+	publish func()
+	done    *bool
+}
+
+func (h publishBefore) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h publishBefore) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == h.command && !*h.done {
+			*h.done = true
+			h.publish()
+		}
+		return next(ctx, cmd)
+	}
+}
+func (h publishBefore) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func TestReadersEndWithTheirContext(t *testing.T) {
+	t.Parallel()
+	for reader, read := range map[string]func(context.Context, *Results, func(Entry) error) error{
+		"Follow":  func(ctx context.Context, r *Results, fn func(Entry) error) error { return r.Follow(ctx, "", fn) },
+		"Consume": func(ctx context.Context, r *Results, fn func(Entry) error) error { return r.Consume(ctx, "g", "c", fn) },
+	} {
+		rdb := redistest.Start(t).Client(t)
+		ctx, cancel := context.WithCancel(soon(t))
+		// It ends while a read blocks: the hook sees the command go.
+		rdb.AddHook(publishBefore{t: t, command: map[string]string{"Follow": "xread", "Consume": "xreadgroup"}[reader], publish: cancel, done: new(bool)})
+		err := read(ctx, NewResults(rdb, keys), func(Entry) error { return nil })
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", reader, err)
+		}
+	}
+}
+
+func TestReadersTellThatRedisFailed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, MaxRetries: -1})
+	defer rdb.Close()
+	results := NewResults(rdb, keys)
+	kill := func(Entry) error { server.Kill(); return nil }
+	for reader, read := range map[string]func() error{
+		"Follow":  func() error { return results.Follow(soon(t), "", kill) },
+		"Consume": func() error { return results.Consume(soon(t), "g", "c", kill) },
+		"Read":    func() error { server.Kill(); _, err := results.Read(t.Context(), "", 1); return err },
+	} {
+		publish(t, rdb, "A1")
+		if err := read(); err == nil || errors.Is(err, redis.Nil) {
+			t.Errorf("%s: %v", reader, err)
+		}
+		server.Boot(t)
+	}
+}
+
+// consume runs a consumer until it has n entries, all of them acknowledged.
+func consume(t *testing.T, results *Results, consumer string, n int) []string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(soon(t))
+	c := collector{}
+	err := results.Consume(ctx, "g", consumer, func(e Entry) error {
+		c.take(e)
+		if len(c.seen) == n {
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	return c.seen
+}
+
+// unread tells how many entries of the group are given but not acknowledged.
+func unread(t *testing.T, rdb redis.UniversalClient) int64 {
+	t.Helper()
+	p, err := rdb.XPending(t.Context(), keys.Results(), "g").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Count
+}
+
+func TestConsumersOfAGroupShareTheResults(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	results := NewResults(rdb, keys)
+	var want []string
+	for i := range 3*consumeCount + 1 {
+		want = append(want, fmt.Sprint("A", i))
+	}
+	publish(t, rdb, want...)
+	got := consume(t, results, "c1", consumeCount)
+	got = append(got, consume(t, results, "c2", 2*consumeCount+1)...)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if n := unread(t, rdb); n != 0 {
+		t.Errorf("%d not acknowledged", n)
+	}
+}
+
+func TestAnEntryComesAgainUntilItIsAcknowledged(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	results := NewResults(rdb, keys)
+	publish(t, rdb, "A1", "A2", "A3")
+	for range 2 { // A1 is acknowledged the first time, A2 never
+		c := collector{}
+		err := results.Consume(soon(t), "g", "c1", func(e Entry) error {
+			c.take(e)
+			if name(e) == "A2" {
+				return errEnough
+			}
+			return nil
+		})
+		if !errors.Is(err, errEnough) || c.seen[len(c.seen)-1] != "A2" {
+			t.Fatal(c.seen, err)
+		}
+	}
+	if n := unread(t, rdb); n != 2 {
+		t.Errorf("%d not acknowledged, want A2 and A3", n)
+	}
+	if diff := cmp.Diff([]string{"A2", "A3"}, consume(t, results, "c1", 2)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEntriesOfADeadConsumerAreTakenOver(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	results := NewResults(rdb, keys)
+	publish(t, rdb, "A1", "A2", "A3")
+	if err := results.Consume(soon(t), "g", "dead", func(Entry) error { return errEnough }); !errors.Is(err, errEnough) {
+		t.Fatal(err)
+	}
+	// A1 and A2 have been with it for longer than a minute, A3 for less.
+	all, err := results.Read(t.Context(), "", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, idle := range []int64{61_000, 61_000, 30_000} {
+		err := rdb.Do(t.Context(), "XCLAIM", keys.Results(), "g", "dead", 0, all[i].StreamID, "IDLE", idle).Err()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish(t, rdb, "A4")
+	if diff := cmp.Diff([]string{"A1", "A2", "A4"}, consume(t, results, "alive", 3)); diff != "" {
+		t.Error(diff)
+	}
+	if n := unread(t, rdb); n != 1 {
+		t.Errorf("%d not acknowledged, want A3", n)
+	}
+}
+
+// With hold at nothing, every entry but the first of a batch counts as held too long.
+// Another consumer takes one over meanwhile, so that it is no longer ours to handle.
+func TestEntriesHeldTooLongAreReadAnew(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	results := NewResults(rdb, keys)
+	results.hold = 0
+	publish(t, rdb, "A1", "A2", "A3")
+	all := must(results.Read(t.Context(), "", 3))
+	ctx, cancel := context.WithCancel(soon(t))
+	c := collector{}
+	err := results.Consume(ctx, "g", "c1", func(e Entry) error {
+		c.take(e)
+		switch name(e) {
+		case "A1":
+			return rdb.Do(ctx, "XCLAIM", keys.Results(), "g", "c2", 0, all[1].StreamID).Err()
+		case "A3":
+			cancel()
+		}
+		return nil
+	})
+	if diff := cmp.Diff([]string{"A1", "A3"}, c.seen); diff != "" || !errors.Is(err, context.Canceled) {
+		t.Error(err, diff)
+	}
+	if n := unread(t, rdb); n != 1 {
+		t.Errorf("%d not acknowledged, want A2", n)
+	}
+}
+
+func TestEntriesThatAreNoResultsCanBePutAside(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	results := NewResults(rdb, keys)
+	junk(t, rdb)
+	publish(t, rdb, "A1", "A2")
+	if err := results.Consume(soon(t), "g", "c1", func(Entry) error { return errEnough }); !errors.Is(err, errEnough) {
+		t.Fatal(err)
+	}
+	all, err := results.Read(t.Context(), "", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb.XDel(t.Context(), keys.Results(), all[1].StreamID) // trimmed while it was with us
+	if diff := cmp.Diff([]string{"no result", "no result", "A2"}, consume(t, results, "c1", 3)); diff != "" {
+		t.Error(diff)
+	}
+	if n := unread(t, rdb); n != 0 {
+		t.Errorf("%d not acknowledged", n)
+	}
+}
