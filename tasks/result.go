@@ -44,7 +44,7 @@ type Result struct {
 	Lane       string `json:"lane"`
 	EnqueuedAt string `json:"enqueued_at"`
 	SettledAt  string `json:"settled_at"`
-	Response   string `json:"response"`   // the gateway's JSON as received
+	Response   string `json:"response"` // the gateway's JSON as received
 }
 
 // ResultID returns the id of the result of an order: the same for the same order,
