@@ -37,7 +37,14 @@ func show(w io.Writer, results []tasks.Result, gateway *simulator.Gateway) error
 	if err := drawFirst(w, results); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w, counts(results, gateway))
+	live := 0
+	for _, o := range gateway.Orders() {
+		if o.OrderType == "payment" && o.Live() {
+			live++
+		}
+	}
+	fmt.Fprintf(w, "in the gateway's books: %d calls, %d orders waiting to be paid\n", len(gateway.Calls()), live)
+	_, err := fmt.Fprintln(w, counts(results))
 	return err
 }
 
@@ -53,7 +60,7 @@ func drawFirst(w io.Writer, results []tasks.Result) error {
 }
 
 // counts is the closing line.
-func counts(results []tasks.Result, gateway *simulator.Gateway) string {
+func counts(results []tasks.Result) string {
 	byOutcome := map[string]int{}
 	for _, r := range results {
 		byOutcome[r.Outcome]++
@@ -63,12 +70,5 @@ func counts(results []tasks.Result, gateway *simulator.Gateway) string {
 	for _, o := range tasks.Outcomes() {
 		fmt.Fprintf(&line, " %s=%d", o, byOutcome[string(o)])
 	}
-	live := 0
-	for _, o := range gateway.Orders() {
-		if o.OrderType == "payment" && o.Live() {
-			live++
-		}
-	}
-	fmt.Fprintf(&line, "; at the gateway: %d calls, %d orders waiting to be paid", len(gateway.Calls()), live)
 	return line.String()
 }

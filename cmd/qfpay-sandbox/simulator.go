@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
@@ -83,10 +80,8 @@ func orNoLimit(n int) int {
 	return n
 }
 
-// Run serves until ctx ends or SIGINT or SIGTERM arrives.
-func (c *SimulatorCmd) Run(ctx context.Context) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
+// Run serves until ctx ends.
+func (c *SimulatorCmd) Run(ctx context.Context, std stdio) error {
 	config, err := c.config()
 	if err != nil {
 		return err
@@ -96,7 +91,7 @@ func (c *SimulatorCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("--addr: %w", err)
 	}
 	gateway := simulator.New(config)
-	fmt.Fprintf(os.Stderr, "QFPay simulator on http://%s, app_code %s, faults: %s\n",
+	fmt.Fprintf(std.err, "QFPay simulator on http://%s, app_code %s, faults: %s\n",
 		listener.Addr(), config.Merchants[0].AppCode, orNone(c.Fault))
 	return serveGateway(ctx, gateway, listener)
 }

@@ -1,0 +1,133 @@
+package e2e
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// example is one file of examples/, and which of its lines are broken on purpose;
+// each file also repeats one order.
+type example struct {
+	file   string
+	broken []int
+	read   func(t *testing.T, file string) map[int]wanted
+}
+
+const (
+	exampleOrders     = 300 // good rows a file
+	exampleDuplicates = 1
+)
+
+var examples = []example{
+	{"../../examples/orders.csv", []int{42, 88, 134, 181, 227, 273}, readCSV},
+	{"../../examples/orders.ndjson", []int{31, 77, 123, 170, 216, 262}, readNDJSON},
+}
+
+// orders returns the good orders of the file, each once. It reads the file without
+// the project's own readers, so that what they make of it can be wrong.
+func (e example) orders(t *testing.T) []wanted {
+	t.Helper()
+	var good []wanted
+	for line, o := range e.read(t, e.file) {
+		if !slices.Contains(e.broken, line) && !slices.Contains(good, o) {
+			good = append(good, o)
+		}
+	}
+	if len(good) != exampleOrders {
+		t.Fatalf("%s has %d good orders, want %d", e.file, len(good), exampleOrders)
+	}
+	return good
+}
+
+func readCSV(t *testing.T, file string) map[int]wanted {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	r.FieldsPerRecord = -1
+	records, err := r.ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]int{}
+	for i, name := range records[0] {
+		at[name] = i
+	}
+	rows := map[int]wanted{}
+	for i, record := range records[1:] {
+		field := func(name string) string { return record[at[name]] }
+		rows[i+2] = wanted{field("out_trade_no"), field("pay_type"), field("txamt"), field("txcurrcd")}
+	}
+	return rows
+}
+
+func readNDJSON(t *testing.T, file string) map[int]wanted {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[int]wanted{}
+	for i, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		var o struct {
+			OutTradeNo string      `json:"out_trade_no"`
+			PayType    string      `json:"pay_type"`
+			TxAmt      json.Number `json:"txamt"`
+			TxCurrCd   string      `json:"txcurrcd"`
+		}
+		// A line that is no JSON is one of the broken ones, and counted there.
+		if err := json.Unmarshal([]byte(line), &o); err == nil {
+			rows[i+1] = wanted{o.OutTradeNo, o.PayType, o.TxAmt.String(), o.TxCurrCd}
+		}
+	}
+	return rows
+}
+
+// rejectedLines reads a --rejects file: each line of it must say where and why.
+func rejectedLines(t *testing.T, file string) []int {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type reject struct {
+		Line          int
+		Reason, Order string
+	}
+	var lines []int
+	for _, r := range decode[reject](t, string(text)) {
+		if r.Reason == "" || r.Order == "" {
+			t.Errorf("%s: no reason or no order: %+v", file, r)
+		}
+		lines = append(lines, r.Line)
+	}
+	return lines
+}
+
+// sampleFile writes n orders of pay types that can be closed, and so reissued, and
+// returns the file and the orders.
+func sampleFile(t *testing.T, n int) (string, []wanted) {
+	t.Helper()
+	orders := make([]wanted, n)
+	text := "out_trade_no,pay_type,txamt,txcurrcd,goods_name\n"
+	for i := range orders {
+		payType := []string{"800101", "801501", "800201"}[i%3]
+		o := wanted{fmt.Sprintf("E2E-%04d", i), payType, fmt.Sprint(100 + i), "HKD"}
+		orders[i] = o
+		text += strings.Join([]string{o.outTradeNo, o.payType, o.txAmt, o.txCurrCd, "奶茶"}, ",") + "\n"
+	}
+	file := filepath.Join(t.TempDir(), "orders.csv")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, orders
+}

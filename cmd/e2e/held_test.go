@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// TestAWrongClientKeyHoldsTheOrders: a key that QFPay refuses is a mistake in the
+// configuration, and no reason to fail an order. The orders wait, the gateway is not
+// hammered, somebody is told, and the right key ends it.
+func TestAWrongClientKeyHoldsTheOrders(t *testing.T) {
+	t.Parallel()
+	const inHand = 8
+	redis := redistest.Start(t)
+	gateway := startGateway(t, "--latency", "20ms-120ms")
+	file, orders := sampleFile(t, 60)
+	if code, line := enqueue(t, redis, file); code != 0 || line != counts(len(orders), 0, 0) {
+		t.Fatalf("enqueue: ended with %d, %q", code, line)
+	}
+
+	mistaken := startWorker(t, settings(redis, gateway, wrongKey,
+		"WORKER_CONCURRENCY=8", "QFPAY_TIMEOUT=2s", "WORKER_SHUTDOWN_TIMEOUT=12s"))
+	mistaken.await(t, mistaken.err, "that this merchant is refused", patience, complains)
+	var calls []simulator.Call
+	eventually(t, "a probe is answered, seconds after the first calls", patience, func() bool {
+		calls = gateway.calls(t)
+		last := calls[len(calls)-1]
+		return last.Time.Sub(calls[0].Time) > 4*time.Second && last.HTTPStatus != 0
+	})
+	// What was in hand when the first answer came, and the probe.
+	if len(calls) > inHand+1 {
+		t.Errorf("%d calls until the first probe, with %d orders in hand at once", len(calls), inHand)
+	}
+	if odd := slices.DeleteFunc(calls, func(c simulator.Call) bool { return c.RespCd == "1108" }); len(odd) > 0 {
+		t.Errorf("the gateway did not refuse %d signatures; the first: %+v", len(odd), odd[0])
+	}
+	mistaken.shutDown(t, shutdownTimeout+2*time.Second)
+	if early := results(t, redis); len(early) > 0 {
+		t.Errorf("a wrong key led to %d results: %+v", len(early), early[0])
+	}
+
+	startWorker(t, settings(redis, gateway, rightKey, "QFPAY_TIMEOUT=2s", "WORKER_SHUTDOWN_TIMEOUT=12s"))
+	follow(t, redis).await(t, len(orders), time.Minute)
+	checkBooks(t, orders, results(t, redis), gateway.orders(t))
+}
+
+// complains tells whether a log names the merchant in an error.
+func complains(log string) bool {
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, `"merchant":"default"`) &&
+			strings.Contains(line, "1108") && strings.Contains(line, "client key") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The client keys of these tests. Neither may appear in anything a process writes.
+const (
+	rightKey = "C4NARY0right0client0key0C4NARY01"
+	wrongKey = "C4NARY0wrong0client0key0C4NARY02"
+)
+
+// patience is how long anything may take that is not itself a matter of time. It
+// is what a machine under load needs, and passes only when something is wrong.
+const patience = 30 * time.Second
+
+// process is one running program.
+type process struct {
+	name     string
+	cmd      *exec.Cmd
+	out, err *output
+	ended    chan struct{}
+}
+
+// start runs a program with settings as its environment, NAME=value, until it
+// ends or the test does. Whatever it wrote is looked through for secrets and races.
+func start(t *testing.T, settings []string, program string, args ...string) *process {
+	t.Helper()
+	p := &process{name: program + " " + strings.Join(args, " "), out: newOutput(), err: newOutput(), ended: make(chan struct{})}
+	p.cmd = exec.Command(filepath.Join(bin, program), args...)
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
+	// Nothing of the environment of whoever runs the tests: a setting there would
+	// change what is tested.
+	p.cmd.Env = append(slices.Clone(settings), "GORACE=halt_on_error=1 atexit_sleep_ms=0")
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() { p.finish(t) })
+	return p
+}
+
+// finish ends the process if need be, and examines what it has left.
+func (p *process) finish(t *testing.T) {
+	p.cmd.Process.Kill()
+	<-p.ended
+	written := p.out.text() + p.err.text()
+	checkSecrets(t, p.name, written)
+	if strings.Contains(written, "DATA RACE") {
+		t.Errorf("%s: a data race", p.name)
+	}
+	if t.Failed() {
+		t.Logf("%s\nstandard error ended with:\n%s", p.name, p.err.tail(4000))
+	}
+}
+
+// wait waits for the process to end by itself and returns its exit code.
+func (p *process) wait(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(patience):
+		t.Fatalf("%s: still runs after %s", p.name, patience)
+		return 0
+	}
+}
+
+// terminate sends SIGTERM and returns the exit code, and how long the end took.
+func (p *process) terminate(t *testing.T) (int, time.Duration) {
+	t.Helper()
+	began := time.Now()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatalf("%s: %v", p.name, err)
+	}
+	return p.wait(t), time.Since(began)
+}
+
+// await waits until what the process writes satisfies done.
+func (p *process) await(t *testing.T, o *output, what string, within time.Duration, done func(string) bool) {
+	t.Helper()
+	timeout := time.After(within)
+	for {
+		text, changed := o.watch()
+		if done(text) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-p.ended:
+			// What was written last may have come between the two.
+			if !done(o.text()) {
+				t.Fatalf("%s: ended with %d before: %s", p.name, p.cmd.ProcessState.ExitCode(), what)
+			}
+			return
+		case <-timeout:
+			t.Fatalf("%s: not within %s: %s", p.name, within, what)
+		}
+	}
+}
+
+func checkSecrets(t *testing.T, where, text string) {
+	t.Helper()
+	for _, key := range []string{rightKey, wrongKey} {
+		if strings.Contains(text, key) {
+			t.Errorf("%s: a client key was written", where)
+		}
+	}
+}
