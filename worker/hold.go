@@ -14,10 +14,11 @@ const (
 // hold keeps the orders of a merchant whose configuration QFPay refuses. They wait;
 // now and then one goes as a probe, at growing intervals, until QFPay takes it.
 type hold struct {
-	mu     sync.Mutex
-	reason string // empty: not held
-	pause  time.Duration
-	until  time.Time
+	mu      sync.Mutex
+	reason  string // empty: not held
+	probing bool   // an order has gone as a probe and is not answered yet
+	pause   time.Duration
+	until   time.Time
 }
 
 // wait tells how long an order has to wait; 0 means go. Of the orders that come
@@ -31,17 +32,22 @@ func (h *hold) wait(now time.Time, answer time.Duration) time.Duration {
 	if left := h.until.Sub(now); left > 0 {
 		return left + rand.N(h.pause)
 	}
-	h.until = now.Add(answer)
+	h.until, h.probing = now.Add(answer), true
 	return 0
 }
 
-// set holds the merchant, longer each time. It tells whether it was not held before.
+// set holds the merchant, or holds it longer after a probe was refused. The calls
+// that were under way when it began are refused as well, and change nothing. It
+// tells whether it was not held before.
 func (h *hold) set(now time.Time, reason string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	begins := h.reason == ""
-	h.pause = min(max(2*h.pause, firstHold), longestHold)
-	h.reason, h.until = reason, now.Add(h.pause)
+	if begins || h.probing {
+		h.pause = min(max(2*h.pause, firstHold), longestHold)
+		h.until, h.probing = now.Add(h.pause), false
+	}
+	h.reason = reason
 	return begins
 }
 
@@ -50,6 +56,6 @@ func (h *hold) clear() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	reason := h.reason
-	h.reason, h.pause = "", 0
+	h.reason, h.pause, h.probing = "", 0, false
 	return reason
 }

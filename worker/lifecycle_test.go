@@ -80,6 +80,9 @@ func TestAHoldSendsOneProbeAtATimeAndEnds(t *testing.T) {
 	if !h.set(now, "1108") || h.set(now, "1108") {
 		t.Error("a hold begins once")
 	}
+	if h.pause != firstHold {
+		t.Errorf("two calls that were under way together make a pause of %s", h.pause)
+	}
 	if h.wait(now, time.Second) <= 0 {
 		t.Error("not held")
 	}
@@ -89,6 +92,10 @@ func TestAHoldSendsOneProbeAtATimeAndEnds(t *testing.T) {
 	}
 	if h.wait(later, time.Second) <= 0 {
 		t.Error("a second probe before the first was answered")
+	}
+	h.set(later, "1108")
+	if h.pause != 2*firstHold {
+		t.Errorf("after a refused probe the pause is %s", h.pause)
 	}
 	if h.clear() != "1108" || h.clear() != "" || h.wait(later, time.Second) != 0 {
 		t.Error("the hold did not end")

@@ -113,6 +113,7 @@ func TestAPasswordFileIsForEveryKindOfRedis(t *testing.T) {
 }
 
 func TestErrorsThatQuoteAWholeURLAreNotPassedOn(t *testing.T) {
+	//lint:ignore SA1007 the address is wrong on purpose
 	_, err := url.Parse("redis://:" + canary + "@h:port")
 	if got := readable(err); strings.Contains(got.Error(), canary) {
 		t.Errorf("the password is shown: %v", got)

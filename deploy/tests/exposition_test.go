@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -55,7 +54,7 @@ func (s series) problems(expr parser.Expr) (found []string) {
 				found = append(found, fmt.Sprintf("no metric %q", n.Name))
 			}
 			for _, m := range n.LabelMatchers {
-				if m.Name != labels.MetricName && ok && !slices.Contains(names, m.Name) {
+				if m.Name != model.MetricNameLabel && ok && !slices.Contains(names, m.Name) {
 					found = append(found, fmt.Sprintf("%s has no label %q", n.Name, m.Name))
 				}
 			}

@@ -1,0 +1,70 @@
+# Go is all that has to be there. What the tests need besides, .ci/install brings.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+BENCH       ?= .
+DEMO        ?=
+
+# The end-to-end tests measure rates at the gateway: other tests on the same cores
+# would be seen in them, so they run alone.
+E2E  := ./cmd/e2e
+UNIT := $$(go list ./... | grep -v '/cmd/e2e$$')
+
+BUILD   := github.com/qfpay-worker/qfpay-worker/cmd/internal/build
+VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null)
+COMMIT  ?= $(shell git describe --always --abbrev=12 --exclude '*' --dirty=+changes 2>/dev/null)
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Watch orders become QR codes, with nothing installed (DEMO='--orders 40')
+	go run ./cmd/qfpay-sandbox demo $(DEMO)
+
+.PHONY: build
+build: ## Build static binaries into bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ \
+		-ldflags '-s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT)' \
+		./cmd/qfpay-worker ./cmd/qfpay-sandbox
+
+.PHONY: test
+test: ## Run every test, with the race detector; the end-to-end tests last
+	.ci/install gcc redis-server python3 promtool
+	go test -race -count=1 $(UNIT)
+	cd deploy/tests && go test -count=1 ./...
+	go test -race -count=1 $(E2E)
+
+.PHONY: e2e
+e2e: ## Run the end-to-end tests only, and show them
+	.ci/install gcc redis-server
+	go test -race -count=1 -v $(E2E)
+
+.PHONY: lint
+lint: ## Check format, vet, staticcheck, import rules, words and modules
+	.ci/lint $(STATICCHECK)
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target in turn (FUZZTIME=10s)
+	.ci/install redis-server
+	.ci/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Run the benchmarks (BENCH=Sign)
+	.ci/install redis-server
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $(UNIT)
+
+.PHONY: cover
+cover: ## Measure coverage into cover.out and cover.html, without the end-to-end tests
+	.ci/install redis-server python3 promtool
+	go test -count=1 -coverpkg=./... -coverprofile=cover.out $(UNIT)
+	go tool cover -html=cover.out -o cover.html
+	go tool cover -func=cover.out | tail -n 1
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	rm -rf bin cover.out cover.html
