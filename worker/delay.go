@@ -30,6 +30,15 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration 
 	}
 }
 
+// beforeDeadline shortens a delay that would pass the order's deadline: whoever waits
+// for the order should hear then that it has expired.
+func (a *attempt) beforeDeadline(delay time.Duration) time.Duration {
+	if left := a.order.Deadline.Sub(a.now()); left > 0 {
+		return min(delay, left+time.Millisecond)
+	}
+	return delay
+}
+
 // throttled: our own limit gives each order its own time to come back; the
 // gateway's 429 pauses the whole app_code, in every process.
 func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.Throttled) time.Duration {

@@ -90,6 +90,7 @@ func (h *handler) wake(ctx context.Context, id string, payload []byte) error {
 		h.observer.Observe(Deferred{Reason: DeferBusy})
 		return nil
 	case claimOurs:
+		point("claimed")
 		if err := h.sameContent(ctx, c, payload); err != nil {
 			return err
 		}
@@ -115,6 +116,7 @@ func (h *handler) adopt(ctx context.Context, id, token string, payload []byte) (
 	if err != nil && !errors.As(err, &conflict) {
 		return claim{}, err
 	}
+	point("adopted")
 	return h.journal.claim(ctx, id, token)
 }
 
@@ -180,14 +182,21 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 	defer cancel()
 	var published bool
 	err := retry.Do(ctx, backoff(), func(ctx context.Context) error {
-		var err error
-		published, err = h.journal.settle(ctx, &a.claim, r)
+		written, err := h.journal.settle(ctx, &a.claim, r)
+		if err == nil || written || errors.Is(err, errLost) {
+			published = written // else it is as it was before
+		}
 		if err != nil && !errors.Is(err, errLost) {
-			h.observer.Observe(RedisFailed{Op: "settle"})
+			h.observer.Observe(RedisFailed{Op: settleOp(err)})
 			return retry.RetryableError(err)
 		}
 		return err
 	})
+	if published && err != nil {
+		a.reportUnconfirmed(r, err)
+		err = nil
+	}
+	point("settled")
 	a.report(r, published, err)
 	if published {
 		h.observer.Observe(Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
@@ -203,6 +212,7 @@ func backoff() retry.Backoff {
 
 // putDown releases the order. If that fails, the order is due when its lease ends.
 func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Duration) error {
+	delay = a.beforeDeadline(delay)
 	if ctx.Err() != nil {
 		s.why, delay = DeferShutdown, 0
 	}
@@ -210,6 +220,7 @@ func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Du
 	defer cancel()
 	h.observer.Observe(Deferred{Reason: s.why, For: delay})
 	a.waits(s, delay)
+	defer point("released")
 	return h.journal.release(ctx, &a.claim, delay, s.do == waitGone, s.why)
 }
 

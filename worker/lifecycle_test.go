@@ -141,6 +141,19 @@ func TestTooManyRequestsFailNoOrder(t *testing.T) {
 	}
 }
 
+// An order whose turn would come after its deadline expires at its deadline.
+func TestAnOrderThatWaitsForItsTurnExpiresInTime(t *testing.T) {
+	r := newRig(t, simulator.Config{})
+	r.config.Merchants[0].PerMinute = 1
+	r.enqueue(2, func(i int, o *tasks.Order) { o.Deadline = time.Now().Add(3 * time.Second) })
+	r.start()
+	results := r.results(2) // waits for less than the minute that a second place takes
+	r.agree(results)
+	if a, b := results["A0000"].Outcome, results["A0001"].Outcome; a == b || a != string(tasks.Created) && a != string(tasks.Expired) {
+		t.Errorf("outcomes %s and %s", a, b)
+	}
+}
+
 // What a worker observes is what happened.
 func TestEventsAddUp(t *testing.T) {
 	r := newRig(t, simulator.Config{})
