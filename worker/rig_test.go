@@ -22,7 +22,7 @@ import (
 
 // rig is a Redis, a gateway and workers, with times that a test can wait for.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	server  *redistest.Server
 	rdb     *redis.Client
 	keys    tasks.Keys
@@ -33,7 +33,7 @@ type rig struct {
 	events  *eventBook
 }
 
-func newRig(t *testing.T, c simulator.Config) *rig {
+func newRig(t testing.TB, c simulator.Config) *rig {
 	server := redistest.Start(t)
 	if c.PerSecond == 0 && c.PerMinute == 0 {
 		c.PerSecond, c.PerMinute = simulator.NoLimit, simulator.NoLimit

@@ -93,7 +93,7 @@ func (d *desk) isDue() bool {
 	return d.rdb.ZScore(d.t.Context(), d.keys.Due(), d.id).Err() == nil
 }
 
-func ok(t *testing.T, err error) {
+func ok(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
