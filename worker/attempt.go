@@ -88,6 +88,7 @@ func (a *attempt) act(ctx context.Context, do action) error {
 	case submit:
 		return a.submit(ctx)
 	case retract:
+		defer point("retracted")
 		return a.handler.journal.retract(ctx, &a.claim)
 	case enquire:
 		a.enquire(ctx)
@@ -97,6 +98,7 @@ func (a *attempt) act(ctx context.Context, do action) error {
 		if err := a.handler.journal.mint(ctx, &a.claim); err != nil {
 			return err
 		}
+		point("minted")
 		a.facts = facts{}
 	}
 	return nil
@@ -115,8 +117,10 @@ func (a *attempt) submit(ctx context.Context) error {
 		if a.claim.firstSentAt.IsZero() {
 			a.claim.firstSentAt = a.claim.sentAt
 		}
+		point("intended")
 		return nil
 	})
+	point("answered")
 	a.calls++
 	var unwritten *journalError
 	if errors.As(a.err, &unwritten) {
@@ -180,8 +184,10 @@ func (a *attempt) void(ctx context.Context) error {
 		if err := a.handler.journal.void(ctx, &a.claim); err != nil {
 			return &journalError{err}
 		}
+		point("voided")
 		return nil
 	})
+	point("closed")
 	a.calls++
 	var unwritten *journalError
 	if errors.As(a.err, &unwritten) {

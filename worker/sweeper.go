@@ -63,6 +63,7 @@ func (s *sweeper) sweep(ctx context.Context) error {
 			return err
 		}
 		for _, d := range due {
+			point("swept")
 			if err := s.wake(ctx, d); err != nil {
 				return err
 			}
