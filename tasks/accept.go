@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	_ "embed"
@@ -71,17 +72,21 @@ func (p *Producer) accept(ctx context.Context, all []acceptance) error {
 func (p *Producer) acceptWith(ctx context.Context, all []acceptance,
 	run func(redis.Pipeliner, acceptance) *redis.Cmd) (forgotten []acceptance, first error) {
 	cmds := make([]*redis.Cmd, len(all))
-	p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error { // its error is that of a command, below
+	unconfirmed := p.durability.Write(ctx, p.rdb, p.keys, func(pipe redis.Pipeliner) {
 		for i, a := range all {
 			cmds[i] = run(pipe, a)
 		}
-		return nil
 	})
 	for i, a := range all {
 		answer, err := cmds[i].StringSlice()
 		switch {
 		case err == nil:
 			a.result.Acceptance, a.result.Err = acceptanceFrom(a.id(), answer)
+			if unconfirmed != nil && a.result.Err == nil {
+				*a.result = Accepted{ID: a.result.ID, Err: fmt.Errorf("order %s: written, but %w; "+
+					"enqueue it again: it is safe once it counts as duplicate", a.id(), unconfirmed)}
+				first = cmp.Or(first, a.result.Err)
+			}
 		case redis.HasErrorPrefix(err, "NOSCRIPT"):
 			a.result.Err = err
 			forgotten = append(forgotten, a)

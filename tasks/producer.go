@@ -28,6 +28,8 @@ type Producer struct {
 	rdb   redis.UniversalClient
 	keys  Keys
 	asynq *asynq.Client
+
+	durability Durability
 }
 
 // NewProducer returns a producer. The keys' prefix must be that of the workers.

@@ -23,7 +23,7 @@ const ResultVersion = "1"
 // their order in the stream.
 type Result struct {
 	V          string `json:"v"`
-	ID         string `json:"id"` // the same order has the same id: deduplicate by it
+	ID         string `json:"id"` // the same order has the same id: deduplicate by it; "#2" and up behind it after order retry
 	Merchant   string `json:"merchant"`
 	OutTradeNo string `json:"out_trade_no"`
 	IssuedAs   string `json:"issued_as"` // the number under which QFPay has it

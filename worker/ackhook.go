@@ -69,5 +69,9 @@ func unwritten(err error) bool {
 	if !errors.As(err, &answer) {
 		return true
 	}
-	return strings.HasPrefix(err.Error(), "READONLY") || strings.HasPrefix(err.Error(), "LOADING")
+	return slices.ContainsFunc(notNow, func(kind string) bool { return redis.HasErrorPrefix(err, kind) })
 }
+
+// notNow are the errors of a server that will take the command later: a failover or
+// a start under way, a replica or a slot that is missing, no memory, a full disk.
+var notNow = []string{"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "OOM", "MISCONF"}

@@ -123,7 +123,11 @@ func (a *attempt) submit(ctx context.Context) error {
 	point("answered")
 	a.calls++
 	var unwritten *journalError
-	if errors.As(a.err, &unwritten) {
+	switch {
+	case errors.Is(a.err, errTaken):
+		a.facts, a.err = facts{}, nil // nothing left; on under the next number
+		return nil
+	case errors.As(a.err, &unwritten):
 		return unwritten.error
 	}
 	r, ok := readCreate(a.err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,6 +28,7 @@ type Config struct {
 	UniqueNumbers   bool // QFPay is trusted to refuse a repeated out_trade_no
 	Concurrency     int  // orders in hand at once, per lane
 	ShutdownTimeout time.Duration
+	Durability      tasks.Durability // empty: tasks.Standard
 
 	Observer Observer     // nil: nobody
 	Logger   *slog.Logger // nil: nothing is logged
@@ -48,8 +50,14 @@ func (c Config) check() error {
 	require(c.Concurrency > 0, "Concurrency must be at least 1, not %d", c.Concurrency)
 	require(c.ShutdownTimeout > c.CallTimeout, "ShutdownTimeout (%s) must be longer than CallTimeout (%s), or calls are cut off", c.ShutdownTimeout, c.CallTimeout)
 	require(c.LostResponse == Auto || c.LostResponse == Reissue || c.LostResponse == LeaveIt, "LostResponse is %q", c.LostResponse)
+	require(c.Durability == "" || slices.Contains(tasks.Durabilities(), c.Durability), "Durability is %q", c.Durability)
 	seen := map[string]bool{}
+	accounts := map[[3]string]string{}
 	for _, m := range c.Merchants {
+		account := [3]string{m.BaseURL, m.AppCode, m.MchID}
+		// Their order numbers would be one set at QFPay and two here.
+		require(accounts[account] == "", "merchants %q and %q are one account at QFPay (base URL, app_code, mchid)", accounts[account], m.Name)
+		accounts[account] = m.Name
 		require(m.Name != "", "a merchant has no Name")
 		require(!seen[m.Name], "merchant %q is there twice", m.Name)
 		seen[m.Name] = true

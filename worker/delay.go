@@ -25,6 +25,9 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration 
 		}
 		return spread(h.times.doubt) // not reachable; the limiter keeps all of us within bounds
 	default:
+		if a.claim.sentAt.IsZero() { // a new number, and the attempt had no time left for its create
+			return 0
+		}
 		age := a.now().Sub(a.claim.sentAt)
 		return spread(min(max(age/2, h.times.doubt), h.times.longest))
 	}

@@ -86,6 +86,8 @@ func (h *handler) wake(ctx context.Context, id string, payload []byte) error {
 		return err
 	}
 	switch c.status {
+	case claimReserved:
+		return h.refuse(ctx, payload, &tasks.ConflictError{ID: id, State: "RESERVED"})
 	case claimBusy:
 		h.observer.Observe(Deferred{Reason: DeferBusy})
 		return nil

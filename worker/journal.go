@@ -16,6 +16,10 @@ import (
 // or another attempt has moved it on. Nothing was changed, and nothing is wrong.
 var errLost = errors.New("the order is in other hands")
 
+// errTaken says that a producer has used the number under which an order was to be
+// issued again. The order has moved on to the next one; nothing may leave yet.
+var errTaken = errors.New("the number is taken by another order")
+
 // journal is the truth about every order. Each method is one script; the script's
 // header says what it answers. A method may be repeated after a lost reply: it has
 // its effect once.
@@ -23,16 +27,19 @@ type journal struct {
 	rdb   redis.UniversalClient
 	keys  tasks.Keys
 	times times
+
+	durability tasks.Durability
 }
 
 // claimStatus is what became of trying to take an order in hand.
 type claimStatus uint8
 
 const (
-	claimNone    claimStatus = iota // there is no such order
-	claimSettled                    // it has its result
-	claimBusy                       // another attempt has it
-	claimOurs                       // it is ours
+	claimNone     claimStatus = iota // there is no such order
+	claimSettled                     // it has its result
+	claimReserved                    // its number is one under which another order was issued again
+	claimBusy                        // another attempt has it
+	claimOurs                        // it is ours
 )
 
 // claim is one attempt's hold on an order, and what the journal said of it then.
@@ -69,6 +76,8 @@ func (j *journal) claim(ctx context.Context, id, token string) (claim, error) {
 		c.status = claimNone
 	case "settled":
 		c.status = claimSettled
+	case "reserved":
+		c.status = claimReserved
 	case "busy":
 		c.status = claimBusy
 	case "ours":
@@ -117,12 +126,21 @@ func (c *claim) read(pairs []string) error {
 
 // intent writes down that a create is about to leave.
 func (j *journal) intent(ctx context.Context, c *claim) error {
-	answer, err := j.run(ctx, intentScript, "intent", []string{j.keys.Order(c.id)},
-		c.token, c.number, c.sends, j.times.call.Milliseconds())
+	keys := []string{j.keys.Order(c.id), j.keys.Order(issuedAs(c.id, c.number))}
+	answer, err := j.confirmed(ctx, intentScript, "intent", keys,
+		c.token, c.number, c.sends, j.callTime().Milliseconds(), c.id, (2 * retention).Milliseconds())
+	if errors.Is(err, tasks.ErrUnconfirmed) {
+		j.retract(ctx, c) // nothing leaves; should this fail, an enquiry shows it
+	}
 	if err != nil {
 		return err
 	}
-	if answer[0] != "sent" {
+	switch answer[0] {
+	case "sent":
+	case "taken":
+		c.number++
+		return errTaken
+	default:
 		return errLost
 	}
 	c.sends++
@@ -146,8 +164,8 @@ func (j *journal) retract(ctx context.Context, c *claim) error {
 
 // void writes down that a close is about to leave.
 func (j *journal) void(ctx context.Context, c *claim) error {
-	answer, err := j.run(ctx, voidScript, "void", []string{j.keys.Order(c.id)},
-		c.token, c.number, j.times.call.Milliseconds())
+	answer, err := j.confirmed(ctx, voidScript, "void", []string{j.keys.Order(c.id)},
+		c.token, c.number, j.callTime().Milliseconds())
 	if err != nil {
 		return err
 	}
@@ -174,17 +192,18 @@ func (j *journal) mint(ctx context.Context, c *claim) error {
 }
 
 // settle gives the order its result and publishes it. It answers whether this
-// attempt's result is the one in the stream; errLost when it was not allowed.
+// attempt's result is the one in the stream; errLost when it was not allowed. With
+// [tasks.ErrUnconfirmed] it may be in the stream, and the call should be repeated.
 func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, error) {
 	keys := []string{j.keys.Order(c.id), j.keys.Due(), j.keys.Results()}
 	args := append([]any{c.id, c.token, c.number, r.Outcome, retention.Milliseconds()}, r.Values()...)
-	answer, err := j.run(ctx, settleScript, "settle", keys, args...)
-	if err != nil {
+	answer, err := j.confirmed(ctx, settleScript, "settle", keys, args...)
+	if len(answer) == 0 {
 		return false, err
 	}
 	switch answer[0] {
 	case "published":
-		return true, nil
+		return true, err
 	case "already":
 		return false, nil
 	default:

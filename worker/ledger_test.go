@@ -153,6 +153,54 @@ func TestEveryFaultOfACreateEndsWell(t *testing.T) {
 	}
 }
 
+// A producer uses the very number under which another order is, or would be, issued
+// again. Neither order may cost the other its QR code.
+func TestAProducersNumberAndAReissueDoNotMeet(t *testing.T) {
+	t.Run("the reissue is first", func(t *testing.T) {
+		r := newRig(t, simulator.Config{})
+		r.fault("drop_after")
+		r.start()
+		r.enqueue(1, nil)
+		results := r.results(1)
+		if got := results["A0000"]; got.IssuedAs != "A0000_2" {
+			t.Fatalf("issued as %s", got.IssuedAs)
+		}
+		client := asynq.NewClientFromRedisClient(r.rdb) // a producer that does not ask the journal
+		_, err := client.Enqueue(asynq.NewTask(tasks.TypeCreate, []byte(
+			`{"out_trade_no":"A0000_2","pay_type":"800101","txamt":2500,"txcurrcd":"HKD"}`)), asynq.Queue(r.keys.Queue(tasks.Bulk)))
+		ok(t, err)
+		r.rejected(1)
+		r.agree(results)
+	})
+	t.Run("the producer is first", func(t *testing.T) {
+		r := newRig(t, simulator.Config{})
+		r.fault("drop_after")
+		o := anOrder("A0000_2")
+		_, err := r.producer().Enqueue(t.Context(), o)
+		ok(t, err)
+		r.enqueue(1, nil)
+		r.start()
+		results := r.results(2)
+		for no, res := range results {
+			if res.Outcome != string(tasks.Created) {
+				t.Errorf("%s: %s (%s)", no, res.Outcome, res.Reason)
+			}
+		}
+		if a, b := results["A0000"].IssuedAs, results["A0000_2"].IssuedAs; a == b {
+			t.Errorf("both are issued as %s", a)
+		}
+		live := map[string]bool{}
+		for _, o := range r.gateway.Orders() {
+			live[o.OutTradeNo] = live[o.OutTradeNo] || o.OrderType == "payment" && o.Live()
+		}
+		for no, res := range results {
+			if !live[res.IssuedAs] {
+				t.Errorf("%s: published as %s, which is not live", no, res.IssuedAs)
+			}
+		}
+	})
+}
+
 // With numbers that are not trusted to be unique, no order is ever sent twice.
 func TestWithoutTrustInUniqueNumbersNothingIsSentTwice(t *testing.T) {
 	r := newRig(t, simulator.Config{Duplicate: simulator.DuplicateNone, Late: time.Second,
@@ -258,7 +306,7 @@ func TestBadTasksAreAnsweredAndGone(t *testing.T) {
 		`{"out_trade_no":"B3","pay_type":"800101","txamt":999,"txcurrcd":"HKD"}`)), asynq.Queue(r.keys.Queue(tasks.Bulk)))
 	ok(t, err)
 	for _, no := range []string{"B1", "B2"} {
-		if got := results[no]; got.Outcome != string(tasks.Rejected) || got.RespCd != "" || got.Reason == "" {
+		if got := results[no]; got.Outcome != string(tasks.Rejected) || got.RespCd != "" || got.Reason == "" || got.ID != "default:"+no {
 			t.Errorf("%s: %+v", no, got)
 		}
 	}

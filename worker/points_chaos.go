@@ -9,32 +9,45 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
-// killName and killLeft say where this process is to die: QFPAY_KILL_AT=name[:n], at
-// the n-th passage of the point of that name, by default the first.
-var (
-	killName string
-	killLeft atomic.Int64
-)
-
-func init() {
-	name, n, numbered := strings.Cut(os.Getenv("QFPAY_KILL_AT"), ":")
-	passages, err := strconv.ParseInt(n, 10, 32)
-	if numbered && (err != nil || passages < 1) {
-		fmt.Fprintf(os.Stderr, "QFPAY_KILL_AT: must be name or name:n, not %s:%s\n", name, n)
-		os.Exit(2)
-	}
-	killName = name
-	killLeft.Store(max(passages, 1))
+// ambush is a signal that this process sends itself at a point.
+type ambush struct {
+	name   string // of the point; empty: nowhere
+	left   atomic.Int64
+	signal syscall.Signal
+	word   string
 }
 
-// point kills the process, as the kernel or an operator would, if it is to die here.
-func point(name string) {
-	if name != killName || killLeft.Add(-1) != 0 {
-		return
+// QFPAY_KILL_AT=name[:n] has the process killed at the n-th passage of the point of
+// that name, by default the first, and QFPAY_STOP_AT has it stopped there until it is
+// sent SIGCONT.
+var ambushes = []*ambush{
+	ambushFrom("QFPAY_KILL_AT", syscall.SIGKILL, "killed at"),
+	ambushFrom("QFPAY_STOP_AT", syscall.SIGSTOP, "stopped at"),
+}
+
+func ambushFrom(variable string, s syscall.Signal, word string) *ambush {
+	name, n, numbered := strings.Cut(os.Getenv(variable), ":")
+	passages, err := strconv.ParseInt(n, 10, 32)
+	if numbered && (err != nil || passages < 1) {
+		fmt.Fprintf(os.Stderr, "%s: must be name or name:n, not %s:%s\n", variable, name, n)
+		os.Exit(2)
 	}
-	fmt.Fprintln(os.Stderr, "killed at", name)
-	syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {} // the signal is on its way
+	a := &ambush{name: name, signal: s, word: word}
+	a.left.Store(max(passages, 1))
+	return a
+}
+
+// point kills or stops the process, as the kernel or an operator would, if it is to
+// happen here.
+func point(name string) {
+	for _, a := range ambushes {
+		if a.name == name && a.left.Add(-1) == 0 {
+			fmt.Fprintln(os.Stderr, a.word, name)
+			syscall.Kill(os.Getpid(), a.signal)
+			time.Sleep(100 * time.Millisecond) // the signal may reach another thread first
+		}
+	}
 }

@@ -66,10 +66,11 @@ func compact(body []byte) string {
 // invalidResult is the result of an order that a plain asynq producer enqueued and
 // that validation refuses.
 func invalidResult(c claim, merchant, outTradeNo string, reason error, now time.Time) tasks.Result {
+	merchant = cmp.Or(merchant, tasks.DefaultMerchant)
 	return tasks.Result{
 		V:          tasks.ResultVersion,
 		ID:         tasks.ResultID(merchant, outTradeNo),
-		Merchant:   cmp.Or(merchant, tasks.DefaultMerchant),
+		Merchant:   merchant,
 		OutTradeNo: outTradeNo,
 		IssuedAs:   outTradeNo,
 		Outcome:    string(tasks.Rejected),

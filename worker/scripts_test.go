@@ -229,6 +229,49 @@ func TestMintTakesTheNextNumberOnce(t *testing.T) {
 	lost(t, err) // the QR code of the old number
 }
 
+// reissue takes the order to its second number and writes the intent there.
+func (d *desk) reissue(c *claim) error {
+	d.t.Helper()
+	ok(d.t, d.intent(d.t.Context(), c))
+	ok(d.t, d.mint(d.t.Context(), c))
+	return d.intent(d.t.Context(), c)
+}
+
+// The number under which an order is issued again is one that a producer may use.
+func TestAReissuedNumberIsReservedAgainstProducers(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	c := d.take("a")
+	ok(t, d.reissue(c))
+	ok(t, d.intent(ctx, c)) // a resend under the number that is ours already
+	d.want("SENT", "2", "1")
+	_, err := tasks.NewProducer(d.rdb, d.keys).Accept(ctx, anOrder("A1_2").WithDefaults(time.Now()))
+	var conflict *tasks.ConflictError
+	if !errors.As(err, &conflict) || conflict.State != "RESERVED" {
+		t.Errorf("a producer used the number: %v", err)
+	}
+	if c, err := d.claim(ctx, "default:A1_2", "b"); err != nil || c.status != claimReserved {
+		t.Errorf("a reservation was claimed: status %d, %v", c.status, err)
+	}
+	if ttl := d.rdb.PTTL(ctx, d.keys.Order("default:A1_2")).Val(); ttl < retention {
+		t.Errorf("the reservation is kept for %s", ttl)
+	}
+}
+
+func TestAReissueStepsAsideForAProducersNumber(t *testing.T) {
+	d := newDesk(t)
+	ctx := t.Context()
+	_, err := tasks.NewProducer(d.rdb, d.keys).Accept(ctx, anOrder("A1_2").WithDefaults(time.Now()))
+	ok(t, err)
+	c := d.take("a")
+	if err := d.reissue(c); !errors.Is(err, errTaken) {
+		t.Fatalf("error %v, want %v", err, errTaken)
+	}
+	d.want("NEW", "0", "2")
+	ok(t, d.intent(ctx, c))
+	d.want("SENT", "1", "2")
+}
+
 func TestSettleHappensOnce(t *testing.T) {
 	for _, o := range tasks.Outcomes() {
 		t.Run(string(o), func(t *testing.T) {

@@ -19,6 +19,10 @@ const (
 	// again after the pause, doubled each time: a long queue is no reason to hurry.
 	sweepPause   = 3 * time.Second
 	longestSweep = 15 * time.Minute
+	// After Redis was away, the attempts that hold QR codes have them published
+	// before other attempts are woken: those could only enquire, close and reissue.
+	// It is longer than the longest pause between two tries to publish.
+	afterOutage = 4 * time.Second
 )
 
 // sweeper wakes the orders that are due, so that none depends on a task that may
@@ -43,6 +47,9 @@ func (s *sweeper) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if failing && (s.journal.rdb.Ping(ctx).Err() != nil || sleep(ctx, afterOutage) != nil) {
+			continue
 		}
 		err := s.sweep(ctx)
 		if err != nil && ctx.Err() == nil {

@@ -43,11 +43,31 @@ func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		pending, is := dequeues(cmd)
+		if is && err != nil && !errors.Is(err, redis.Nil) {
+			h.rest(ctx)
+			return err
+		}
 		if !is || !errors.Is(err, redis.Nil) || !h.arrives(ctx, pending) {
 			return err
 		}
 		cmd.SetErr(nil)
 		return next(ctx, cmd)
+	}
+}
+
+// dequeuePause is between two tries to dequeue from a Redis that refuses.
+const dequeuePause = 250 * time.Millisecond
+
+// rest pauses after a dequeue that failed. asynq asks again at once; a Redis that is
+// out of memory, which go-redis does not repeat anything for, would be asked more
+// than 20,000 times a second by an idle worker.
+func (h wakeHook) rest(ctx context.Context) {
+	pause := time.NewTimer(dequeuePause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-h.stop:
+	case <-ctx.Done():
 	}
 }
 

@@ -39,8 +39,8 @@ func New(c Config) (*Worker, error) {
 		c.HTTP = qfpay.NewHTTPClient()
 	}
 	times := timesFor(c.CallTimeout)
-	journal := &journal{rdb: c.Redis, keys: c.Keys, times: times}
-	producer := tasks.NewProducer(c.Redis, c.Keys)
+	journal := &journal{rdb: c.Redis, keys: c.Keys, times: times, durability: c.Durability}
+	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability)
 	counters := make(map[string]*counter, len(c.Merchants))
 	for _, m := range c.Merchants {
 		counters[m.Name] = newCounter(m, c, c.HTTP, times.call)

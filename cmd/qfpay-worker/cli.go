@@ -16,6 +16,8 @@ type cli struct {
 	Run     RunCmd     `cmd:"" help:"Work: create the payments of the queue, publish their results, serve metrics and health."`
 	Enqueue EnqueueCmd `cmd:"" help:"Check the orders of a CSV or NDJSON file and enqueue them."`
 	Results ResultsCmd `cmd:"" help:"Read the result stream."`
+	Order   OrderCmd   `cmd:"" help:"Look at one order, or have an order tried again."`
+	Audit   AuditCmd   `cmd:"" help:"Check that journal, due and result stream agree about every order."`
 	Version VersionCmd `cmd:"" help:"Print version, commit and Go version."`
 }
 

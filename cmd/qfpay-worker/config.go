@@ -33,6 +33,7 @@ type WorkerConfig struct {
 	Concurrency     string `name:"worker-concurrency" group:"Worker" default:"64" help:"Orders in hand at once, per lane."`
 	HTTPAddr        string `name:"worker-http-addr" group:"Worker" default:"127.0.0.1:9464" help:"Where /metrics, /healthz and /readyz are served."`
 	ShutdownTimeout string `name:"worker-shutdown-timeout" group:"Worker" default:"25s" help:"After it, what is unfinished goes back to the queue. Longer than QFPAY_TIMEOUT."`
+	DurabilityConfig
 }
 
 // Settings is a Config that was found right, as values.
@@ -49,6 +50,7 @@ type Settings struct {
 	Concurrency     int    // per lane
 	HTTPAddr        string // host:port
 	ShutdownTimeout time.Duration
+	Durability      tasks.Durability
 
 	Log LogSettings
 }
@@ -84,6 +86,7 @@ func (c RedisConfig) Resolve() (Redis, tasks.Keys, error) {
 func (c WorkerConfig) resolve(found *checks, s *Settings) {
 	s.Concurrency = found.integer("WORKER_CONCURRENCY", c.Concurrency, 1, 10000)
 	s.HTTPAddr = listenAddr(found, c.HTTPAddr)
+	s.Durability = c.DurabilityConfig.resolve(found)
 	before := len(found.wrong)
 	s.ShutdownTimeout = found.duration("WORKER_SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Second, 10*time.Minute)
 	// A shutdown that is over before a call is leaves every call under way without

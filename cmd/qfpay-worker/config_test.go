@@ -61,7 +61,8 @@ func TestTheLeastConfigurationTakesTheDefaults(t *testing.T) {
 		}},
 		LostResponse: "auto", UniqueNumbers: true, Timeout: 10 * time.Second, Verify: qfpay.VerifyWarn,
 		Concurrency: 64, HTTPAddr: "127.0.0.1:9464", ShutdownTimeout: 25 * time.Second,
-		Log: LogSettings{Level: slog.LevelInfo},
+		Durability: tasks.Standard,
+		Log:        LogSettings{Level: slog.LevelInfo},
 	}
 	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{})); d != "" {
 		t.Error(d)
@@ -74,7 +75,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"QFPAY_APP_CODE=APP2", "QFPAY_CLIENT_KEY_FILE=" + file(t, "key", " "+canary+"\n"), "QFPAY_MCHID=M1",
 		"QFPAY_SIGN_TYPE=MD5", "QFPAY_PER_SECOND=0", "QFPAY_PER_MINUTE=1200", "QFPAY_LOST_RESPONSE=unresolved",
 		"QFPAY_UNIQUE_NUMBERS=false", "QFPAY_TIMEOUT=1s", "QFPAY_VERIFY_RESPONSES=strict", "WORKER_CONCURRENCY=1",
-		"WORKER_HTTP_ADDR=:0", "WORKER_SHUTDOWN_TIMEOUT=2s", "WORKER_KEY_PREFIX={eu-1}", "LOG_LEVEL=debug", "LOG_FORMAT=text",
+		"WORKER_HTTP_ADDR=:0", "WORKER_SHUTDOWN_TIMEOUT=2s", "WORKER_DURABILITY=strict", "WORKER_KEY_PREFIX={eu-1}", "LOG_LEVEL=debug", "LOG_FORMAT=text",
 	})
 	if wrong != nil {
 		t.Fatal(wrong)
@@ -89,7 +90,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		}},
 		LostResponse: "unresolved", Timeout: time.Second, Verify: qfpay.VerifyStrict,
 		Concurrency: 1, HTTPAddr: ":0", ShutdownTimeout: 2 * time.Second,
-		Log: LogSettings{Level: slog.LevelDebug, Format: "text"},
+		Durability: tasks.Strict,
+		Log:        LogSettings{Level: slog.LevelDebug, Format: "text"},
 	}
 	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{})); d != "" {
 		t.Error(d)
@@ -107,6 +109,7 @@ func TestEveryWrongSettingIsNamed(t *testing.T) {
 		{"REDIS_URL=redis://h/zero", "REDIS_URL", "invalid database number"},
 		{"REDIS_PASSWORD_FILE=/nowhere/pw", "REDIS_PASSWORD_FILE", "/nowhere/pw cannot be read: no such file"},
 		{"REDIS_PASSWORD_FILE=" + empty, "REDIS_PASSWORD_FILE", "is empty"},
+		{"WORKER_DURABILITY=paranoid", "WORKER_DURABILITY", "must be standard or strict"},
 		{"WORKER_KEY_PREFIX=qfpay", "WORKER_KEY_PREFIX", "in braces"},                   // no hash tag
 		{"WORKER_KEY_PREFIX={a}{b}", "WORKER_KEY_PREFIX", "in braces"},                  // two of them
 		{"WORKER_KEY_PREFIX={}", "WORKER_KEY_PREFIX", "in braces"},                      // Redis hashes all of an empty tag's key

@@ -22,6 +22,7 @@ type EnqueueCmd struct {
 	Rejects  string `help:"Write invalid rows to this file, as NDJSON: line, reason, order." placeholder:"FILE"`
 	File     string `arg:"" help:"CSV with a header row, or NDJSON; - is standard input."`
 	RedisConfig
+	DurabilityConfig
 }
 
 // Help is shown below the flags.
@@ -61,7 +62,7 @@ func (c *EnqueueCmd) Run(ctx context.Context, std stdio) error {
 
 	progress := console.NewProgress(std.err, size, "orders")
 	e := &enqueuing{
-		producer: tasks.NewProducer(rdb, keys),
+		producer: tasks.NewProducer(rdb, keys).WithDurability(tasks.Durability(c.Durability)),
 		lane:     tasks.Lane(c.Lane), merchant: c.Merchant,
 		rejects: rejects, notes: progress, progress: progress,
 	}
@@ -79,6 +80,7 @@ func (c *EnqueueCmd) Run(ctx context.Context, std stdio) error {
 func (c *EnqueueCmd) resolve() (Redis, tasks.Keys, error) {
 	var found checks
 	server, keys := c.redis(&found), c.keys(&found)
+	c.DurabilityConfig.resolve(&found)
 	if !slices.Contains(tasks.Lanes(), tasks.Lane(c.Lane)) {
 		found.failed("--lane", "must be interactive or bulk, not %q", c.Lane)
 	}

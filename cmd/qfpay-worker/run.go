@@ -48,6 +48,9 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 	if err := reach(ctx, rdb, settings.Redis, log); err != nil {
 		return err
 	}
+	if err := checkRedis(ctx, rdb, settings, log); err != nil {
+		return err
+	}
 	return serve(ctx, settings, rdb, queue, log)
 }
 
@@ -127,6 +130,7 @@ func (s Settings) workerConfig(rdb, queue redis.UniversalClient, m *metrics.Metr
 		UniqueNumbers:   s.UniqueNumbers,
 		Concurrency:     s.Concurrency,
 		ShutdownTimeout: s.ShutdownTimeout,
+		Durability:      s.Durability,
 		Observer:        m,
 		Logger:          log,
 	}

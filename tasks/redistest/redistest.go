@@ -18,6 +18,7 @@ import (
 // Server is one redis-server process.
 type Server struct {
 	Socket string // path of its unix socket
+	Addr   string // host:port, with [StartTCP]
 	URL    string // as in REDIS_URL
 	args   []string
 	cmd    *exec.Cmd

@@ -7,6 +7,7 @@ ARGV[3] lease, ms
 Answers
   {"none"}            there is no such order
   {"settled"}         it has its result: nothing is left to do
+  {"reserved"}        the number belongs to another order, which was issued again under it
   {"busy", ms}        another attempt holds it for so long
   {"ours", field, value, …}  it is ours; its journal follows, and "now" in ms
 The order is due when the lease ends, should nobody be heard of it until then.
@@ -20,6 +21,7 @@ local h = redis.call("HMGET", journal, "state", "token", "lease_until")
 local state, holder, lease_until = h[1], h[2], tonumber(h[3] or 0)
 if not state then return {"none"} end
 if state == "DONE" then return {"settled"} end
+if state == "RESERVED" then return {"reserved"} end
 if holder ~= token and lease_until > now then return {"busy", lease_until - now} end
 
 if holder ~= token then redis.call("HINCRBY", journal, "attempts", 1) end -- not for a repeated claim

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rivo/uniseg"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
+)
+
+// shownTime is RFC 3339 with milliseconds, as in a result.
+const shownTime = "2006-01-02T15:04:05.000Z07:00"
+
+// labelWidth is that of the longest label, expired_time, and the space behind it.
+const labelWidth = 14
+
+// sheet is a table of two columns: labels, and what is known under them. What is not
+// known has no row, and what is long has several.
+type sheet struct {
+	table *console.Table
+}
+
+func (s sheet) add(label, text string) {
+	for text = console.Clean(text); text != ""; label = "" {
+		var line string
+		line, text = breakAt(text, shownWidth-labelWidth)
+		s.table.Add(label, line)
+	}
+}
+
+// breakAt cuts a text where it has reached a width on the screen.
+func breakAt(text string, width int) (line, rest string) {
+	taken := 0
+	for g := uniseg.NewGraphemes(text); g.Next(); taken += g.Width() {
+		if from, _ := g.Positions(); taken+g.Width() > width && from > 0 {
+			return text[:from], text[from:]
+		}
+	}
+	return text, ""
+}
+
+func (s sheet) time(label string, t time.Time) {
+	if !t.IsZero() {
+		s.add(label, t.UTC().Format(shownTime))
+	}
+}
+
+// showOrder writes the history of an order for a person, and draws its QR code if
+// that is wanted. The text of the code stays out: it is as good as the code itself.
+func showOrder(std stdio, h worker.History, qr bool) error {
+	s := sheet{console.NewTable("order", h.ID)}
+	s.table.Fix(labelWidth - 2)
+	s.state(h)
+	s.table.Note("", shownWidth)
+	s.order(h.Order)
+	for _, r := range h.Results {
+		s.table.Note("", shownWidth)
+		s.result(r)
+	}
+	if err := s.table.Write(std.out); err != nil || !qr {
+		return err
+	}
+	return drawLast(std, h)
+}
+
+func (s sheet) state(h worker.History) {
+	s.add("state", strings.TrimSuffix(h.State+", "+h.Outcome, ", "))
+	s.add("number", fmt.Sprintf("%d, issued as %s", h.Number, h.IssuedAs))
+	s.add("sends", strconv.Itoa(h.Sends))
+	s.add("attempts", strconv.Itoa(h.Attempts))
+	if h.Retries > 0 {
+		s.add("retries", strconv.Itoa(h.Retries))
+	}
+	s.add("waits for", h.WaitsFor)
+	if h.State != "DONE" {
+		s.add("due", dueIn(h))
+		s.add("in hand", inHand(h))
+	}
+	s.time("accepted", h.AcceptedAt)
+	s.time("first tried", h.FirstAt)
+	s.time("first sent", h.FirstSentAt)
+	if h.SentAt != h.FirstSentAt {
+		s.time("last sent", h.SentAt)
+	}
+	s.time("re-opened", h.ReopenedAt)
+	s.time("settled", h.SettledAt)
+}
+
+func dueIn(h worker.History) string {
+	switch wait := h.Due.Sub(h.Now).Round(100 * time.Millisecond); {
+	case h.Due.IsZero():
+		return "no: nobody will look at it; run qfpay-worker audit"
+	case wait <= 0:
+		return "now"
+	default:
+		return "in " + wait.String()
+	}
+}
+
+func inHand(h worker.History) string {
+	if !h.InHand {
+		return "no"
+	}
+	return "yes, for " + h.HeldTo.Sub(h.Now).Round(100*time.Millisecond).String() + " at most"
+}
+
+// order writes the fields of an order, in their order; one that is no order is shown
+// as it is.
+func (s sheet) order(payload json.RawMessage) {
+	values := map[string]any{}
+	d := json.NewDecoder(strings.NewReader(string(payload)))
+	d.UseNumber()
+	if d.Decode(&values) != nil {
+		s.add("order", string(payload))
+		return
+	}
+	for _, name := range tasks.Fields() {
+		if v, ok := values[name]; ok {
+			s.add(name, fmt.Sprint(v))
+			delete(values, name)
+		}
+	}
+	if len(values) > 0 { // what a plain asynq producer has put in
+		s.add("unknown", fmt.Sprint(values))
+	}
+}
+
+func (s sheet) result(p worker.PastResult) {
+	s.add("result", p.Entry+", "+p.Outcome)
+	r := p.Result
+	if r == nil {
+		s.add("", "(the stream does not have it any more)")
+		return
+	}
+	for _, f := range [][2]string{{"id", r.ID}, {"issued_as", r.IssuedAs}, {"reason", r.Reason}, {"respcd", r.RespCd},
+		{"resperr", r.RespErr}, {"respmsg", r.RespMsg}, {"syssn", r.Syssn}, {"chnlsn", r.ChnlSn}, {"sysdtm", r.SysDtm},
+		{"settled_at", r.SettledAt}} {
+		s.add(f[0], f[1])
+	}
+	if r.QRCode != "" {
+		s.add("qrcode", "known; --qr draws it")
+	}
+}
+
+// drawLast draws the QR code of the last result.
+func drawLast(std stdio, h worker.History) error {
+	if len(h.Results) == 0 || h.Results[len(h.Results)-1].Result == nil || h.Results[len(h.Results)-1].Result.QRCode == "" {
+		fmt.Fprintf(std.err, "qfpay-worker: %s has no QR code\n", h.ID)
+		return nil
+	}
+	err := console.DrawQR(std.out, h.Results[len(h.Results)-1].Result.QRCode)
+	if errors.Is(err, console.ErrTooLong) {
+		fmt.Fprintf(std.err, "qfpay-worker: %s: %v\n", h.ID, err)
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,111 @@
+package tasks
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+func TestStrictAcceptsWhatAReplicaHas(t *testing.T) {
+	primary := redistest.StartTCP(t)
+	replica := redistest.StartReplica(t, primary.Addr).Client(t)
+	p := NewProducer(primary.Client(t), keys).WithDurability(Strict)
+	for _, want := range []Acceptance{Enqueued, Duplicate} {
+		if got, err := p.Enqueue(t.Context(), validOrder()); got != want || err != nil {
+			t.Fatalf("%s, %v; want %s", got, err, want)
+		}
+		if replica.HGet(t.Context(), keys.Order("default:A1001"), "state").Val() != "NEW" {
+			t.Fatal("accepted, and the replica does not have it")
+		}
+	}
+}
+
+func TestStrictWithoutAReplicaIsAnErrorThatMayBeRepeated(t *testing.T) {
+	primary := redistest.StartTCP(t)
+	p := NewProducer(primary.Client(t), keys).WithDurability(Strict)
+	got, err := p.Enqueue(t.Context(), validOrder())
+	if got != "" || !errors.Is(err, ErrUnconfirmed) || !strings.Contains(err.Error(), "enqueue it again") {
+		t.Fatalf("%q, %v", got, err)
+	}
+	results, err := p.EnqueueAll(t.Context(), []Order{numbered("B1"), numbered("B2")})
+	if !errors.Is(err, ErrUnconfirmed) || !errors.Is(results[0].Err, ErrUnconfirmed) || !errors.Is(results[1].Err, ErrUnconfirmed) {
+		t.Fatalf("%+v, %v", results, err)
+	}
+	if results[0].ID != "default:B1" {
+		t.Errorf("the result does not say whose it is: %+v", results[0])
+	}
+	redistest.StartReplica(t, primary.Addr)
+	if got, err := p.Enqueue(t.Context(), validOrder()); got != Duplicate || err != nil {
+		t.Errorf("with a replica: %q, %v", got, err)
+	}
+}
+
+// A replica that is connected and falls behind confirms nothing, also not to those who
+// come on another connection and find that all is written.
+func TestStrictIsNotDeceivedByAReplicaThatIsBehind(t *testing.T) {
+	primary := redistest.StartTCP(t)
+	proxy := redistest.StartProxy(t, "tcp", primary.Addr)
+	redistest.StartReplica(t, proxy.Addr)
+	if _, err := NewProducer(primary.Client(t), keys).WithDurability(Strict).Enqueue(t.Context(), validOrder()); err != nil {
+		t.Fatal(err)
+	}
+	proxy.StallReplication()
+	for range 2 {
+		_, err := NewProducer(primary.Client(t), keys).WithDurability(Strict).Enqueue(t.Context(), numbered("A2"))
+		if !errors.Is(err, ErrUnconfirmed) {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
+// WAIT has no key. It must go to the node that has the order, not to any.
+func TestOnAClusterTheNodeOfTheShardConfirms(t *testing.T) {
+	cluster := redistest.StartCluster(t, 2)
+	safe, bare := shardOn(t, cluster, 0), shardOn(t, cluster, 1)
+	redistest.StartReplica(t, cluster.Nodes[0].Addr)
+	rdb := cluster.Client(t)
+	for range 5 { // a node chosen at random would be the right one at times
+		if _, err := NewProducer(rdb, safe).WithDurability(Strict).Enqueue(t.Context(), validOrder()); err != nil {
+			t.Errorf("on the node with a replica: %v", err)
+		}
+	}
+	if _, err := NewProducer(rdb, bare).WithDurability(Strict).Enqueue(t.Context(), validOrder()); !errors.Is(err, ErrUnconfirmed) {
+		t.Errorf("on the node without: %v", err)
+	}
+}
+
+// shardOn finds a prefix whose keys are on the node.
+func shardOn(t *testing.T, c *redistest.Cluster, node int) Keys {
+	t.Helper()
+	for _, prefix := range []string{"{a}", "{b}", "{c}", "{d}", "{e}", "{f}", "{g}", "{h}"} {
+		if k := (Keys{Prefix: prefix}); c.Node(t, k.Due()) == c.Nodes[node] {
+			return k
+		}
+	}
+	t.Fatal("no prefix falls on the node")
+	return Keys{}
+}
+
+func TestStandardWaitsForNobody(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	for _, d := range []Durability{"", Standard} {
+		err := d.Write(t.Context(), rdb, keys, func(pipe redis.Pipeliner) { pipe.Set(t.Context(), "a", 1, 0) })
+		if err != nil || rdb.Exists(t.Context(), keys.confirm()).Val() != 0 {
+			t.Errorf("%q: %v", d, err)
+		}
+	}
+}
+
+// When no node can be found, every command says so; none is left without an error.
+func TestWithoutANodeEveryCommandFails(t *testing.T) {
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRedirects: -1})
+	defer rdb.Close()
+	_, err := NewProducer(rdb, keys).WithDurability(Strict).Enqueue(t.Context(), validOrder())
+	if err == nil || !strings.Contains(err.Error(), "not accepted") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,180 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Breach is one order about which journal, due and result stream do not agree.
+type Breach struct {
+	ID      string // merchant:out_trade_no, or the entry of the stream
+	Problem string
+}
+
+// Audited counts what an audit has seen. Redis may show an order twice while it grows
+// or shrinks its tables, so on a busy server the counts are a little too high.
+type Audited struct {
+	Orders   int // journals
+	Waiting  int // of them, without a result
+	Settled  int // with one
+	Trimmed  int // of these, with a result older than all that is left of the stream
+	Results  int // entries of the stream
+	Breaches int
+}
+
+// auditBatch is how many orders one script looks at: Redis does nothing else meanwhile.
+const auditBatch = 100
+
+// Audit walks all orders and all results, and reports every breach of these rules:
+//
+//   - an order without a result is in due, and only such an order;
+//   - an order's result is in the stream, unless the stream was trimmed since;
+//   - a result in the stream is the one that its order has, or had before it was
+//     re-opened.
+//
+// It changes nothing and may run while workers do: each order is looked at as of one
+// moment, and what does not agree is looked at twice more before it is reported.
+func (i *Inspector) Audit(ctx context.Context, report func(Breach)) (Audited, error) {
+	node, err := i.keys.Node(ctx, i.rdb) // SCAN has no key: a Cluster client would send it anywhere
+	if err != nil {
+		return Audited{}, err
+	}
+	a := &audit{Inspector: i, node: node, suspects: map[string]string{}}
+	for _, walk := range []func(context.Context) error{a.journals, a.due, a.lookAgain, a.results} {
+		if err := walk(ctx); err != nil {
+			return a.Audited, fmt.Errorf("audit: %w", err)
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(a.suspects)) {
+		report(Breach{ID: id, Problem: a.suspects[id]})
+	}
+	a.Breaches = len(a.suspects)
+	return a.Audited, nil
+}
+
+// audit is one audit under way.
+type audit struct {
+	*Inspector
+	Audited
+	node     redis.UniversalClient
+	suspects map[string]string // id → problem
+}
+
+// journals looks at every order that has a journal.
+func (a *audit) journals(ctx context.Context) error {
+	prefix := a.keys.Order("")
+	return walk(func(cursor uint64) ([]string, uint64, error) {
+		return a.node.Scan(ctx, cursor, prefix+"*", auditBatch).Result()
+	}, func(found []string) error {
+		for n := range found {
+			found[n] = strings.TrimPrefix(found[n], prefix)
+		}
+		return a.look(ctx, found, a.count)
+	})
+}
+
+// due looks at every order that is due.
+func (a *audit) due(ctx context.Context) error {
+	return walk(func(cursor uint64) ([]string, uint64, error) {
+		return a.node.ZScan(ctx, a.keys.Due(), cursor, "", auditBatch).Result()
+	}, func(found []string) error {
+		var ids []string
+		for n := 0; n < len(found); n += 2 { // members and scores by turns
+			ids = append(ids, found[n])
+		}
+		return a.look(ctx, ids, func(standing) {})
+	})
+}
+
+// walk goes through what a SCAN finds.
+func walk(scan func(cursor uint64) ([]string, uint64, error), each func([]string) error) error {
+	for cursor := uint64(0); ; {
+		found, next, err := scan(cursor)
+		if err != nil {
+			return err
+		}
+		for batch := range slices.Chunk(found, 2*auditBatch) { // SCAN may give more than was asked for
+			if err := each(batch); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
+}
+
+// lookAgain looks at the suspects twice more: a failover, or a client that reads what
+// another has not written yet, is no breach.
+func (a *audit) lookAgain(ctx context.Context) error {
+	for range 2 {
+		ids := slices.Collect(maps.Keys(a.suspects))
+		if len(ids) == 0 {
+			return nil
+		}
+		if err := sleep(ctx, a.pause); err != nil {
+			return err
+		}
+		clear(a.suspects)
+		for batch := range slices.Chunk(ids, auditBatch) {
+			if err := a.look(ctx, batch, func(standing) {}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *audit) count(s standing) {
+	a.Orders++
+	switch {
+	case s.state == "DONE":
+		a.Settled++
+	default:
+		a.Waiting++
+	}
+	if s.trimmed() {
+		a.Trimmed++
+	}
+}
+
+// look asks how orders stand, and notes those with which something is wrong.
+func (a *audit) look(ctx context.Context, ids []string, each func(standing)) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	keys, args := []string{a.keys.Due(), a.keys.Results()}, make([]any, len(ids))
+	for n, id := range ids {
+		keys, args[n] = append(keys, a.keys.Order(id)), id
+	}
+	answer, err := auditScript.Run(ctx, a.node, keys, args...).Slice()
+	if err != nil {
+		return err
+	}
+	if len(answer) != len(ids)+1 {
+		return fmt.Errorf("%d answers about %d orders", len(answer)-1, len(ids))
+	}
+	for n, id := range ids {
+		row, ok := answer[n+1].([]any)
+		if !ok || len(row) != 4 {
+			return fmt.Errorf("unexpected answer %v", answer[n+1])
+		}
+		w := texts(row)
+		s := standing{state: w[0], due: w[1] == "1", entry: w[2], found: w[3] == "1", first: fmt.Sprint(answer[0])}
+		if s.state == "RESERVED" {
+			continue // the number of another order's reissue, and no order
+		}
+		if problem := s.problem(); problem != "" {
+			a.suspects[id] = problem
+		}
+		if s.state != "" {
+			each(s)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+func TestEveryWayOrdersCanDisagreeIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		s       standing
+		problem string
+		trimmed bool
+	}{
+		// As they must be.
+		{standing{}, "", false}, // it has run out since it was found
+		{standing{state: "NEW", due: true, first: "none"}, "", false},
+		{standing{state: "SENT", due: true, first: "5-0"}, "", false},
+		{standing{state: "VOIDING", due: true, first: "5-0"}, "", false},
+		{standing{state: "DONE", entry: "5-0", found: true, first: "5-0"}, "", false},
+		{standing{state: "DONE", entry: "5-0", first: "5-1"}, "", true},  // the stream was trimmed since
+		{standing{state: "DONE", entry: "9-0", first: "10-0"}, "", true}, // a number, not a text
+		{standing{state: "DONE", entry: "5-0", first: ""}, "", true},     // to the last entry
+		// As they must not.
+		{standing{due: true}, "is in due, but its journal is gone: was a key deleted or evicted?", false},
+		{standing{state: "SENT", first: "5-0"}, "has no result (SENT) and is not in due: nobody will look at it", false},
+		{standing{state: "NEW", due: true, entry: "5-0", found: true, first: "5-0"}, "is NEW with a result, entry 5-0", false},
+		{standing{state: "LOST", due: true}, `has the unknown state "LOST"`, false},
+		{standing{state: "DONE", due: true, entry: "5-0", found: true, first: "5-0"}, "has its result, and is in due all the same", false},
+		{standing{state: "DONE", first: "5-0"}, "is DONE without an entry in the result stream", false},
+		{standing{state: "DONE", entry: "5-1", first: "5-0"}, "its result, entry 5-1, is missing from the stream though older ones are there", false},
+		{standing{state: "DONE", entry: "5-0", first: "none"}, "its result was entry 5-0, and the result stream is gone", false},
+	} {
+		if got := c.s.problem(); got != c.problem || c.s.trimmed() != c.trimmed {
+			t.Errorf("%+v: %q, trimmed %t; want %q, %t", c.s, got, c.s.trimmed(), c.problem, c.trimmed)
+		}
+	}
+}
+
+// breaches audits and returns what was found.
+func breaches(t *testing.T, rdb redis.UniversalClient, keys tasks.Keys) (Audited, map[string]string) {
+	t.Helper()
+	i := NewInspector(rdb, keys)
+	i.pause = time.Millisecond
+	found := map[string]string{}
+	counts, err := i.Audit(t.Context(), func(b Breach) { found[b.ID] = b.Problem })
+	ok(t, err)
+	return counts, found
+}
+
+func TestAnAuditFindsWhatSomebodyBroke(t *testing.T) {
+	r := newRig(t, simulator.Config{})
+	stop := r.start()
+	r.results(len(r.enqueue(250, nil))) // more than one batch
+	stop()
+	ctx := t.Context()
+	_, err := r.producer().Accept(ctx, anOrder("W1").WithDefaults(time.Now()))
+	ok(t, err)
+	counts, found := breaches(t, r.rdb, r.keys)
+	if d := cmp.Diff(Audited{Orders: 251, Waiting: 1, Settled: 250, Results: 250}, counts); d != "" || len(found) != 0 {
+		t.Fatalf("before anything was broken: %v\n%s", found, d)
+	}
+
+	entry := func(id string) string { return r.rdb.HGet(ctx, r.keys.Order(id), "entry").Val() }
+	second := r.rdb.XRangeN(ctx, r.keys.Results(), "("+entry("default:A0000"), "+", 1).Val()[0]
+	twice, err := r.rdb.XAdd(ctx, &redis.XAddArgs{Stream: r.keys.Results(), Values: second.Values}).Result()
+	ok(t, err)
+	owner := second.Values["id"].(string)
+	stray, err := r.rdb.XAdd(ctx, &redis.XAddArgs{Stream: r.keys.Results(), Values: []any{"a", "b"}}).Result()
+	ok(t, err)
+	gone := entry("default:A0100")
+	ok(t, r.rdb.XDel(ctx, r.keys.Results(), gone).Err())
+	ok(t, r.rdb.ZRem(ctx, r.keys.Due(), "default:W1").Err())
+	ok(t, r.rdb.ZAdd(ctx, r.keys.Due(), redis.Z{Score: 1, Member: "default:A0200"}, redis.Z{Score: 1, Member: "default:ghost"}).Err())
+	counts, found = breaches(t, r.rdb, r.keys)
+	want := map[string]string{
+		owner:            fmt.Sprintf("has two results in the stream: %s, which it knows, and %s", entry(owner), twice),
+		"entry " + stray: fmt.Sprintf("entry %s is no result: the field v is missing", stray),
+		"default:A0100":  "its result, entry " + gone + ", is missing from the stream though older ones are there",
+		"default:W1":     "has no result (NEW) and is not in due: nobody will look at it",
+		"default:A0200":  "has its result, and is in due all the same",
+		"default:ghost":  "is in due, but its journal is gone: was a key deleted or evicted?",
+	}
+	if d := cmp.Diff(want, found); d != "" || counts.Breaches != len(want) {
+		t.Errorf("%d breaches\n%s", counts.Breaches, d)
+	}
+}
+
+func TestATrimmedStreamBreaksNothing(t *testing.T) {
+	r := newRig(t, simulator.Config{})
+	stop := r.start()
+	r.results(len(r.enqueue(20, nil)))
+	stop()
+	for _, left := range []int64{5, 0} {
+		ok(t, r.rdb.XTrimMaxLen(t.Context(), r.keys.Results(), left).Err())
+		counts, found := breaches(t, r.rdb, r.keys)
+		if counts.Trimmed != 20-int(left) || len(found) != 0 {
+			t.Errorf("%d left: %+v, %v", left, counts, found)
+		}
+	}
+	ok(t, r.rdb.Del(t.Context(), r.keys.Results()).Err())
+	if counts, found := breaches(t, r.rdb, r.keys); len(found) != 20 || counts.Trimmed != 0 {
+		t.Errorf("the whole stream is gone, and yet: %+v, %v", counts, found)
+	}
+}
+
+// Orders come, go, come back and are tried again while they are audited.
+func TestAnAuditBesideWorkersFindsNothing(t *testing.T) {
+	r := newRig(t, simulator.Config{Faults: simulator.Faults{"unreachable": .1, "http_429": .1, "respcd_1294": .2}})
+	r.start()
+	r.enqueue(300, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	var auditing sync.WaitGroup
+	audits := 0
+	auditing.Go(func() {
+		for ctx.Err() == nil {
+			counts, found := breaches(t, r.rdb, r.keys)
+			if audits++; len(found) != 0 {
+				t.Errorf("%+v: %v", counts, found)
+			}
+		}
+	})
+	results := r.results(300)
+	i := NewInspector(r.rdb, r.keys)
+	for _, res := range results {
+		if res.Outcome == "rejected" {
+			_, err := i.Reopen(t.Context(), res.ID, time.Time{})
+			ok(t, err)
+		}
+	}
+	cancel()
+	auditing.Wait()
+	if audits == 0 {
+		t.Error("no audit")
+	}
+}
+
+// SCAN has no key: it must go to the node that has the shard.
+func TestAnAuditOfAClusterLooksAtTheRightNode(t *testing.T) {
+	rdb := redistest.StartCluster(t, 2).Client(t)
+	for _, prefix := range []string{"{a}", "{b}", "{c}"} { // two of them on the same node, or three
+		keys := tasks.Keys{Prefix: prefix}
+		for _, no := range []string{"A1", "A2"} {
+			_, err := tasks.NewProducer(rdb, keys).Accept(t.Context(), anOrder(no).WithDefaults(time.Now()))
+			ok(t, err)
+		}
+		ok(t, rdb.ZRem(t.Context(), keys.Due(), "default:A2").Err())
+		counts, found := breaches(t, rdb, keys)
+		if counts.Orders != 2 || len(found) != 1 || found["default:A2"] == "" {
+			t.Errorf("%s: %+v, %v", prefix, counts, found)
+		}
+		h, err := NewInspector(rdb, keys).Order(t.Context(), "default:A1")
+		if err != nil || h.State != "NEW" {
+			t.Errorf("%+v, %v", h, err)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// confirmed is run for the steps on which the outside world comes to rely: under the
+// profile strict a replica has them too when it returns. With an answer and
+// [tasks.ErrUnconfirmed], the primary alone has it so far.
+func (j *journal) confirmed(ctx context.Context, s *redis.Script, op string, keys []string, args ...any) ([]string, error) {
+	if j.durability != tasks.Strict {
+		return j.run(ctx, s, op, keys, args...)
+	}
+	var answer *redis.Cmd
+	unconfirmed := j.durability.Write(ctx, j.rdb, j.keys, func(pipe redis.Pipeliner) {
+		answer = s.EvalSha(ctx, pipe, keys, args...)
+	})
+	if redis.HasErrorPrefix(answer.Err(), "NOSCRIPT") {
+		unconfirmed = j.durability.Write(ctx, j.rdb, j.keys, func(pipe redis.Pipeliner) {
+			answer = s.Eval(ctx, pipe, keys, args...)
+		})
+	}
+	words, err := answer.Slice()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("journal: %s: %w", op, err)
+	case len(words) == 0:
+		return nil, fmt.Errorf("journal: %s: empty answer", op)
+	case unconfirmed != nil:
+		return texts(words), fmt.Errorf("journal: %s: %w", op, unconfirmed)
+	}
+	return texts(words), nil
+}
+
+// callTime is how long a call may take from its intent on: under strict it leaves
+// only when the intent is confirmed.
+func (j *journal) callTime() time.Duration {
+	if j.durability == tasks.Strict {
+		return j.times.call + tasks.ConfirmWithin
+	}
+	return j.times.call
+}
+
+// settleOp names, for [RedisFailed], what failed of a settling.
+func settleOp(err error) string {
+	if errors.Is(err, tasks.ErrUnconfirmed) {
+		return "wait"
+	}
+	return "settle"
+}
+
+// reportUnconfirmed writes the log line of a result that is in the stream, and that no
+// replica has confirmed while there was time. Readers may have it, so it stands.
+func (a *attempt) reportUnconfirmed(r tasks.Result, err error) {
+	a.handler.log.Error("a result is published, but no replica of Redis has confirmed it: a failover now may lose it",
+		append(a.attrs(), "outcome", r.Outcome, "error", err, "hint", "look at the replicas: INFO replication")...)
+}

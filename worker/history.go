@@ -1,0 +1,105 @@
+package worker
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// History is what the journal says of one order. Times are on Redis's clock, in UTC,
+// and zero for what has not happened.
+type History struct {
+	ID       string    `json:"id"`                // merchant:out_trade_no
+	State    string    `json:"state"`             // NEW, SENT, VOIDING or DONE
+	Outcome  string    `json:"outcome,omitempty"` // of DONE
+	Number   int       `json:"number"`            // 0 for its own out_trade_no, k for its k-th reissue
+	IssuedAs string    `json:"issued_as"`         // the out_trade_no that goes with the number
+	Sends    int       `json:"sends"`             // creates that have left under this number
+	Attempts int       `json:"attempts"`          // how often it was taken in hand
+	Retries  int       `json:"retries"`           // how often it was re-opened
+	WaitsFor string    `json:"waits_for,omitempty"`
+	InHand   bool      `json:"in_hand"` // a worker has it in hand, until HeldTo at most
+	HeldTo   time.Time `json:"held_to,omitzero"`
+	Due      time.Time `json:"due,omitzero"` // when somebody must look; zero when it is not in due
+
+	Now         time.Time `json:"now"`
+	AcceptedAt  time.Time `json:"accepted_at,omitzero"`
+	FirstAt     time.Time `json:"first_at,omitzero"`      // its first attempt
+	FirstSentAt time.Time `json:"first_sent_at,omitzero"` // the first create under this number
+	SentAt      time.Time `json:"sent_at,omitzero"`       // the latest
+	ReopenedAt  time.Time `json:"reopened_at,omitzero"`
+	SettledAt   time.Time `json:"settled_at,omitzero"`
+
+	Order   json.RawMessage `json:"order"`   // as accepted; a JSON string when that is no JSON
+	Results []PastResult    `json:"results"` // the oldest first; several after retries
+}
+
+// PastResult is one result that an order has, or had before it was re-opened.
+type PastResult struct {
+	Entry   string        `json:"entry"` // of the result stream
+	Outcome string        `json:"outcome"`
+	Result  *tasks.Result `json:"result"` // nil when the stream does not have it
+}
+
+// fields are those of a journal. What cannot be read counts as absent: whoever looks
+// at a damaged journal wants to see what there is.
+type fields map[string]string
+
+func (f fields) number(name string) int {
+	n, _ := strconv.Atoi(f[name])
+	return n
+}
+
+func (f fields) moment(name string) time.Time {
+	ms, err := strconv.ParseFloat(f[name], 64) // a score may have a point
+	if err != nil || ms <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(ms)).UTC()
+}
+
+func (f fields) history(id string) History {
+	_, outTradeNo, _ := strings.Cut(id, ":")
+	h := History{
+		ID: id, State: f["state"], Outcome: f["outcome"], WaitsFor: f["waits_for"],
+		Number: f.number("number"), IssuedAs: issuedAs(outTradeNo, f.number("number")),
+		Sends: f.number("sends"), Attempts: f.number("attempts"), Retries: f.number("retries"),
+		Now: f.moment("now"), Due: f.moment("due"), AcceptedAt: f.moment("accepted_at"),
+		FirstAt: f.moment("first_at"), FirstSentAt: f.moment("first_sent_at"), SentAt: f.moment("sent_at"),
+		ReopenedAt: f.moment("reopened_at"), SettledAt: f.moment("settled_at"),
+		Order: f.order(), Results: f.results(),
+	}
+	if until := f.moment("lease_until"); f["token"] != "" && until.After(h.Now) {
+		h.InHand, h.HeldTo = true, until
+	}
+	return h
+}
+
+// order is the order as JSON, whatever a plain asynq producer had enqueued.
+func (f fields) order() json.RawMessage {
+	if json.Valid([]byte(f["order"])) {
+		return json.RawMessage(f["order"])
+	}
+	text, err := json.Marshal(f["order"])
+	if err != nil {
+		return json.RawMessage(`""`)
+	}
+	return text
+}
+
+// results lists where the results of an order are: those that it had before it was
+// re-opened, each as outcome:entry, and the one it has.
+func (f fields) results() []PastResult {
+	all := []PastResult{}
+	for one := range strings.FieldsSeq(f["past"]) {
+		outcome, entry, _ := strings.Cut(one, ":")
+		all = append(all, PastResult{Entry: entry, Outcome: outcome})
+	}
+	if f["entry"] != "" {
+		all = append(all, PastResult{Entry: f["entry"], Outcome: f["outcome"]})
+	}
+	return all
+}

@@ -1,0 +1,79 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// Inspector looks into the journal for people: what became of an order, whether all
+// agrees, and whether an order may go on that had ended. It works beside workers that
+// run, and is safe for use by many goroutines.
+type Inspector struct {
+	rdb  redis.UniversalClient
+	keys tasks.Keys
+
+	pause time.Duration // before a suspect of [Inspector.Audit] is looked at anew
+}
+
+// NewInspector returns an inspector. The keys' prefix must be that of the workers.
+func NewInspector(rdb redis.UniversalClient, keys tasks.Keys) *Inspector {
+	return &Inspector{rdb: rdb, keys: keys, pause: 250 * time.Millisecond}
+}
+
+// ErrNoOrder says that the journal knows no such order: it was never accepted, or its
+// journal has run out, 30 days after its result.
+var ErrNoOrder = errors.New("no such order")
+
+// Order returns the history of an order, or [ErrNoOrder]. id is merchant:out_trade_no,
+// as of [tasks.Identify].
+func (i *Inspector) Order(ctx context.Context, id string) (History, error) {
+	h, _, err := i.look(ctx, id)
+	if err != nil {
+		return h, err
+	}
+	for n := range h.Results {
+		if err := i.result(ctx, &h.Results[n]); err != nil {
+			return h, err
+		}
+	}
+	return h, nil
+}
+
+// result fetches a result from the stream, if what is there is one.
+func (i *Inspector) result(ctx context.Context, p *PastResult) error {
+	found, err := i.rdb.XRange(ctx, i.keys.Results(), p.Entry, p.Entry).Result()
+	if err != nil {
+		return fmt.Errorf("read entry %s of %s: %w", p.Entry, i.keys.Results(), err)
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	if r, err := tasks.ParseResult(found[0]); err == nil {
+		p.Result = &r
+	}
+	return nil
+}
+
+// look reads the journal of an order, all of it as of one moment.
+func (i *Inspector) look(ctx context.Context, id string) (History, fields, error) {
+	answer, err := lookScript.Run(ctx, i.rdb, []string{i.keys.Order(id), i.keys.Due()}, id).Slice()
+	if err != nil {
+		return History{}, nil, fmt.Errorf("read the journal of %s: %w", id, err)
+	}
+	words := texts(answer)
+	if len(words) < 3 {
+		return History{}, nil, fmt.Errorf("%s: %w", id, ErrNoOrder)
+	}
+	f := fields{}
+	for n := 3; n+1 < len(words); n += 2 {
+		f[words[n]] = words[n+1]
+	}
+	f["now"], f["due"] = words[1], words[2]
+	return f.history(id), f, nil
+}

@@ -1,0 +1,24 @@
+--[[ audit: what has to agree about some orders, each as it is at this moment.
+Changes nothing.
+
+KEYS[1] due   KEYS[2] the result stream   KEYS[3…] journals of orders
+ARGV[1…] their ids, in the same order
+
+Answers {first, {state, due, entry, found}, …}: first is the oldest entry of the
+stream, empty when it has none, and "none" when there is no stream. Of each order: its
+state, empty without a journal; due, 1 when it is in due; the entry of its result, empty
+when it names none; found, 1 when that is in the stream.
+]]
+local due, stream = KEYS[1], KEYS[2]
+
+local oldest = redis.call("XRANGE", stream, "-", "+", "COUNT", 1)[1]
+local first = oldest and oldest[1] or ""
+if redis.call("EXISTS", stream) == 0 then first = "none" end
+
+local answer = {first}
+for i, id in ipairs(ARGV) do
+  local h = redis.call("HMGET", KEYS[i + 2], "state", "entry")
+  local found = h[2] and #redis.call("XRANGE", stream, h[2], h[2]) or 0
+  answer[#answer + 1] = {h[1] or "", redis.call("ZSCORE", due, id) and 1 or 0, h[2] or "", found}
+end
+return answer

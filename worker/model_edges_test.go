@@ -1,0 +1,157 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// What the model takes from the worker as it is, it cannot find wrong: the facts, the
+// reading of answers, and what lies outside an order's life. Here they are held
+// against plain expectations. Each test was written for a mutant that lived.
+
+func TestFactsAreWhatTheClaimAndTheClockSay(t *testing.T) {
+	for _, s := range settings {
+		for h := range everyHand {
+			for clock := range clocks {
+				want := facts{
+					state: h.state, flying: h.sent == flying, missing: h.absent, unique: s.trusted,
+					late: clock != inTime, overdue: clock == overdue,
+					close:   s.lost.mayClose(s.payType, s.trusted),
+					reissue: s.lost.mayReissue(s.payType, s.trusted, int(h.number)),
+					resend:  s.trusted && h.sends < 4,
+				}
+				if got := s.factsAt(h, clock); got != want {
+					t.Fatalf("%s, %+v, clock %d:\n got %+v\nwant %+v", s.name, h, clock, got, want)
+				}
+			}
+		}
+	}
+}
+
+// Each answer of the gateway, and what the worker must make of it.
+func TestWhatTheGatewaySaysIsReadAsItIsMeant(t *testing.T) {
+	got := []reply{replyCreated, replyLost, replyNotSent, replyThrottled, replyBusy, replyHeld, replyRefused,
+		replyDuplicate, replyUnknown, replyStored, replyClosed, replyCloseLost, replyNotClosed, replyNoAnswer}
+	want := []reply{created, doubtful, notTaken, notTaken, notTaken, heldBack, refused,
+		doubtful, doubtful, doubtful, closeMade, closeMade, closeMade, unclear}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if want := [records]reply{absent, unpaid, paid, dead, dead, failed, declined, foreign, strange, unpaid}; shown != want {
+		t.Errorf("records are read as %v, want %v", shown, want)
+	}
+}
+
+// Of several rows under one number the one that could cost somebody money decides.
+func TestTheRowThatCostsMostDecides(t *testing.T) {
+	least := []record{none, barred, broken, shut, others, earlier, live, bought}
+	o := anOrder("A1").Order
+	for i, r := range least {
+		for _, lesser := range least[:i] {
+			for _, both := range [][]qfpay.Record{append(rows[lesser], rows[r]...), append(rows[r], rows[lesser]...)} {
+				if got, _ := readQuery(both, nil, o, time.Now()); got != shown[r] {
+					t.Errorf("%s, and %s: read as %d", recordNames[lesser], recordNames[r], got)
+				}
+			}
+		}
+	}
+}
+
+// cutOff answers, and ends the task's time before the answer is read.
+type cutOff struct {
+	gateway http.RoundTripper
+	end     context.CancelFunc
+}
+
+func (c cutOff) RoundTrip(r *http.Request) (*http.Response, error) {
+	defer c.end()
+	return c.gateway.RoundTrip(r)
+}
+
+// What the gateway did is written down though the task has no time left, and an order
+// without a result is put down, not left lying until its lease is over.
+func TestAnAttemptThatIsCutOffWritesDownHowItEnded(t *testing.T) {
+	for _, c := range []struct {
+		prompt byte
+		state  string
+	}{
+		{0, "DONE"}, // created
+		{7, "SENT"}, // a duplicate, and no time left to ask: it comes back
+	} {
+		d := newDesk(t)
+		d.times = slowTimes()
+		ctx, cancel := context.WithCancel(t.Context())
+		h := workedBy(d.journal, settings[0], cutOff{&prompter{answers: []byte{c.prompt}}, cancel})
+		ok(t, h.work(ctx, *d.take("a")))
+		if got := d.field("state"); got != c.state || d.field("token") != "" {
+			t.Errorf("prompt %d: the journal says %s, want %s; held by %q", c.prompt, got, c.state, d.field("token"))
+		}
+	}
+}
+
+// The windows are counted longer than the gateway's by the guard, and calls are spaced.
+func TestPlacesAreApartByTheWindowsAndTheGuard(t *testing.T) {
+	for _, c := range []struct {
+		perSecond, perMinute int
+		apart                time.Duration // the first call and the one after the last that is allowed
+	}{
+		{5, 0, time.Second + guard},
+		{0, 5, time.Minute + guard},
+		{100, 5, time.Minute + guard},
+	} {
+		rdb := redistest.Start(t).Client(t)
+		l := testLimiter(rdb, c.perSecond, c.perMinute)
+		for i := range 6 {
+			_, granted, err := l.place(t.Context(), string(rune('a'+i)))
+			ok(t, err)
+			if granted != (i < 5) {
+				t.Fatalf("%+v: call %d granted: %t", c, i+1, granted)
+			}
+		}
+		at := places(t, rdb, l)
+		for i := 1; i < len(at); i++ {
+			if at[i]-at[i-1] < gap {
+				t.Errorf("%+v: two calls are %s apart", c, at[i]-at[i-1])
+			}
+		}
+		line, err := rdb.ZRangeWithScores(t.Context(), l.line, 0, -1).Result()
+		ok(t, err)
+		if back := time.Duration(line[0].Score) * time.Microsecond; back-at[0] < c.apart {
+			t.Errorf("%+v: the sixth comes back %s after the first", c, back-at[0])
+		}
+	}
+}
+
+// A task that asynq will not run is no reason to wait; one that it will is.
+func TestATaskThatWillNotRunIsReplaced(t *testing.T) {
+	d := newDesk(t)
+	inspector := asynq.NewInspectorFromRedisClient(d.rdb)
+	s := &sweeper{journal: d.journal, producer: tasks.NewProducer(d.rdb, d.keys), inspector: inspector,
+		keys: d.keys, observer: nobody{}, log: slog.New(slog.DiscardHandler)}
+	queue := d.keys.Queue(tasks.Bulk)
+	pending := func(want int) {
+		t.Helper()
+		ok(t, d.rdb.ZAdd(t.Context(), d.keys.Due(), redis.Z{Score: 1, Member: d.id}).Err())
+		ok(t, s.sweep(t.Context()))
+		info, err := inspector.GetQueueInfo(queue)
+		ok(t, err)
+		if info.Pending != want {
+			t.Errorf("%d tasks are pending, want %d", info.Pending, want)
+		}
+	}
+	pending(1)
+	pending(1) // it is waiting: no second one
+	ok(t, inspector.ArchiveTask(queue, d.id))
+	pending(1)
+}

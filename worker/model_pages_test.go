@@ -1,0 +1,67 @@
+package worker
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+)
+
+// pages is all that the journal of an order has in it, in the same words for the
+// model's and for the real one.
+type pages struct {
+	State, Outcome, Holder, Sender, Author string
+	Number, Sends, Absents                 string
+	Sent, Due                              bool
+	Entries                                int64
+}
+
+func (w *twins) pagesOfTheModel() pages {
+	b := w.book
+	p := pages{State: nameOf(b.state), Outcome: string(outcomes[b.end]),
+		Holder: w.name(b.holder), Sender: w.name(b.sender), Author: w.name(b.author),
+		Number: strconv.Itoa(int(b.number)), Sends: strconv.Itoa(int(b.sends)), Absents: strconv.Itoa(int(b.absents)),
+		Sent: b.sent != unsent, Due: b.due, Entries: int64(b.entries)}
+	if b.end != unsettled {
+		p.State = "DONE"
+	}
+	return p
+}
+
+// nameOf is the word for a state in the journal.
+func nameOf(s state) string {
+	for name, known := range stateNames {
+		if known == s {
+			return name
+		}
+	}
+	return ""
+}
+
+func (w *twins) pagesOfRedis() pages {
+	f, err := w.real.rdb.HGetAll(w.ctx, w.real.keys.Order(w.id)).Result()
+	w.must(err)
+	entries, err := w.real.rdb.XLen(w.ctx, w.real.keys.Results()).Result()
+	w.must(err)
+	err = w.real.rdb.ZScore(w.ctx, w.real.keys.Due(), w.id).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		w.Fatal(err)
+	}
+	p := pages{State: f["state"], Outcome: f["outcome"], Holder: f["token"], Sender: f["sender"], Author: f["settled_by"],
+		Number: f["number"], Sends: f["sends"], Absents: f["absents"], Sent: f["sent_at"] != "", Due: err == nil, Entries: entries}
+	if p.Absents == "" {
+		p.Absents = "0" // nothing was sent yet
+	}
+	if (f["first_sent_at"] != "") != p.Sent {
+		w.Fatalf("first_sent_at is %q and sent_at %q", f["first_sent_at"], f["sent_at"])
+	}
+	return p
+}
+
+// same compares all that is written with the model's journal.
+func (w *twins) same() {
+	if diff := cmp.Diff(w.pagesOfTheModel(), w.pagesOfRedis()); diff != "" {
+		w.Fatalf("the model and Redis differ (-model +Redis):\n%s", diff)
+	}
+}

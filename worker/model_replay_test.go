@@ -1,0 +1,128 @@
+package worker
+
+import (
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// The model's attempt and the real one, with its client, its policy and its journal
+// on a real Redis, begin with the same journal and get the same answers from the
+// gateway. They must make the same calls and leave the same journal behind.
+func TestTheModelsAttemptIsTheRealOne(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	orders := 0
+	for range 5 { // a hundred each
+		rapid.Check(t, func(t *rapid.T) {
+			orders++
+			replay(t, rdb, "R"+strconv.Itoa(orders))
+		})
+	}
+}
+
+func replay(t *rapid.T, rdb *redis.Client, number string) {
+	s := setting{
+		payType: rapid.SampledFrom([]qfpay.PayType{qfpay.AlipayOverseas, qfpay.FPS}).Draw(t, "pay type"),
+		lost:    rapid.SampledFrom([]LostResponse{Auto, Reissue, LeaveIt}).Draw(t, "lost response"),
+		trusted: rapid.Bool().Draw(t, "unique numbers"),
+	}
+	clock := rapid.Uint8Range(inTime, overdue).Draw(t, "clock")
+	o := anOrder(number)
+	o.PayType, o.Deadline = s.payType, time.Now().Add(untilDeadline[clock])
+	w := newTwins(t, rdb, o)
+	w.past()
+	c, err := w.real.claim(w.ctx, w.id, w.name(firsts))
+	w.must(err)
+	w.book.claim(firsts)
+
+	answers := make([]byte, 12)
+	dice := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "answers"), 0)) // rapid itself prefers small numbers
+	for i := range answers {
+		answers[i] = byte(dice.UintN(256))
+	}
+	real, foreseen := &prompter{answers: answers}, &prompter{answers: answers}
+	if rapid.IntRange(0, 5).Draw(t, "it is stopped until its lease is over") == 5 {
+		w.setLease(over, 0)
+	}
+	if err := workedBy(w.real, s, real).work(w.ctx, c); !errors.Is(err, errLost) {
+		w.must(err)
+	}
+	w.foresee(newModel(s), clock, foreseen)
+	if diff := cmp.Diff(foreseen.calls, real.calls); diff != "" {
+		t.Fatalf("calls differ (-model +real):\n%s", diff)
+	}
+	w.same()
+}
+
+// past gives the order a past, in which another attempt has had it.
+func (w *twins) past() {
+	few := rapid.IntRange(0, 2)
+	c, err := w.real.claim(w.ctx, w.id, w.name(seconds))
+	w.must(err)
+	w.book.claim(seconds)
+	send := func() {
+		w.agree(w.real.intent(w.ctx, &c), w.book.intent(seconds, w.book.number, w.book.sends))
+	}
+	for range few.Draw(w.T, "numbers before") {
+		send()
+		w.agree(w.real.mint(w.ctx, &c), w.book.mint(seconds, w.book.number))
+	}
+	for range few.Draw(w.T, "creates before") {
+		send()
+	}
+	if w.book.sends > 0 && rapid.Bool().Draw(w.T, "it was being closed") {
+		w.agree(w.real.void(w.ctx, &c), w.book.void(seconds, w.book.number))
+	}
+	gone := w.book.sends > 0 && rapid.Bool().Draw(w.T, "it was not found before")
+	w.agree(w.real.release(w.ctx, &c, 0, gone, DeferDoubt), w.book.release(seconds, gone))
+	if w.book.sent != unsent && rapid.Bool().Draw(w.T, "the quiet time is over") {
+		w.book.sent = landed
+		before := time.Now().Add(-2 * w.real.times.quiet).UnixMilli()
+		w.must(w.real.rdb.HSet(w.ctx, w.real.keys.Order(w.id), "sent_at", before).Err())
+	}
+	w.same()
+}
+
+// workedBy is a real handler, whose merchant's gateway this is.
+func workedBy(j *journal, s setting, gateway http.RoundTripper) *handler {
+	merchant := Merchant{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway", AppCode: "APP", Key: "k"}}
+	config := Config{Verify: qfpay.VerifyOff, Observer: nobody{}}
+	at := newCounter(merchant, config, &http.Client{Transport: gateway}, j.times.call)
+	return &handler{journal: j, keys: j.keys, rdb: j.rdb, times: j.times, lost: s.lost, unique: s.trusted,
+		counters: map[string]*counter{"default": at}, observer: nobody{}, log: slog.New(slog.DiscardHandler)}
+}
+
+// foresee runs the model's attempt to its end.
+func (w *twins) foresee(m *model, clock uint8, gateway *prompter) {
+	h := handOf(w.book)
+	h.place = deciding
+	for h.place != idle {
+		k := strconv.Itoa(int(h.number))
+		switch {
+		case h.place == deciding:
+			h = m.decide(h, clock)
+		case h.place == posting:
+			h.reply, h.sole = gateway.create(k).reply, h.sends == 1
+			h.place = deciding
+		case h.place == closing:
+			h.reply, h.closed = gateway.close(k).reply, true
+			h.place = deciding
+		case h.do == enquire:
+			h.reply = gateway.query(k).reply
+			h.place = deciding
+		default:
+			h, _ = w.book.write(firsts, h)
+		}
+	}
+}

@@ -1,0 +1,284 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// What the model proves, it proves of its own journal. Here that journal and the
+// real one, its Lua scripts on a real Redis, are put through the same random
+// sequences of steps by three attempts, with leases that lapse, scripts that are
+// repeated, and attempts that act on what they knew long ago. Every answer, and
+// everything that is written, must be the same.
+func TestTheModelsJournalIsTheRealOne(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	orders := 0
+	for range 5 { // a hundred walks each
+		rapid.Check(t, func(t *rapid.T) {
+			orders++
+			newTwins(t, rdb, anOrder(fmt.Sprintf("T%d", orders))).walk()
+		})
+	}
+}
+
+// twins are the model's journal and the real one, and what three attempts know of it.
+type twins struct {
+	*rapid.T
+	ctx   context.Context
+	real  *journal
+	id    string
+	book  book
+	known map[token]*claim
+	once  map[token]claim // what each knew at some time before
+}
+
+// slowTimes are too long for anything to lapse by itself.
+func slowTimes() times {
+	t := timesFor(time.Minute)
+	t.lease = time.Hour
+	return t
+}
+
+func newTwins(t *rapid.T, rdb *redis.Client, o tasks.Order) *twins {
+	o = o.WithDefaults(time.Now())
+	w := &twins{T: t, ctx: context.Background(), id: o.ID(), book: newBook(), known: map[token]*claim{}, once: map[token]claim{},
+		real: &journal{rdb: rdb, keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: slowTimes()}}
+	w.must(rdb.Del(w.ctx, w.real.keys.Results()).Err())
+	if _, err := tasks.NewProducer(rdb, w.real.keys).Accept(w.ctx, o); err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []token{firsts, seconds, bygone} {
+		w.known[who] = &claim{id: w.id, token: w.name(who)}
+	}
+	return w
+}
+
+// walk takes random steps. Claims are offered more often than lapses, so that there
+// is a holder most of the time.
+func (w *twins) walk() {
+	w.Repeat(map[string]func(*rapid.T){
+		"":        func(*rapid.T) { w.same() },
+		"claim":   w.claim,
+		"claim ":  w.claim,
+		"intent":  w.intent,
+		"retract": w.retract,
+		"void":    w.void,
+		"mint":    w.mint,
+		"settle":  w.settle,
+		"release": w.release,
+		"reopen":  func(*rapid.T) { w.reopen() },
+		"lapse":   func(*rapid.T) { w.setLease(over, 0) },
+		"run low": func(*rapid.T) { w.setLease(short, w.real.times.call/2) },
+		"sweep":   func(*rapid.T) { w.sweep() },
+	})
+}
+
+func (w *twins) must(err error) {
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *twins) name(who token) string {
+	if who == nobodys {
+		return ""
+	}
+	return w.id + "/" + strconv.Itoa(int(who))
+}
+
+// who draws an attempt, the holder more often than another, and what it knows, or
+// sometimes what it knew before.
+func (w *twins) who() (token, *claim) {
+	t := rapid.SampledFrom([]token{firsts, seconds, bygone}).Draw(w.T, "attempt")
+	if w.book.holder != nobodys && rapid.Bool().Draw(w.T, "the holder") {
+		t = w.book.holder
+	}
+	before, is := w.once[t]
+	if is && rapid.IntRange(0, 3).Draw(w.T, "as before") == 3 {
+		return t, &before
+	}
+	if rapid.Bool().Draw(w.T, "remember") {
+		w.once[t] = *w.known[t]
+	}
+	return t, w.known[t]
+}
+
+// agree compares the answers to a step that is allowed or lost.
+func (w *twins) agree(got error, want bool) {
+	if got != nil && !errors.Is(got, errLost) {
+		w.Fatal(got)
+	}
+	if (got == nil) != want {
+		w.Fatalf("Redis: %v; the model allows it: %t", got, want)
+	}
+}
+
+// twice runs a step, and sometimes once more with what was known before it, as when
+// its answer was lost.
+func (w *twins) twice(c *claim, step func(c *claim)) {
+	before := *c
+	step(c)
+	if rapid.Bool().Draw(w.T, "repeated") {
+		w.same()
+		step(&before)
+		*c = before
+	}
+}
+
+func (w *twins) claim(*rapid.T) {
+	t, c := w.who()
+	got, err := w.real.claim(w.ctx, w.id, w.name(t))
+	w.must(err)
+	if want := w.book.claim(t); got.status != want {
+		w.Fatalf("claim: Redis %d, model %d", got.status, want)
+	}
+	if got.status != claimOurs {
+		return
+	}
+	*c = got
+	w.dueIn(w.real.times.lease)
+	w.knows(c, handOf(w.book))
+}
+
+// knows compares what a claim says with what the model's attempt would know.
+func (w *twins) knows(c *claim, h hand) {
+	got := hand{state: c.state, number: uint8(c.number), sends: uint8(c.sends), absent: c.absents > 0, sent: h.sent}
+	if c.sentAt.IsZero() != (h.sent == unsent) || c.firstSentAt.IsZero() != (h.sent == unsent) {
+		w.Fatalf("first sent at %s, sent at %s; in the model: %d", c.firstSentAt, c.sentAt, h.sent)
+	}
+	if got != h {
+		w.Fatalf("the claim knows %+v, the model's attempt %+v", got, h)
+	}
+}
+
+func (w *twins) intent(*rapid.T) {
+	t, c := w.who()
+	w.twice(c, func(c *claim) {
+		h := hand{number: uint8(c.number), sends: uint8(c.sends)}
+		want := w.book.intent(t, h.number, h.sends)
+		w.agree(w.real.intent(w.ctx, c), want)
+		if want && (c.state != stateSent || c.sends != int(h.sends)+1 || c.absents != 0) {
+			w.Fatalf("after an intent the attempt knows %+v", c)
+		}
+	})
+}
+
+func (w *twins) retract(*rapid.T) {
+	t, c := w.who()
+	w.twice(c, func(c *claim) {
+		want := w.book.retract(t, uint8(c.number))
+		w.agree(w.real.retract(w.ctx, c), want)
+		if want && (c.state != stateNew || c.sends != 0 || !c.sentAt.IsZero() || !c.firstSentAt.IsZero()) {
+			w.Fatalf("after a retract the attempt knows %+v", c)
+		}
+	})
+}
+
+func (w *twins) void(*rapid.T) {
+	t, c := w.who()
+	w.twice(c, func(c *claim) {
+		want := w.book.void(t, uint8(c.number))
+		w.agree(w.real.void(w.ctx, c), want)
+		if want && c.state != stateVoiding {
+			w.Fatalf("after a void the attempt knows %+v", c)
+		}
+	})
+}
+
+func (w *twins) mint(*rapid.T) {
+	t, c := w.who()
+	w.twice(c, func(c *claim) {
+		number := c.number
+		want := w.book.mint(t, uint8(number))
+		w.agree(w.real.mint(w.ctx, c), want)
+		if want && (c.state != stateNew || c.number != number+1 || c.sends != 0 || c.absents != 0 || !c.sentAt.IsZero()) {
+			w.Fatalf("after a mint the attempt knows %+v", c)
+		}
+	})
+}
+
+func (w *twins) settle(*rapid.T) {
+	t, c := w.who()
+	end := rapid.SampledFrom([]ending{endCreated, endRejected, endExpired, endUnresolved}).Draw(w.T, "outcome")
+	w.twice(c, func(c *claim) {
+		want := w.book.settle(t, uint8(c.number), end)
+		first, err := w.real.settle(w.ctx, c, outcome(outcomes[end]))
+		w.agree(err, want != notAllowed)
+		if err == nil && first != (want == published) {
+			w.Fatalf("settle: published %t, in the model %d", first, want)
+		}
+	})
+}
+
+func (w *twins) release(*rapid.T) {
+	t, c := w.who()
+	gone := rapid.Bool().Draw(w.T, "gone")
+	w.twice(c, func(c *claim) {
+		want := w.book.release(t, gone)
+		w.agree(w.real.release(w.ctx, c, putDownFor, gone, DeferDoubt), want)
+		if want {
+			w.dueIn(putDownFor)
+		}
+	})
+}
+
+const putDownFor = 10 * time.Hour
+
+// setLease lets time pass for whoever holds the order.
+func (w *twins) setLease(l lease, left time.Duration) {
+	if w.book.lease == over {
+		return
+	}
+	w.book.lease = l
+	until := time.Now().Add(left).UnixMilli()
+	w.must(w.real.rdb.HSet(w.ctx, w.real.keys.Order(w.id), "lease_until", until).Err())
+}
+
+// sweep lets the order's time come. It is handed out if it is in due, once.
+func (w *twins) sweep() {
+	due := w.real.keys.Due()
+	w.must(w.real.rdb.ZAddXX(w.ctx, due, redis.Z{Score: 1, Member: w.id}).Err())
+	for _, want := range []bool{w.book.due, false} {
+		all, err := w.real.sweep(w.ctx, 1000, time.Hour, time.Hour)
+		w.must(err)
+		got := slices.ContainsFunc(all, func(d dueOrder) bool { return d.id == w.id && d.lane == tasks.Bulk })
+		if got != want {
+			w.Fatalf("swept: %t, in the model %t", got, want)
+		}
+	}
+	if w.book.due {
+		w.dueIn(time.Hour)
+	}
+}
+
+// reopen has a person take the order in hand again.
+func (w *twins) reopen() {
+	_, err := NewInspector(w.real.rdb, w.real.keys).Reopen(w.ctx, w.id, time.Time{})
+	var not *NotReopened
+	if err != nil && !errors.As(err, &not) {
+		w.Fatal(err)
+	}
+	if want := w.book.reopen(); (err == nil) != want {
+		w.Fatalf("reopen: %v; the model allows it: %t", err, want)
+	}
+}
+
+// dueIn tells that the order is due after this time, give or take a minute.
+func (w *twins) dueIn(want time.Duration) {
+	score, err := w.real.rdb.ZScore(w.ctx, w.real.keys.Due(), w.id).Result()
+	w.must(err)
+	if got := time.Until(time.UnixMilli(int64(score))); (got - want).Abs() > time.Minute {
+		w.Fatalf("due in %s, want %s", got, want)
+	}
+}

@@ -1,0 +1,176 @@
+package worker
+
+import "slices"
+
+// attempt: all that one attempt can do next, and all that can become of it.
+func (m *model) attempt(w *world, i int) {
+	h := w.hands[i]
+	if h.place == idle {
+		return
+	}
+	m.kill(w, i)
+	switch h.place {
+	case deciding:
+		t := *w
+		t.hands[i] = m.decide(h, w.clock)
+		m.add(course, i+1, thoughts[t.hands[i].do], t)
+	case acting:
+		m.act(w, i)
+	case posting:
+		m.post(w, i)
+	case closing:
+		m.shut(w, i)
+	}
+}
+
+// kill ends the attempt where it stands. What it was sending may arrive or not.
+func (m *model) kill(w *world, i int) {
+	t, h := *w, w.hands[i]
+	switch h.place {
+	case posting:
+		t.posts[h.number]++
+	case closing:
+		t.closes[h.number]++
+	}
+	t.hands[i] = hand{}
+	m.add(fault, i+1, "is killed", t)
+}
+
+// act does what the policy has decided: a script, or an enquiry.
+func (m *model) act(w *world, i int) {
+	h := w.hands[i]
+	switch h.do {
+	case enquire:
+		m.enquire(w, i)
+	case submit, void:
+		m.script(w, i)
+	default:
+		m.script(w, i)
+		return
+	}
+	t := *w
+	t.hands[i] = parting(wait, unsettled, h)
+	m.add(fault, i+1, "has no time left for a call", t)
+}
+
+// script runs the script that belongs to a step. Its reply may be lost, and then it
+// is run again.
+func (m *model) script(w *world, i int) {
+	t := *w
+	if m.unfenced && t.book.end == unsettled {
+		t.book.holder, t.book.lease = token(i+1), long
+	}
+	after, held := t.book.write(token(i+1), w.hands[i])
+	again := t
+	t.hands[i] = after
+	what := deeds[w.hands[i].do]
+	if !held {
+		what = refusals[w.hands[i].do]
+	}
+	m.add(course, i+1, what, t)
+	m.add(fault, i+1, "gets no reply from Redis, and will do it again: "+what, again)
+}
+
+// write runs a hand's script, and returns what the hand knows then. An attempt that
+// has lost the order ends.
+func (b *book) write(t token, h hand) (after hand, held bool) {
+	switch after = h; h.do {
+	case submit:
+		held = b.intent(t, h.number, h.sends)
+		after.state, after.sends, after.absent, after.sent = stateSent, h.sends+1, false, flying
+		after.place = posting
+	case retract:
+		held = b.retract(t, h.number)
+		after.state, after.sends, after.sent = stateNew, 0, unsent
+		after.place = deciding
+	case void:
+		held = b.void(t, h.number)
+		after.state, after.place = stateVoiding, closing
+	case mint:
+		held = b.mint(t, h.number)
+		after = hand{place: deciding, number: h.number + 1}
+	case settle:
+		return hand{}, b.settle(t, h.number, h.end) == published
+	case wait, waitGone:
+		return hand{}, b.release(t, h.do == waitGone)
+	}
+	if !held {
+		return hand{}, false
+	}
+	return after, true
+}
+
+func (m *model) enquire(w *world, i int) {
+	r := w.records[w.hands[i].number]
+	if m.deaf {
+		m.hears(w, i, course, "asks, and gets no answer", *w, replyNoAnswer)
+		return
+	}
+	m.hears(w, i, course, "asks, and is told: "+recordNames[r], *w, shown[r])
+	m.hears(w, i, fault, "asks, and gets no answer", *w, replyNoAnswer)
+	if r != none {
+		m.hears(w, i, fault, "asks too early, and is told that there is no such order", *w, shown[none])
+	}
+}
+
+// hears is an attempt's call that has been answered.
+func (m *model) hears(w *world, i int, k kind, what string, to world, r reply) {
+	to.hands[i].place, to.hands[i].reply = deciding, r
+	if w.hands[i].place == posting {
+		to.hands[i].sole = w.hands[i].sends == 1
+	}
+	m.add(k, i+1, what, to)
+}
+
+// post: a create is on its way to the gateway, and somebody waits for the answer.
+func (m *model) post(w *world, i int) {
+	k := w.hands[i].number
+	t := *w
+	t.posts[k]++
+	m.hears(w, i, fault, "gives up waiting for the answer to its create, which is still on its way", t, replyLost)
+	m.hears(w, i, fault, "has its create refused for good", *w, replyRefused)
+	for _, r := range different(replyNotSent, replyThrottled, replyBusy) {
+		m.hears(w, i, fault, "has its create turned away, to be sent again later", *w, r)
+	}
+	m.hears(w, i, fault, "has its create turned away, since the merchant's configuration is refused", *w, replyHeld)
+	if had := w.records[k]; had != none && m.unique {
+		again := replyDuplicate
+		if m.sameQR && had == live {
+			again = replyCreated
+		}
+		m.hears(w, i, course, "sends its create, and the gateway has the number", *w, again)
+		return
+	}
+	t = *w
+	m.store(&t, int(k))
+	m.hears(w, i, course, "sends its create, and gets a QR code", t, replyCreated)
+	for _, r := range different(replyLost, replyUnknown, replyStored, replyDuplicate) {
+		m.hears(w, i, fault, "sends its create, which is carried out, and gets an answer that does not say so", t, r)
+	}
+	t.records[k] = broken
+	m.hears(w, i, fault, "sends its create, which fails at the channel", t, replyUnknown)
+	t.records[k] = barred
+	m.hears(w, i, fault, "sends its create, which is refused and kept", t, replyStored)
+}
+
+// shut: a close is on its way to the gateway, and somebody waits for the answer.
+func (m *model) shut(w *world, i int) {
+	k := w.hands[i].number
+	at := *w
+	at.hands[i].closed = true
+	t := at
+	t.closes[k]++
+	m.hears(w, i, fault, "gives up waiting for the answer to its close, which is still on its way", t, replyCloseLost)
+	for _, r := range different(replyNotClosed, replyCloseUnset) {
+		m.hears(w, i, fault, "has its close turned away", at, r)
+	}
+	t = at
+	t.close(int(k))
+	m.hears(w, i, course, "sends its close", t, replyClosed)
+}
+
+// different returns each reply once.
+func different(all ...reply) []reply {
+	slices.Sort(all)
+	return slices.Compact(all)
+}

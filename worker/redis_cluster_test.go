@@ -1,0 +1,80 @@
+package worker
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// On a cluster of several nodes every script of ours and of asynq's finds its keys
+// on one node, also those for orders whose first create goes wrong: which takes
+// enquiries, closes, new numbers and pauses. Each prefix is served, side by side.
+func TestEveryScriptRunsOnACluster(t *testing.T) {
+	cluster := redistest.StartCluster(t, 3)
+	if cluster.Node(t, "{a}").Addr == cluster.Node(t, "{b}").Addr {
+		t.Fatal("one node has both prefixes: this test tests too little")
+	}
+	for _, prefix := range []string{"{a}", "{b}"} {
+		t.Run(prefix, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, simulator.Config{Late: time.Second})
+			// The journal, due and the stream are on one node; the tests read them there.
+			r.keys = tasks.Keys{Prefix: prefix}
+			r.server = cluster.Node(t, r.keys.Due())
+			r.rdb = r.server.Client(t)
+			r.config.Keys, r.config.Redis, r.config.Queue = r.keys, cluster.Client(t), cluster.Client(t)
+			r.faultsInTurn("", "drop_after", "drop", "no_qrcode")
+			r.config.Merchants[0].PerSecond, r.config.Merchants[0].PerMinute = 500, 10_000
+			const orders = 40
+			for i := range orders {
+				o := anOrder(fmt.Sprintf("C%04d", i))
+				o.Lane = tasks.Lanes()[i%2]
+				_, err := tasks.NewProducer(r.config.Redis, r.keys).Enqueue(t.Context(), o)
+				ok(t, err)
+			}
+			r.run()
+			results := r.results(orders)
+			r.agree(results)
+			r.onceEach(results)
+			if log := r.log.String(); strings.Contains(log, "CROSSSLOT") || strings.Contains(log, "level=ERROR") {
+				t.Errorf("something failed:\n%s", r.log.tail(20))
+			}
+			r.everyScriptRan()
+		})
+	}
+}
+
+// faultsInTurn has the very first create meet a 429, and the first of each other
+// order the next of the faults.
+func (r *rig) faultsInTurn(faults ...simulator.Fault) {
+	met := map[string]bool{}
+	r.gateway.Choose(func(c simulator.Call) simulator.Fault {
+		own, _, _ := strings.Cut(c.OutTradeNo, "_")
+		if c.Endpoint != "payment" || met[own] {
+			return ""
+		}
+		if met[own] = true; len(met) == 1 {
+			return "http_429"
+		}
+		return faults[len(met)%len(faults)]
+	})
+}
+
+// everyScriptRan asks the node whether it has been given every script of the worker.
+func (r *rig) everyScriptRan() {
+	r.t.Helper()
+	for name, s := range map[string]string{
+		"claim": claimScript.Hash(), "intent": intentScript.Hash(), "retract": retractScript.Hash(), "void": voidScript.Hash(),
+		"mint": mintScript.Hash(), "settle": settleScript.Hash(), "release": releaseScript.Hash(), "sweep": sweepScript.Hash(),
+		"take": takeScript.Hash(), "pause": pauseScript.Hash(),
+	} {
+		if known := r.rdb.ScriptExists(r.t.Context(), s).Val(); len(known) != 1 || !known[0] {
+			r.t.Errorf("%s.lua was never run here", name)
+		}
+	}
+}

@@ -1,0 +1,98 @@
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// Reopened says how an order goes on.
+type Reopened struct {
+	ID       string
+	Was      tasks.Outcome // of the result that it has had so far
+	State    string        // NEW: it is created anew; SENT, VOIDING: it is enquired about first
+	IssuedAs string        // the number it goes on under
+	Deadline time.Time
+	ResultID string // the id that its next result will have
+}
+
+// NotReopened says why an order cannot be re-opened. Nothing was changed.
+type NotReopened struct {
+	ID  string
+	Why string
+}
+
+// Error implements error.
+func (e *NotReopened) Error() string { return e.ID + " cannot be re-opened: " + e.Why }
+
+// Reopen has the workers try an order again that ended unresolved, expired or
+// rejected, at once and until a new deadline; the zero one is as at enqueue, from now.
+// It never leads to a second QR code: see reopen.lua. The result that follows is
+// another one, with an id of its own, since this is another decision: whoever reads
+// results has the first one already.
+//
+// Errors are [ErrNoOrder], a [*NotReopened], or Redis's; after one of Redis's the order
+// may have been re-opened.
+func (i *Inspector) Reopen(ctx context.Context, id string, deadline time.Time) (Reopened, error) {
+	h, f, err := i.look(ctx, id)
+	if err != nil {
+		return Reopened{}, err
+	}
+	if why := unfit(h); why != "" {
+		return Reopened{}, &NotReopened{ID: id, Why: why}
+	}
+	order, err := i.postponed(h, deadline)
+	if err != nil {
+		return Reopened{}, err
+	}
+	payload, err := json.Marshal(order)
+	if err != nil {
+		return Reopened{}, fmt.Errorf("order %s: %w", id, err)
+	}
+	answer, err := reopenScript.Run(ctx, i.rdb, []string{i.keys.Order(id), i.keys.Due()},
+		id, f["entry"], rand.Text(), payload).Slice()
+	if err != nil {
+		return Reopened{}, fmt.Errorf("re-open %s: %w", id, err)
+	}
+	words := texts(answer)
+	if len(words) != 4 || words[0] != "reopened" {
+		return Reopened{}, &NotReopened{ID: id, Why: "it has changed meanwhile; look at it again"}
+	}
+	now := fields{"state": words[1], "number": words[2], "retries": words[3]}.history(id)
+	return Reopened{ID: id, Was: tasks.Outcome(h.Outcome), State: now.State, IssuedAs: now.IssuedAs,
+		Deadline: order.Deadline, ResultID: fmt.Sprintf("%s#%d", id, now.Retries+1)}, nil
+}
+
+// unfit tells why an order is not to be re-opened, or "".
+func unfit(h History) string {
+	switch {
+	case h.State != "DONE":
+		return "it has no result yet (state " + h.State + "), and goes on by itself"
+	case h.Outcome == string(tasks.Created):
+		return "it is created, and its QR code published"
+	case h.Outcome != string(tasks.Unresolved) && h.Outcome != string(tasks.Expired) && h.Outcome != string(tasks.Rejected):
+		return fmt.Sprintf("its outcome is %q", h.Outcome)
+	}
+	return ""
+}
+
+// postponed returns the order with a new deadline.
+func (i *Inspector) postponed(h History, deadline time.Time) (tasks.Order, error) {
+	o, err := tasks.ParseOrder(h.Order)
+	if err != nil {
+		return o, &NotReopened{ID: h.ID, Why: "its order is not valid and would be rejected again; enqueue a corrected one under a new out_trade_no"}
+	}
+	switch {
+	case deadline.IsZero():
+		deadline = h.Now.Add(o.Lane.Patience())
+	case !deadline.After(h.Now):
+		return o, &NotReopened{ID: h.ID, Why: fmt.Sprintf("the deadline %s is over (on Redis it is %s)",
+			deadline.UTC().Format(time.RFC3339), h.Now.Format(time.RFC3339))}
+	}
+	o.Deadline = deadline.UTC().Truncate(time.Millisecond)
+	return o, nil
+}

@@ -1,0 +1,143 @@
+package worker
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// fit is what a Redis says of itself that nothing is wrong with.
+func fit() server {
+	return server{saveKnown: true, durability: tasks.Strict, info: map[string]string{
+		"redis_version": "7.0.15", "role": "master", "connected_slaves": "1",
+		"maxmemory": "0", "maxmemory_policy": "noeviction", "aof_enabled": "1",
+	}}
+}
+
+func TestWhatIsWrongWithARedisIsSaid(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*server)
+		refuse bool
+		says   string // empty: nothing is wrong
+	}{
+		{"fit", func(*server) {}, false, ""},
+		{"the oldest", func(s *server) { s.info["redis_version"] = "6.2.0" }, false, ""},
+		{"a later major", func(s *server) { s.info["redis_version"] = "10.0.1" }, false, ""},
+		{"too old", func(s *server) { s.info["redis_version"] = "6.0.16" }, true, "6.2 or later is needed"},
+		{"far too old", func(s *server) { s.info["redis_version"] = "5.9.0" }, true, "6.2 or later is needed"},
+		{"no version", func(s *server) { delete(s.info, "redis_version") }, false, "does not say which version"},
+		{"a replica", func(s *server) { s.info["role"], s.info["master_host"], s.info["master_port"] = "slave", "db1", "6379" },
+			true, "primary, db1:6379"},
+		{"no role", func(s *server) { delete(s.info, "role") }, false, "does not say whether it is a primary"},
+		{"it evicts", func(s *server) { s.info["maxmemory"], s.info["maxmemory_policy"] = "1048576", "allkeys-lru" },
+			true, "CONFIG SET maxmemory-policy noeviction"},
+		{"it evicts what expires, and journals of settled orders do", func(s *server) {
+			s.info["maxmemory"], s.info["maxmemory_policy"] = "1048576", "volatile-lru"
+		}, true, "noeviction"},
+		{"memory is bounded, and nothing is evicted", func(s *server) { s.info["maxmemory"] = "1048576" }, false, ""},
+		{"it would evict", func(s *server) { s.info["maxmemory_policy"] = "allkeys-lru" }, false, "before somebody sets maxmemory"},
+		{"no policy", func(s *server) { delete(s.info, "maxmemory_policy") }, false, "does not tell its maxmemory-policy"},
+		{"no maxmemory", func(s *server) { delete(s.info, "maxmemory"); s.info["maxmemory_policy"] = "allkeys-lru" },
+			false, "does not tell its maxmemory-policy"},
+		{"nothing on disk", func(s *server) { s.info["aof_enabled"] = "0" }, false, "keeps NOTHING on disk"},
+		{"snapshots alone", func(s *server) { s.info["aof_enabled"], s.save = "0", "3600 1" }, false, `snapshots (save "3600 1")`},
+		{"no AOF, and CONFIG is forbidden", func(s *server) { s.info["aof_enabled"], s.saveKnown = "0", false }, false, "does not tell its snapshots"},
+		{"no word of an AOF", func(s *server) { delete(s.info, "aof_enabled") }, false, "does not tell whether it has an append-only file"},
+		{"strict without a replica", func(s *server) { s.info["connected_slaves"] = "0" }, true, "WORKER_DURABILITY=standard"},
+		{"strict, and no word of replicas", func(s *server) { delete(s.info, "connected_slaves") }, false, "how many replicas"},
+		{"standard without a replica", func(s *server) { s.info["connected_slaves"], s.durability = "0", tasks.Standard }, false, ""},
+	} {
+		s := fit()
+		c.change(&s)
+		found := s.check()
+		switch {
+		case c.says == "" && len(found) == 0:
+		case c.says != "" && len(found) == 1 && found[0].refuse == c.refuse && strings.Contains(found[0].text, c.says):
+		default:
+			t.Errorf("%s: %+v, want refuse=%t and %q", c.name, found, c.refuse, c.says)
+		}
+	}
+}
+
+func TestInfoIsRead(t *testing.T) {
+	got := parseInfo("# Server\r\nredis_version:7.0.15\r\n\r\nexecutable:/usr/bin/a:b\r\nbare\r\n:x\n")
+	if want := map[string]string{"redis_version": "7.0.15", "executable": "/usr/bin/a:b"}; !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func FuzzInfo(f *testing.F) {
+	f.Add("# Server\r\nredis_version:7.0.15\r\nrole:master\r\nmaxmemory:0\r\n")
+	f.Add("redis_version:-1.-1\nmaxmemory:9999999999999999999999\nmaxmemory_policy:x\naof_enabled:\n")
+	f.Add(":\n#:\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, found := range (server{info: parseInfo(text), durability: tasks.Strict}).check() {
+			if found.text == "" {
+				t.Error("a finding that says nothing")
+			}
+		}
+	})
+}
+
+// Against servers as they are, one line for each thing that is wrong.
+func TestRealServersAreChecked(t *testing.T) {
+	check := func(rdb redis.UniversalClient, d tasks.Durability) (string, string) {
+		t.Helper()
+		warnings, err := CheckRedis(t.Context(), rdb, tasks.Keys{Prefix: "{qfpay}"}, d)
+		if err == nil {
+			return strings.Join(warnings, "\n"), ""
+		}
+		return strings.Join(warnings, "\n"), err.Error()
+	}
+	want := func(name, warnings, refused string, parts ...string) {
+		t.Helper()
+		for n, got := range []string{warnings, refused} {
+			if (parts[n] == "") != (got == "") || !strings.Contains(got, parts[n]) {
+				t.Errorf("%s: warned %q, refused %q, want %q", name, warnings, refused, parts)
+				return
+			}
+		}
+	}
+	primary := redistest.StartTCP(t, "--appendonly", "yes")
+	w, r := check(primary.Client(t), tasks.Standard)
+	want("with an AOF", w, r, "", "")
+	w, r = check(primary.Client(t), tasks.Strict)
+	want("strict, alone", w, r, "", "connected_slaves is 0")
+	replica := redistest.StartReplica(t, primary.Addr)
+	w, r = check(primary.Client(t), tasks.Strict)
+	want("strict, with a replica", w, r, "", "")
+	w, r = check(replica.Client(t), tasks.Standard)
+	want("the replica", w, r, "keeps NOTHING", primary.Addr)
+	w, r = check(redistest.Start(t, "--save", "3600 1").Client(t), tasks.Standard)
+	want("with snapshots", w, r, "3600 1", "")
+	w, r = check(redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "volatile-ttl").Client(t), tasks.Standard)
+	want("that evicts", w, r, "keeps NOTHING", "volatile-ttl with maxmemory 104857600")
+
+	// A managed Redis: CONFIG is forbidden, then INFO too.
+	w, r = check(redistest.Start(t, "--rename-command", "CONFIG", "").Client(t), tasks.Standard)
+	want("without CONFIG", w, r, "does not tell its snapshots", "")
+	w, r = check(redistest.Start(t, "--rename-command", "INFO", "").Client(t), tasks.Strict)
+	want("without INFO", w, r, "cannot be checked", "")
+
+	// On a cluster, the node that has the shard.
+	cluster := redistest.StartCluster(t, 2)
+	own := cluster.Node(t, "{qfpay}:due")
+	own.Do(t, "config", "set", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru")
+	w, r = check(cluster.Client(t), tasks.Standard)
+	want("a cluster", w, r, "keeps NOTHING", "allkeys-lru")
+}
+
+func TestACheckThatIsInterruptedSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := CheckRedis(ctx, redistest.Start(t).Client(t), tasks.Keys{Prefix: "{qfpay}"}, tasks.Standard); err == nil {
+		t.Error("no error")
+	}
+}
