@@ -68,3 +68,35 @@ cover: ## Measure coverage into cover.out and cover.html, without the end-to-end
 .PHONY: clean
 clean: ## Remove what the other targets made
 	rm -rf bin cover.out cover.html
+
+.PHONY: model
+model: ## Explore the model further than make test does (BUDGET=5; 6 GB, two minutes)
+	go test -run 'TestNoPromise' -count=1 -timeout 60m -v ./worker/ -model.budget=$(or $(BUDGET),5)
+
+.PHONY: mutants
+mutants: ## Break the worker in every way on the list; a test must notice each
+	.ci/install redis-server git
+	go run ./.ci/mutants
+
+CHAOS ?=
+LONG   = .ci/install redis-server && go test -count=1 -timeout 60m -v $(E2E) -run
+
+.PHONY: chaos chaos-hard
+chaos: ## Kill workers among 10,000 orders with 10 % faults, 4 min; chaos-hard: 20,000, 30 % (CHAOS='-chaos.seed=2')
+	$(LONG) '^(TestChaos|TestAKilledWorkersOrdersAreInHandAgain|TestARollingRestartCutsNoCallOff)$$' -args -raced=false \
+		-chaos.orders=10000 -chaos.rate=120 -chaos.workers=4 -chaos.kill=300ms -chaos.calm=0 -chaos.within=15m -chaos.drain \
+		-takeover.default -rolling.orders=5000 -rolling.rate=60 $(CHAOS)
+
+chaos-hard:
+	$(LONG) '^TestChaos$$' -args -raced=false \
+		-chaos.orders=20000 -chaos.rate=200 -chaos.workers=4 -chaos.kill=300ms -chaos.calm=0 -chaos.within=25m -chaos.drain \
+		-chaos.faults=0.3 -chaos.late=8s -chaos.frozen=0.05 $(CHAOS)
+
+.PHONY: points
+points: ## Kill workers at each point between two steps of an order, 100 times each
+	$(LONG) '^TestADeathAtAnyPointLosesNothing$$' -args -raced=false -points.deaths=100
+
+.PHONY: redis-hard
+redis-hard: ## Redis in trouble, the long versions: 5,000 orders, killed every 5 s; away for 15 s
+	go test -count=1 -timeout 60m -v ./worker -run 'Redis|Cluster' -args -redis.hard
+	$(LONG) 'Redis|Failover|Cluster' -args -raced=false -redis.hard

@@ -32,6 +32,14 @@ type process struct {
 // ends or the test does. Whatever it wrote is looked through for secrets and races.
 func start(t *testing.T, settings []string, program string, args ...string) *process {
 	t.Helper()
+	p := launch(t, settings, program, args...)
+	t.Cleanup(func() { p.finish(t) })
+	return p
+}
+
+// launch is start without an end: the caller sees to that.
+func launch(t *testing.T, settings []string, program string, args ...string) *process {
+	t.Helper()
 	p := &process{name: program + " " + strings.Join(args, " "), out: newOutput(), err: newOutput(), ended: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(bin, program), args...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
@@ -45,7 +53,6 @@ func start(t *testing.T, settings []string, program string, args ...string) *pro
 		p.cmd.Wait()
 		close(p.ended)
 	}()
-	t.Cleanup(func() { p.finish(t) })
 	return p
 }
 
@@ -53,13 +60,19 @@ func start(t *testing.T, settings []string, program string, args ...string) *pro
 func (p *process) finish(t *testing.T) {
 	p.cmd.Process.Kill()
 	<-p.ended
+	p.examine(t)
+	if t.Failed() {
+		t.Logf("%s\nstandard error ended with:\n%s", p.name, p.err.tail(4000))
+	}
+}
+
+// examine looks through what the process has written.
+func (p *process) examine(t *testing.T) {
+	t.Helper()
 	written := p.out.text() + p.err.text()
 	checkSecrets(t, p.name, written)
 	if strings.Contains(written, "DATA RACE") {
 		t.Errorf("%s: a data race", p.name)
-	}
-	if t.Failed() {
-		t.Logf("%s\nstandard error ended with:\n%s", p.name, p.err.tail(4000))
 	}
 }
 

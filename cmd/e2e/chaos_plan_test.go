@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// plan says what one run of the chaos is made of.
+type plan struct {
+	orders  int
+	rate    int           // orders accepted a second: the run must last for kills to hit it
+	workers int           // processes
+	kill    time.Duration // between two SIGKILLs; 0: none
+	frozen  float64       // share of attacks that are a SIGSTOP for up to twice the lease
+	calm    time.Duration // so long after the last order kills and faults end; 0: never
+	faults  float64       // share of the gateway's calls that go wrong
+	late    time.Duration // how late the gateway's late faults are
+	latency string        // of the gateway
+	twice   float64       // share of orders delivered twice
+	unwoken float64       // share of orders whose wake-up is lost
+	urgent  float64       // share of orders whose deadline passes within seconds
+	lost    string        // QFPAY_LOST_RESPONSE
+	seed    uint64        // of faults, orders and victims
+	drain   bool          // wait until asynq holds nothing any more
+	within  time.Duration // then the run is given up, and found wanting
+	naive   bool          // with the naive worker in place of qfpay-worker
+	still   time.Duration // a naive run is over when nothing has come for so long: what it lost never comes
+}
+
+// shortPlan is the chaos that every run of the tests includes.
+var shortPlan = plan{
+	orders: 300, rate: 30, workers: 3, kill: 500 * time.Millisecond, calm: time.Second,
+	faults: 0.10, late: 2 * time.Second, latency: "20ms-300ms",
+	twice: 0.03, unwoken: 0.01, urgent: 0.03, lost: "auto", seed: 1, within: 3 * time.Minute, still: 6 * time.Second,
+}
+
+// given is the plan of TestChaos: the short one, unless flags say otherwise.
+var given = shortPlan
+
+func init() {
+	flag.IntVar(&given.orders, "chaos.orders", given.orders, "orders")
+	flag.IntVar(&given.rate, "chaos.rate", given.rate, "orders accepted a second")
+	flag.IntVar(&given.workers, "chaos.workers", given.workers, "worker processes")
+	flag.DurationVar(&given.kill, "chaos.kill", given.kill, "time between two SIGKILLs; 0: none")
+	flag.Float64Var(&given.frozen, "chaos.frozen", given.frozen, "share of attacks that are a SIGSTOP for up to twice the lease")
+	flag.DurationVar(&given.calm, "chaos.calm", given.calm, "so long after the last order kills and faults end; 0: never")
+	flag.Float64Var(&given.faults, "chaos.faults", given.faults, "share of the gateway's calls that go wrong")
+	flag.DurationVar(&given.late, "chaos.late", given.late, "how late the gateway's late faults are")
+	flag.StringVar(&given.latency, "chaos.latency", given.latency, "latency of the gateway")
+	flag.Float64Var(&given.twice, "chaos.twice", given.twice, "share of orders delivered twice")
+	flag.Float64Var(&given.unwoken, "chaos.unwoken", given.unwoken, "share of orders whose wake-up is lost")
+	flag.Float64Var(&given.urgent, "chaos.urgent", given.urgent, "share of orders whose deadline passes within seconds")
+	flag.StringVar(&given.lost, "chaos.lost", given.lost, "QFPAY_LOST_RESPONSE")
+	flag.Uint64Var(&given.seed, "chaos.seed", given.seed, "of faults, orders and victims")
+	flag.BoolVar(&given.drain, "chaos.drain", given.drain, "wait until asynq holds nothing any more (up to 3 minutes)")
+	flag.DurationVar(&given.within, "chaos.within", given.within, "give up after so long")
+	flag.BoolVar(&given.naive, "chaos.naive", given.naive, "run the naive worker instead: it must fail")
+	flag.DurationVar(&given.still, "chaos.still", given.still, "a naive run is over when nothing has come for so long")
+}
+
+// mishaps are the faults of a run, in equal shares but for those named more than once,
+// which are the most treacherous. All of them but the last two are over within seconds.
+var mishaps = []string{
+	"land_late", "land_late", "land_late", "drop_after", "slow_visibility",
+	"drop", "drop_after", "reset", "reset_after", "land_late", "answer_late", "truncated",
+	"html", "html_after", "no_qrcode", "wrong_echo", "bad_signature", "no_signature",
+	"slow_visibility", "notify_first", "http_429", "http_500", "http_502_after", "http_503_after",
+	"respcd_1102", "respcd_1298", "respcd_1298_live", "respcd_1298_unsaid", "respcd_1205_failed",
+	"respcd_1294", "respcd_1294_live", "respcd_7777",
+	"respcd_1203", "respcd_1100", // the merchant is held; maintenance, come back in half a minute
+}
+
+const lastingMishaps = 2
+
+// faultArgs are the simulator's flags for the plan's share of faults.
+func (p plan) faultArgs() []string {
+	if p.faults == 0 {
+		return nil
+	}
+	kinds := mishaps
+	if p.orders < 1000 { // no run for one order's half minute
+		kinds = kinds[:len(kinds)-lastingMishaps]
+	}
+	shares := map[string]float64{}
+	for _, kind := range kinds {
+		shares[kind] += p.faults / float64(len(kinds))
+	}
+	var args []string
+	for _, kind := range slices.Sorted(maps.Keys(shares)) {
+		args = append(args, fmt.Sprintf("--fault=%s=%g", kind, shares[kind]))
+	}
+	return args
+}
+
+// gatewayArgs are the simulator's flags.
+func (p plan) gatewayArgs() []string {
+	return append(p.faultArgs(), "--per-second=0", "--per-minute=0", "--latency="+p.latency,
+		"--late="+p.late.String(), fmt.Sprintf("--seed=%d", p.seed))
+}
+
+// workerSettings are those beside the usual: leases are short, and nothing waits
+// for quota.
+func (p plan) workerSettings() []string {
+	return []string{"QFPAY_TIMEOUT=1s", "QFPAY_PER_SECOND=0", "QFPAY_PER_MINUTE=0",
+		"QFPAY_LOST_RESPONSE=" + p.lost, "WORKER_SHUTDOWN_TIMEOUT=12s"}
+}

@@ -1,0 +1,155 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// TestChaos has worker processes killed, calls fail, deliveries doubled and wake-ups
+// lost, all at random and all at once, and then compares the books: every order has
+// one result, and it is true. See docs/chaos.md for the long runs.
+func TestChaos(t *testing.T) {
+	c := startChaos(t, given)
+	c.rage()
+	c.settleDown()
+	found := c.audit().violations()
+	t.Logf("\n%s", c.figures(found))
+	c.report(found)
+}
+
+// chaos is one run of a plan.
+type chaos struct {
+	plan
+	t       *testing.T
+	server  *redistest.Server
+	rdb     *redis.Client
+	gateway *gateway
+	fleet   *fleet
+	orders  []tasks.Order
+	kills   int
+	freezes int
+	began   time.Time
+	took    time.Duration // until the last result
+}
+
+// newChaos starts all that a run needs but its workers.
+func newChaos(t *testing.T, p plan, gatewayArgs []string) *chaos {
+	t.Helper()
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "everysec")
+	return &chaos{plan: p, t: t, server: server, rdb: server.Client(t), gateway: startGateway(t, gatewayArgs...), began: time.Now()}
+}
+
+// settings are those of the workers.
+func (c *chaos) settings() []string {
+	return settings(c.server, c.gateway, rightKey, c.workerSettings()...)
+}
+
+func startChaos(t *testing.T, p plan) *chaos {
+	t.Helper()
+	c := newChaos(t, p, p.gatewayArgs())
+	c.orders = p.sample()
+	if p.naive {
+		c.fleet = startFleet(t, p.workers, c.settings(), naiveProgram(t))
+	} else {
+		c.fleet = startFleet(t, p.workers, c.settings(), "qfpay-worker", "run")
+	}
+	return c
+}
+
+// look is how often a run is looked at.
+const look = 100 * time.Millisecond
+
+// rage enqueues the orders and attacks the workers until every order has its result,
+// or the time is up: the audit says what is missing then.
+func (c *chaos) rage() {
+	ctx, cancel := context.WithTimeout(c.t.Context(), c.within)
+	defer cancel()
+	produced := make(chan error, 1)
+	go func() { produced <- c.produce(ctx) }()
+	attack := c.attacks()
+	defer attack.stop()
+	looking := time.NewTicker(look)
+	defer looking.Stop()
+	var calm <-chan time.Time
+	have, since, producing := int64(0), time.Now(), true
+	for producing || !c.over(have, since) {
+		select {
+		case <-attack.next:
+			attack.strike()
+		case <-attack.thaw:
+			attack.resume()
+		case err := <-produced:
+			if err != nil {
+				c.t.Fatalf("the producer: %v", err)
+			}
+			producing = false
+			if c.calm > 0 {
+				calm = time.After(c.calm)
+			}
+		case <-calm:
+			attack.stop()
+			c.gateway.post(c.t, "faults", nil)
+		case <-looking.C:
+			if n := c.rdb.XLen(ctx, keys.Results()).Val(); n > have {
+				have, since = n, time.Now()
+				c.took = since.Sub(c.began)
+			}
+		case <-ctx.Done():
+			if producing {
+				<-produced
+			}
+			return
+		}
+	}
+}
+
+// over tells whether a run is, with so many results, the last of them at since.
+func (c *chaos) over(have int64, since time.Time) bool {
+	if c.naive {
+		return time.Since(since) > c.still
+	}
+	return have >= int64(c.plan.orders)
+}
+
+// keys are those of a worker that is told of no prefix.
+var keys = tasks.Keys{Prefix: tasks.DefaultPrefix}
+
+// settleDown ends the workers once they have looked at what is left in the queues,
+// and lets the gateway's late calls land: whatever doubles an order has done so then.
+func (c *chaos) settleDown() {
+	c.t.Helper()
+	if !c.naive {
+		if c.drain {
+			eventually(c.t, "asynq holds nothing any more", 3*time.Minute, func() bool { return c.queued(held) == 0 })
+		}
+		c.fleet.stopAll()
+	}
+	c.gateway.advance(c.t, c.late+time.Second)
+}
+
+// advance moves the gateway's clock on.
+func (g *gateway) advance(t *testing.T, by time.Duration) {
+	t.Helper()
+	g.post(t, "advance", url.Values{"by": {by.String()}})
+}
+
+// post changes something at the gateway.
+func (g *gateway) post(t *testing.T, what string, form url.Values) {
+	t.Helper()
+	answer, err := web.PostForm(g.url+"/_simulator/"+what, form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusNoContent {
+		t.Fatalf("the simulator answers %s to %s", answer.Status, what)
+	}
+}
