@@ -20,7 +20,7 @@ COMMIT  ?= $(shell git describe --always --abbrev=12 --exclude '*' --dirty=+chan
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Watch orders become QR codes, with nothing installed (DEMO='--orders 40')
@@ -35,7 +35,7 @@ build: ## Build static binaries into bin/
 .PHONY: test
 test: ## Run every test, with the race detector; the end-to-end tests last
 	.ci/install gcc redis-server python3 promtool
-	go test -race -count=1 $(UNIT)
+	go test -race -count=1 -parallel 8 $(UNIT)
 	cd deploy/tests && go test -count=1 ./...
 	go test -race -count=1 $(E2E)
 
@@ -81,13 +81,14 @@ mutants: ## Break the worker in every way on the list; a test must notice each
 CHAOS ?=
 LONG   = .ci/install redis-server && go test -count=1 -timeout 60m -v $(E2E) -run
 
-.PHONY: chaos chaos-hard
-chaos: ## Kill workers among 10,000 orders with 10 % faults, 4 min; chaos-hard: 20,000, 30 % (CHAOS='-chaos.seed=2')
+.PHONY: chaos
+chaos: ## Kill workers among 10,000 orders with 10 % faults; 4 min (CHAOS='-chaos.seed=2')
 	$(LONG) '^(TestChaos|TestAKilledWorkersOrdersAreInHandAgain|TestARollingRestartCutsNoCallOff)$$' -args -raced=false \
 		-chaos.orders=10000 -chaos.rate=120 -chaos.workers=4 -chaos.kill=300ms -chaos.calm=0 -chaos.within=15m -chaos.drain \
 		-takeover.default -rolling.orders=5000 -rolling.rate=60 $(CHAOS)
 
-chaos-hard:
+.PHONY: chaos-hard
+chaos-hard: ## The same with 20,000 orders, 30 % faults and frozen workers
 	$(LONG) '^TestChaos$$' -args -raced=false \
 		-chaos.orders=20000 -chaos.rate=200 -chaos.workers=4 -chaos.kill=300ms -chaos.calm=0 -chaos.within=25m -chaos.drain \
 		-chaos.faults=0.3 -chaos.late=8s -chaos.frozen=0.05 $(CHAOS)
