@@ -28,26 +28,15 @@ type Params map[string]string
 // Canonical returns the string that is signed, without the key: the parameters
 // that have a value, sorted by name in byte order, as name=value joined with "&".
 // Values are raw UTF-8; nothing is escaped.
-func (p Params) Canonical() string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(p)) {
-		if p[name] == "" {
-			continue
-		}
-		if b.Len() > 0 {
-			b.WriteByte('&')
-		}
-		b.WriteString(name)
-		b.WriteByte('=')
-		b.WriteString(p[name])
-	}
-	return b.String()
-}
+func (p Params) Canonical() string { return p.join(func(s string) string { return s }) }
 
 // form returns the parameters as the body of a request: the same parameters that
 // are signed, in the same order, encoded. Encoding comes after signing; QFPay's PHP
 // sample does it before, which is wrong for every value that needs it.
-func (p Params) form() string {
+func (p Params) form() string { return p.join(url.QueryEscape) }
+
+// join writes the parameters that have a value, in the order in which they are signed.
+func (p Params) join(escape func(string) string) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		if p[name] == "" {
@@ -56,9 +45,9 @@ func (p Params) form() string {
 		if b.Len() > 0 {
 			b.WriteByte('&')
 		}
-		b.WriteString(url.QueryEscape(name))
+		b.WriteString(escape(name))
 		b.WriteByte('=')
-		b.WriteString(url.QueryEscape(p[name]))
+		b.WriteString(escape(p[name]))
 	}
 	return b.String()
 }

@@ -87,7 +87,7 @@ func TestWrongFieldIsNamed(t *testing.T) {
 		{"txcurrcd", pay(PayMe, func(o *Order) { o.TxCurrCd = "USD" })},                                                // HKD only
 		{"txcurrcd", pay(UnionPay, func(o *Order) { o.TxCurrCd = "USD" })},                                             // HKD only
 		{"txcurrcd", pay(Octopus, func(o *Order) { o.TxCurrCd = "USD" })},                                              // HKD only
-		{"txcurrcd", Order{OutTradeNo: "a", PayType: "", TxAmt: 1, TxCurrCd: "XXX"}},                                   // checked though pay_type is missing
+		{"txcurrcd", Order{OutTradeNo: "a", PayType: "", TxAmt: 1, TxCurrCd: "ZZZ"}},                                   // checked though pay_type is missing
 		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-02-30 08:00:00" })},                                            // no such day
 		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-03-01T08:00:00" })},                                            // RFC 3339
 		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-03-01 08:00:00.5" })},                                          // Parse would take it
