@@ -35,7 +35,7 @@ build: ## Build static binaries into bin/
 .PHONY: test
 test: ## Run every test, with the race detector; the end-to-end tests last
 	.ci/install gcc redis-server python3 promtool
-	go test -race -count=1 -parallel 8 $(UNIT)
+	go test -race -count=1 $(UNIT)
 	cd deploy/tests && go test -count=1 ./...
 	go test -race -count=1 $(E2E)
 
