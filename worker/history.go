@@ -35,6 +35,17 @@ type History struct {
 
 	Order   json.RawMessage `json:"order"`   // as accepted; a JSON string when that is no JSON
 	Results []PastResult    `json:"results"` // the oldest first; several after retries
+	Orphans []Orphan        `json:"orphans"` // of answers that came too late to be published
+}
+
+// Orphan is what QFPay has stored for an order beside its result: the answer to a
+// create came when its QR code could not be published any more, because the order had
+// its result, or because that number was being closed. The enquiries and the close of
+// the attempt that went on have taken care of it as a rule; should it still stand
+// unpaid at QFPay, nobody has its QR code.
+type Orphan struct {
+	IssuedAs string `json:"issued_as"`
+	Syssn    string `json:"syssn"`
 }
 
 // PastResult is one result that an order has, or had before it was re-opened.
@@ -70,7 +81,7 @@ func (f fields) history(id string) History {
 		Now: f.moment("now"), Due: f.moment("due"), AcceptedAt: f.moment("accepted_at"),
 		FirstAt: f.moment("first_at"), FirstSentAt: f.moment("first_sent_at"), SentAt: f.moment("sent_at"),
 		ReopenedAt: f.moment("reopened_at"), SettledAt: f.moment("settled_at"),
-		Order: f.order(), Results: f.results(),
+		Order: f.order(), Results: f.results(), Orphans: f.orphans(),
 	}
 	if until := f.moment("lease_until"); f["token"] != "" && until.After(h.Now) {
 		h.InHand, h.HeldTo = true, until
@@ -100,6 +111,15 @@ func (f fields) results() []PastResult {
 	}
 	if f["entry"] != "" {
 		all = append(all, PastResult{Entry: f["entry"], Outcome: f["outcome"]})
+	}
+	return all
+}
+
+func (f fields) orphans() []Orphan {
+	all := []Orphan{}
+	for one := range strings.FieldsSeq(f["orphans"]) {
+		issuedAs, syssn, _ := strings.Cut(one, ":")
+		all = append(all, Orphan{IssuedAs: issuedAs, Syssn: syssn})
 	}
 	return all
 }

@@ -79,6 +79,9 @@ func (s sheet) state(h worker.History) {
 		s.add("retries", strconv.Itoa(h.Retries))
 	}
 	s.add("waits for", h.WaitsFor)
+	for _, o := range h.Orphans {
+		s.add("orphan", fmt.Sprintf("issued as %s, syssn %s: its QR code came too late to be published", o.IssuedAs, o.Syssn))
+	}
 	if h.State != "DONE" {
 		s.add("due", dueIn(h))
 		s.add("in hand", inHand(h))

@@ -13,22 +13,47 @@ Answers
   {"published", entry}  the order has its result, under this entry of the stream;
                         a repetition by the same token gets the same answer
   {"already", outcome}  it had its result before
-  {"lost", state}       not allowed: nothing was changed
+  {"lost", state}       not allowed
   {"none"}              there is no such order
+"already" and "lost" change nothing, but that the QR code which is not published is
+written down as an orphan: what may stand at QFPay under which number and syssn.
 ]]
 local journal, due, stream = KEYS[1], KEYS[2], KEYS[3]
 local id, token, number, outcome, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-local h = redis.call("HMGET", journal, "state", "number", "outcome", "settled_by", "entry", "retries")
+local h = redis.call("HMGET", journal, "state", "number", "outcome", "settled_by", "entry", "retries", "orphans")
 local state = h[1]
+
+-- The published result may be of this very order: a gateway that answers a repeated
+-- create with what it had answered before leaves no orphan.
+local function published_as(syssn)
+  local entry = h[5] and redis.call("XRANGE", stream, h[5], h[5])[1]
+  for i = 1, entry and #entry[2] or 0, 2 do
+    if entry[2][i] == "syssn" then return entry[2][i + 1] == syssn end
+  end
+  return false
+end
+
+local function refuse(...)
+  if outcome == "created" then
+    local result = {}
+    for i = 6, #ARGV, 2 do result[ARGV[i]] = ARGV[i + 1] end
+    local orphan, known = result.issued_as .. ":" .. result.syssn, h[7] or ""
+    if not string.find(" " .. known .. " ", " " .. orphan .. " ", 1, true) and not published_as(result.syssn) then
+      redis.call("HSET", journal, "orphans", known == "" and orphan or known .. " " .. orphan)
+    end
+  end
+  return {...}
+end
+
 if not state then return {"none"} end
 if state == "DONE" then
   if h[4] == token then return {"published", h[5]} end
-  return {"already", h[3]}
+  return refuse("already", h[3])
 end
-if h[2] ~= number then return {"lost", state} end
+if h[2] ~= number then return refuse("lost", state) end
 if outcome == "created" then
-  if state ~= "SENT" then return {"lost", state} end
+  if state ~= "SENT" then return refuse("lost", state) end
 elseif not holder(journal, token) then
   return {"lost", state}
 end
