@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -129,18 +128,7 @@ func checkLimits(t *testing.T, g *gateway) {
 // Redis: keys, payloads, results, asynq's own data.
 func checkAppendOnlyFile(t *testing.T, redis *redistest.Server) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(redis.Socket), "appendonlydir", "*.aof"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no append-only file: %v", err)
-	}
-	written := ""
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		written += string(text)
-	}
+	written := redis.Written(t)
 	if !strings.Contains(written, "POS-20260302-0001") {
 		t.Error("the append-only file has no orders in it: it proves nothing")
 	}

@@ -6,6 +6,7 @@ package redistest
 import (
 	"bytes"
 	"context"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,4 +88,23 @@ func (s *Server) Kill() {
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
 	s.cmd = nil
+}
+
+// Written returns all that was ever written into a server that was started with
+// "--appendonly", "yes" and has not rewritten its file since.
+func (s *Server) Written(tb testing.TB) string {
+	tb.Helper()
+	var all bytes.Buffer
+	err := filepath.WalkDir(filepath.Join(s.dir, "appendonlydir"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all.Write(text)
+		return err
+	})
+	if err != nil {
+		tb.Fatalf("no append-only file: %v", err)
+	}
+	return all.String()
 }

@@ -1,0 +1,29 @@
+package e2e
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// TestADumpShowsNoKey has a worker dump all its goroutines in the middle of its calls,
+// as Go does when a program dies of a panic or of SIGQUIT.
+func TestADumpShowsNoKey(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	gateway := startGateway(t, "--latency", "30s")
+	w := startWorker(t, append(settings(redis, gateway, rightKey), "GOTRACEBACK=system"))
+	file, _ := sampleFile(t, 8)
+	enqueue(t, redis, file)
+	eventually(t, "calls are under way", patience, func() bool { return len(gateway.calls(t)) > 0 })
+	if err := w.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	w.wait(t)
+	if dump := w.err.text(); !strings.Contains(dump, "goroutine ") || !strings.Contains(dump, "CreatePayment") {
+		t.Errorf("this is no dump of a worker in the middle of a call:\n%s", w.err.tail(2000))
+	}
+	w.examine(t)
+}
