@@ -20,6 +20,8 @@ type attempt struct {
 	order   tasks.Order
 	facts   facts
 	began   time.Time
+	place   *place // that it was called up with, until a call uses it
+	line    *line  // that it has to wait in for the next call; nil: there was no need
 
 	// What the latest answers were; they end in the result and in the log line.
 	payment qfpay.Payment
@@ -108,7 +110,7 @@ func (a *attempt) act(ctx context.Context, do action) error {
 // the first byte leaves, so that waiting costs no doubt.
 func (a *attempt) submit(ctx context.Context) error {
 	intended := false
-	a.payment, a.err = a.at.client.CreatePayment(ctx, a.issued(), func(ctx context.Context) error {
+	a.payment, a.err = a.client(classOf(a.order.Lane)).CreatePayment(ctx, a.issued(), func(ctx context.Context) error {
 		if err := a.handler.journal.intent(ctx, &a.claim); err != nil {
 			return &journalError{err}
 		}
@@ -157,7 +159,7 @@ func (a *attempt) enquire(ctx context.Context) {
 	var rows []qfpay.Record
 	a.err = retry.Do(ctx, enquiries(), func(ctx context.Context) error {
 		var err error
-		rows, err = a.at.client.Query(ctx, []string{o.OutTradeNo}, months)
+		rows, err = a.client(classDoubt).Query(ctx, []string{o.OutTradeNo}, months)
 		a.calls++
 		if lostOnTheWay(err) && a.timeFor(ctx) {
 			return retry.RetryableError(err)
@@ -184,7 +186,7 @@ func lostOnTheWay(err error) bool {
 // void closes the order at QFPay. From the moment the journal says so, its QR code
 // is not published any more, should it still turn up.
 func (a *attempt) void(ctx context.Context) error {
-	_, a.err = a.at.client.Close(ctx, a.issued(), func(ctx context.Context) error {
+	_, a.err = a.client(classDoubt).Close(ctx, a.issued(), func(ctx context.Context) error {
 		if err := a.handler.journal.void(ctx, &a.claim); err != nil {
 			return &journalError{err}
 		}

@@ -42,12 +42,13 @@ func (a *attempt) beforeDeadline(delay time.Duration) time.Duration {
 	return delay
 }
 
-// throttled: our own limit gives each order its own time to come back; the
-// gateway's 429 pauses the whole app_code, in every process.
+// throttled: at our own limit the order joins the line and is called up from there;
+// should that fail, it is looked at long after its turn. The gateway's 429 pauses the
+// whole app_code, in every process.
 func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.Throttled) time.Duration {
 	if !t.ByGateway {
 		s.why = DeferQuota
-		return t.RetryAfter
+		return inLine(t.RetryAfter)
 	}
 	s.why = DeferGateway
 	if a.at.limiter == nil {
@@ -62,6 +63,10 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.T
 	}
 	return spread(pause)
 }
+
+// inLine is when to look at an order that is in line, for how long the line is at the full
+// rate. It is called up before, unless whoever calls does not know of it.
+func inLine(length time.Duration) time.Duration { return 2*length + time.Minute }
 
 // spread adds up to a quarter, so that orders put down together do not come back
 // together.

@@ -54,19 +54,21 @@ const (
 	DeferDoubt    DeferReason = "doubt"    // its fate at the gateway is not known yet
 	DeferHeld     DeferReason = "held"     // its merchant is held
 	DeferBusy     DeferReason = "busy"     // another attempt has it in hand
+	DeferCrowded  DeferReason = "crowded"  // too many of its merchant's are in hand here
 	DeferShutdown DeferReason = "shutdown" // this process is shutting down
 	DeferUnknown  DeferReason = "unknown_merchant"
 )
 
 // DeferReasons returns every reason.
 func DeferReasons() []DeferReason {
-	return []DeferReason{DeferQuota, DeferGateway, DeferDoubt, DeferHeld, DeferBusy, DeferShutdown, DeferUnknown}
+	return []DeferReason{DeferQuota, DeferGateway, DeferDoubt, DeferHeld, DeferBusy, DeferCrowded, DeferShutdown, DeferUnknown}
 }
 
-// LimiterWaited says how long a call waited for leave, and how much of the quota
-// is in use, as shares of 1.
+// LimiterWaited says how far off leave was when a call asked for it, and how much of
+// the quota is in use, as shares of 1. An order that was called up does not ask.
 type LimiterWaited struct {
 	Merchant   string
+	Urgent     bool // the call was not for an order in bulk
 	Waited     time.Duration
 	UsedSecond float64
 	UsedMinute float64

@@ -29,6 +29,7 @@ type handler struct {
 	times    times
 	lost     LostResponse
 	unique   bool
+	crowd    int64 // how many orders of one merchant this process has in hand at most
 	observer Observer
 	log      *slog.Logger
 }
@@ -39,7 +40,12 @@ func (h *handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return h.refuse(ctx, t.Payload(), err)
 	}
-	err = h.wake(ctx, id, t.Payload())
+	return h.answered(id, h.wake(ctx, id, t.Payload()))
+}
+
+// answered reports an attempt that failed because Redis did. That an order is in other
+// hands is no failure.
+func (h *handler) answered(id string, err error) error {
 	if err == nil || errors.Is(err, errLost) {
 		return nil
 	}
@@ -96,9 +102,21 @@ func (h *handler) wake(ctx context.Context, id string, payload []byte) error {
 		if err := h.sameContent(ctx, c, payload); err != nil {
 			return err
 		}
-		return h.work(ctx, c)
+		return h.work(ctx, c, nil)
 	}
 	return nil
+}
+
+// called takes an order in hand that was called up from its line with a place. When it
+// cannot be had, or the place is not needed, another call may have it.
+func (h *handler) called(ctx context.Context, o called) error {
+	c, err := h.journal.claim(ctx, o.id, rand.Text())
+	if err != nil || c.status != claimOurs {
+		o.place.giveBack(ctx)
+		return err
+	}
+	point("claimed")
+	return h.work(ctx, c, o.place)
 }
 
 // adopt accepts an order that was enqueued with asynq alone, by a producer that
@@ -136,9 +154,15 @@ func (h *handler) sameContent(ctx context.Context, c claim, payload []byte) erro
 	return h.refuse(ctx, payload, &tasks.ConflictError{ID: c.id})
 }
 
-// work makes one attempt at an order in hand, and writes down how it ended.
-func (h *handler) work(ctx context.Context, c claim) error {
-	a := &attempt{handler: h, claim: c, began: time.Now()}
+// work makes one attempt at an order in hand, and writes down how it ended. p is the
+// place that the order was called up with, or nil.
+func (h *handler) work(ctx context.Context, c claim, p *place) error {
+	a := &attempt{handler: h, claim: c, place: p, began: time.Now()}
+	defer func() {
+		if a.place != nil {
+			a.place.giveBack(ctx)
+		}
+	}()
 	var invalid error
 	if a.order, invalid = tasks.ParseOrder(c.order); invalid == nil {
 		invalid = a.order.Validate()
@@ -157,6 +181,10 @@ func (h *handler) work(ctx context.Context, c claim) error {
 	if held := a.at.hold.wait(time.Now(), h.times.lease); held > 0 && c.state == stateNew && !a.look().late {
 		return h.putDown(ctx, a, step{do: wait, why: DeferHeld}, held)
 	}
+	defer a.at.inHand.Add(-1)
+	if a.at.inHand.Add(1) > h.crowd && !a.look().late {
+		return h.crowded(ctx, a)
+	}
 	live, cancel := context.WithTimeout(ctx, h.times.attempt)
 	s, err := a.run(live)
 	cancel()
@@ -165,6 +193,24 @@ func (h *handler) work(ctx context.Context, c claim) error {
 	}
 	return h.finish(ctx, a, s)
 }
+
+// crowded: so many of the merchant's orders are in hand already that another would take
+// the room of other merchants' orders: its gateway is slow. It waits in line, or without
+// one for a moment.
+func (h *handler) crowded(ctx context.Context, a *attempt) error {
+	s := step{do: wait, why: DeferCrowded}
+	if a.at.limiter == nil {
+		return h.putDown(ctx, a, s, spread(crowdedPause))
+	}
+	length, err := a.at.limiter.length(ctx, a.class())
+	if err != nil {
+		return err
+	}
+	a.line = a.at.limiter.line(a.class())
+	return h.putDown(ctx, a, s, inLine(length))
+}
+
+const crowdedPause = time.Second
 
 // finish writes down how an attempt ended. What the gateway did must be written
 // even when the task's own time is up, so it has time of its own.
@@ -215,15 +261,19 @@ func backoff() retry.Backoff {
 // putDown releases the order. If that fails, the order is due when its lease ends.
 func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Duration) error {
 	delay = a.beforeDeadline(delay)
+	in := a.line
+	if s.why != DeferQuota && s.why != DeferCrowded {
+		in = nil
+	}
 	if ctx.Err() != nil {
-		s.why, delay = DeferShutdown, 0
+		s.why, delay, in = DeferShutdown, 0, nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.times.call)
 	defer cancel()
 	h.observer.Observe(Deferred{Reason: s.why, For: delay})
 	a.waits(s, delay)
 	defer point("released")
-	return h.journal.release(ctx, &a.claim, delay, s.do == waitGone, s.why)
+	return h.journal.release(ctx, &a.claim, delay, s.do == waitGone, s.why, in)
 }
 
 // unknownMerchant: the order names a merchant this process does not have. Another

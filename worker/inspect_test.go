@@ -28,7 +28,7 @@ func TestTheHistoryOfAnOrderIsItsJournal(t *testing.T) {
 	}
 	c = d.take("b")
 	ok(t, d.mint(t.Context(), c))
-	ok(t, d.release(t.Context(), c, time.Hour, false, DeferQuota))
+	ok(t, d.release(t.Context(), c, time.Hour, false, DeferQuota, nil))
 	h, err = i.Order(t.Context(), d.id)
 	ok(t, err)
 	if h.Number != 1 || h.IssuedAs != "A1_2" || h.WaitsFor != "quota" || h.Due.Sub(h.Now) < 59*time.Minute {

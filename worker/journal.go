@@ -211,15 +211,21 @@ func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, e
 	}
 }
 
-// release puts the order down, due after delay. notFound records an enquiry that
-// found nothing at a time when nothing could be on its way any more.
-func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why DeferReason) error {
+// release puts the order down, due after delay, and in line for a place if it wants
+// one. notFound records an enquiry that found nothing at a time when nothing could be
+// on its way any more.
+func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why DeferReason, l *line) error {
 	found := 0
 	if notFound {
 		found = 1
 	}
-	answer, err := j.run(ctx, releaseScript, "release", []string{j.keys.Order(c.id), j.keys.Due()},
-		c.id, c.token, delay.Milliseconds(), found, string(why))
+	keys := []string{j.keys.Order(c.id), j.keys.Due()}
+	args := []any{c.id, c.token, delay.Milliseconds(), found, string(why)}
+	if l != nil {
+		keys = append(keys, l.key, linesKey(j.keys))
+		args = append(args, l.appCode, l.urgency())
+	}
+	answer, err := j.run(ctx, releaseScript, "release", keys, args...)
 	if err != nil {
 		return err
 	}
@@ -237,23 +243,33 @@ type dueOrder struct {
 	attempts string
 }
 
-// sweep hands out at most limit orders that are due, each to one caller.
-func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Duration) ([]dueOrder, error) {
-	answer, err := sweepScript.Run(ctx, j.rdb, []string{j.keys.Due()},
+// sweep hands out at most limit orders that are due, each to one caller, and tells at
+// which app_codes' lines somebody must look.
+func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Duration) ([]dueOrder, []string, error) {
+	answer, err := sweepScript.Run(ctx, j.rdb, []string{j.keys.Due(), linesKey(j.keys)},
 		j.keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds()).Slice()
 	if err != nil {
-		return nil, fmt.Errorf("journal: sweep: %w", err)
+		return nil, nil, fmt.Errorf("journal: sweep: %w", err)
 	}
-	due := make([]dueOrder, 0, len(answer))
-	for _, row := range answer {
+	unexpected := fmt.Errorf("journal: sweep: unexpected answer %v", answer)
+	if len(answer) != 2 {
+		return nil, nil, unexpected
+	}
+	lines, ok := answer[0].([]any)
+	rows, ok2 := answer[1].([]any)
+	if !ok || !ok2 {
+		return nil, nil, unexpected
+	}
+	due := make([]dueOrder, 0, len(rows))
+	for _, row := range rows {
 		fields, ok := row.([]any)
 		if !ok || len(fields) != 4 {
-			return nil, fmt.Errorf("journal: sweep: unexpected answer %v", row)
+			return nil, nil, unexpected
 		}
 		w := texts(fields)
 		due = append(due, dueOrder{id: w[0], lane: tasks.Lane(w[1]), order: []byte(w[2]), attempts: w[3]})
 	}
-	return due, nil
+	return due, texts(lines), nil
 }
 
 // run runs a script whose answer is an array of words, at least one.

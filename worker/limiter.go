@@ -10,7 +10,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -23,97 +22,143 @@ const (
 	leaveFor = 100 * time.Millisecond
 	// gap spaces calls, so that a burst does not arrive at the gateway as one.
 	gap = 10 * time.Millisecond
+	// bulkHorizon is how far ahead bulk takes places while there are interactive
+	// orders: what it has taken, they wait behind.
+	bulkHorizon = 200 * time.Millisecond
+	// Orders in line are given places up to callAhead ahead, so that these are used
+	// in time, at most every callEvery.
+	callAhead = 600 * time.Millisecond
+	callEvery = 400 * time.Millisecond
 
+	// firstPause follows on HTTP 429, as QFPay's guidelines have it: 1 s, 2 s, 4 s …
 	firstPause   = time.Second
-	longestPause = 30 * time.Second
+	longestPause = 30 * firstPause
 )
 
-// limiter gives leave for the calls of one app_code, over all processes that share
-// its Redis: a log of calls, exact for any window, on Redis's clock. It implements
-// [qfpay.Limiter]. When its state cannot be had, no call leaves.
+// limiter keeps the limits of one app_code, over all processes that share its Redis: a
+// log of calls, exact for any window, on Redis's clock (lua/limits.lua). When its state
+// cannot be had, no call leaves.
 type limiter struct {
-	rdb       redis.UniversalClient
-	merchant  string
-	calls     string // key of the log
-	line      string // key of the times to come back at
-	state     string // key of the pause
-	perSecond int
-	perMinute int
-	observer  Observer
+	rdb      redis.UniversalClient
+	merchant string
+	appCode  string
+	keys     []string      // calls, interactive, state, and the lines by class
+	args     []any         // of lua/limits.lua
+	call     []string      // keys of call.lua
+	limits   [2]int        // a second, a minute
+	each     time.Duration // between two calls at the full rate
+	scale    time.Duration // of the pauses: what a minute is divided by 60
+	observer Observer
 }
 
 func newLimiter(rdb redis.UniversalClient, keys tasks.Keys, m Merchant, o Observer) *limiter {
+	return newLimiterOf(rdb, keys, m, o, time.Second, time.Minute)
+}
+
+// newLimiterOf counts in other windows than QFPay's: a test cannot wait for minutes.
+func newLimiterOf(rdb redis.UniversalClient, keys tasks.Keys, m Merchant, o Observer, second, minute time.Duration) *limiter {
 	calls := keys.Calls(m.AppCode)
-	return &limiter{rdb: rdb, merchant: m.Name, calls: calls, line: calls + ":line", state: calls + ":state",
-		perSecond: m.PerSecond, perMinute: m.PerMinute, observer: o}
+	l := &limiter{rdb: rdb, merchant: m.Name, appCode: m.AppCode, limits: [2]int{m.PerSecond, m.PerMinute}, scale: minute / 60, observer: o,
+		keys: []string{calls, calls + ":interactive", calls + ":state"},
+		args: []any{m.PerSecond, (second + guard).Microseconds(), m.PerMinute, (minute + guard).Microseconds(), gap.Microseconds()}}
+	switch {
+	case m.PerMinute > 0:
+		l.each = minute / time.Duration(m.PerMinute)
+	case m.PerSecond > 0:
+		l.each = second / time.Duration(m.PerSecond)
+	}
+	for c := range classes {
+		l.keys = append(l.keys, fmt.Sprintf("%s:line:%d", calls, c))
+	}
+	l.call = append(l.keys[:len(l.keys):len(l.keys)], linesKey(keys), keys.Due())
+	return l
 }
 
-// Take implements [qfpay.Limiter].
-func (l *limiter) Take(ctx context.Context) (qfpay.Leave, error) {
-	name := rand.Text()
-	asked := time.Now()
-	wait, granted, err := l.place(ctx, name)
-	if err != nil {
-		return qfpay.Leave{}, err
-	}
-	if !granted {
-		return qfpay.Leave{}, &qfpay.Throttled{RetryAfter: wait}
-	}
-	giveBack := func() { l.giveBack(ctx, name) }
-	// The place was counted from a moment after asked, so leave until asked + … is
-	// never too long.
-	until := asked.Add(wait + leaveFor)
-	if err := sleep(ctx, wait); err != nil {
-		giveBack()
-		return qfpay.Leave{}, err
-	}
-	return qfpay.Leave{Until: until, GiveBack: giveBack}, nil
-}
+// with returns the arguments of lua/limits.lua and further ones.
+func (l *limiter) with(args ...any) []any { return append(l.args[:len(l.args):len(l.args)], args...) }
 
-// place asks for a place: how far off it is, and whether it is taken.
-func (l *limiter) place(ctx context.Context, name string) (time.Duration, bool, error) {
-	answer, err := takeScript.Run(ctx, l.rdb, []string{l.calls, l.line, l.state},
-		name, horizon.Microseconds(),
-		l.perSecond, (time.Second + guard).Microseconds(),
-		l.perMinute, (time.Minute + guard).Microseconds(),
-		gap.Microseconds()).Slice()
+// line returns the line of a class.
+func (l *limiter) line(c class) *line { return &line{key: l.keys[3+c], appCode: l.appCode, class: c} }
+
+// take asks for a place for one call: how far off it is, and whether it is taken. One
+// that is not taken is as far off as the line is long.
+func (l *limiter) take(ctx context.Context, c class, name string) (time.Duration, bool, error) {
+	answer, err := takeScript.Run(ctx, l.rdb, l.keys,
+		l.with(int(c), name, horizon.Microseconds(), bulkHorizon.Microseconds())...).Slice()
 	if err != nil {
 		return 0, false, fmt.Errorf("limiter: %w", err)
 	}
 	words := texts(answer)
-	if len(words) != 4 {
+	n, ok := parseAll(words[1:])
+	if len(n) != 3 || !ok {
 		return 0, false, fmt.Errorf("limiter: unexpected answer %q", words)
 	}
-	var n [3]int64
-	for i, w := range words[1:] {
-		if n[i], err = strconv.ParseInt(w, 10, 64); err != nil {
-			return 0, false, fmt.Errorf("limiter: unexpected answer %q", words)
-		}
-	}
 	wait := time.Duration(n[0]) * time.Microsecond
-	l.observer.Observe(LimiterWaited{Merchant: l.merchant, Waited: wait,
-		UsedSecond: share(n[1], l.perSecond), UsedMinute: share(n[2], l.perMinute)})
+	l.observer.Observe(LimiterWaited{Merchant: l.merchant, Urgent: c != classBulk, Waited: wait,
+		UsedSecond: share(n[1], l.limits[0]), UsedMinute: share(n[2], l.limits[1])})
 	return wait, words[0] == "granted", nil
 }
 
-// giveBack returns a place that was not used, also when its caller has no time left.
-func (l *limiter) giveBack(ctx context.Context, name string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin)
-	defer cancel()
-	if err := l.rdb.ZRem(ctx, l.calls, name).Err(); err != nil {
-		l.observer.Observe(RedisFailed{Op: "give_back"}) // it runs out by itself
+// callUp gives places to at most n orders that wait in line.
+func (l *limiter) callUp(ctx context.Context, n int) ([]called, error) {
+	asked := time.Now()
+	answer, err := callScript.Run(ctx, l.rdb, l.call, l.with(l.appCode, n, rand.Text(),
+		callAhead.Microseconds(), bulkHorizon.Microseconds(), callEvery.Microseconds(), sweepPause.Milliseconds())...).Slice()
+	if err != nil {
+		return nil, fmt.Errorf("limiter: call: %w", err)
 	}
+	all := make([]called, 0, len(answer))
+	for _, row := range answer {
+		fields, _ := row.([]any)
+		words := texts(fields)
+		if len(words) != 3 {
+			return nil, fmt.Errorf("limiter: call: unexpected answer %v", row)
+		}
+		us, err := strconv.ParseInt(words[1], 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("limiter: call: unexpected answer %v", row)
+		}
+		wait := time.Duration(us) * time.Microsecond
+		all = append(all, called{id: words[0], place: newPlace(l, words[2], asked, wait)})
+	}
+	return all, nil
+}
+
+// length is how long a line is, if all of it goes at the full rate.
+func (l *limiter) length(ctx context.Context, c class) (time.Duration, error) {
+	n, err := l.rdb.ZCard(ctx, l.line(c).key).Result()
+	if err != nil {
+		return 0, fmt.Errorf("limiter: %w", err)
+	}
+	return time.Duration(n) * l.each, nil
 }
 
 // pause stops all calls of the app_code, in all processes: the gateway answered
 // HTTP 429. It returns for how long.
 func (l *limiter) pause(ctx context.Context, asked time.Duration) (time.Duration, error) {
-	us, err := pauseScript.Run(ctx, l.rdb, []string{l.state},
-		asked.Microseconds(), firstPause.Microseconds(), longestPause.Microseconds()).Int64()
+	us, err := pauseScript.Run(ctx, l.rdb, l.keys,
+		l.with(asked.Microseconds(), l.scaled(firstPause), l.scaled(longestPause))...).Int64()
 	if err != nil {
 		return 0, fmt.Errorf("limiter: pause: %w", err)
 	}
 	return time.Duration(us) * time.Microsecond, nil
+}
+
+// scaled is a pause, in µs, in the windows of this limiter.
+func (l *limiter) scaled(pause time.Duration) int64 {
+	return int64(pause.Seconds() * float64(l.scale.Microseconds()))
+}
+
+func parseAll(words []string) ([]int64, bool) {
+	all := make([]int64, len(words))
+	for i, w := range words {
+		n, err := strconv.ParseInt(w, 10, 64)
+		if err != nil {
+			return nil, false
+		}
+		all[i] = n
+	}
+	return all, true
 }
 
 func share(used int64, of int) float64 {

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -20,10 +19,17 @@ func testLimiter(rdb redis.UniversalClient, perSecond, perMinute int) *limiter {
 		Merchant{Merchant: qfpay.Merchant{Name: "m", AppCode: "APP"}, PerSecond: perSecond, PerMinute: perMinute}, nobody{})
 }
 
+// Take asks as an attempt of an interactive order does that was not called up.
+func (l *limiter) Take(ctx context.Context) (qfpay.Leave, error) {
+	return l.asking(classInteractive).Take(ctx)
+}
+
+func (l *limiter) asking(c class) *asker { return &asker{limiter: l, class: c, attempt: &attempt{}} }
+
 // places returns when each granted call leaves, on Redis's clock, in order.
 func places(t *testing.T, rdb redis.UniversalClient, l *limiter) []time.Duration {
 	t.Helper()
-	all, err := rdb.ZRangeWithScores(t.Context(), l.calls, 0, -1).Result()
+	all, err := rdb.ZRangeWithScores(t.Context(), l.keys[0], 0, -1).Result()
 	ok(t, err)
 	at := make([]time.Duration, len(all))
 	for i, z := range all {
@@ -80,31 +86,6 @@ func TestNoWindowHoldsMoreThanItsLimit(t *testing.T) {
 		if at[i]-at[i-1] < gap {
 			t.Errorf("two calls are %s apart", at[i]-at[i-1])
 		}
-	}
-}
-
-// Whoever has to come back gets a time of his own, as if those before him had called.
-func TestWhoComesBackComesInTurn(t *testing.T) {
-	rdb := redistest.Start(t).Client(t)
-	l := testLimiter(rdb, 0, 4)
-	var waits []time.Duration
-	for range 10 {
-		_, err := l.Take(t.Context())
-		var throttled *qfpay.Throttled
-		if errors.As(err, &throttled) {
-			waits = append(waits, throttled.RetryAfter)
-		} else {
-			ok(t, err)
-		}
-	}
-	if len(waits) != 6 {
-		t.Fatalf("%d were sent away, want 6", len(waits))
-	}
-	if !slices.IsSorted(waits) {
-		t.Errorf("a later caller comes back earlier: %v", waits)
-	}
-	if apart := waits[4] - waits[0]; apart < 59*time.Second {
-		t.Errorf("the first and the fifth who come back are %s apart; the limit allows four a minute", apart)
 	}
 }
 

@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"math"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
@@ -20,6 +22,18 @@ type counter struct {
 	client  *qfpay.Client
 	limiter *limiter // nil: no limit
 	hold    hold
+	inHand  atomic.Int64 // orders of this merchant
+}
+
+// crowdOf is how many orders of one merchant a process has in hand at most: all it can
+// for a single merchant, else a part, so that one whose gateway hangs, or three, do not
+// hold up the others.
+func crowdOf(concurrency, merchants int) int64 {
+	if merchants <= 1 {
+		return math.MaxInt64
+	}
+	parts := min(merchants, 4)
+	return int64((concurrency + parts - 1) / parts)
 }
 
 func newCounter(m Merchant, c Config, http *http.Client, call time.Duration) *counter {
@@ -32,7 +46,6 @@ func newCounter(m Merchant, c Config, http *http.Client, call time.Duration) *co
 	}}
 	if m.PerSecond > 0 || m.PerMinute > 0 {
 		at.limiter = newLimiter(c.Redis, c.Keys, m, c.Observer)
-		at.client.Limiter = at.limiter
 	}
 	return at
 }

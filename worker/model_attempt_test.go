@@ -7,11 +7,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// place is where an attempt stands.
-type place uint8
+// stand is where an attempt stands.
+type stand uint8
 
 const (
-	idle     place = iota // between orders
+	idle     stand = iota // between orders
 	deciding              // it has a reply, or nothing, and asks the policy
 	acting                // the policy has answered; nothing of it is done yet
 	posting               // the intent is written; the create is about to leave, or on its way
@@ -20,7 +20,7 @@ const (
 
 // hand is an attempt in the model: what it knows, and what it is about to do.
 type hand struct {
-	place  place
+	place  stand
 	reply  reply
 	do     action
 	end    ending // of settle

@@ -26,12 +26,12 @@ func TestAnAttemptInDoubtTakesNothingForGranted(t *testing.T) {
 		d.times = slowTimes()
 		before := d.take("a")
 		ok(t, d.intent(t.Context(), before))
-		ok(t, d.release(t.Context(), before, 0, true, DeferDoubt))
+		ok(t, d.release(t.Context(), before, 0, true, DeferDoubt, nil))
 		long := time.Now().Add(-2 * d.times.quiet).UnixMilli()
 		ok(t, d.rdb.HSet(t.Context(), d.keys.Order(d.id), "sent_at", long).Err())
 
 		gateway := &prompter{answers: c.answers}
-		ok(t, workedBy(d.journal, settings[0], gateway).work(t.Context(), *d.take("b")))
+		ok(t, workedBy(d.journal, settings[0], gateway).work(t.Context(), *d.take("b"), nil))
 		if diff := cmp.Diff(c.calls, gateway.calls); diff != "" {
 			t.Errorf("%s: calls (-want +got):\n%s", c.name, diff)
 		}

@@ -55,7 +55,7 @@ func replay(t *rapid.T, rdb *redis.Client, number string) {
 	if rapid.IntRange(0, 5).Draw(t, "it is stopped until its lease is over") == 5 {
 		w.setLease(over, 0)
 	}
-	if err := workedBy(w.real, s, real).work(w.ctx, c); !errors.Is(err, errLost) {
+	if err := workedBy(w.real, s, real).work(w.ctx, c, nil); !errors.Is(err, errLost) {
 		w.must(err)
 	}
 	w.foresee(newModel(s), clock, foreseen)
@@ -85,7 +85,7 @@ func (w *twins) past() {
 		w.agree(w.real.void(w.ctx, &c), w.book.void(seconds, w.book.number))
 	}
 	gone := w.book.sends > 0 && rapid.Bool().Draw(w.T, "it was not found before")
-	w.agree(w.real.release(w.ctx, &c, 0, gone, DeferDoubt), w.book.release(seconds, gone))
+	w.agree(w.real.release(w.ctx, &c, 0, gone, DeferDoubt, nil), w.book.release(seconds, gone))
 	if w.book.sent != unsent && rapid.Bool().Draw(w.T, "the quiet time is over") {
 		w.book.sent = landed
 		before := time.Now().Add(-2 * w.real.times.quiet).UnixMilli()
@@ -100,7 +100,7 @@ func workedBy(j *journal, s setting, gateway http.RoundTripper) *handler {
 	config := Config{Verify: qfpay.VerifyOff, Observer: nobody{}}
 	at := newCounter(merchant, config, &http.Client{Transport: gateway}, j.times.call)
 	return &handler{journal: j, keys: j.keys, rdb: j.rdb, times: j.times, lost: s.lost, unique: s.trusted,
-		counters: map[string]*counter{"default": at}, observer: nobody{}, log: slog.New(slog.DiscardHandler)}
+		counters: map[string]*counter{"default": at}, crowd: 1, observer: nobody{}, log: slog.New(slog.DiscardHandler)}
 }
 
 // foresee runs the model's attempt to its end.

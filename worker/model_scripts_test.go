@@ -226,7 +226,7 @@ func (w *twins) release(*rapid.T) {
 	gone := rapid.Bool().Draw(w.T, "gone")
 	w.twice(c, func(c *claim) {
 		want := w.book.release(t, gone)
-		w.agree(w.real.release(w.ctx, c, putDownFor, gone, DeferDoubt), want)
+		w.agree(w.real.release(w.ctx, c, putDownFor, gone, DeferDoubt, nil), want)
 		if want {
 			w.dueIn(putDownFor)
 		}
@@ -250,7 +250,7 @@ func (w *twins) sweep() {
 	due := w.real.keys.Due()
 	w.must(w.real.rdb.ZAddXX(w.ctx, due, redis.Z{Score: 1, Member: w.id}).Err())
 	for _, want := range []bool{w.book.due, false} {
-		all, err := w.real.sweep(w.ctx, 1000, time.Hour, time.Hour)
+		all, _, err := w.real.sweep(w.ctx, 1000, time.Hour, time.Hour)
 		w.must(err)
 		got := slices.ContainsFunc(all, func(d dueOrder) bool { return d.id == w.id && d.lane == tasks.Bulk })
 		if got != want {

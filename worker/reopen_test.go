@@ -118,7 +118,7 @@ func TestAReopenedOrderMustBeShownAbsentTwiceAnew(t *testing.T) {
 	d := newDesk(t)
 	c := d.take("a")
 	ok(t, d.intent(t.Context(), c))
-	ok(t, d.release(t.Context(), c, 0, true, DeferDoubt))
+	ok(t, d.release(t.Context(), c, 0, true, DeferDoubt, nil))
 	d.end(d.take("b"), tasks.Unresolved)
 	d.reopen()
 	if again := d.take("c"); again.absents != 0 || again.sends != 1 || again.state != stateSent {

@@ -29,6 +29,7 @@ type rig struct {
 	gateway *simulator.Gateway
 	config  Config
 	times   times
+	windows [2]time.Duration // of the limits; zero: QFPay's own
 	log     *logBook
 	events  *eventBook
 }
@@ -66,6 +67,9 @@ func (r *rig) start() (stop func()) {
 		r.t.Fatal(err)
 	}
 	w.setTimes(r.times)
+	if r.windows[0] > 0 {
+		w.setWindows(r.windows[0], r.windows[1])
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
@@ -84,6 +88,13 @@ func (w *Worker) setTimes(t times) {
 	w.handler.times, w.handler.journal.times = t, t
 	for _, c := range w.handler.counters {
 		c.client.Timeout = t.call
+	}
+}
+
+// setWindows has the limits counted in other windows, before the worker runs.
+func (w *Worker) setWindows(second, minute time.Duration) {
+	for _, m := range w.config.Merchants {
+		w.handler.counters[m.Name].limiter = newLimiterOf(w.config.Redis, w.config.Keys, m, w.config.Observer, second, minute)
 	}
 }
 

@@ -21,8 +21,9 @@ var (
 	reopenScript  = script("reopen")
 	lookScript    = script("look")
 	auditScript   = script("audit")
-	takeScript    = script("take")
-	pauseScript   = script("pause")
+	takeScript    = script("limits", "take")
+	callScript    = script("limits", "call")
+	pauseScript   = script("limits", "pause")
 )
 
 // script joins embedded files into one script.

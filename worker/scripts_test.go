@@ -172,7 +172,7 @@ func TestOnlyTheHolderChangesAnOrder(t *testing.T) {
 	lost(t, d.retract(ctx, old))
 	lost(t, d.void(ctx, old))
 	lost(t, d.mint(ctx, old))
-	lost(t, d.release(ctx, old, 0, false, DeferDoubt))
+	lost(t, d.release(ctx, old, 0, false, DeferDoubt, nil))
 	for _, o := range []tasks.Outcome{tasks.Rejected, tasks.Expired, tasks.Unresolved} {
 		_, err := d.settle(ctx, old, outcome(o))
 		lost(t, err)
@@ -329,8 +329,8 @@ func TestReleaseSaysWhenToComeBack(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()
 	c := d.take("a")
-	ok(t, d.release(ctx, c, time.Hour, true, DeferDoubt))
-	lost(t, d.release(ctx, c, 0, false, DeferDoubt)) // it is put down already
+	ok(t, d.release(ctx, c, time.Hour, true, DeferDoubt, nil))
+	lost(t, d.release(ctx, c, 0, false, DeferDoubt, nil)) // it is put down already
 	due := time.UnixMilli(int64(d.rdb.ZScore(ctx, d.keys.Due(), d.id).Val()))
 	if wait := time.Until(due); wait < 59*time.Minute || wait > 61*time.Minute {
 		t.Errorf("due in %s", wait)
@@ -344,7 +344,7 @@ func TestSweepHandsEachOrderToOne(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()
 	ok(t, d.rdb.ZAdd(ctx, d.keys.Due(), redis.Z{Score: 1, Member: d.id}, redis.Z{Score: 2, Member: "default:ghost"}).Err())
-	due, err := d.sweep(ctx, 10, time.Minute, time.Hour)
+	due, _, err := d.sweep(ctx, 10, time.Minute, time.Hour)
 	ok(t, err)
 	if len(due) != 2 || due[0].id != d.id || due[0].lane != tasks.Bulk || due[0].attempts != "0" || len(due[0].order) == 0 {
 		t.Fatalf("swept %+v", due)
@@ -352,7 +352,7 @@ func TestSweepHandsEachOrderToOne(t *testing.T) {
 	if due[1].lane != "" {
 		t.Errorf("an order whose journal is gone has a lane: %+v", due[1])
 	}
-	if again, err := d.sweep(ctx, 10, time.Minute, time.Hour); err != nil || len(again) != 0 {
+	if again, _, err := d.sweep(ctx, 10, time.Minute, time.Hour); err != nil || len(again) != 0 {
 		t.Errorf("swept twice: %+v, %v", again, err)
 	}
 }
@@ -363,7 +363,7 @@ func TestLooksThinOut(t *testing.T) {
 	ctx := t.Context()
 	pause := func() time.Duration {
 		ok(t, d.rdb.ZAdd(ctx, d.keys.Due(), redis.Z{Score: 1, Member: d.id}).Err())
-		_, err := d.sweep(ctx, 10, time.Minute, 3*time.Minute)
+		_, _, err := d.sweep(ctx, 10, time.Minute, 3*time.Minute)
 		ok(t, err)
 		at := time.UnixMilli(int64(d.rdb.ZScore(ctx, d.keys.Due(), d.id).Val()))
 		return time.Until(at).Round(time.Minute)

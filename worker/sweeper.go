@@ -32,6 +32,7 @@ type sweeper struct {
 	journal   *journal
 	producer  *tasks.Producer
 	inspector *asynq.Inspector
+	caller    *caller
 	keys      tasks.Keys
 	observer  Observer
 	log       *slog.Logger
@@ -65,8 +66,11 @@ func (s *sweeper) run(ctx context.Context) {
 // sweep wakes every order that is due now.
 func (s *sweeper) sweep(ctx context.Context) error {
 	for {
-		due, err := s.journal.sweep(ctx, sweepBatch, sweepPause, longestSweep)
+		due, lines, err := s.journal.sweep(ctx, sweepBatch, sweepPause, longestSweep)
 		if err != nil {
+			return err
+		}
+		if err := s.caller.call(ctx, lines); err != nil {
 			return err
 		}
 		for _, d := range due {

@@ -20,6 +20,7 @@ type Worker struct {
 	config  Config
 	handler *handler
 	sweeper *sweeper
+	caller  *caller
 	servers []*asynq.Server
 	stop    chan struct{} // closed when no further orders are taken
 }
@@ -47,8 +48,9 @@ func New(c Config) (*Worker, error) {
 	}
 	w := &Worker{config: c, stop: make(chan struct{})}
 	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, counters: counters, times: times,
-		lost: c.LostResponse, unique: c.UniqueNumbers, observer: c.Observer, log: c.Logger}
-	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, observer: c.Observer, log: c.Logger,
+		crowd: crowdOf(c.Concurrency, len(c.Merchants)), lost: c.LostResponse, unique: c.UniqueNumbers, observer: c.Observer, log: c.Logger}
+	w.caller = newCaller(w.handler, c.Concurrency)
+	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, caller: w.caller, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis)}
 	c.Queue.AddHook(ackHook{})
 	c.Queue.AddHook(wakeHook{rdb: c.Queue, stop: w.stop})
@@ -108,6 +110,7 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) shutdown(servers []*asynq.Server) {
 	close(w.stop)
 	var all sync.WaitGroup
+	all.Go(func() { w.caller.shutDown(w.config.ShutdownTimeout) })
 	for _, server := range servers {
 		all.Go(func() {
 			server.Stop()

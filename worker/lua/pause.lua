@@ -1,27 +1,27 @@
---[[ pause: the gateway answered HTTP 429; no call of this app_code leaves for a while.
+--[[ pause: the gateway answered HTTP 429; no call of this app_code leaves for a while,
+and then fewer of them.
 
-KEYS[1] its state, a hash: pause (no call before, µs), strikes (429s in a row)
-ARGV[1] what the gateway asked for, µs, or 0
-ARGV[2] first pause, µs; doubles with each strike    ARGV[3] longest pause, µs
+KEYS[1…3], ARGV[1…5] as of limits.lua
+ARGV[6] what the gateway asked for, µs, or 0
+ARGV[7] first pause, µs; doubles with each strike    ARGV[8] longest pause, µs
 
 Answers µs until calls may leave again. Many workers may report one 429 of many:
 reports during a pause make it no longer, and are no strikes, unless the gateway
-itself asks for more.
+itself asks for more. With each strike the share of the limits that is used falls to
+seven tenths; it grows back from the end of the pause on.
 ]]
-local mine = KEYS[1]
-local asked, first, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local clock = redis.call("TIME")
-local now = clock[1] * 1000000 + clock[2]
-
-local h = redis.call("HMGET", mine, "pause", "strikes")
-local pause, strikes = tonumber(h[1] or 0), tonumber(h[2] or 0)
-if now >= pause then
+local asked, first, longest = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local pause, strikes = tonumber(state[1] or 0), tonumber(redis.call("HGET", mine, "strikes") or 0)
+local struck = now >= pause
+if struck then
   -- A strike counts as one in a row while it falls within a minute of the last pause.
-  if now - pause > 60000000 then strikes = 0 end
+  if now - pause > minute then strikes = 0 end
   strikes = strikes + 1
+  share = math.max(50, share * 0.7)
   pause = now + math.min(longest, first * 2 ^ (strikes - 1))
 end
 pause = math.max(pause, now + asked)
-redis.call("HSET", mine, "pause", string.format("%.0f", pause), "strikes", strikes)
-redis.call("PEXPIRE", mine, math.ceil((pause - now) / 1000) + 120000)
-return string.format("%.0f", pause - now)
+redis.call("HSET", mine, "pause", whole(pause), "strikes", strikes)
+if struck then redis.call("HSET", mine, "share", whole(share), "share_at", whole(pause)) end
+redis.call("PEXPIRE", mine, math.ceil((pause - now) / 1000) + 900000)
+return whole(pause - now)

@@ -1,11 +1,14 @@
---[[ sweep: hand out the orders that are due, each to one sweeper.
+--[[ sweep: hand out the orders that are due, each to one sweeper, and tell whose lines want
+looking at.
 
 KEYS[1] due, a sorted set
+KEYS[2] lines, a sorted set: app_code → ms at which somebody must look at its lines
 ARGV[1] prefix of the journals' keys    ARGV[2] how many at most
 ARGV[3] ms until the next look at an order nobody has claimed since; doubles with each look
 ARGV[4] ms, the longest such pause
 
-Answers an array of {id, lane, order, attempts}, with lane empty for an order whose
+Answers {{app_code, …}, {{id, lane, order, attempts}, …}}. The app_codes may be told to
+several sweepers: call.lua gives each order to one. lane is empty for an order whose
 journal is gone: it stays in due, to be seen, and is looked at rarely.
 
 The journals' names are made here from ids, since which are due is not known
@@ -29,4 +32,4 @@ for _, id in ipairs(redis.call("ZRANGE", due, "-inf", now, "BYSCORE", "LIMIT", 0
   redis.call("ZADD", due, now + look, id)
   found[#found + 1] = {id, h[1] or "", h[2] or "", h[3] or "0"}
 end
-return found
+return {redis.call("ZRANGE", KEYS[2], "-inf", now, "BYSCORE"), found}

@@ -1,0 +1,232 @@
+package worker
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// queue is a desk with a limiter and orders that stand in its lines.
+type queue struct {
+	*desk
+	limiter *limiter
+}
+
+func newQueue(t *testing.T, perSecond, perMinute int) *queue {
+	d := newDesk(t)
+	return &queue{desk: d, limiter: testLimiter(d.rdb, perSecond, perMinute)}
+}
+
+// join has a new order join the line of a class, and returns its id.
+func (q *queue) join(number string, c class) string {
+	q.t.Helper()
+	o := anOrder(number).WithDefaults(time.Now())
+	_, err := tasks.NewProducer(q.rdb, q.keys).Accept(q.t.Context(), o)
+	ok(q.t, err)
+	held, err := q.claim(q.t.Context(), o.ID(), "x")
+	ok(q.t, err)
+	ok(q.t, q.release(q.t.Context(), &held, time.Hour, false, DeferQuota, q.limiter.line(c)))
+	return o.ID()
+}
+
+// callUp returns the ids of the orders that were called up.
+func (q *queue) callUp(n int) []string {
+	q.t.Helper()
+	up, err := q.limiter.callUp(q.t.Context(), n)
+	ok(q.t, err)
+	ids := make([]string, len(up))
+	for i, o := range up {
+		ids[i] = o.id
+	}
+	return ids
+}
+
+func (q *queue) called(n int, want ...string) {
+	q.t.Helper()
+	if diff := cmp.Diff(want, q.callUp(n)); diff != "" {
+		q.t.Errorf("called up (-want +got):\n%s", diff)
+	}
+}
+
+// look is when somebody must look at the lines, from now; not ok when nobody must.
+func (q *queue) look() (time.Duration, bool) {
+	score, err := q.rdb.ZScore(q.t.Context(), linesKey(q.keys), q.limiter.appCode).Result()
+	return time.Until(time.UnixMilli(int64(score))), err == nil
+}
+
+// The more urgent go first, and in one line whoever was accepted first, even when it
+// joined later: so an order that comes back is not behind those that came after it.
+func TestOrdersAreCalledUpInTurn(t *testing.T) {
+	q := newQueue(t, 0, 1000)
+	b1, b2 := q.join("B1", classBulk), q.join("B2", classBulk)
+	i1, d1 := q.join("I1", classInteractive), q.join("D1", classDoubt)
+	q.called(3, d1, i1, b1)
+	held, err := q.claim(t.Context(), b1, "y")
+	ok(t, err)
+	ok(t, q.release(t.Context(), &held, time.Hour, false, DeferQuota, q.limiter.line(classBulk)))
+	q.called(9, b1, b2)
+	if in, left := q.look(); left {
+		t.Errorf("the lines are empty, and somebody is to look at them in %s", in)
+	}
+}
+
+// Each has a place of its own in the log, and comes to it if nobody takes it in hand.
+func TestWhoIsCalledUpHasAPlace(t *testing.T) {
+	q := newQueue(t, 0, 1000)
+	for i := range 5 {
+		q.join(fmt.Sprint("B", i), classBulk)
+	}
+	up, err := q.limiter.callUp(t.Context(), 3)
+	ok(t, err)
+	at := places(t, q.rdb, q.limiter)
+	if len(up) != 3 || len(at) != 3 || at[1]-at[0] < gap || at[2]-at[1] < gap {
+		t.Fatalf("%d orders, places at %v", len(up), at)
+	}
+	if in, left := q.look(); !left || in > time.Second {
+		t.Errorf("two wait in line; somebody must look: %t, in %s", left, in)
+	}
+	due := time.UnixMilli(int64(q.rdb.ZScore(t.Context(), q.keys.Due(), up[0].id).Val()))
+	if in := time.Until(due); in > sweepPause {
+		t.Errorf("an order that was called up is looked after in %s only", in)
+	}
+	up[0].place.giveBack(t.Context())
+	if n := len(places(t, q.rdb, q.limiter)); n != 2 {
+		t.Errorf("%d places are taken after one was given back, want 2", n)
+	}
+}
+
+// An order that has its result by now takes nobody's place.
+func TestASettledOrderIsNotCalledUp(t *testing.T) {
+	q := newQueue(t, 0, 1000)
+	q.join("B1", classBulk)
+	ok(t, q.rdb.ZRem(t.Context(), q.keys.Due(), "default:B1").Err())
+	b2 := q.join("B2", classBulk)
+	q.called(9, b2)
+	if n := len(places(t, q.rdb, q.limiter)); n != 1 {
+		t.Errorf("%d places for one order", n)
+	}
+}
+
+// Whoever comes while others wait goes behind them, however free the limits are; but who
+// is more urgent does not.
+func TestANewcomerGoesBehindTheLine(t *testing.T) {
+	q := newQueue(t, 0, 1000)
+	q.join("I1", classInteractive)
+	for c, want := range map[class]bool{classDoubt: true, classInteractive: false, classBulk: false} {
+		if _, granted, err := q.limiter.take(t.Context(), c, fmt.Sprint(c)); err != nil || granted != want {
+			t.Errorf("class %d: granted %t, want %t; %v", c, granted, want, err)
+		}
+	}
+}
+
+// Bulk hurries while nobody else wants anything. Once there are interactive orders, it
+// spreads its calls over the minute and holds no place far ahead.
+func TestBulkHurriesOnlyWhileItIsAlone(t *testing.T) {
+	take := func(q *queue, n int) (granted int) {
+		for i := range n {
+			if _, yes, err := q.limiter.take(q.t.Context(), classBulk, fmt.Sprint("b", i)); err != nil {
+				q.t.Fatal(err)
+			} else if yes {
+				granted++
+			}
+		}
+		return granted
+	}
+	q := newQueue(t, 0, 400)
+	if got := take(q, 60); got != 60 {
+		t.Errorf("alone, bulk was granted %d calls of 60", got)
+	}
+	q = newQueue(t, 0, 400)
+	_, _, err := q.limiter.take(t.Context(), classInteractive, "i")
+	ok(t, err)
+	// At the full rate a place comes every 150 ms.
+	if got := take(q, 60); got < 1 || got > 3 {
+		t.Errorf("beside interactive orders, bulk was granted %d calls at once", got)
+	}
+	if wait, yes, err := q.limiter.take(t.Context(), classInteractive, "j"); err != nil || !yes || wait > bulkHorizon+gap {
+		t.Errorf("an interactive call waits %s behind bulk, granted %t; %v", wait, yes, err)
+	}
+}
+
+// The last twentieth of a minute's quota is not given to bulk at once, though it is alone.
+func TestBulkLeavesSomeOfTheMinute(t *testing.T) {
+	q := newQueue(t, 0, 40)
+	granted := 0
+	for i := range 40 {
+		_, yes, err := q.limiter.take(t.Context(), classBulk, fmt.Sprint("b", i))
+		ok(t, err)
+		if yes {
+			granted++
+		}
+	}
+	if granted < 37 || granted > 38 {
+		t.Errorf("bulk was granted %d calls of 40", granted)
+	}
+	if _, yes, err := q.limiter.take(t.Context(), classInteractive, "i"); err != nil || !yes {
+		t.Errorf("nothing is left for an interactive call; %v", err)
+	}
+}
+
+// With every strike fewer of the limits are used, and with time all of them again.
+func TestA429LowersTheShareAndTimeRaisesIt(t *testing.T) {
+	q := newQueue(t, 0, 100)
+	full := func() (n int) {
+		for i := 0; ; i++ {
+			wait, yes, err := q.limiter.take(t.Context(), classInteractive, fmt.Sprint("i", i))
+			ok(t, err)
+			if !yes || wait > 10*time.Second {
+				return n
+			}
+			n++
+		}
+	}
+	_, err := q.limiter.pause(t.Context(), 0)
+	ok(t, err)
+	ok(t, q.rdb.HSet(t.Context(), q.limiter.keys[2], "pause", 0).Err()) // it is over
+	if got := full(); got < 68 || got > 71 {
+		t.Errorf("after one strike %d calls of 100 are allowed", got)
+	}
+	ok(t, q.rdb.HIncrBy(t.Context(), q.limiter.keys[2], "share_at", -3*time.Minute.Microseconds()).Err()) // three minutes pass
+	ok(t, q.rdb.Del(t.Context(), q.limiter.keys[0]).Err())
+	if got := full(); got != 100 {
+		t.Errorf("three minutes after the strike %d calls of 100 are allowed", got)
+	}
+}
+
+// A merchant whose gateway hangs fills its part of the worker, and no more.
+func TestAMerchantWhoseGatewayHangsDoesNotHoldUpAnother(t *testing.T) {
+	accounts := simulator.SampleAccounts(2)
+	r := newRig(t, simulator.Config{Merchants: accounts})
+	hung := newTurnstile(t, simulator.New(simulator.Config{Merchants: accounts,
+		Latency: simulator.Latency{Min: time.Minute, Max: time.Minute}}), aMinute)
+	quick := newTurnstile(t, r.gateway, aMinute)
+	r.config.HTTP, r.config.Concurrency, r.times = nil, 4, quickTimes()
+	for i, m := range []Merchant{{PerMinute: 400}, {}} {
+		m.Merchant = qfpay.Merchant{Name: fmt.Sprint("m", i), BaseURL: []string{hung.url, quick.url}[i],
+			AppCode: accounts[i].AppCode, Key: accounts[i].Key}
+		r.config.Merchants = append(r.config.Merchants[:i], m)
+	}
+	r.start()
+	r.enqueue(40, func(_ int, o *tasks.Order) { o.Merchant = "m0" })
+	r.eventually("the slow merchant is at its part", func() bool {
+		for _, d := range seen[Deferred](r.events) {
+			if d.Reason == DeferCrowded {
+				return true
+			}
+		}
+		return false
+	})
+	r.enqueue(20, func(i int, o *tasks.Order) { o.Merchant, o.OutTradeNo = "m1", fmt.Sprint("Q", i) })
+	if got := r.results(20); len(got) != 20 {
+		t.Errorf("%d results of the other merchant", len(got))
+	}
+	if most := hung.most.Load(); most > 2 {
+		t.Errorf("%d calls of the slow merchant were under way at once, want at most 2", most)
+	}
+}

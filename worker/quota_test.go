@@ -1,0 +1,193 @@
+package worker
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// These are small versions of the quota runs in bench/: windows of seconds in place of
+// minutes, everything else as in production.
+
+const (
+	aMinute   = 4 * time.Second
+	perMinute = 40
+)
+
+// newQuotaRig is a rig whose merchant may make perMinute calls in aMinute.
+func newQuotaRig(t *testing.T) (*rig, *turnstile) {
+	r := newRig(t, simulator.Config{Latency: simulator.Latency{Min: 5 * time.Millisecond, Max: 80 * time.Millisecond}})
+	gate := newTurnstile(t, r.gateway, aMinute)
+	r.config.HTTP, r.config.Merchants[0].BaseURL = nil, gate.url
+	r.config.Merchants[0].PerSecond, r.config.Merchants[0].PerMinute = 20, perMinute
+	r.windows = [2]time.Duration{time.Second, aMinute}
+	return r, gate
+}
+
+// allowed is how many calls the limits allow in so many windows, guard included.
+func allowed(windows float64) int {
+	return int(windows * perMinute * float64(aMinute) / float64(aMinute+guard))
+}
+
+// A backlog, four workers: never a call too many, and no call that was allowed is missing.
+// Without the guard the ways of calls would have more of them arrive in a window, without
+// reservations workers would ask in vain again and again.
+func TestTheWholeQuotaAndNeverMore(t *testing.T) {
+	t.Parallel()
+	r, gate := newQuotaRig(t)
+	for range 4 {
+		r.start()
+	}
+	const n = 5 * perMinute
+	began := time.Now()
+	r.enqueue(n, nil)
+	results := r.results(n)
+	took := time.Since(began)
+	r.agree(results)
+	if got := gate.peak(aMinute); got > perMinute {
+		t.Errorf("%d calls arrived within a window that allows %d", got, perMinute)
+	}
+	if got := gate.peak(time.Second); got > 20 {
+		t.Errorf("%d calls arrived within a second that allows 20", got)
+	}
+	if arrived, _ := gate.between(began, time.Now()); arrived != n {
+		t.Errorf("%d calls for %d orders", arrived, n)
+	}
+	// The first window's calls leave at once, and each later window's when it begins.
+	if most := 4*(aMinute+guard) + aMinute + 2*time.Second + gate.late.longest(); took > most {
+		t.Errorf("%d orders took %s; the limits allow them within %s", n, took, most)
+	}
+	touched(t, results, 3)
+}
+
+// touched checks how often orders were taken in hand, on the average.
+func touched(t *testing.T, results map[string]tasks.Result, most float64) {
+	t.Helper()
+	sum := 0
+	for _, res := range results {
+		attempts, err := strconv.Atoi(res.Attempts)
+		ok(t, err)
+		sum += attempts
+	}
+	if average := float64(sum) / float64(len(results)); average > most {
+		t.Errorf("an order was taken in hand %.2f times on the average, want at most %.2f", average, most)
+	}
+}
+
+// While bulk takes all there is, an interactive order finds a place at once, or the next
+// that comes free; and bulk goes on with the rest.
+func TestAnInteractiveOrderDoesNotWaitBehindBulk(t *testing.T) {
+	t.Parallel()
+	r, gate := newQuotaRig(t)
+	r.start()
+	r.start()
+	one := func(i int, o *tasks.Order) { o.OutTradeNo, o.Lane = fmt.Sprint("I", i), tasks.Interactive }
+	r.enqueue(1, one) // there is interactive traffic
+	r.results(1)
+	const backlog, few = 6 * perMinute, 24
+	r.enqueue(backlog, nil)
+	began := time.Now()
+	for i := range few {
+		<-time.After(4 * aMinute / few) // the orders come evenly over four windows
+		r.enqueue(1, func(_ int, o *tasks.Order) { one(i+1, o) })
+	}
+	ended := time.Now()
+	var waits []time.Duration
+	for _, w := range seen[LimiterWaited](r.events) {
+		if w.Urgent {
+			waits = append(waits, w.Waited)
+		}
+	}
+	slices.Sort(waits)
+	// At the full rate a place comes free every 106 ms, and bulk may hold those of 200 ms.
+	if worst := waits[len(waits)-1]; worst > 350*time.Millisecond {
+		t.Errorf("an interactive call was %s from its place, want at most 350ms; all: %v", worst, waits)
+	}
+	if arrived, _ := gate.between(began, ended); arrived < allowed(4)*90/100 {
+		t.Errorf("%d calls in four windows, though bulk could have filled them: %d are allowed", arrived, allowed(4))
+	}
+	if got := gate.peak(aMinute); got > perMinute {
+		t.Errorf("%d calls arrived within a window that allows %d", got, perMinute)
+	}
+}
+
+// One merchant's backlog is no other's: a single order of each of the others takes no
+// notice of it, and the backlog's orders are not touched while they wait.
+func TestABacklogIsItsOwnMerchantsAlone(t *testing.T) {
+	t.Parallel()
+	r, gate := newQuotaRig(t)
+	accounts := simulator.SampleAccounts(5)
+	r.gateway = simulator.New(simulator.Config{Merchants: accounts, PerSecond: simulator.NoLimit, PerMinute: simulator.NoLimit})
+	gate.Handler = r.gateway
+	first := r.config.Merchants[0]
+	r.config.Merchants = nil
+	for i, account := range accounts {
+		m := first
+		m.Name, m.AppCode, m.Key = fmt.Sprint("m", i), account.AppCode, account.Key
+		r.config.Merchants = append(r.config.Merchants, m)
+	}
+	r.start()
+	const backlog = 6 * perMinute
+	r.enqueue(backlog, func(_ int, o *tasks.Order) { o.Merchant = "m0" })
+	r.eventually("the backlog is in line", func() bool {
+		return r.rdb.ZCard(t.Context(), r.keys.Calls(accounts[0].AppCode)+":line:2").Val() > backlog/2
+	})
+	r.enqueue(4, func(i int, o *tasks.Order) { o.Merchant, o.OutTradeNo = fmt.Sprint("m", i+1), fmt.Sprint("S", i) })
+	results := r.results(backlog + 4)
+	r.agree(results)
+	for i := range 4 {
+		if got := results[fmt.Sprint("S", i)]; got.Attempts != "1" {
+			t.Errorf("a single order of another merchant was taken in hand %s times", got.Attempts)
+		}
+	}
+	waiting := 0
+	for no, res := range results {
+		if no[0] != 'S' && res.SettledAt < results["S0"].SettledAt {
+			waiting++
+		}
+	}
+	if waiting > backlog/2 {
+		t.Errorf("%d orders of the backlog of %d were done before another merchant's single one", waiting, backlog)
+	}
+	touched(t, results, 3)
+}
+
+// The gateway suddenly allows half: the worker finds its way down within two windows,
+// is refused now and then while it tries whether there is more again, fails nothing, and
+// is back at the whole within five windows.
+func TestTheWorkerFollowsAGatewayThatAllowsLess(t *testing.T) {
+	t.Parallel()
+	r, gate := newQuotaRig(t)
+	r.start()
+	r.start()
+	const n = 12 * perMinute
+	r.enqueue(n, func(_ int, o *tasks.Order) { o.Deadline = time.Now().Add(time.Hour) })
+	window := func() (arrived, refused int) {
+		from := time.Now()
+		<-time.After(aMinute)
+		return gate.between(from, time.Now())
+	}
+	gate.setLimit(perMinute)
+	window()
+	gate.setLimit(perMinute / 2)
+	window()
+	window()
+	for i := range 4 {
+		if arrived, refused := window(); refused > 3 || arrived-refused < perMinute/4 {
+			t.Errorf("window %d after it settled: %d calls, %d of them refused", i+1, arrived, refused)
+		}
+	}
+	gate.setLimit(perMinute)
+	for range 4 {
+		window()
+	}
+	if arrived, refused := window(); arrived-refused < allowed(1)*90/100 {
+		t.Errorf("in the fifth window after the gateway allows all again: %d calls, %d of them refused; want %d", arrived, refused, allowed(1))
+	}
+	r.results(n)
+}
