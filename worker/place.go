@@ -69,15 +69,28 @@ func (a *asker) Take(ctx context.Context) (qfpay.Leave, error) {
 		p.giveBack(ctx)
 	}
 	name, asked := rand.Text(), time.Now()
+	if a.class == classBulk {
+		if length, known := a.limiter.full.join(asked, a.limiter.each); known {
+			return qfpay.Leave{}, a.later(length)
+		}
+	}
 	wait, granted, err := a.limiter.take(ctx, a.class, name)
 	if err != nil {
 		return qfpay.Leave{}, err
 	}
-	if !granted {
-		a.attempt.line = a.limiter.line(a.class)
-		return qfpay.Leave{}, &qfpay.Throttled{RetryAfter: wait}
+	if granted {
+		return newPlace(a.limiter, name, asked, wait).leave(ctx)
 	}
-	return newPlace(a.limiter, name, asked, wait).leave(ctx)
+	if a.class == classBulk {
+		a.limiter.full.note(asked, wait)
+	}
+	return qfpay.Leave{}, a.later(wait)
+}
+
+// later has the attempt put its order in line.
+func (a *asker) later(length time.Duration) error {
+	a.attempt.line = a.limiter.line(a.class)
+	return &qfpay.Throttled{RetryAfter: length}
 }
 
 // client returns the merchant's client for this attempt's calls of one class.

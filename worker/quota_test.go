@@ -49,11 +49,11 @@ func TestTheWholeQuotaAndNeverMore(t *testing.T) {
 	results := r.results(n)
 	took := time.Since(began)
 	r.agree(results)
-	if got := gate.peak(aMinute); got > perMinute {
-		t.Errorf("%d calls arrived within a window that allows %d", got, perMinute)
+	if n := gate.excess(perMinute, aMinute); n > 0 {
+		t.Errorf("%d calls arrived in windows that had %d already", n, perMinute)
 	}
-	if got := gate.peak(time.Second); got > 20 {
-		t.Errorf("%d calls arrived within a second that allows 20", got)
+	if n := gate.excess(20, time.Second); n > 0 {
+		t.Errorf("%d calls arrived in seconds that had 20 already", n)
 	}
 	if arrived, _ := gate.between(began, time.Now()); arrived != n {
 		t.Errorf("%d calls for %d orders", arrived, n)
@@ -111,8 +111,8 @@ func TestAnInteractiveOrderDoesNotWaitBehindBulk(t *testing.T) {
 	if arrived, _ := gate.between(began, ended); arrived < allowed(4)*90/100 {
 		t.Errorf("%d calls in four windows, though bulk could have filled them: %d are allowed", arrived, allowed(4))
 	}
-	if got := gate.peak(aMinute); got > perMinute {
-		t.Errorf("%d calls arrived within a window that allows %d", got, perMinute)
+	if n := gate.excess(perMinute, aMinute); n > 0 {
+		t.Errorf("%d calls arrived in windows that had %d already", n, perMinute)
 	}
 }
 

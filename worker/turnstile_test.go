@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -88,27 +89,34 @@ func (g *turnstile) between(from, to time.Time) (arrived, refused int) {
 // theWay is how much longer the way to a gateway may take for one call than for another.
 const theWay = 60 * time.Millisecond
 
-// peak returns the most calls that would have arrived in any window of this length, had
-// each had a way of its own to go. Where the machine stopped the whole test for a while,
-// calls were late that were not: so much shorter is the window.
-func (g *turnstile) peak(window time.Duration) int {
+// excess returns how many calls would have arrived within less than the window after the
+// n-th before them, had each had a way of its own to go. A call that arrived late because
+// the machine did not run this process is not the limiter's fault.
+func (g *turnstile) excess(n int, window time.Duration) (excess int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	at := make([]time.Duration, len(g.arrived))
+	type call struct{ at, late time.Duration }
+	calls := make([]call, len(g.arrived))
 	for i, t := range g.arrived {
-		at[i] = t.Sub(g.arrived[0]) + rand.N(theWay)
+		calls[i] = call{at: t.Sub(g.arrived[0]) + rand.N(theWay), late: g.late.before(t)}
 	}
-	slices.Sort(at)
-	return most(at, window-g.late.longest())
+	slices.SortFunc(calls, func(a, b call) int { return cmp.Compare(a.at, b.at) })
+	for i := n; i < len(calls); i++ {
+		if before := calls[i-n]; calls[i].at-before.at+before.late < window {
+			excess++
+		}
+	}
+	return excess
 }
 
-// lateness is how long this process was not run at all, at the longest.
+// lateness is when this process was not run, and for how long.
 type lateness struct {
-	mu  sync.Mutex
-	max time.Duration
+	mu    sync.Mutex
+	until []time.Time
+	lasts []time.Duration
 }
 
-// witness measures lateness until the test ends.
+// witness notes lateness until the test ends.
 func witness(t *testing.T) *lateness {
 	l, done := &lateness{}, make(chan struct{})
 	var watching sync.WaitGroup
@@ -123,9 +131,9 @@ func witness(t *testing.T) *lateness {
 			case <-tick.C:
 			}
 			now := time.Now()
-			l.mu.Lock()
-			l.max = max(l.max, now.Sub(last)-2*every)
-			l.mu.Unlock()
+			if late := now.Sub(last) - every; late > 5*every {
+				l.note(now, late)
+			}
 			last = now
 		}
 	})
@@ -133,8 +141,30 @@ func witness(t *testing.T) *lateness {
 	return l
 }
 
-func (l *lateness) longest() time.Duration {
+func (l *lateness) note(until time.Time, last time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.max
+	l.until, l.lasts = append(l.until, until), append(l.lasts, last)
+}
+
+// before is how long in all the process was not run in the moments before.
+func (l *lateness) before(t time.Time) (sum time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, until := range l.until {
+		if since := t.Sub(until); since > -10*time.Millisecond && since < 200*time.Millisecond {
+			sum += l.lasts[i]
+		}
+	}
+	return sum
+}
+
+// longest is how long it was not run at the longest.
+func (l *lateness) longest() (longest time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range l.lasts {
+		longest = max(longest, d)
+	}
+	return longest
 }
