@@ -5,7 +5,8 @@ ARGV[1] prefix of the journals' keys    ARGV[2] how many at most
 ARGV[3] ms until the next look at an order nobody has claimed since; doubles with each look
 ARGV[4] ms, the longest such pause
 
-Answers an array of {id, lane, order, attempts}, with lane empty for an order whose
+Answers {ms, rows}: ms until the next order is due, -1 when there is none, 0 when one is
+now; and an array of {id, lane, order, attempts}, with lane empty for an order whose
 journal is gone: it stays in due, to be seen, and is looked at rarely.
 
 The journals' names are made here from ids, since which are due is not known
@@ -29,4 +30,5 @@ for _, id in ipairs(redis.call("ZRANGE", due, "-inf", now, "BYSCORE", "LIMIT", 0
   redis.call("ZADD", due, now + look, id)
   found[#found + 1] = {id, h[1] or "", h[2] or "", h[3] or "0"}
 end
-return found
+local next = redis.call("ZRANGE", due, 0, 0, "WITHSCORES")
+return {next[2] and math.max(0, next[2] - now) or -1, found}
