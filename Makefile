@@ -85,7 +85,7 @@ cover: ## Measure coverage into cover.out and cover.html, without the end-to-end
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf bin cover.out cover.html
+	rm -rf bin cover.out cover.html bench/cpu.prof bench/allocs.prof
 
 .PHONY: model
 model: ## Explore the model further than make test does (BUDGET=5; 6 GB, two minutes)
