@@ -21,7 +21,7 @@ const (
 
 // judge tells whether a figure is on the right side of its goal.
 func judge[T number](figure, goal T, low bool) verdict {
-	if low == atLeast && figure >= goal || low == atMost && figure <= goal {
+	if low && figure >= goal || !low && figure <= goal {
 		return met
 	}
 	return missed
