@@ -7,6 +7,8 @@ SHELL := bash
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 BENCH       ?= .
+SPEED       ?=
+SOAK        ?= 30m
 DEMO        ?=
 
 # The end-to-end tests measure rates at the gateway: other tests on the same cores
@@ -37,6 +39,7 @@ test: ## Run every test, with the race detector; the end-to-end tests last
 	.ci/install gcc redis-server python3 promtool
 	go test -race -count=1 $(UNIT)
 	cd deploy/tests && go test -count=1 ./...
+	cd bench && go vet ./... && go test -count=1 ./...
 	go test -race -count=1 $(E2E)
 
 .PHONY: e2e
@@ -54,9 +57,24 @@ fuzz: ## Fuzz each target in turn (FUZZTIME=10s)
 	.ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## Run the benchmarks (BENCH=Sign)
+bench: ## Measure the worker beside a plain asynq handler; under 10 min (SPEED='--only idle --plots docs/img')
+	.ci/install redis-server
+	cd bench && go run . speed --module .. $(SPEED)
+
+.PHONY: microbench
+microbench: ## Run the Go benchmarks (BENCH=Sign)
 	.ci/install redis-server
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(UNIT)
+
+.PHONY: soak
+soak: ## Watch a loaded worker for leaks; fails when anything grows (SOAK=30m)
+	.ci/install redis-server
+	cd bench && go run . soak --module .. --for $(SOAK)
+
+.PHONY: profile
+profile: ## Write cpu.prof and allocs.prof of the happy path into bench/
+	.ci/install redis-server
+	cd bench && go run . profile --module .. --dir .
 
 .PHONY: cover
 cover: ## Measure coverage into cover.out and cover.html, without the end-to-end tests
@@ -67,7 +85,7 @@ cover: ## Measure coverage into cover.out and cover.html, without the end-to-end
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf bin cover.out cover.html
+	rm -rf bin cover.out cover.html bench/cpu.prof bench/allocs.prof
 
 .PHONY: model
 model: ## Explore the model further than make test does (BUDGET=5; 6 GB, two minutes)

@@ -36,7 +36,7 @@ func (c *Client) call(ctx context.Context, r request) (*answer, error) {
 	if err == nil && r.read != nil {
 		err = r.read(a)
 	}
-	c.report(r.endpoint, sent, a, err, l.waited)
+	c.report(r.endpoint, sent, a, err, l)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +74,14 @@ func (c *Client) timeout() time.Duration {
 }
 
 // report tells OnCall of an exchange. Leave that the limiter refused is no exchange.
-func (c *Client) report(e endpoint, s exchange, a *answer, err error, waited time.Duration) {
+func (c *Client) report(e endpoint, s exchange, a *answer, err error, l *lease) {
 	if c.OnCall == nil || s.throttled() {
 		return
 	}
-	call := Call{Merchant: c.Merchant.Name, Endpoint: string(e), Wait: waited, Took: s.took, Signature: s.signature}
+	call := Call{Merchant: c.Merchant.Name, Endpoint: string(e), Wait: l.waited, Took: s.took, Signature: s.signature}
+	if !s.passed.IsZero() {
+		call.Leaving = s.passed.Sub(l.given)
+	}
 	call.Result = callResult(a, err)
 	c.OnCall(call)
 }

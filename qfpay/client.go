@@ -48,6 +48,7 @@ type Call struct {
 	Endpoint  string        // payment, query, close or reversal
 	Result    string        // the respcd, or one of CallResults
 	Wait      time.Duration // for leave from the limiter
+	Leaving   time.Duration // from having leave to the first byte sent: intent, connection; 0 when nothing was sent
 	Took      time.Duration // from the first byte sent to the last one read
 	Signature Signature     // empty when there was no answer, or nobody looked
 }

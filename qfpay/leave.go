@@ -12,6 +12,7 @@ type lease struct {
 	limiter  Limiter // nil: no limit
 	leave    Leave
 	waited   time.Duration
+	given    time.Time // when leave was given, the last time
 }
 
 // take waits for leave. Its error is *Throttled, or *NotSent when the limiter could
@@ -20,14 +21,15 @@ func (l *lease) take(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
 		return &NotSent{Endpoint: string(l.endpoint), Err: err}
 	}
+	asked := time.Now()
 	if l.limiter == nil {
+		l.given = asked
 		return nil
 	}
-	asked := time.Now()
 	leave, err := l.limiter.Take(ctx)
 	l.waited += time.Since(asked)
 	if err == nil {
-		l.leave = leave
+		l.leave, l.given = leave, time.Now()
 		return nil
 	}
 	l.leave = Leave{}

@@ -16,6 +16,7 @@ type exchange struct {
 	status    int
 	header    http.Header
 	body      []byte
+	passed    time.Time     // when the first byte was sent; zero: none was
 	took      time.Duration // from the first byte sent to the last one read
 	signature Signature
 	err       error // *NotSent, *Throttled (by the limiter) or *Unanswered
@@ -39,13 +40,13 @@ func (c *Client) send(ctx context.Context, r request, l *lease) exchange {
 	resp, err := c.http().Do(req)
 	if err != nil {
 		passed, reason := g.shut()
-		return exchange{took: since(passed), err: sendError(r.endpoint, passed, reason, err)}
+		return exchange{passed: passed, took: since(passed), err: sendError(r.endpoint, passed, reason, err)}
 	}
 	defer resp.Body.Close()
 	s := exchange{status: resp.StatusCode, header: resp.Header}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, r.maxBody+1))
 	passed, _ := g.shut()
-	s.took = since(passed)
+	s.passed, s.took = passed, since(passed)
 	switch {
 	case err != nil:
 		s.err = &Unanswered{Endpoint: string(r.endpoint), Reason: networkReason(err), HTTPStatus: s.status, Body: clip(body), Err: err}

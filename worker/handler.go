@@ -32,15 +32,16 @@ type handler struct {
 	crowd    int64 // how many orders of one merchant this process has in hand at most
 	observer Observer
 	log      *slog.Logger
+	agenda   *agenda // of this process's sweeper
 }
 
 // ProcessTask implements [asynq.Handler].
 func (h *handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
-	id, err := identify(t.Payload())
+	w, err := readWakeUp(t.Payload())
 	if err != nil {
 		return h.refuse(ctx, t.Payload(), err)
 	}
-	return h.answered(id, h.wake(ctx, id, t.Payload()))
+	return h.answered(w.id, h.wake(ctx, w))
 }
 
 // answered reports an attempt that failed because Redis did. That an order is in other
@@ -52,6 +53,38 @@ func (h *handler) answered(id string, err error) error {
 	h.observer.Observe(RedisFailed{Op: "attempt"})
 	h.log.Error("an attempt was given up; its order comes back", "id", id, "error", err)
 	return err
+}
+
+// wakeUp is what has an order taken in hand. A task's payload, an order as JSON, is read
+// once, since in the normal course it is byte for byte what the journal has. An order that
+// was called up from its line comes without one, but with a place.
+type wakeUp struct {
+	id      string
+	payload []byte
+	order   tasks.Order
+	invalid error // why the payload is no order, although it says whose it is
+	place   *place
+}
+
+// readWakeUp reads a payload. Its error says that nobody can tell whose order it is.
+func readWakeUp(payload []byte) (wakeUp, error) {
+	w := wakeUp{payload: payload}
+	if w.order, w.invalid = tasks.ParseOrder(payload); w.invalid == nil {
+		var err error
+		w.id, err = tasks.Identify(w.order.Merchant, w.order.OutTradeNo)
+		return w, err
+	}
+	var err error
+	w.id, err = identify(payload)
+	return w, err
+}
+
+// accepted is the order as the journal has it.
+func (w wakeUp) accepted(c claim) (tasks.Order, error) {
+	if bytes.Equal(w.payload, c.order) {
+		return w.order, w.invalid
+	}
+	return tasks.ParseOrder(c.order)
 }
 
 // identify reads whose order a payload is.
@@ -82,27 +115,27 @@ func (h *handler) refuse(ctx context.Context, payload []byte, why error) error {
 const mostRejected = 100_000
 
 // wake takes the order in hand, if it is free, and works on it.
-func (h *handler) wake(ctx context.Context, id string, payload []byte) error {
+func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	token := rand.Text()
-	c, err := h.journal.claim(ctx, id, token)
+	c, err := h.journal.claim(ctx, w.id, token)
 	if err == nil && c.status == claimNone {
-		c, err = h.adopt(ctx, id, token, payload)
+		c, err = h.adopt(ctx, w.id, token, w.payload)
 	}
 	if err != nil {
 		return err
 	}
 	switch c.status {
 	case claimReserved:
-		return h.refuse(ctx, payload, &tasks.ConflictError{ID: id, State: "RESERVED"})
+		return h.refuse(ctx, w.payload, &tasks.ConflictError{ID: w.id, State: "RESERVED"})
 	case claimBusy:
 		h.observer.Observe(Deferred{Reason: DeferBusy})
 		return nil
 	case claimOurs:
 		point("claimed")
-		if err := h.sameContent(ctx, c, payload); err != nil {
+		if err := h.sameContent(ctx, c, w.payload); err != nil {
 			return err
 		}
-		return h.work(ctx, c, nil)
+		return h.work(ctx, c, w)
 	}
 	return nil
 }
@@ -116,7 +149,7 @@ func (h *handler) called(ctx context.Context, o called) error {
 		return err
 	}
 	point("claimed")
-	return h.work(ctx, c, o.place)
+	return h.work(ctx, c, wakeUp{id: o.id, place: o.place})
 }
 
 // adopt accepts an order that was enqueued with asynq alone, by a producer that
@@ -154,17 +187,16 @@ func (h *handler) sameContent(ctx context.Context, c claim, payload []byte) erro
 	return h.refuse(ctx, payload, &tasks.ConflictError{ID: c.id})
 }
 
-// work makes one attempt at an order in hand, and writes down how it ended. p is the
-// place that the order was called up with, or nil.
-func (h *handler) work(ctx context.Context, c claim, p *place) error {
-	a := &attempt{handler: h, claim: c, place: p, began: time.Now()}
+// work makes one attempt at an order in hand, and writes down how it ended.
+func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
+	a := &attempt{handler: h, claim: c, place: w.place, began: time.Now()}
 	defer func() {
 		if a.place != nil {
 			a.place.giveBack(ctx)
 		}
 	}()
 	var invalid error
-	if a.order, invalid = tasks.ParseOrder(c.order); invalid == nil {
+	if a.order, invalid = w.accepted(c); invalid == nil {
 		invalid = a.order.Validate()
 	}
 	if invalid != nil {
@@ -273,6 +305,11 @@ func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Du
 	h.observer.Observe(Deferred{Reason: s.why, For: delay})
 	a.waits(s, delay)
 	defer point("released")
+	soon := delay
+	if in != nil {
+		soon = 0 // somebody must look at the line
+	}
+	defer h.agenda.due(soon)
 	return h.journal.release(ctx, &a.claim, delay, s.do == waitGone, s.why, in)
 }
 

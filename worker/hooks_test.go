@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -99,19 +101,46 @@ func TestAnEmptyDequeueIsRepeatedWhenATaskArrives(t *testing.T) {
 	}
 }
 
-func TestAnEmptyDequeueStaysEmptyWhenNothingArrivesOrTheWorkerStops(t *testing.T) {
+func TestAnEmptyDequeueStaysEmptyWhenTheWorkerStops(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
-	hook := wakeHook{rdb: rdb, stop: make(chan struct{})}
-	if times, err := asks(t.Context(), hook); times != 1 || !errors.Is(err, redis.Nil) {
-		t.Errorf("nothing arrived: asked %d times, error %v", times, err)
-	}
 	stopped := make(chan struct{})
+	hook := wakeHook{rdb: rdb, stop: stopped}
+	asked := make(chan int)
+	go func() {
+		times, _ := asks(t.Context(), hook)
+		asked <- times
+	}()
+	// It blocks longer than one BLMOVE does: asynq would sleep after an answer.
+	blocks := func() int64 { return commandCalls(t, rdb, "blmove") }
+	for end := time.Now().Add(10 * time.Second); blocks() < 2; {
+		if time.Now().After(end) {
+			t.Fatal("nothing arrived, and the hook has not blocked a second time")
+		}
+		time.Sleep(20 * time.Millisecond) // polling
+	}
 	close(stopped)
+	if times := <-asked; times != 1 {
+		t.Errorf("nothing arrived and the worker stopped: asked %d times", times)
+	}
 	ok(t, rdb.LPush(t.Context(), "asynq:{q}:pending", "task").Err())
-	hook.stop = stopped
 	if times, _ := asks(t.Context(), hook); times != 1 {
 		t.Errorf("a worker that stops asked %d times", times)
 	}
+}
+
+// commandCalls is how often a command was carried out.
+func commandCalls(t *testing.T, rdb *redis.Client, name string) int64 {
+	t.Helper()
+	text, err := rdb.Info(t.Context(), "commandstats").Result()
+	ok(t, err)
+	_, rest, found := strings.Cut(text, "cmdstat_"+name+":calls=")
+	if !found {
+		return 0
+	}
+	digits, _, _ := strings.Cut(rest, ",")
+	n, err := strconv.ParseInt(digits, 10, 64)
+	ok(t, err)
+	return n
 }
 
 // failing is Redis away for the first tries of an acknowledgement.

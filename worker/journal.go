@@ -24,9 +24,10 @@ var errTaken = errors.New("the number is taken by another order")
 // header says what it answers. A method may be repeated after a lost reply: it has
 // its effect once.
 type journal struct {
-	rdb   redis.UniversalClient
-	keys  tasks.Keys
-	times times
+	rdb     redis.UniversalClient
+	scripts redis.Scripter // runs them on rdb, in batches
+	keys    tasks.Keys
+	times   times
 
 	durability tasks.Durability
 }
@@ -65,7 +66,7 @@ var stateNames = map[string]state{"NEW": stateNew, "SENT": stateSent, "VOIDING":
 // claim takes an order in hand, if it is free, until the lease ends.
 func (j *journal) claim(ctx context.Context, id, token string) (claim, error) {
 	c := claim{id: id, token: token}
-	answer, err := claimScript.Run(ctx, j.rdb, []string{j.keys.Order(id), j.keys.Due()},
+	answer, err := claimScript.Run(ctx, j.scripts, []string{j.keys.Order(id), j.keys.Due()},
 		id, token, j.times.lease.Milliseconds()).Slice()
 	if err != nil {
 		return c, fmt.Errorf("journal: claim: %w", err)
@@ -243,38 +244,45 @@ type dueOrder struct {
 	attempts string
 }
 
-// sweep hands out at most limit orders that are due, each to one caller, and tells at
-// which app_codes' lines somebody must look.
-func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Duration) ([]dueOrder, []string, error) {
-	answer, err := sweepScript.Run(ctx, j.rdb, []string{j.keys.Due(), linesKey(j.keys)},
+// swept is what a sweep has found.
+type swept struct {
+	due   []dueOrder
+	lines []string      // app_codes at whose lines somebody must look
+	next  time.Duration // until there is more of either; less than nothing: nothing waits
+}
+
+// sweep hands out at most limit orders that are due, each to one caller.
+func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Duration) (swept, error) {
+	answer, err := sweepScript.Run(ctx, j.scripts, []string{j.keys.Due(), linesKey(j.keys)},
 		j.keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds()).Slice()
 	if err != nil {
-		return nil, nil, fmt.Errorf("journal: sweep: %w", err)
+		return swept{}, fmt.Errorf("journal: sweep: %w", err)
 	}
 	unexpected := fmt.Errorf("journal: sweep: unexpected answer %v", answer)
-	if len(answer) != 2 {
-		return nil, nil, unexpected
+	if len(answer) != 3 {
+		return swept{}, unexpected
 	}
-	lines, ok := answer[0].([]any)
-	rows, ok2 := answer[1].([]any)
-	if !ok || !ok2 {
-		return nil, nil, unexpected
+	next, isNumber := answer[0].(int64)
+	lines, isArray := answer[1].([]any)
+	rows, areRows := answer[2].([]any)
+	if !isNumber || !isArray || !areRows {
+		return swept{}, unexpected
 	}
 	due := make([]dueOrder, 0, len(rows))
 	for _, row := range rows {
 		fields, ok := row.([]any)
 		if !ok || len(fields) != 4 {
-			return nil, nil, unexpected
+			return swept{}, unexpected
 		}
 		w := texts(fields)
 		due = append(due, dueOrder{id: w[0], lane: tasks.Lane(w[1]), order: []byte(w[2]), attempts: w[3]})
 	}
-	return due, texts(lines), nil
+	return swept{due: due, lines: texts(lines), next: time.Duration(next) * time.Millisecond}, nil
 }
 
 // run runs a script whose answer is an array of words, at least one.
 func (j *journal) run(ctx context.Context, s *redis.Script, op string, keys []string, args ...any) ([]string, error) {
-	answer, err := s.Run(ctx, j.rdb, keys, args...).Slice()
+	answer, err := s.Run(ctx, j.scripts, keys, args...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("journal: %s: %w", op, err)
 	}

@@ -27,8 +27,8 @@ const (
 	bulkHorizon = 200 * time.Millisecond
 	// Orders in line are given places up to callAhead ahead, so that these are used
 	// in time, at most every callEvery.
-	callAhead = 600 * time.Millisecond
-	callEvery = 400 * time.Millisecond
+	callAhead = 400 * time.Millisecond
+	callEvery = 200 * time.Millisecond
 
 	// firstPause follows on HTTP 429, as QFPay's guidelines have it: 1 s, 2 s, 4 s …
 	firstPause   = time.Second

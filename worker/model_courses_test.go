@@ -31,7 +31,7 @@ func TestAnAttemptInDoubtTakesNothingForGranted(t *testing.T) {
 		ok(t, d.rdb.HSet(t.Context(), d.keys.Order(d.id), "sent_at", long).Err())
 
 		gateway := &prompter{answers: c.answers}
-		ok(t, workedBy(d.journal, settings[0], gateway).work(t.Context(), *d.take("b"), nil))
+		ok(t, workedBy(d.journal, settings[0], gateway).work(t.Context(), *d.take("b"), wakeUp{}))
 		if diff := cmp.Diff(c.calls, gateway.calls); diff != "" {
 			t.Errorf("%s: calls (-want +got):\n%s", c.name, diff)
 		}

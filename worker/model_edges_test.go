@@ -93,7 +93,7 @@ func TestAnAttemptThatIsCutOffWritesDownHowItEnded(t *testing.T) {
 		d.times = slowTimes()
 		ctx, cancel := context.WithCancel(t.Context())
 		h := workedBy(d.journal, settings[0], cutOff{&prompter{answers: []byte{c.prompt}}, cancel})
-		ok(t, h.work(ctx, *d.take("a"), nil))
+		ok(t, h.work(ctx, *d.take("a"), wakeUp{}))
 		if got := d.field("state"); got != c.state || d.field("token") != "" {
 			t.Errorf("prompt %d: the journal says %s, want %s; held by %q", c.prompt, got, c.state, d.field("token"))
 		}
@@ -143,7 +143,8 @@ func TestATaskThatWillNotRunIsReplaced(t *testing.T) {
 	pending := func(want int) {
 		t.Helper()
 		ok(t, d.rdb.ZAdd(t.Context(), d.keys.Due(), redis.Z{Score: 1, Member: d.id}).Err())
-		ok(t, s.sweep(t.Context()))
+		_, err := s.sweep(t.Context())
+		ok(t, err)
 		info, err := inspector.GetQueueInfo(queue)
 		ok(t, err)
 		if info.Pending != want {

@@ -55,7 +55,7 @@ func replay(t *rapid.T, rdb *redis.Client, number string) {
 	if rapid.IntRange(0, 5).Draw(t, "it is stopped until its lease is over") == 5 {
 		w.setLease(over, 0)
 	}
-	if err := workedBy(w.real, s, real).work(w.ctx, c, nil); !errors.Is(err, errLost) {
+	if err := workedBy(w.real, s, real).work(w.ctx, c, wakeUp{}); !errors.Is(err, errLost) {
 		w.must(err)
 	}
 	w.foresee(newModel(s), clock, foreseen)
@@ -99,7 +99,7 @@ func workedBy(j *journal, s setting, gateway http.RoundTripper) *handler {
 	merchant := Merchant{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway", AppCode: "APP", Key: "k"}}
 	config := Config{Verify: qfpay.VerifyOff, Observer: nobody{}}
 	at := newCounter(merchant, config, &http.Client{Transport: gateway}, j.times.call)
-	return &handler{journal: j, keys: j.keys, rdb: j.rdb, times: j.times, lost: s.lost, unique: s.trusted,
+	return &handler{agenda: newAgenda(), journal: j, keys: j.keys, rdb: j.rdb, times: j.times, lost: s.lost, unique: s.trusted,
 		counters: map[string]*counter{"default": at}, crowd: 1, observer: nobody{}, log: slog.New(slog.DiscardHandler)}
 }
 

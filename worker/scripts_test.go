@@ -24,7 +24,7 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	rdb := redistest.Start(t).Client(t)
 	d := &desk{t: t, id: "default:A1",
-		journal: &journal{rdb: rdb, keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: quickTimes()}}
+		journal: &journal{rdb: rdb, scripts: rdb, keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: quickTimes()}}
 	if _, err := tasks.NewProducer(rdb, d.keys).Accept(t.Context(), anOrder("A1").WithDefaults(time.Now())); err != nil {
 		t.Fatal(err)
 	}
@@ -344,16 +344,28 @@ func TestSweepHandsEachOrderToOne(t *testing.T) {
 	d := newDesk(t)
 	ctx := t.Context()
 	ok(t, d.rdb.ZAdd(ctx, d.keys.Due(), redis.Z{Score: 1, Member: d.id}, redis.Z{Score: 2, Member: "default:ghost"}).Err())
-	due, _, err := d.sweep(ctx, 10, time.Minute, time.Hour)
+	found, err := d.sweep(ctx, 10, time.Minute, time.Hour)
+	due, next := found.due, found.next
 	ok(t, err)
 	if len(due) != 2 || due[0].id != d.id || due[0].lane != tasks.Bulk || due[0].attempts != "0" || len(due[0].order) == 0 {
 		t.Fatalf("swept %+v", due)
 	}
+	if next < 50*time.Second || next > time.Minute {
+		t.Errorf("the next is due in %s, want a minute", next)
+	}
 	if due[1].lane != "" {
 		t.Errorf("an order whose journal is gone has a lane: %+v", due[1])
 	}
-	if again, _, err := d.sweep(ctx, 10, time.Minute, time.Hour); err != nil || len(again) != 0 {
+	if again, err := d.sweep(ctx, 10, time.Minute, time.Hour); err != nil || len(again.due) != 0 {
 		t.Errorf("swept twice: %+v, %v", again, err)
+	}
+}
+
+func TestSweepTellsWhenNothingWaits(t *testing.T) {
+	d := newDesk(t)
+	ok(t, d.rdb.Del(t.Context(), d.keys.Due()).Err())
+	if found, err := d.sweep(t.Context(), 10, time.Minute, time.Hour); err != nil || found.next >= 0 {
+		t.Errorf("nothing waits, and the next is due in %s, %v", found.next, err)
 	}
 }
 
@@ -363,7 +375,7 @@ func TestLooksThinOut(t *testing.T) {
 	ctx := t.Context()
 	pause := func() time.Duration {
 		ok(t, d.rdb.ZAdd(ctx, d.keys.Due(), redis.Z{Score: 1, Member: d.id}).Err())
-		_, _, err := d.sweep(ctx, 10, time.Minute, 3*time.Minute)
+		_, err := d.sweep(ctx, 10, time.Minute, 3*time.Minute)
 		ok(t, err)
 		at := time.UnixMilli(int64(d.rdb.ZScore(ctx, d.keys.Due(), d.id).Val()))
 		return time.Until(at).Round(time.Minute)

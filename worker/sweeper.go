@@ -13,7 +13,11 @@ import (
 )
 
 const (
+	// An order that is due is woken within sweepEvery. Where none is due for a while,
+	// one sweep in sweepIdle is enough: whoever puts an order down for less than that
+	// tells the sweeper of its own process.
 	sweepEvery = 200 * time.Millisecond
+	sweepIdle  = time.Second
 	sweepBatch = 100
 	// An order that is due gets a task; while nobody claims it, it is looked at
 	// again after the pause, doubled each time: a long queue is no reason to hurry.
@@ -36,23 +40,18 @@ type sweeper struct {
 	keys      tasks.Keys
 	observer  Observer
 	log       *slog.Logger
+	agenda    *agenda
 }
 
 // run sweeps until the context ends.
 func (s *sweeper) run(ctx context.Context) {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
 	failing := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for s.agenda.wait(ctx) {
 		if failing && (s.journal.rdb.Ping(ctx).Err() != nil || sleep(ctx, afterOutage) != nil) {
+			s.agenda.swept(0)
 			continue
 		}
-		err := s.sweep(ctx)
+		next, err := s.sweep(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.observer.Observe(RedisFailed{Op: "sweep"})
 			if !failing {
@@ -60,27 +59,31 @@ func (s *sweeper) run(ctx context.Context) {
 			}
 		}
 		failing = err != nil
+		s.agenda.swept(next)
 	}
 }
 
-// sweep wakes every order that is due now.
-func (s *sweeper) sweep(ctx context.Context) error {
+// sweep wakes every order that is due now, and tells in how long the next one is.
+func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 	for {
-		due, lines, err := s.journal.sweep(ctx, sweepBatch, sweepPause, longestSweep)
+		found, err := s.journal.sweep(ctx, sweepBatch, sweepPause, longestSweep)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if err := s.caller.call(ctx, lines); err != nil {
-			return err
+		if err := s.caller.call(ctx, found.lines); err != nil {
+			return 0, err
 		}
-		for _, d := range due {
+		for _, d := range found.due {
 			point("swept")
 			if err := s.wake(ctx, d); err != nil {
-				return err
+				return 0, err
 			}
 		}
-		if len(due) < sweepBatch {
-			return nil
+		if len(found.lines) > 0 {
+			found.next = 0 // their scores have moved on; nobody has asked to when
+		}
+		if len(found.due) < sweepBatch {
+			return found.next, nil
 		}
 	}
 }

@@ -14,7 +14,9 @@ import (
 // again: with its defaults an idle worker finds an order after half a second. This
 // hook, on the client given to asynq's server, holds an empty answer back until
 // something arrives: it blocks in BLMOVE, which moves the last element of the
-// pending list onto itself and so changes nothing, and asks once more.
+// pending list onto itself and so changes nothing, and asks once more. While nothing
+// arrives it goes on blocking: an answer to asynq would be followed by its sleep, and
+// an order that arrives then would wait.
 //
 // It knows asynq's dequeue by its keys (internal/rdb/rdb.go of v0.26.0: pending,
 // paused, active, lease). Should they change, nothing matches and asynq polls as
@@ -71,14 +73,21 @@ func (h wakeHook) rest(ctx context.Context) {
 	}
 }
 
-// arrives blocks until the list has an element, and tells whether it has.
+// arrives blocks until the list has an element, and tells whether it has. It gives up
+// when the worker stops, and when Redis fails.
 func (h wakeHook) arrives(ctx context.Context, pending string) bool {
-	select {
-	case <-h.stop:
-		return false
-	default:
+	for ctx.Err() == nil {
+		select {
+		case <-h.stop:
+			return false
+		default:
+		}
+		err := h.rdb.Do(ctx, "blmove", pending, pending, "right", "right", longestBlock.Seconds()).Err()
+		if !errors.Is(err, redis.Nil) {
+			return err == nil
+		}
 	}
-	return h.rdb.Do(ctx, "blmove", pending, pending, "right", "right", longestBlock.Seconds()).Err() == nil
+	return false
 }
 
 // dequeues tells whether cmd is asynq's dequeue script, and on which pending list.

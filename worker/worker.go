@@ -40,20 +40,25 @@ func New(c Config) (*Worker, error) {
 		c.HTTP = qfpay.NewHTTPClient()
 	}
 	times := timesFor(c.CallTimeout)
-	journal := &journal{rdb: c.Redis, keys: c.Keys, times: times, durability: c.Durability}
+	scripts := newBatched(c.Redis)
+	journal := &journal{rdb: c.Redis, scripts: scripts, keys: c.Keys, times: times, durability: c.Durability}
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability)
+	counting := c
+	counting.Redis = scripts
 	counters := make(map[string]*counter, len(c.Merchants))
 	for _, m := range c.Merchants {
-		counters[m.Name] = newCounter(m, c, c.HTTP, times.call)
+		counters[m.Name] = newCounter(m, counting, c.HTTP, times.call)
 	}
 	w := &Worker{config: c, stop: make(chan struct{})}
 	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, counters: counters, times: times,
-		crowd: crowdOf(c.Concurrency, len(c.Merchants)), lost: c.LostResponse, unique: c.UniqueNumbers, observer: c.Observer, log: c.Logger}
+		crowd: crowdOf(c.Concurrency, len(c.Merchants)), lost: c.LostResponse, unique: c.UniqueNumbers,
+		observer: c.Observer, log: c.Logger, agenda: newAgenda()}
 	w.caller = newCaller(w.handler, c.Concurrency)
 	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, caller: w.caller, observer: c.Observer, log: c.Logger,
-		inspector: asynq.NewInspectorFromRedisClient(c.Redis)}
+		inspector: asynq.NewInspectorFromRedisClient(c.Redis), agenda: w.handler.agenda}
 	c.Queue.AddHook(ackHook{})
 	c.Queue.AddHook(wakeHook{rdb: c.Queue, stop: w.stop})
+	c.Queue.AddHook(batchHook{&batcher{rdb: c.Queue}})
 	for _, lane := range tasks.Lanes() {
 		w.servers = append(w.servers, asynq.NewServerFromRedisClient(c.Queue, w.serverConfig(lane)))
 	}
@@ -67,7 +72,7 @@ func (w *Worker) serverConfig(lane tasks.Lane) asynq.Config {
 		Concurrency:              w.config.Concurrency,
 		Queues:                   map[string]int{w.config.Keys.Queue(lane): 1},
 		TaskCheckInterval:        100 * time.Millisecond, // only when the wake hook has waited in vain
-		DelayedTaskCheckInterval: time.Second,
+		DelayedTaskCheckInterval: 3 * time.Second,        // orders do not wait there; only runs that Redis failed do
 		ShutdownTimeout:          w.config.ShutdownTimeout,
 		RetryDelayFunc:           retryDelay,
 		// The order's end is the policy's to decide, never asynq's retry counter.

@@ -10,6 +10,8 @@ Answers
   {"new"}                    written, by this call or by the one that it repeats; it is in due
   {"duplicate", state}       it was there with the same content; state is NEW, SENT, VOIDING or DONE
   {"conflict", state}        it was there with other content; nothing was changed
+
+Counters begin with the first claim: a million orders that wait should not hold zeros.
 ]]
 local journal, due = KEYS[1], KEYS[2]
 local id, fingerprint, order, lane = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -25,6 +27,6 @@ end
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 redis.call("HSET", journal, "state", "NEW", "fingerprint", fingerprint, "order", order, "lane", lane,
-  "number", 0, "sends", 0, "attempts", 0, "looks", 0, "accepted_at", now, "nonce", nonce)
+  "accepted_at", now, "nonce", nonce)
 redis.call("ZADD", due, now + look, id)
 return {"new"}

@@ -17,7 +17,7 @@ local id, token, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local h = redis.call("HMGET", journal, "state", "token", "lease_until")
+local h = redis.call("HMGET", journal, "state", "token", "lease_until", "first_at")
 local state, holder, lease_until = h[1], h[2], tonumber(h[3] or 0)
 if not state then return {"none"} end
 if state == "DONE" then return {"settled"} end
@@ -26,7 +26,7 @@ if holder ~= token and lease_until > now then return {"busy", lease_until - now}
 
 if holder ~= token then redis.call("HINCRBY", journal, "attempts", 1) end -- not for a repeated claim
 redis.call("HSET", journal, "token", token, "lease_until", now + lease, "looks", 0)
-redis.call("HSETNX", journal, "first_at", now)
+if not h[4] then redis.call("HSET", journal, "number", 0, "sends", 0, "first_at", now) end
 redis.call("ZADD", due, now + lease, id)
 
 local answer = {"ours", "now", now}

@@ -7,8 +7,10 @@ ARGV[1] prefix of the journals' keys    ARGV[2] how many at most
 ARGV[3] ms until the next look at an order nobody has claimed since; doubles with each look
 ARGV[4] ms, the longest such pause
 
-Answers {{app_code, …}, {{id, lane, order, attempts}, …}}. The app_codes may be told to
-several sweepers: call.lua gives each order to one. lane is empty for an order whose
+Answers {ms, {app_code, …}, {{id, lane, order, attempts}, …}}: ms until the next order is due
+or the next lines want looking at, 0 when one does now, -1 when there is none; whose lines
+want it now, which may be told to several sweepers, as call.lua gives each order to one; and
+the orders that are due. lane is empty for an order whose
 journal is gone: it stays in due, to be seen, and is looked at rarely.
 
 The journals' names are made here from ids, since which are due is not known
@@ -32,4 +34,9 @@ for _, id in ipairs(redis.call("ZRANGE", due, "-inf", now, "BYSCORE", "LIMIT", 0
   redis.call("ZADD", due, now + look, id)
   found[#found + 1] = {id, h[1] or "", h[2] or "", h[3] or "0"}
 end
-return {redis.call("ZRANGE", KEYS[2], "-inf", now, "BYSCORE"), found}
+local next = -1
+for _, key in ipairs(KEYS) do
+  local first = redis.call("ZRANGE", key, 0, 0, "WITHSCORES")[2]
+  if first and (next < 0 or first - now < next) then next = math.max(0, first - now) end
+end
+return {next, redis.call("ZRANGE", KEYS[2], "-inf", now, "BYSCORE"), found}

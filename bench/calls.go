@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/qfpay-worker/qfpay-worker/bench/rig"
+)
+
+// measureCalls counts what an order costs Redis: the calls on the happy path, with
+// limits, as an order has them in production, and the memory of one that waits.
+func measureCalls(ctx context.Context, run *speedRun) error {
+	s, err := newStage(ctx, run.rig, 0)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	limited := ours("QFPAY_PER_SECOND=100000", "QFPAY_PER_MINUTE=100000")
+	other := plain("asynq", 64, 0)
+	mine, err := callsPerOrder(ctx, s, limited)
+	if err != nil {
+		return err
+	}
+	theirs, err := callsPerOrder(ctx, s, other)
+	if err != nil {
+		return err
+	}
+	heavy, err := bytesPerOrder(ctx, s, limited, run.sizes.weighed)
+	if err != nil {
+		return err
+	}
+	light, err := bytesPerOrder(ctx, s, other, run.sizes.weighed)
+	if err != nil {
+		return err
+	}
+	weight := heavy / light
+	run.table.section("What an order costs Redis; beside it plain asynq",
+		line{"calls of the worker, asynq's two included", fmt.Sprintf("%.2f", mine), fmt.Sprintf("%.2f", theirs), "≤ 6", judge(math.Round(mine), 6, atMost)},
+		line{"bytes of an order that waits", fmt.Sprintf("%.0f", heavy), fmt.Sprintf("%.0f", light), "", noGoal},
+		line{"  as a ratio", times(weight), "1", "≤ 2.5×", judge(weight, 2.5, atMost)},
+	)
+	return nil
+}
+
+// callsPerOrder counts the commands and scripts of a worker that goes through a few
+// orders: as many as the limiter, which spaces calls by 10 ms, has places for within
+// a second. One more would have to come back.
+func callsPerOrder(ctx context.Context, s *stage, c contestant) (float64, error) {
+	const n = 80
+	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
+		return 0, err
+	}
+	if err := c.producer(s.redis.Client).many(ctx, newOrders(s.series(), 0, n)); err != nil {
+		return 0, err
+	}
+	m, err := s.redis.Monitor()
+	if err != nil {
+		return 0, err
+	}
+	err = c.running(ctx, s, func(p *rig.Process) error {
+		_, err := s.await(ctx, c, p, n)
+		return err
+	})
+	return m.Stop().PerOrder(n), err
+}
+
+// bytesPerOrder fills an empty Redis with n orders that wait.
+func bytesPerOrder(ctx context.Context, s *stage, c contestant, n int) (float64, error) {
+	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
+		return 0, err
+	}
+	before, err := s.redis.Memory(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.producer(s.redis.Client).many(ctx, newOrders(s.series(), 0, n)); err != nil {
+		return 0, err
+	}
+	after, err := s.redis.Memory(ctx)
+	return float64(after-before) / float64(n), err
+}

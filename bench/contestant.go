@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/bench/rig"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// stage is what every measurement stands on: one Redis and one gateway.
+type stage struct {
+	rig     *rig.Rig
+	redis   *rig.Redis
+	gateway *rig.Gateway
+	runs    int
+}
+
+// series is a prefix for order numbers that the gateway has not seen before.
+func (s *stage) series() string {
+	s.runs++
+	return fmt.Sprint("S", s.runs)
+}
+
+// newStage starts a Redis and a gateway of its own, which answers after latency.
+func newStage(ctx context.Context, r *rig.Rig, latency time.Duration) (*stage, error) {
+	redis, err := r.StartRedis(ctx)
+	if err != nil {
+		return nil, err
+	}
+	gateway, err := r.StartGateway(ctx, 1, latency)
+	return &stage{rig: r, redis: redis, gateway: gateway}, err
+}
+
+// close ends both; what is wrong with that concerns no figure.
+func (s *stage) close() {
+	s.redis.Client.Close()
+	s.redis.Kill()
+	s.gateway.Kill()
+}
+
+// contestant is a worker under measurement, with its way in and its way out.
+type contestant struct {
+	name     string
+	results  string // the stream
+	start    func(context.Context, *stage) (*rig.Process, error)
+	producer func(*redis.Client) enqueuer
+}
+
+// enqueuer is a producer of the contestant's.
+type enqueuer struct {
+	one  func(context.Context, tasks.Order) error
+	many func(context.Context, []tasks.Order) error // by the fastest way there is
+}
+
+// keys are the names that the worker has by default.
+var keys = tasks.Keys{Prefix: tasks.DefaultPrefix}
+
+// ours is qfpay-worker with further settings.
+func ours(settings ...string) contestant {
+	return contestant{
+		name:    "qfpay-worker",
+		results: keys.Results(),
+		start: func(ctx context.Context, s *stage) (*rig.Process, error) {
+			w, err := s.rig.StartWorker(ctx, s.redis, s.gateway, settings...)
+			if err != nil {
+				return nil, err
+			}
+			return w.Process, nil
+		},
+		producer: ourProducer,
+	}
+}
+
+// plain is the plain asynq handler. 0 means asynq's default for either.
+func plain(name string, concurrency int, poll time.Duration) contestant {
+	return contestant{
+		name:    name,
+		results: peerResults,
+		start: func(_ context.Context, s *stage) (*rig.Process, error) {
+			self, err := os.Executable()
+			if err != nil {
+				return nil, err
+			}
+			return s.rig.Start("peer", nil, self, "peer", "--redis", s.redis.Addr, "--gateway", s.gateway.URL,
+				"--concurrency", strconv.Itoa(concurrency), "--poll", poll.String())
+		},
+		producer: plainProducer,
+	}
+}
+
+func ourProducer(rdb *redis.Client) enqueuer {
+	p := tasks.NewProducer(rdb, keys)
+	return enqueuer{
+		one: func(ctx context.Context, o tasks.Order) error {
+			_, err := p.Enqueue(ctx, o)
+			return err
+		},
+		many: func(ctx context.Context, orders []tasks.Order) error {
+			_, err := p.EnqueueAll(ctx, orders)
+			return err
+		},
+	}
+}
+
+func plainProducer(rdb *redis.Client) enqueuer {
+	client := asynq.NewClientFromRedisClient(rdb)
+	one := func(ctx context.Context, o tasks.Order) error {
+		_, err := client.EnqueueContext(ctx, asynq.NewTask(tasks.TypeCreate, payload(o)),
+			asynq.TaskID(o.OutTradeNo), asynq.Queue(peerQueue))
+		return err
+	}
+	return enqueuer{one: one, many: func(ctx context.Context, orders []tasks.Order) error {
+		return inParallel(16, orders, func(o tasks.Order) error { return one(ctx, o) })
+	}}
+}
+
+// inParallel does it for all orders, n at a time, and returns the first error.
+func inParallel(n int, orders []tasks.Order, do func(tasks.Order) error) error {
+	next, failed := make(chan tasks.Order), make(chan error, n)
+	var all sync.WaitGroup
+	for range n {
+		all.Go(func() {
+			for o := range next {
+				if err := do(o); err != nil {
+					select {
+					case failed <- err:
+					default:
+					}
+				}
+			}
+		})
+	}
+	for _, o := range orders {
+		next <- o
+	}
+	close(next)
+	all.Wait()
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
+	}
+}
+
+// with starts a contestant on an empty Redis, runs the measurement, and stops it.
+func (c contestant) with(ctx context.Context, s *stage, measure func(*rig.Process) error) error {
+	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
+		return err
+	}
+	return c.running(ctx, s, measure)
+}
+
+// running is with, on a Redis as it is.
+func (c contestant) running(ctx context.Context, s *stage, measure func(*rig.Process) error) error {
+	p, err := c.start(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := measure(p); err != nil {
+		p.Kill()
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	return p.Stop()
+}

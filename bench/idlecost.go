@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/bench/rig"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// measureIdleCost watches workers that have nothing to do: what they cost in CPU,
+// and how often they ask Redis. The commands are counted in a second look, since
+// MONITOR costs Redis time.
+func measureIdleCost(ctx context.Context, run *speedRun) error {
+	s, err := newStage(ctx, run.rig, 0)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	mine, err := idleCost(ctx, s, ours(), run.sizes.watch)
+	if err != nil {
+		return err
+	}
+	other, err := idleCost(ctx, s, plain("asynq, polls every 20 ms", 64, 20*time.Millisecond), run.sizes.watch)
+	if err != nil {
+		return err
+	}
+	lanes := float64(len(tasks.Lanes()))
+	perLane := mine.commands / lanes
+	run.table.section(fmt.Sprintf("An idle worker, watched for %s; beside it asynq polling every 20 ms, one queue", run.sizes.watch),
+		line{"share of one core", percent(mine.cpu), percent(other.cpu), "≤ 1 %", judge(mine.cpu, 0.01, atMost)},
+		line{"Redis commands a second and lane", fmt.Sprintf("%.1f", perLane), fmt.Sprintf("%.1f", other.commands), "≤ 5", judge(perLane, 5, atMost)},
+		line{"those within scripts included", fmt.Sprintf("%.1f", mine.executed/lanes), fmt.Sprintf("%.1f", other.executed), "", noGoal},
+	)
+	return nil
+}
+
+// idling is what an idle worker costs, each a second.
+type idling struct{ cpu, commands, executed float64 }
+
+func idleCost(ctx context.Context, s *stage, c contestant, watch time.Duration) (idling, error) {
+	var found idling
+	err := c.with(ctx, s, func(p *rig.Process) error {
+		if err := pause(ctx, watch/10); err != nil { // what a start costs is not idling
+			return err
+		}
+		before, err := p.CPU()
+		if err != nil {
+			return err
+		}
+		executed, err := s.redis.Executed(ctx)
+		if err != nil {
+			return err
+		}
+		m, err := s.redis.Monitor()
+		if err != nil {
+			return err
+		}
+		if err := pause(ctx, watch); err != nil {
+			return err
+		}
+		found.commands = float64(m.Stop().Sum()) / watch.Seconds()
+		after, err := p.CPU()
+		if err != nil {
+			return err
+		}
+		executedBy, err := s.redis.Executed(ctx)
+		found.executed = float64(executedBy-executed) / watch.Seconds()
+		found.cpu = (after - before).Seconds() / watch.Seconds()
+		return err
+	})
+	return found, err
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }

@@ -1,0 +1,38 @@
+// Command bench measures the worker beside what people would use instead, each in a
+// process of its own, and prints what it has found. Figures are only worth comparing
+// within one run on one machine.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line. A comparison of another kind is another command.
+type cli struct {
+	Speed   speedCmd   `cmd:"" help:"Latency, throughput, Redis calls, memory and growth, beside a plain asynq handler."`
+	Soak    soakCmd    `cmd:"" help:"Watch a loaded worker's memory, goroutines, files and keys for a while; fail when they grow."`
+	Profile profileCmd `cmd:"" help:"Write CPU and allocation profiles of the happy path."`
+
+	Peer     peerCmd     `cmd:"" hidden:"" help:"The plain asynq handler; speed starts it."`
+	Observed observedCmd `cmd:"" hidden:"" help:"A worker that writes down its own times; speed and profile start it."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var commands cli
+	chosen := kong.Parse(&commands, kong.Name("bench"),
+		kong.Description("Measures qfpay-worker. Needs Go and redis-server; runs everything on loopback."),
+		kong.BindTo(ctx, (*context.Context)(nil)))
+	if err := chosen.Run(); err != nil {
+		stop()
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}

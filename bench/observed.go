@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/metrics"
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
+)
+
+// observedCmd is a worker as qfpay-worker runs it, put together here so that it can
+// be looked into: it writes profiles, and what its calls took, when it ends.
+type observedCmd struct {
+	Redis     string `required:"" help:"host:port"`
+	Gateway   string `required:"" help:"URL"`
+	Merchants int    `default:"1" help:"How many of the sample merchants, named m0, m1, …; the first is default."`
+	PerSecond int    `help:"Of each merchant; 0: no limit."`
+	PerMinute int    `help:"Of each merchant; 0: no limit."`
+	CPU       string `help:"File for the CPU profile."`
+	Allocs    string `help:"File for the allocation profile: every one is in it, which is slow."`
+	Calls     string `help:"File for the calls to the gateway, one JSON object a line."`
+}
+
+// Run works until ctx ends.
+func (c *observedCmd) Run(ctx context.Context) error {
+	rdb := redis.NewClient(&redis.Options{Addr: c.Redis, PoolSize: 2*64 + 8})
+	defer rdb.Close()
+	queue := redis.NewClient(&redis.Options{Addr: c.Redis})
+	defer queue.Close()
+	seen := &witness{Observer: metrics.New(prometheus.NewRegistry(), metrics.BuildInfo{}, c.names())}
+	w, err := worker.New(worker.Config{
+		Redis: rdb, Queue: queue, Keys: keys, Merchants: c.accounts(),
+		CallTimeout: 10 * time.Second, Verify: qfpay.VerifyWarn, LostResponse: worker.Auto, UniqueNumbers: true,
+		Concurrency: 64, ShutdownTimeout: 25 * time.Second, Durability: tasks.Standard, Observer: seen,
+		Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
+	})
+	if err != nil {
+		return err
+	}
+	if c.Allocs != "" {
+		runtime.MemProfileRate = 1
+	}
+	if c.CPU != "" {
+		f, err := os.Create(c.CPU)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	if err := w.Run(ctx); err != nil {
+		return err
+	}
+	return c.write(seen)
+}
+
+// write writes down what was seen.
+func (c *observedCmd) write(seen *witness) error {
+	if c.Allocs != "" {
+		f, err := os.Create(c.Allocs)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.Lookup("allocs").WriteTo(f, 0); err != nil {
+			return err
+		}
+	}
+	if c.Calls == "" {
+		return nil
+	}
+	f, err := os.Create(c.Calls)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	lines := json.NewEncoder(f)
+	for _, call := range seen.calls {
+		if err := lines.Encode(call); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *observedCmd) accounts() []worker.Merchant {
+	all := make([]worker.Merchant, c.Merchants)
+	for i, account := range simulator.SampleAccounts(c.Merchants) {
+		all[i] = worker.Merchant{PerSecond: c.PerSecond, PerMinute: c.PerMinute, Merchant: qfpay.Merchant{
+			Name: merchantName(i), BaseURL: c.Gateway, AppCode: account.AppCode, Key: account.Key}}
+	}
+	return all
+}
+
+func (c *observedCmd) names() []string {
+	all := make([]string, c.Merchants)
+	for i := range all {
+		all[i] = merchantName(i)
+	}
+	return all
+}
+
+// witness remembers the calls, and passes everything on.
+type witness struct {
+	worker.Observer
+	mu    sync.Mutex
+	calls []qfpay.Call
+}
+
+// Observe implements worker.Observer.
+func (w *witness) Observe(e worker.Event) {
+	if called, ok := e.(worker.Called); ok {
+		w.mu.Lock()
+		w.calls = append(w.calls, called.Call)
+		w.mu.Unlock()
+	}
+	w.Observer.Observe(e)
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// newOrder is an order as a shop would have it, under its own number.
+func newOrder(series string, i int) tasks.Order {
+	return tasks.Order{Order: qfpay.Order{
+		OutTradeNo: fmt.Sprintf("%s-%08d", series, i),
+		PayType:    qfpay.AlipayHK,
+		TxAmt:      2500,
+		TxCurrCd:   "HKD",
+		GoodsName:  "珍珠奶茶",
+	}}
+}
+
+// newOrders is many of them, from the i-th on.
+func newOrders(series string, i, n int) []tasks.Order {
+	all := make([]tasks.Order, n)
+	for k := range all {
+		all[k] = newOrder(series, i+k)
+	}
+	return all
+}
+
+// payload is the order as the peer's task carries it: the same JSON as ours, with the
+// defaults filled in.
+func payload(o tasks.Order) []byte {
+	b, err := json.Marshal(o.WithDefaults(time.Now()))
+	if err != nil {
+		panic(err) // a struct of strings and integers always marshals
+	}
+	return b
+}
+
+// merchantName is the i-th merchant's.
+func merchantName(i int) string {
+	if i == 0 {
+		return tasks.DefaultMerchant
+	}
+	return fmt.Sprint("m", i)
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/bench/rig"
+)
+
+// measureThroughput lets workers go through a backlog as fast as they can: no limits,
+// and a gateway that answers at once, in a process of its own.
+func measureThroughput(ctx context.Context, run *speedRun) error {
+	s, err := newStage(ctx, run.rig, 0)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	contestants := []contestant{ours(), plain("asynq, 64 at once", 64, 20*time.Millisecond), plain("asynq, default", 0, 0)}
+	found := make([]throughputs, len(contestants))
+	for range run.Pairs {
+		for i, c := range contestants {
+			t, err := throughput(ctx, s, c, run.sizes.throughput)
+			if err != nil {
+				return err
+			}
+			found[i].add(t)
+		}
+	}
+	mine, tuned, lazy := found[0], found[1], found[2]
+	rate, perCPU := median(ratios(mine.rate, tuned.rate)), median(ratios(tuned.cpu, mine.cpu))
+	run.table.section(fmt.Sprintf("Throughput without limits, %s orders, one process; beside it asynq with 64 at once", count(run.sizes.throughput)),
+		line{"orders a second", perSecond(mine.rate), perSecond(tuned.rate), "", noGoal},
+		line{"  as a ratio", times(rate), "1", "≥ 1.0×", judge(rate, 1.0, atLeast)},
+		line{"  beside asynq's default", times(median(ratios(mine.rate, lazy.rate))), perSecond(lazy.rate), "", noGoal},
+		line{"CPU an order: worker", us(median(mine.worker)), us(median(tuned.worker)), "", noGoal},
+		line{"CPU an order: redis-server", us(median(mine.redis)), us(median(tuned.redis)), "", noGoal},
+		line{"orders a CPU-second of both, as a ratio", times(perCPU), "1", "≥ 0.7×", judge(perCPU, 0.7, atLeast)},
+	)
+	return nil
+}
+
+func perSecond(rates []float64) string {
+	return fmt.Sprintf("%s (%s)", count(int(median(rates))), spread(rates, func(x float64) string { return count(int(x)) }))
+}
+
+// passage is what going through a backlog took, by order.
+type passage struct {
+	rate          float64 // orders a second
+	worker, redis time.Duration
+}
+
+// throughputs are those of one contestant.
+type throughputs struct {
+	rate               []float64
+	worker, redis, cpu []time.Duration // an order; cpu is both
+}
+
+func (t *throughputs) add(p passage) {
+	t.rate = append(t.rate, p.rate)
+	t.worker, t.redis = append(t.worker, p.worker), append(t.redis, p.redis)
+	t.cpu = append(t.cpu, p.worker+p.redis)
+}
+
+// throughput enqueues n orders, then starts the contestant and measures it between
+// the first tenth and the last: neither the start nor the end is its pace.
+func throughput(ctx context.Context, s *stage, c contestant, n int) (passage, error) {
+	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
+		return passage{}, err
+	}
+	if err := c.producer(s.redis.Client).many(ctx, newOrders(s.series(), 0, n)); err != nil {
+		return passage{}, err
+	}
+	var from, to mark
+	err := c.running(ctx, s, func(p *rig.Process) (err error) {
+		if from, err = s.await(ctx, c, p, int64(n/10)); err != nil {
+			return err
+		}
+		if to, err = s.await(ctx, c, p, int64(n-n/10)); err != nil {
+			return err
+		}
+		_, err = s.await(ctx, c, p, int64(n))
+		return err
+	})
+	return to.since(from), err
+}
+
+// mark is how far a contestant was, when, and what it had cost.
+type mark struct {
+	at            time.Time
+	settled       int64
+	worker, redis time.Duration
+}
+
+// since is what happened between two marks, by order.
+func (m mark) since(from mark) passage {
+	n := time.Duration(m.settled - from.settled)
+	if n == 0 {
+		return passage{}
+	}
+	return passage{rate: float64(n) / m.at.Sub(from.at).Seconds(),
+		worker: (m.worker - from.worker) / n, redis: (m.redis - from.redis) / n}
+}
+
+// await waits until the contestant has settled so many.
+func (s *stage) await(ctx context.Context, c contestant, p *rig.Process, settled int64) (mark, error) {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		n, err := s.redis.Client.XLen(ctx, c.results).Result()
+		if err != nil {
+			return mark{}, err
+		}
+		if n >= settled {
+			return s.mark(p, n)
+		}
+		if time.Now().After(deadline) {
+			return mark{}, fmt.Errorf("%d of %d orders settled after two minutes", n, settled)
+		}
+		if err := pause(ctx, 5*time.Millisecond); err != nil {
+			return mark{}, err
+		}
+	}
+}
+
+func (s *stage) mark(p *rig.Process, settled int64) (m mark, err error) {
+	m.at, m.settled = time.Now(), settled
+	if m.worker, err = p.CPU(); err != nil {
+		return m, err
+	}
+	m.redis, err = s.redis.CPU()
+	return m, err
+}

@@ -1,0 +1,194 @@
+package worker
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// batcher sends the scripts of many goroutines in one pipeline. A worker with many
+// orders in hand runs some thousand scripts a second, and most of what one costs is
+// the system calls around it. Nothing waits for company: a script that comes while no
+// other is under way leaves at once, and those that come meanwhile leave together when
+// that one is back. With a Redis far away many gather meanwhile, and further batches
+// leave without waiting.
+//
+// What a script is does not change: each is atomic by itself, each has its own
+// answer, and the steps of one order follow each other since each waits for its
+// answer. Like any command of go-redis, a batch may be sent again when its answer
+// was lost; the scripts bear that.
+type batcher struct {
+	rdb redis.UniversalClient
+
+	mu      sync.Mutex
+	waiting []*scriptCall
+	flights int // batches under way
+}
+
+const (
+	gathered    = 16  // scripts that do not wait for the batch before them
+	mostFlights = 4   // batches under way
+	mostBatched = 128 // scripts in one batch: other clients have their turn in between
+)
+
+// scriptCall is one script on its way.
+type scriptCall struct {
+	ctx   context.Context
+	cmd   *redis.Cmd
+	alone redis.ProcessHook // sends it when it has no company
+	done  chan struct{}
+}
+
+// do runs the script of an EVALSHA and gives its answer to cmd. When ctx ends before
+// the answer is there, it may still be carried out: as with any answer that was lost.
+func (b *batcher) do(ctx context.Context, cmd *redis.Cmd, alone redis.ProcessHook) error {
+	if err := ctx.Err(); err != nil {
+		cmd.SetErr(err)
+		return err
+	}
+	// A command of its own, so that nobody writes into the caller's after it has left.
+	f := &scriptCall{ctx: ctx, cmd: redis.NewCmd(ctx, cmd.Args()...), alone: alone, done: make(chan struct{})}
+	f.cmd.SetFirstKeyPos(3) // evalsha, hash, number of keys
+	if b.enter(f) {
+		b.fly()
+	}
+	select {
+	case <-f.done:
+		cmd.SetVal(f.cmd.Val())
+		cmd.SetErr(f.cmd.Err())
+	case <-ctx.Done():
+		cmd.SetErr(ctx.Err())
+	}
+	return cmd.Err()
+}
+
+// enter puts a script in line, and tells whether its caller is to send what is there.
+func (b *batcher) enter(f *scriptCall) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting = append(b.waiting, f)
+	leaves := b.flights == 0 || len(b.waiting) >= gathered && b.flights < mostFlights
+	if leaves {
+		b.flights++
+	}
+	return leaves
+}
+
+// fly sends one batch. What has come meanwhile is sent by a goroutine, since the
+// caller has its own answer by then.
+func (b *batcher) fly() {
+	// Whoever is about to run a script may still come along. When nobody is, as in an
+	// idle worker, this costs nothing.
+	runtime.Gosched()
+	if batch := b.take(); len(batch) > 0 {
+		b.send(batch)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.waiting) == 0 {
+		b.flights--
+		return
+	}
+	go b.fly()
+}
+
+// take takes the next batch out of the line.
+func (b *batcher) take() []*scriptCall {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := min(len(b.waiting), mostBatched)
+	batch := b.waiting[:n:n]
+	if b.waiting = b.waiting[n:]; len(b.waiting) == 0 {
+		b.waiting = nil // keeps none of those that have left
+	}
+	return batch
+}
+
+// send sends a batch, and tells each of its callers. One alone goes as it is.
+func (b *batcher) send(batch []*scriptCall) {
+	ctx, cancel := longest(batch)
+	defer cancel()
+	if len(batch) == 1 {
+		batch[0].cmd.SetErr(batch[0].alone(ctx, batch[0].cmd))
+	} else {
+		pipe := b.rdb.Pipeline()
+		for _, f := range batch {
+			pipe.Process(ctx, f.cmd)
+		}
+		pipe.Exec(ctx) // its error is that of a command
+	}
+	for _, f := range batch {
+		close(f.done)
+	}
+}
+
+// longest is a context that lasts as long as that of any caller: a batch must not end
+// because one of its callers has no time left.
+func longest(batch []*scriptCall) (context.Context, context.CancelFunc) {
+	ctx := context.WithoutCancel(batch[0].ctx)
+	last, bounded := batch[0].ctx.Deadline()
+	for _, f := range batch[1:] {
+		deadline, ok := f.ctx.Deadline()
+		if bounded = bounded && ok; !bounded {
+			break
+		}
+		if deadline.After(last) {
+			last = deadline
+		}
+	}
+	if !bounded {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, last)
+}
+
+// batched is a client whose scripts go in batches, and everything else as before.
+type batched struct {
+	redis.UniversalClient
+	scripts *batcher
+}
+
+func newBatched(rdb redis.UniversalClient) batched {
+	return batched{UniversalClient: rdb, scripts: &batcher{rdb: rdb}}
+}
+
+// EvalSha implements [redis.Scripter].
+func (b batched) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	line := make([]any, 0, 3+len(keys)+len(args))
+	line = append(line, "evalsha", sha, len(keys))
+	for _, k := range keys {
+		line = append(line, k)
+	}
+	cmd := redis.NewCmd(ctx, append(line, args...)...)
+	cmd.SetFirstKeyPos(3)
+	b.scripts.do(ctx, cmd, b.Process) // its error is in the command
+	return cmd
+}
+
+// batchHook has the scripts of the client it is on go in batches. It is the innermost
+// of the hooks of asynq's client: the others see each script by itself.
+type batchHook struct{ scripts *batcher }
+
+// DialHook implements [redis.Hook].
+func (batchHook) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+}
+
+// ProcessPipelineHook implements [redis.Hook].
+func (batchHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// ProcessHook implements [redis.Hook].
+func (h batchHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		script, ok := cmd.(*redis.Cmd)
+		if !ok || cmd.Name() != "evalsha" {
+			return next(ctx, cmd)
+		}
+		return h.scripts.do(ctx, script, next)
+	}
+}

@@ -1,0 +1,160 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// convoy is a hook that counts what leaves, and holds what leaves alone until it is
+// let go.
+type convoy struct {
+	alone, batches, inBatches atomic.Int64
+	left                      chan struct{} // has an element for each that has left alone
+	letGo                     chan struct{}
+}
+
+func (*convoy) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, n, a string) (net.Conn, error) { return next(ctx, n, a) }
+}
+func (c *convoy) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "evalsha" {
+			c.alone.Add(1)
+			c.left <- struct{}{}
+			<-c.letGo
+		}
+		return next(ctx, cmd)
+	}
+}
+func (c *convoy) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if cmds[0].Name() == "evalsha" { // and not how go-redis greets the server
+			c.batches.Add(1)
+			c.inBatches.Add(int64(len(cmds)))
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// parrot answers its argument.
+var parrot = redis.NewScript(`return ARGV[1]`)
+
+func newConvoy(t *testing.T) (batched, *convoy) {
+	t.Helper()
+	rdb := redistest.Start(t).Client(t)
+	ok(t, parrot.Load(t.Context(), rdb).Err())
+	c := &convoy{left: make(chan struct{}, 100), letGo: make(chan struct{})}
+	rdb.AddHook(c)
+	return newBatched(rdb), c
+}
+
+// line waits until so many scripts wait for the batch under way.
+func (b *batcher) line(t *testing.T, n int) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // polling
+		b.mu.Lock()
+		waiting := len(b.waiting)
+		b.mu.Unlock()
+		if waiting == n {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d scripts wait, want %d", waiting, n)
+		}
+	}
+}
+
+func TestScriptsThatComeMeanwhileLeaveTogetherAndEachHasItsAnswer(t *testing.T) {
+	rdb, c := newConvoy(t)
+	var all sync.WaitGroup
+	run := func(word string) {
+		all.Go(func() {
+			if got, err := parrot.Run(t.Context(), rdb, []string{"{k}"}, word).Text(); got != word || err != nil {
+				t.Errorf("answer %q, %v, want %q", got, err, word)
+			}
+		})
+	}
+	run("first")
+	<-c.left
+	for i := range gathered - 1 {
+		run(fmt.Sprint("word", i))
+	}
+	rdb.scripts.line(t, gathered-1)
+	close(c.letGo)
+	all.Wait()
+	if c.alone.Load() != 1 || c.batches.Load() != 1 || c.inBatches.Load() != gathered-1 {
+		t.Errorf("%d left alone, and %d in %d batches", c.alone.Load(), c.inBatches.Load(), c.batches.Load())
+	}
+}
+
+// With a Redis far away, whoever waits for the first answer would wait twice.
+func TestManyScriptsDoNotWaitForTheBatchBeforeThem(t *testing.T) {
+	rdb, c := newConvoy(t)
+	var first, others sync.WaitGroup
+	first.Go(func() { parrot.Run(t.Context(), rdb, []string{"{k}"}, "first") })
+	<-c.left
+	for range gathered {
+		others.Go(func() { parrot.Run(t.Context(), rdb, []string{"{k}"}, "word") })
+	}
+	others.Wait() // while the first is still held
+	close(c.letGo)
+	first.Wait()
+}
+
+func TestAScriptWhoseTimeIsUpLeavesTheOthersAlone(t *testing.T) {
+	rdb, c := newConvoy(t)
+	var others sync.WaitGroup
+	others.Go(func() { parrot.Run(t.Context(), rdb, []string{"{k}"}, "first") })
+	<-c.left
+	ctx, cancel := context.WithCancel(t.Context())
+	given := make(chan error)
+	go func() { given <- parrot.Run(ctx, rdb, []string{"{k}"}, "impatient").Err() }()
+	rdb.scripts.line(t, 1)
+	others.Go(func() {
+		if got, err := parrot.Run(t.Context(), rdb, []string{"{k}"}, "patient").Text(); got != "patient" || err != nil {
+			t.Errorf("answer %q, %v", got, err)
+		}
+	})
+	rdb.scripts.line(t, 2)
+	cancel()
+	if err := <-given; !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that its context was cancelled", err)
+	}
+	close(c.letGo)
+	others.Wait()
+}
+
+func TestAScriptTheServerDoesNotKnowIsBrought(t *testing.T) {
+	rdb := newBatched(redistest.Start(t).Client(t))
+	if got, err := parrot.Run(t.Context(), rdb, []string{"{k}"}, "word").Text(); got != "word" || err != nil {
+		t.Errorf("answer %q, %v", got, err)
+	}
+}
+
+// A batch lasts as long as its most patient caller, and for ever if one has no deadline.
+func TestABatchLastsAsLongAsItsMostPatientCaller(t *testing.T) {
+	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	late, cancelLate := context.WithTimeout(t.Context(), time.Hour)
+	defer cancelLate()
+	ctx, end := longest([]*scriptCall{{ctx: soon}, {ctx: late}})
+	defer end()
+	if got, _ := ctx.Deadline(); time.Until(got) < 59*time.Minute {
+		t.Errorf("it ends in %s", time.Until(got))
+	}
+	ctx, end = longest([]*scriptCall{{ctx: soon}, {ctx: t.Context()}})
+	defer end()
+	if got, bounded := ctx.Deadline(); bounded {
+		t.Errorf("it ends in %s, and one of its callers waits for ever", time.Until(got))
+	}
+}
