@@ -49,6 +49,7 @@ func (run *speedRun) plotLatency(contestants []contestant, took [][]time.Duratio
 	}
 	p.Y.Min, p.Y.Max = 0, 100
 	p.Y.Tick.Marker = everyQuarter
+	p.Legend.XOffs = -3 * vg.Centimeter // the default's curve stands in the corner
 	return p.Save(plotWidth, plotHeight, filepath.Join(run.Plots, "latency.png"))
 }
 

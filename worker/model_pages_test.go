@@ -49,14 +49,21 @@ func (w *twins) pagesOfRedis() pages {
 		w.Fatal(err)
 	}
 	p := pages{State: f["state"], Outcome: f["outcome"], Holder: f["token"], Sender: f["sender"], Author: f["settled_by"],
-		Number: f["number"], Sends: f["sends"], Absents: f["absents"], Sent: f["sent_at"] != "", Due: err == nil, Entries: entries}
-	if p.Absents == "" {
-		p.Absents = "0" // nothing was sent yet
-	}
+		Number: counted(f["number"]), Sends: counted(f["sends"]), Absents: counted(f["absents"]),
+		Sent: f["sent_at"] != "", Due: err == nil, Entries: entries}
 	if (f["first_sent_at"] != "") != p.Sent {
 		w.Fatalf("first_sent_at is %q and sent_at %q", f["first_sent_at"], f["sent_at"])
 	}
 	return p
+}
+
+// counted is a counter of the journal, which begins with the first claim or with what
+// is counted.
+func counted(field string) string {
+	if field == "" {
+		return "0"
+	}
+	return field
 }
 
 // same compares all that is written with the model's journal.
