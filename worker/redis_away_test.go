@@ -106,6 +106,7 @@ func (r *rig) startThrough(m *moment) {
 		return rdb
 	}
 	r.config.Redis, r.config.Queue = client(), client()
+	r.oneByOne = true // a batch that is held up would hold up those behind it
 	r.run()
 }
 
@@ -115,6 +116,9 @@ func (r *rig) run() {
 	w, err := New(r.config)
 	ok(r.t, err)
 	w.setTimes(r.times)
+	if r.oneByOne {
+		w.handler.journal.scripts = w.config.Redis
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()

@@ -30,8 +30,11 @@ type rig struct {
 	config  Config
 	times   times
 	windows [2]time.Duration // of the limits; zero: QFPay's own
-	log     *logBook
-	events  *eventBook
+
+	oneByOne bool // the journal's scripts do not go in batches
+
+	log    *logBook
+	events *eventBook
 }
 
 func newRig(t testing.TB, c simulator.Config) *rig {
