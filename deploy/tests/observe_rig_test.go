@@ -77,11 +77,16 @@ func (r *rig) startSimulator(args ...string) {
 // key is in the file named.
 func (r *rig) startWorker(shopsKey string, settings ...string) {
 	r.t.Helper()
+	r.startWorkerAt(freeAddr(r.t), shopsKey, settings...)
+}
+
+// startWorkerAt starts one with its pages at an address.
+func (r *rig) startWorkerAt(addr, shopsKey string, settings ...string) {
+	r.t.Helper()
 	accounts := simulator.SampleAccounts(2)
 	file := r.write(fmt.Sprintf("merchants%d.yml", len(r.workers)), fmt.Sprintf(
 		"- {name: default, app_code: %q, client_key_file: key}\n- {name: shop, app_code: %q, client_key_file: %s}\n",
 		accounts[0].AppCode, accounts[1].AppCode, shopsKey))
-	addr := freeAddr(r.t)
 	env := append([]string{"REDIS_URL=" + r.redis.URL, "QFPAY_BASE_URL=http://" + r.gateway, "QFPAY_MERCHANTS_FILE=" + file,
 		"WORKER_HTTP_ADDR=" + addr, "QFPAY_TIMEOUT=2s"}, settings...)
 	r.workers = append(r.workers, start(r.t, env, filepath.Join(r.dir, "qfpay-worker"), "run"))
