@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
 // The incidents of docs/runbook.md, in real time, as the alerts saw them: make
@@ -59,18 +59,9 @@ func TestIncidentConsumerStopped(t *testing.T) {
 	r, w := incident(t, "key")
 	ctx, stop := context.WithCancel(t.Context())
 	var reading sync.WaitGroup
-	consume := func() {
-		for ctx.Err() == nil {
-			read, _ := r.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "shop", Consumer: "c",
-				Streams: []string{prefix.Results(), ">"}, Count: 100, Block: time.Second}).Result()
-			for _, s := range read {
-				for _, m := range s.Messages {
-					r.rdb.XAck(ctx, prefix.Results(), "shop", m.ID)
-				}
-			}
-		}
+	consume := func() { // as qfpay-worker results --group does: what it was given and did not acknowledge comes first
+		tasks.NewResults(r.rdb, prefix).Consume(ctx, "shop", "c", func(tasks.Entry) error { return nil })
 	}
-	r.rdb.XGroupCreateMkStream(ctx, prefix.Results(), "shop", "0")
 	reading.Go(consume)
 	w.calm(2 * time.Minute)
 	w.note("the consumer stops")
