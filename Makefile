@@ -34,7 +34,7 @@ build: ## Build static binaries into bin/
 
 .PHONY: test
 test: ## Run every test, with the race detector; the end-to-end tests last
-	.ci/install gcc redis-server python3 promtool
+	.ci/install gcc redis-server python3 promtool prometheus
 	go test -race -count=1 $(UNIT)
 	cd deploy/tests && go test -count=1 ./...
 	go test -race -count=1 $(E2E)
