@@ -149,3 +149,13 @@ func (w *watch) until(what string, bound time.Duration, holds func() bool) {
 		}
 	}
 }
+
+// firing names the alerts that fire.
+func (p *prometheus) firing(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	for _, l := range p.now(t, `ALERTS{alertstate="firing"}`) {
+		names[l.labels["alertname"]] = true
+	}
+	return names
+}

@@ -113,13 +113,3 @@ func (p *prometheus) since(t *testing.T, from time.Time, step time.Duration, exp
 	return p.get(t, "/api/v1/query_range", url.Values{"query": {expr}, "step": {step.String()},
 		"start": {strconv.FormatInt(from.Unix(), 10)}, "end": {strconv.FormatInt(time.Now().Unix(), 10)}})
 }
-
-// firing names the alerts that fire.
-func (p *prometheus) firing(t *testing.T) map[string]bool {
-	t.Helper()
-	names := map[string]bool{}
-	for _, l := range p.now(t, `ALERTS{alertstate="firing"}`) {
-		names[l.labels["alertname"]] = true
-	}
-	return names
-}
