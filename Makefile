@@ -36,7 +36,7 @@ build: ## Build static binaries into bin/
 
 .PHONY: test
 test: ## Run every test, with the race detector; the end-to-end tests last
-	.ci/install gcc redis-server python3 promtool
+	.ci/install gcc redis-server python3 promtool prometheus
 	go test -race -count=1 $(UNIT)
 	cd deploy/tests && go test -count=1 ./...
 	cd bench && go vet ./... && go test -count=1 ./...
@@ -46,6 +46,23 @@ test: ## Run every test, with the race detector; the end-to-end tests last
 e2e: ## Run the end-to-end tests only, and show them
 	.ci/install gcc redis-server
 	go test -race -count=1 -v $(E2E)
+
+OBSERVE_FOR ?= 5m
+
+.PHONY: observe-test
+observe-test: ## See every panel with data of real workers, and draw them (OBSERVE_FOR=5m) into docs/img
+	.ci/install redis-server prometheus
+	cd deploy/tests && go test -count=1 -timeout 60m -run TestEveryPanelHasDataUnderLoad -v . \
+		-observe.for=$(OBSERVE_FOR) -observe.images=../../docs/img
+
+.PHONY: incidents
+incidents: ## Play the runbook's three incidents in real time, half an hour, and print which alerts fired
+	.ci/install redis-server prometheus
+	cd deploy/tests && go test -tags incidents -count=1 -timeout 60m -parallel 3 -run Incident -v .
+
+.PHONY: image-test
+image-test: ## Build the images and run the worker's, read-only and without capabilities (needs root; ends with 3 where no engine runs)
+	.ci/image
 
 .PHONY: lint
 lint: ## Check format, vet, staticcheck, import rules, words and modules

@@ -18,7 +18,9 @@ type backlog struct {
 	unsettled int64
 	late      time.Duration // of the order that should have been looked at first
 	results   int64
-	unread    map[string]int64 // by consumer group
+	unread    map[string]int64         // by consumer group
+	oldest    map[string]time.Duration // of what a consumer group has not acknowledged
+	redis     health
 }
 
 type laneBacklog struct {
@@ -34,6 +36,7 @@ var oldestScript string
 // takes no context, and fails for a queue into which nothing was ever put.
 func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys) (backlog, error) {
 	pipe := rdb.Pipeline()
+	server := askHealth(ctx, pipe, keys)
 	lanes := map[tasks.Lane]laneReplies{}
 	for _, lane := range tasks.Lanes() {
 		lanes[lane] = askLane(ctx, pipe, keys.Queue(lane))
@@ -42,15 +45,20 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	first := pipe.ZRangeWithScores(ctx, keys.Due(), 0, 0)
 	results := pipe.XLen(ctx, keys.Results())
 	groups := pipe.XInfoGroups(ctx, keys.Results())
+	waiting := askUnread(ctx, pipe, keys)
+	asked := time.Now()
 	replies, _ := pipe.Exec(ctx) // its error is the first of those below
 	for _, r := range replies {
-		if err := r.Err(); err != nil && !isAbsence(err) {
+		spared := r == server || r == waiting // forbidden on some managed servers; the rest is no worse for it
+		if err := r.Err(); err != nil && !isAbsence(err) && !spared {
 			return backlog{}, err
 		}
 	}
 
 	now := time.Now()
 	b := backlog{
+		redis:     readHealth(server, asked, now),
+		oldest:    readUnread(waiting),
 		lanes:     map[tasks.Lane]laneBacklog{},
 		unsettled: due.Val(),
 		results:   results.Val(),
@@ -60,6 +68,9 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		b.lanes[lane] = r.backlog(now)
 	}
 	if z := first.Val(); len(z) > 0 {
+		if !b.redis.now.IsZero() {
+			now = b.redis.now // due is on Redis's clock
+		}
 		b.late = max(0, now.Sub(time.UnixMilli(int64(z[0].Score))))
 	}
 	return b, nil

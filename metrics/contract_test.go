@@ -32,6 +32,17 @@ var promised = map[string][]string{
 	"qfpay_build_info":              {"commit", "goversion", "version"},
 	"qfpay_orders_unsettled":        nil,
 	"qfpay_due_late_seconds":        nil,
+
+	"qfpay_orders_judged_total":           {"lane", "verdict"},
+	"qfpay_orders_reissued_total":         {"merchant"},
+	"qfpay_limiter_limit":                 {"merchant", "window"},
+	"qfpay_results_oldest_unread_seconds": {"group"},
+	"qfpay_redis_memory_used_bytes":       nil,
+	"qfpay_redis_memory_max_bytes":        nil,
+	"qfpay_redis_evicted_keys_total":      nil,
+	"qfpay_redis_aof_enabled":             nil,
+	"qfpay_redis_aof_last_write_ok":       nil,
+	"qfpay_redis_clock_offset_seconds":    nil,
 }
 
 func TestEveryPromisedMetricIsThereAndNoOther(t *testing.T) {
@@ -64,6 +75,8 @@ func TestForeseeableSeriesStartAtZero(t *testing.T) {
 	New(reg, BuildInfo{}, []string{"default", "shop"})
 	want := map[string]int{
 		"qfpay_orders_settled_total":    2 * 7 * 4, // merchants, pay types, outcomes
+		"qfpay_orders_judged_total":     2 * 5,     // lanes, verdicts
+		"qfpay_orders_reissued_total":   2,         // merchants
 		"qfpay_order_seconds":           2 * 4,     // lanes, outcomes
 		"qfpay_order_wait_seconds":      2,         // lanes
 		"qfpay_gateway_requests_total":  2 * 4 * 3, // merchants, endpoints, foreseen results
@@ -85,7 +98,7 @@ func TestForeseeableSeriesStartAtZero(t *testing.T) {
 			t.Errorf("%s has %d series at the start, want %d", name, n, want[name])
 		}
 	}
-	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*7*4+8+2+24+4+2+4+2+7+2+1+1 {
+	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*7*4+2*5+2+8+2+24+4+2+4+2+7+2+1+1 {
 		t.Errorf("%d series at the start, error %v", n, err)
 	}
 }

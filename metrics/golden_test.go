@@ -36,6 +36,7 @@ var oneOfEach = []worker.Event{
 	worker.LimiterWaited{Merchant: "default", Waited: 30 * time.Millisecond, UsedSecond: 0.25, UsedMinute: 0.5},
 	worker.Held{Merchant: "default", Reason: "1108", Held: true},
 	worker.RedisFailed{Op: "claim"},
+	worker.Reissued{Merchant: "default"},
 }
 
 var someBacklog = backlog{
@@ -48,6 +49,10 @@ var someBacklog = backlog{
 	late:      250 * time.Millisecond,
 	results:   900,
 	unread:    map[string]int64{"shop": 8},
+	oldest:    map[string]time.Duration{"shop": 90 * time.Second},
+	redis: health{now: time.Unix(1771234567, 0), offset: 2 * time.Millisecond, says: map[string]float64{
+		"used_memory": 1 << 20, "maxmemory": 1 << 29, "evicted_keys": 0, "aof_enabled": 1, "aof_last_write_status": 1,
+	}},
 }
 
 // exposition is what a process with one merchant shows after one of each event.
@@ -56,6 +61,7 @@ func exposition(t *testing.T) prometheus.Gatherer {
 	reg := prometheus.NewPedanticRegistry()
 	m := New(reg, BuildInfo{Version: "1.2.3", Commit: "0123abc", GoVersion: "go1.26.8"}, []string{"default"})
 	reg.MustRegister(m.queues(func(context.Context) (backlog, error) { return someBacklog, nil }, time.Second))
+	m.ShowLimit("default", 100, 400)
 	for _, e := range oneOfEach {
 		m.Observe(e)
 	}

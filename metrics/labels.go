@@ -11,22 +11,35 @@ const other = "other"
 // endpoints are the calls that qfpay makes.
 var endpoints = []string{"payment", "query", "close", "reversal"}
 
+// mostMerchants bounds what many merchants cost Prometheus: each has some seventy
+// series in every process. The first so many of the configuration are shown by name,
+// the rest together as "other"; only that one of them is held is said by its name.
+const mostMerchants = 100
+
 // labels holds the closed sets of label values. It does not change once made.
-type labels struct{ merchant, payType, outcome, lane, endpoint, result, hold set }
+type labels struct {
+	merchant                                       set // those shown by name
+	configured                                     set // all of them
+	payType, outcome, lane, endpoint, result, hold set
+}
 
 type set map[string]bool
 
 func newLabels(merchants []string) labels {
 	return labels{
-		merchant: setOf(merchants),
-		payType:  setOf(qfpay.PayTypes()),
-		outcome:  setOf(tasks.Outcomes()),
-		lane:     setOf(tasks.Lanes()),
-		endpoint: setOf(endpoints),
-		result:   setOf(qfpay.RespCds()).with(qfpay.CallResults()),
-		hold:     setOf(qfpay.RespCds()).with([]string{"http"}), // a refusal by HTTP status, without a respcd
+		merchant:   setOf(shown(merchants)),
+		configured: setOf(merchants),
+		payType:    setOf(qfpay.PayTypes()),
+		outcome:    setOf(tasks.Outcomes()),
+		lane:       setOf(tasks.Lanes()),
+		endpoint:   setOf(endpoints),
+		result:     setOf(qfpay.RespCds()).with(qfpay.CallResults()),
+		hold:       setOf(qfpay.RespCds()).with([]string{"http"}), // a refusal by HTTP status, without a respcd
 	}
 }
+
+// shown are the merchants that are shown by name.
+func shown(merchants []string) []string { return merchants[:min(len(merchants), mostMerchants)] }
 
 func setOf[T ~string](values []T) set {
 	s := make(set, len(values))

@@ -12,6 +12,9 @@ type Metrics struct {
 	known labels
 
 	settled       *prometheus.CounterVec
+	judged        *prometheus.CounterVec
+	reissued      *prometheus.CounterVec
+	limits        *prometheus.GaugeVec
 	orderSeconds  *prometheus.HistogramVec
 	waitSeconds   *prometheus.HistogramVec
 	requests      *prometheus.CounterVec
@@ -36,13 +39,20 @@ type BuildInfo struct{ Version, Commit, GoVersion string }
 func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metrics {
 	showProcess(reg, build)
 	in := promauto.With(reg)
+	known := newLabels(merchants)
 	m := &Metrics{
-		known: newLabels(merchants),
-		used:  newUsage(),
+		known: known,
+		used:  newUsage(known.merchant),
 
 		settled: in.NewCounterVec(counter("orders_settled_total",
 			"Orders that got their result, published by this process."),
 			[]string{"merchant", "pay_type", "outcome"}),
+		judged: in.NewCounterVec(counter("orders_judged_total",
+			"Orders that got their result, by how they stand to the objective of their lane: good, late, doubt, declined or throttled."),
+			[]string{"lane", "verdict"}),
+		reissued: in.NewCounterVec(counter("orders_reissued_total",
+			"Times that an order was issued again under another number, since its QR code was lost."),
+			[]string{"merchant"}),
 		orderSeconds: in.NewHistogramVec(histogram("order_seconds",
 			"From the enqueuing of an order to its result.", orderBuckets),
 			[]string{"lane", "outcome"}),
@@ -58,6 +68,9 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 		leaveSeconds: in.NewHistogramVec(histogram("limiter_wait_seconds",
 			"How far off the limiter's leave was when a call asked for it; a call does not wait for one that is far off.", leaveBuckets),
 			[]string{"merchant"}),
+		limits: in.NewGaugeVec(gauge("limiter_limit",
+			"Calls that the configuration allows a merchant in a window; not there when there is no limit."),
+			[]string{"merchant", "window"}),
 		held: in.NewGaugeVec(gauge("merchant_held",
 			"1 while a merchant is held because the gateway refuses its configuration; reason is the respcd, http, or none."),
 			[]string{"merchant", "reason"}),
@@ -74,6 +87,20 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 	reg.MustRegister(m.used)
 	m.foresee(merchants)
 	return m
+}
+
+// ShowLimit shows how many calls a second and a minute the configuration allows a
+// merchant; 0 is no limit. Merchants that are not shown by name are left out: their
+// limits could only be added up, and each has its own.
+func (m *Metrics) ShowLimit(merchant string, perSecond, perMinute int) {
+	if !m.known.merchant[merchant] {
+		return
+	}
+	for window, limit := range map[string]int{"second": perSecond, "minute": perMinute} {
+		if limit > 0 {
+			m.limits.WithLabelValues(merchant, window).Set(float64(limit))
+		}
+	}
 }
 
 // showProcess registers what says which process this is and how it fares.

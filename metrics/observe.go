@@ -24,7 +24,9 @@ func (m *Metrics) Observe(e worker.Event) {
 	case worker.LimiterWaited:
 		merchant := m.known.merchant.label(e.Merchant)
 		m.leaveSeconds.WithLabelValues(merchant).Observe(seconds(e.Waited))
-		m.used.set(merchant, e.UsedSecond, e.UsedMinute)
+		m.used.set(m.known.configured.label(e.Merchant), e.UsedSecond, e.UsedMinute)
+	case worker.Reissued:
+		m.reissued.WithLabelValues(m.known.merchant.label(e.Merchant)).Inc()
 	case worker.Held:
 		m.observeHeld(e)
 	case worker.RedisFailed:
@@ -36,7 +38,9 @@ func (m *Metrics) observeSettled(e worker.Settled) {
 	outcome := m.known.outcome.label(string(e.Outcome))
 	m.settled.WithLabelValues(
 		m.known.merchant.label(e.Merchant), m.known.payType.label(string(e.PayType)), outcome).Inc()
-	m.orderSeconds.WithLabelValues(m.known.lane.label(string(e.Lane)), outcome).Observe(seconds(e.Took))
+	lane := m.known.lane.label(string(e.Lane))
+	m.orderSeconds.WithLabelValues(lane, outcome).Observe(seconds(e.Took))
+	m.judged.WithLabelValues(lane, string(judge(e))).Inc()
 }
 
 func (m *Metrics) observeCall(c qfpay.Call) {
@@ -51,15 +55,18 @@ func (m *Metrics) observeCall(c qfpay.Call) {
 }
 
 // observeHeld shows one series per merchant: 1 with the reason of the hold, or 0
-// with the reason "none".
+// with the reason "none". A merchant that is not shown by name is while it is held:
+// an alert about "other" would help nobody.
 func (m *Metrics) observeHeld(e worker.Held) {
-	merchant := m.known.merchant.label(e.Merchant)
+	merchant := m.known.configured.label(e.Merchant)
 	m.held.DeletePartialMatch(map[string]string{"merchant": merchant})
 	if e.Held {
 		m.held.WithLabelValues(merchant, m.known.hold.label(e.Reason)).Set(1)
 		return
 	}
-	m.held.WithLabelValues(merchant, notHeld).Set(0)
+	if m.known.merchant[merchant] {
+		m.held.WithLabelValues(merchant, notHeld).Set(0)
+	}
 }
 
 // seconds never goes below 0: a duration between the clocks of two machines can,
@@ -85,6 +92,9 @@ func (m *Metrics) foresee(merchants []string) {
 		for _, outcome := range tasks.Outcomes() {
 			m.orderSeconds.WithLabelValues(string(lane), string(outcome))
 		}
+		for _, v := range verdicts {
+			m.judged.WithLabelValues(string(lane), string(v))
+		}
 	}
 	for _, endpoint := range endpoints {
 		m.callSeconds.WithLabelValues(endpoint)
@@ -93,8 +103,13 @@ func (m *Metrics) foresee(merchants []string) {
 		m.deferrals.WithLabelValues(string(reason))
 	}
 	m.redisFailures.WithLabelValues(opScrape)
-	for _, merchant := range merchants {
+	for _, merchant := range shown(merchants) {
 		m.foreseeMerchant(merchant)
+		m.held.WithLabelValues(merchant, notHeld)
+		m.used.set(merchant, 0, 0)
+	}
+	if len(merchants) > mostMerchants {
+		m.foreseeMerchant(other)
 	}
 }
 
@@ -110,6 +125,5 @@ func (m *Metrics) foreseeMerchant(merchant string) {
 		}
 	}
 	m.leaveSeconds.WithLabelValues(merchant)
-	m.held.WithLabelValues(merchant, notHeld)
-	m.used.set(merchant, 0, 0)
+	m.reissued.WithLabelValues(merchant)
 }

@@ -54,8 +54,11 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements [prometheus.Collector].
 func (q *queues) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, unsettled, dueLate, results, unread} {
+	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, unsettled, dueLate, results, unread, oldestUnread, clockOffset} {
 		ch <- d
+	}
+	for _, h := range healthDescs {
+		ch <- h.desc
 	}
 }
 
@@ -83,6 +86,10 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 	for group, n := range b.unread {
 		show(unread, float64(n), group)
 	}
+	for group, waited := range b.oldest {
+		show(oldestUnread, waited.Seconds(), group)
+	}
+	b.redis.collect(ch)
 }
 
 // readInTime gives up when ctx ends even if the client does not: unless told otherwise,

@@ -11,10 +11,11 @@ import (
 // own, and not a gauge, because the limiter speaks only when a call asks for leave:
 // a gauge would go on showing the last second of a long gone load for ever.
 type usage struct {
-	desc *prometheus.Desc
+	desc  *prometheus.Desc
+	shown set // the merchants that are shown by name
 
 	mu   sync.Mutex
-	last map[string]used // by merchant
+	last map[string]used // by merchant, also those not shown by name
 }
 
 // used is what the limiter said last, as shares of 1.
@@ -27,8 +28,9 @@ type used struct {
 // be empty of calls of this process.
 const forgotten = time.Minute
 
-func newUsage() *usage {
+func newUsage(shown set) *usage {
 	return &usage{
+		shown: shown,
 		desc: prometheus.NewDesc(namespace+"_limiter_used_ratio",
 			"Share of the quota in use as the limiter last said; 0 when it has said nothing for a minute.",
 			[]string{"merchant", "window"}, nil),
@@ -49,11 +51,21 @@ func (u *usage) Describe(ch chan<- *prometheus.Desc) { ch <- u.desc }
 func (u *usage) Collect(ch chan<- prometheus.Metric) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for merchant := range u.last {
-		is := u.now(merchant)
+	for merchant, is := range u.byLabel() {
 		ch <- prometheus.MustNewConstMetric(u.desc, prometheus.GaugeValue, is.second, merchant, "second")
 		ch <- prometheus.MustNewConstMetric(u.desc, prometheus.GaugeValue, is.minute, merchant, "minute")
 	}
+}
+
+// byLabel returns what holds now, of those that share a label the fullest. The
+// caller has the lock.
+func (u *usage) byLabel() map[string]used {
+	most := map[string]used{}
+	for merchant := range u.last {
+		label, is := u.shown.label(merchant), u.now(merchant)
+		most[label] = used{second: max(is.second, most[label].second), minute: max(is.minute, most[label].minute)}
+	}
+	return most
 }
 
 // now returns what holds of a merchant at this moment. The caller has the lock.

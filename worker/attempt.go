@@ -101,6 +101,7 @@ func (a *attempt) act(ctx context.Context, do action) error {
 			return err
 		}
 		point("minted")
+		a.handler.observer.Observe(Reissued{Merchant: a.order.Merchant})
 		a.facts = facts{}
 	}
 	return nil

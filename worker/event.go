@@ -21,7 +21,12 @@ type Settled struct {
 	Lane     tasks.Lane
 	Outcome  tasks.Outcome
 	Took     time.Duration // from enqueue to result
+	// WaitedFor is why it was put down last; empty when it never was.
+	WaitedFor DeferReason
 }
+
+// Reissued says that an order goes on under another number, since its QR code was lost.
+type Reissued struct{ Merchant string }
 
 // Started says that the first attempt at an order has begun.
 type Started struct {
@@ -85,6 +90,7 @@ type Held struct {
 type RedisFailed struct{ Op string }
 
 func (Settled) event()       {}
+func (Reissued) event()      {}
 func (Started) event()       {}
 func (InFlight) event()      {}
 func (Called) event()        {}

@@ -280,7 +280,8 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 	a.report(r, published, err)
 	if published {
 		h.observer.Observe(Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
-			Outcome: tasks.Outcome(r.Outcome), Took: a.now().Sub(a.claim.acceptedAt)})
+			Outcome: tasks.Outcome(r.Outcome), Took: a.now().Sub(a.claim.acceptedAt),
+			WaitedFor: a.claim.waitedFor})
 	}
 	return err
 }

@@ -55,10 +55,11 @@ type claim struct {
 	absents     int // enquiries, late enough, that found nothing
 	attempts    int // of this order, this one included
 	acceptedAt  time.Time
-	firstSentAt time.Time // zero when nothing was sent under this number
-	sentAt      time.Time // of the latest create under this number
-	claimedAt   time.Time // on Redis's clock
-	order       []byte    // JSON, as accepted
+	firstSentAt time.Time   // zero when nothing was sent under this number
+	sentAt      time.Time   // of the latest create under this number
+	claimedAt   time.Time   // on Redis's clock
+	waitedFor   DeferReason // why it was put down last
+	order       []byte      // JSON, as accepted
 }
 
 var stateNames = map[string]state{"NEW": stateNew, "SENT": stateSent, "VOIDING": stateVoiding}
@@ -121,7 +122,7 @@ func (c *claim) read(pairs []string) error {
 	c.absents, c.attempts = int(number("absents")), int(number("attempts"))
 	c.acceptedAt, c.firstSentAt = moment("accepted_at"), moment("first_sent_at")
 	c.sentAt, c.claimedAt = moment("sent_at"), moment("now")
-	c.order = []byte(fields["order"])
+	c.waitedFor, c.order = DeferReason(fields["waits_for"]), []byte(fields["order"])
 	return bad
 }
 

@@ -80,6 +80,9 @@ func serve(ctx context.Context, s Settings, rdb, queue redis.UniversalClient, lo
 	registry := prometheus.NewRegistry()
 	m := metrics.New(registry, metrics.BuildInfo(build.Read()), s.merchantNames())
 	registry.MustRegister(m.Queues(rdb, s.Keys, scrapeTimeout))
+	for _, one := range s.Merchants {
+		m.ShowLimit(one.Name, one.PerSecond, one.PerMinute)
+	}
 
 	w, err := worker.New(s.workerConfig(rdb, queue, m, log))
 	if err != nil {

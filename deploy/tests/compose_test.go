@@ -11,6 +11,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
 
+	"github.com/qfpay-worker/qfpay-worker/deploy/tests/dashboards"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
@@ -77,7 +78,7 @@ var settings = []string{
 	"QFPAY_BASE_URL", "QFPAY_ALLOW_HTTP", "QFPAY_APP_CODE", "QFPAY_CLIENT_KEY", "QFPAY_CLIENT_KEY_FILE",
 	"QFPAY_MCHID", "QFPAY_SIGN_TYPE", "QFPAY_MERCHANTS_FILE", "QFPAY_PER_SECOND", "QFPAY_PER_MINUTE",
 	"QFPAY_LOST_RESPONSE", "QFPAY_UNIQUE_NUMBERS", "QFPAY_TIMEOUT", "QFPAY_VERIFY_RESPONSES",
-	"WORKER_CONCURRENCY", "WORKER_HTTP_ADDR", "WORKER_SHUTDOWN_TIMEOUT", "WORKER_KEY_PREFIX",
+	"WORKER_CONCURRENCY", "WORKER_HTTP_ADDR", "WORKER_SHUTDOWN_TIMEOUT", "WORKER_KEY_PREFIX", "WORKER_DURABILITY",
 	"LOG_LEVEL", "LOG_FORMAT",
 }
 
@@ -155,5 +156,35 @@ func TestMountedFilesExist(t *testing.T) {
 	file := producer.Command[len(producer.Command)-1]
 	if _, err := os.Stat(filepath.Join(root, file)); err != nil {
 		t.Errorf("producer: %v", err)
+	}
+}
+
+// What the services read is in the directories that they are given: Prometheus its
+// rules, Grafana every dashboard and the one it begins with.
+func TestRulesAndDashboardsAreProvisioned(t *testing.T) {
+	project := compose(t)
+	under := func(service, inside string) string {
+		t.Helper()
+		for _, v := range project.Services[service].Volumes {
+			if rest, ok := strings.CutPrefix(inside, v.Target+"/"); ok {
+				return filepath.Join(v.Source, rest)
+			}
+		}
+		t.Fatalf("%s has nothing at %s", service, inside)
+		return ""
+	}
+	config, err := os.ReadFile(under("prometheus", "/etc/prometheus/prometheus.yml"))
+	if err != nil || !strings.Contains(string(config), "rule_files: [alerts.yml]") {
+		t.Errorf("Prometheus reads no rules, error %v", err)
+	}
+	files := []string{under("prometheus", "/etc/prometheus/alerts.yml")}
+	for _, d := range dashboards.All() {
+		files = append(files, under("grafana", "/var/lib/qfpay/dashboards/"+d.File))
+	}
+	files = append(files, under("grafana", variable(t, project.Services["grafana"], "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH")))
+	for _, file := range files {
+		if _, err := os.Stat(file); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -1,118 +1,227 @@
 package deploy
 
 import (
+	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/qfpay-worker/qfpay-worker/deploy/tests/dashboards"
 )
 
-// dashboard is what these tests want to know of Grafana's JSON.
-type dashboard struct {
-	UID        string
-	Panels     []panel
-	Templating struct{ List []templateVariable }
-}
+var update = flag.Bool("update", false, "write the dashboards anew")
 
-type panel struct {
-	ID                       int
-	Type, Title, Description string
-	GridPos                  struct{ H, W, X, Y int }
-	Datasource               struct{ UID string }
-	FieldConfig              struct{ Defaults struct{ Unit string } }
-	Targets                  []struct{ RefID, Expr string }
-}
+const dashboardDir = "../grafana/dashboards"
 
-type templateVariable struct{ Name, Type, Definition string }
-
-func overview(t *testing.T) dashboard {
-	t.Helper()
-	text, err := os.ReadFile("../grafana/dashboards/overview.json")
+// What Grafana reads is what package dashboards describes, and nothing besides.
+func TestDashboardsAreAsDescribed(t *testing.T) {
+	var want []string
+	for _, d := range dashboards.All() {
+		want = append(want, d.File)
+		text, err := d.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dashboardDir, d.File)
+		if *update {
+			if err := os.WriteFile(file, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if committed, err := os.ReadFile(file); err != nil || !bytes.Equal(committed, text) {
+			t.Errorf("%s is not what package dashboards describes (error %v): run go test -run Described -update in deploy/tests", d.File, err)
+		}
+	}
+	var got []string
+	entries, err := os.ReadDir(dashboardDir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d dashboard
-	if err := json.Unmarshal(text, &d); err != nil {
-		t.Fatal(err)
+	for _, e := range entries {
+		got = append(got, e.Name())
 	}
-	return d
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%s has %q, want %q", dashboardDir, got, want)
+	}
 }
 
 // inGrafana puts in what Grafana puts in.
-var inGrafana = strings.NewReplacer("$__rate_interval", "1m", "$merchant", ".*", "$lane", ".*")
+func inGrafana(rateInterval string) *strings.Replacer {
+	return strings.NewReplacer("$__rate_interval", rateInterval, "$merchant", ".*", "$lane", ".*")
+}
 
-// Every metric and every label that the dashboard asks for is one that the worker
+// Every metric and every label that a dashboard asks for is one that the worker
 // shows: a misspelt one would be an empty panel that looks like peace.
 func TestPanelsAskForMetricsThatExist(t *testing.T) {
 	known := exposition(t)
-	for _, p := range overview(t).Panels {
-		for _, target := range p.Targets {
-			expr, err := parser.NewParser(parser.Options{}).ParseExpr(inGrafana.Replace(target.Expr))
-			if err != nil {
-				t.Errorf("%s: %v", p.Title, err)
-				continue
-			}
-			for _, problem := range known.problems(expr) {
-				t.Errorf("%s: %s in %s", p.Title, problem, target.Expr)
+	for _, d := range dashboards.All() {
+		for _, p := range d.Panels() {
+			for _, q := range p.Queries {
+				expr, err := parser.NewParser(parser.Options{}).ParseExpr(inGrafana("1m").Replace(q.Expr))
+				if err != nil {
+					t.Errorf("%s: %v", p.Title, err)
+					continue
+				}
+				for _, problem := range known.problems(expr) {
+					t.Errorf("%s: %s in %s", p.Title, problem, q.Expr)
+				}
 			}
 		}
 	}
+}
+
+// Whatever a worker shows that is not on a dashboard is looked at by nobody.
+func TestEveryMetricIsOnADashboardOrInAnAlert(t *testing.T) {
+	var asked strings.Builder
+	for _, d := range dashboards.All() {
+		text, err := d.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked.Write(text)
+	}
+	for _, r := range rules(t) {
+		asked.WriteString(r.Expr)
+	}
+	left := map[string]string{
+		"qfpay_order_wait_seconds": "Time to QR has it in it, and Age says when it is long",
+	}
+	for name := range exposition(t) {
+		base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_sum"), "_count")
+		if left[base] == "" && !strings.Contains(asked.String(), base) {
+			t.Errorf("%s is nowhere", name)
+		}
+	}
+}
+
+// page is what these tests want to know of Grafana's JSON.
+type page struct {
+	Panels []struct {
+		ID                       int
+		Type, Title, Description string
+		GridPos                  struct{ H, W, X, Y int }
+		Datasource               struct{ UID string }
+		FieldConfig              struct{ Defaults struct{ Unit string } }
+		Targets                  []struct{ RefID, Expr string }
+	}
+	Templating struct {
+		List []struct{ Name, Type, Definition string }
+	}
+}
+
+func pages(t *testing.T) map[string]page {
+	t.Helper()
+	all := map[string]page{}
+	for _, d := range dashboards.All() {
+		text, err := os.ReadFile(filepath.Join(dashboardDir, d.File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p page
+		if err := json.Unmarshal(text, &p); err != nil {
+			t.Fatal(err)
+		}
+		all[d.Title] = p
+	}
+	return all
 }
 
 func TestVariablesComeFromMetricsThatExist(t *testing.T) {
 	known := exposition(t)
-	for _, v := range overview(t).Templating.List {
-		if v.Type != "query" {
-			continue
+	for title, p := range pages(t) {
+		var names []string
+		for _, v := range p.Templating.List {
+			names = append(names, v.Name)
+			if v.Type != "query" {
+				continue
+			}
+			inside, ok := strings.CutPrefix(strings.TrimSuffix(v.Definition, ")"), "label_values(")
+			metric, label, ok2 := strings.Cut(inside, ", ")
+			if !ok || !ok2 || !slices.Contains(known[metric], label) {
+				t.Errorf("%s: %s: %q is not label_values(metric, label) of what there is", title, v.Name, v.Definition)
+			}
 		}
-		inside, ok := strings.CutPrefix(strings.TrimSuffix(v.Definition, ")"), "label_values(")
-		metric, label, ok2 := strings.Cut(inside, ", ")
-		if !ok || !ok2 {
-			t.Errorf("%s: %q is not label_values(metric, label)", v.Name, v.Definition)
-			continue
-		}
-		if !slices.Contains(known[metric], label) {
-			t.Errorf("%s: %s has no label %s", v.Name, metric, label)
+		if !slices.Equal(names, []string{"datasource", "merchant", "lane"}) {
+			t.Errorf("%s: variables %q", title, names)
 		}
 	}
 }
 
 func TestEveryPanelSaysWhatItShows(t *testing.T) {
-	ids := map[int]string{}
-	for _, p := range overview(t).Panels {
-		if other, taken := ids[p.ID]; taken {
-			t.Errorf("%s and %s have the same id", p.Title, other)
-		}
-		ids[p.ID] = p.Title
-		if p.Type == "row" {
-			continue
-		}
-		if p.Title == "" || p.Description == "" || p.FieldConfig.Defaults.Unit == "" || len(p.Targets) == 0 {
-			t.Errorf("panel %d %q lacks a title, a description, a unit or a query", p.ID, p.Title)
-		}
-		if p.Datasource.UID != "${datasource}" {
-			t.Errorf("%s: its data source cannot be chosen", p.Title)
+	for title, page := range pages(t) {
+		ids, taken := map[int]bool{}, map[[2]int]string{}
+		for _, p := range page.Panels {
+			if ids[p.ID] {
+				t.Errorf("%s: the id of %s is taken", title, p.Title)
+			}
+			ids[p.ID] = true
+			for x := range p.GridPos.W {
+				for y := range p.GridPos.H {
+					cell := [2]int{p.GridPos.X + x, p.GridPos.Y + y}
+					if other, ok := taken[cell]; ok || cell[0] >= 24 {
+						t.Fatalf("%s: %s lies over %s or over the edge", title, p.Title, other)
+					}
+					taken[cell] = p.Title
+				}
+			}
+			if p.Type == "row" {
+				continue
+			}
+			if p.Title == "" || p.Description == "" || p.FieldConfig.Defaults.Unit == "" || len(p.Targets) == 0 {
+				t.Errorf("%s: panel %d %q lacks a title, a description, a unit or a query", title, p.ID, p.Title)
+			}
+			if p.Datasource.UID != "${datasource}" {
+				t.Errorf("%s: the data source of %s cannot be chosen", title, p.Title)
+			}
 		}
 	}
 }
 
-func TestPanelsDoNotOverlap(t *testing.T) {
-	taken := map[[2]int]string{}
-	for _, p := range overview(t).Panels {
-		if p.GridPos.X+p.GridPos.W > 24 {
-			t.Errorf("%s: reaches over the edge", p.Title)
-		}
-		for x := range p.GridPos.W {
-			for y := range p.GridPos.H {
-				cell := [2]int{p.GridPos.X + x, p.GridPos.Y + y}
-				if other, ok := taken[cell]; ok {
-					t.Fatalf("%s lies over %s", p.Title, other)
-				}
-				taken[cell] = p.Title
+func TestPanelsLeadToSectionsOfTheRunbook(t *testing.T) {
+	var names []string
+	for _, a := range alerts(t) {
+		names = append(names, a.Alert)
+	}
+	for _, d := range dashboards.All() {
+		for _, p := range d.Panels() {
+			if p.Runbook != "" && !slices.Contains(names, p.Runbook) {
+				t.Errorf("%s: there is no alert %s", p.Title, p.Runbook)
 			}
 		}
+	}
+}
+
+var namedPanel = regexp.MustCompile(`\*(Overview|Merchant & gateway)\*((?:, "[^"]+"| and "[^"]+")+)`)
+
+// The runbook names panels that are there.
+func TestTheRunbookNamesPanelsThatExist(t *testing.T) {
+	text, err := os.ReadFile(runbookFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(string(text)), " ")
+	found := 0
+	for _, m := range namedPanel.FindAllStringSubmatch(flat, -1) {
+		for _, name := range regexp.MustCompile(`"([^"]+)"`).FindAllStringSubmatch(m[2], -1) {
+			found++
+			has := slices.ContainsFunc(dashboards.All(), func(d dashboards.Dashboard) bool {
+				return strings.HasSuffix(d.Title, m[1]) && slices.ContainsFunc(d.Panels(),
+					func(p dashboards.Panel) bool { return strings.HasPrefix(p.Title, strings.TrimSuffix(name[1], ",")) })
+			})
+			if !has {
+				t.Errorf("%s has no panel %s", m[1], name[1])
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("only %d panels are named", found)
 	}
 }

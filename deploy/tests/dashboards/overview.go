@@ -1,0 +1,118 @@
+package dashboards
+
+// Overview answers: do orders become QR codes, how fast, and what holds them up?
+func Overview() Dashboard {
+	return Dashboard{
+		File: "overview.json", UID: "qfpay-worker", Title: "qfpay-worker: Overview",
+		Description: "Orders on their way to QR codes: how many, how fast, and what holds them up.",
+		Rows:        []Row{overviewNow(), overviewOrders(), overviewBacklog(), overviewResults(), overviewRedis()},
+	}
+}
+
+const (
+	perQuota = `max(qfpay_orders_unsettled) / (sum(max by (merchant) (qfpay_limiter_limit{window="minute"})) / 60)`
+	perPace  = `max(qfpay_orders_unsettled) / sum(rate(qfpay_orders_settled_total[5m]))`
+	success  = `sum(rate(qfpay_orders_settled_total{merchant=~"$merchant",outcome="created"}[5m])) / sum(rate(qfpay_orders_settled_total{merchant=~"$merchant"}[5m]))`
+)
+
+func overviewNow() Row {
+	return Row{"Now", []Panel{
+		{Title: "Orders without a result", Unit: "short", Stat: true, Width: 4, Runbook: "QfpayBacklogGrows",
+			Description: "Accepted and not settled, wherever they stand.",
+			Queries:     []Query{{"", `max(qfpay_orders_unsettled)`}}},
+		{Title: "Empty in, at full quota", Unit: "s", Stat: true, Width: 4,
+			Description: "How long these take if every merchant uses all of its quota a minute, one call an order. With the orders of one merchant among many it takes longer.",
+			Queries:     []Query{{"", perQuota}}},
+		{Title: "Created, last hour", Unit: "percentunit", Stat: true, Width: 4, Runbook: "QfpayBudgetBurnsFast",
+			Description: "Share of the results that are QR codes. Refusals count against it here, though not against the objective.",
+			Queries: []Query{{"", `sum(increase(qfpay_orders_settled_total{merchant=~"$merchant",outcome="created"}[1h])) / ` +
+				`sum(increase(qfpay_orders_settled_total{merchant=~"$merchant"}[1h]))`}}},
+		{Title: "Unresolved, last day", Unit: "short", Stat: true, Width: 4, Alarm: "1", Runbook: "QfpayOrdersUnresolved",
+			Description: "QFPay may hold an order whose QR code is lost: a person must look at each.",
+			Queries:     []Query{{"", `sum(increase(qfpay_orders_settled_total{merchant=~"$merchant",outcome="unresolved"}[24h]))`}}},
+		{Title: "Merchants held", Unit: "short", Stat: true, Width: 3, Alarm: "1", Runbook: "QfpayMerchantHeld",
+			Description: "Merchants whose configuration QFPay refuses. Their orders wait.",
+			Queries:     []Query{{"", `count(max by (merchant) (qfpay_merchant_held{merchant=~"$merchant"}) == 1) or vector(0)`}}},
+		{Title: "Archived tasks", Unit: "short", Stat: true, Width: 3, Alarm: "1", Runbook: "QfpayArchiveNotEmpty",
+			Description: "asynq gave these up. It never should: the policy ends orders.",
+			Queries:     []Query{{"", `sum(max by (lane) (qfpay_queue_orders{state="archived"}))`}}},
+		{Title: "Workers", Unit: "short", Stat: true, Width: 2, Runbook: "QfpayWorkerAbsent",
+			Description: "Processes that were scraped.",
+			Queries:     []Query{{"", `count(qfpay_build_info) or vector(0)`}}},
+	}}
+}
+
+func overviewOrders() Row {
+	return Row{"Orders", []Panel{
+		{Title: "Orders by outcome", Unit: "ops", Width: 12, Stacked: true,
+			Description: "Results a second. Created means that the QR code exists, not that it was paid.",
+			Queries:     []Query{{"{{outcome}}", `sum by (outcome) (rate(qfpay_orders_settled_total{merchant=~"$merchant"}[$__rate_interval]))`}}},
+		{Title: "Time to QR", Unit: "s", Width: 12, Runbook: "QfpayBudgetBurnsFast",
+			Description: "From enqueuing to the published QR code. In bulk, the wait for the quota is in it.",
+			Queries:     quantiles("qfpay_order_seconds", `outcome="created",lane=~"$lane"`, "lane")},
+		{Title: "Success of submission", Unit: "percentunit", Width: 8,
+			Description: "Share of the results of five minutes that are QR codes.",
+			Queries:     []Query{{"created", success}}},
+		{Title: "Verdicts", Unit: "ops", Width: 8, Stacked: true, Runbook: "QfpayBudgetBurnsSlowly",
+			Description: "How results stand to the objective: late and doubt burn; declined and throttled do not count.",
+			Queries:     []Query{{"{{lane}} {{verdict}}", `sum by (lane, verdict) (rate(qfpay_orders_judged_total{lane=~"$lane"}[$__rate_interval]))`}}},
+		{Title: "Burn rate, one hour", Unit: "short", Width: 8, Warn: "6", Alarm: "14.4", Runbook: "QfpayBudgetBurnsFast",
+			Description: "How many times faster than allowed the month's budget of errors is used: at 1 it lasts the month, from 14.4 somebody is woken.",
+			Queries: []Query{{"{{lane}}", `(sum by (lane) (rate(qfpay_orders_judged_total{lane=~"$lane",verdict=~"late|doubt"}[1h])) / ` +
+				`sum by (lane) (rate(qfpay_orders_judged_total{lane=~"$lane",verdict=~"good|late|doubt"}[1h]))) / 0.005`}}},
+	}}
+}
+
+func overviewBacklog() Row {
+	return Row{"Backlog", []Panel{
+		{Title: "Backlog", Unit: "short", Width: 12, Runbook: "QfpayBacklogGrows",
+			Description: "Orders without a result, and the tasks of asynq. An order that waits for its quota has no task: it is woken when its turn comes.",
+			Queries: []Query{{"without a result", `max(qfpay_orders_unsettled)`},
+				{"tasks {{lane}} {{state}}", `max by (lane, state) (qfpay_queue_orders{lane=~"$lane"})`}}},
+		{Title: "Time until it is empty", Unit: "s", Width: 12, Runbook: "QfpayBacklogGrows",
+			Description: "At the pace of the last five minutes, and at the full quota of all merchants. Far apart: something other than the quota holds orders up, or one merchant has most of them.",
+			Queries:     []Query{{"at this pace", perPace}, {"at full quota", perQuota}}},
+		{Title: "Age", Unit: "s", Width: 12, Runbook: "QfpayOldestOrderTooOld",
+			Description: "The oldest task that no worker has taken, and how long ago somebody should have looked at an order.",
+			Queries: []Query{{"oldest {{lane}}", `max by (lane) (qfpay_queue_oldest_seconds{lane=~"$lane"})`},
+				{"due and not looked at", `max(qfpay_due_late_seconds)`}}},
+		{Title: "Put down, by reason", Unit: "ops", Width: 12, Runbook: "QfpayNothingSettles",
+			Description: "Orders a second that were put down to come back, and what they wait for.",
+			Queries:     []Query{{"{{reason}}", `sum by (reason) (rate(qfpay_order_deferrals_total[$__rate_interval]))`}}},
+	}}
+}
+
+func overviewResults() Row {
+	return Row{"Results", []Panel{
+		{Title: "Results unread", Unit: "short", Width: 12, Runbook: "QfpayResultsUnread",
+			Description: "Entries that a consumer group has not read or not acknowledged.",
+			Queries:     []Query{{"{{group}}", `max by (group) (qfpay_results_unread)`}}},
+		{Title: "Oldest unread result", Unit: "s", Width: 6, Warn: "600", Runbook: "QfpayResultsUnread",
+			Description: "How long the oldest of them has waited.",
+			Queries:     []Query{{"{{group}}", `max by (group) (qfpay_results_oldest_unread_seconds)`}}},
+		{Title: "Length of the result stream", Unit: "short", Width: 6,
+			Description: "Entries in it, read or not.",
+			Queries:     []Query{{"entries", `max(qfpay_results_length)`}}},
+	}}
+}
+
+func overviewRedis() Row {
+	return Row{"Redis and workers", []Panel{
+		{Title: "Redis memory", Unit: "bytes", Width: 8, Runbook: "QfpayRedisMemoryHigh",
+			Description: "What Redis uses, and its maxmemory; 0 when it has none.",
+			Queries:     []Query{{"used", `max(qfpay_redis_memory_used_bytes)`}, {"maxmemory", `max(qfpay_redis_memory_max_bytes)`}}},
+		{Title: "Redis: append-only file and evictions", Unit: "short", Width: 8, Runbook: "QfpayRedisAppendOnlyFileBroken",
+			Description: "1 and 1 is well. An eviction may have been an order.",
+			Queries: []Query{{"append-only file", `min(qfpay_redis_aof_enabled)`}, {"last write went well", `min(qfpay_redis_aof_last_write_ok)`},
+				{"keys evicted a second", `max(rate(qfpay_redis_evicted_keys_total[$__rate_interval]))`}}},
+		{Title: "Redis errors", Unit: "ops", Width: 8, Runbook: "QfpayRedisUnreachable",
+			Description: "Operations on Redis that failed, a second.",
+			Queries:     []Query{{"{{op}}", `sum by (op) (rate(qfpay_redis_errors_total[$__rate_interval]))`}}},
+		{Title: "In hand", Unit: "short", Width: 12, Runbook: "QfpayOldestOrderTooOld",
+			Description: "Orders that workers have in hand, of WORKER_CONCURRENCY for each process and lane.",
+			Queries:     []Query{{"{{lane}}", `sum by (lane) (qfpay_orders_in_flight{lane=~"$lane"})`}}},
+		{Title: "Clock offset", Unit: "s", Width: 12, Warn: "2", Runbook: "QfpayClockOff",
+			Description: "How far each process's clock is from Redis's.",
+			Queries:     []Query{{"{{instance}}", `max by (instance) (abs(qfpay_redis_clock_offset_seconds))`}}},
+	}}
+}

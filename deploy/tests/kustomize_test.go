@@ -1,0 +1,195 @@
+package deploy
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/json"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// manifests are the objects of one overlay, by kind, each as its own type.
+type manifests map[string]any
+
+// serviceMonitor is what is used of the Prometheus operator's type, v1.
+type serviceMonitor struct {
+	metav1.TypeMeta `json:",inline"`
+	Metadata        metav1.ObjectMeta `json:"metadata"`
+	Spec            struct {
+		Selector  metav1.LabelSelector `json:"selector"`
+		Endpoints []struct {
+			Port          string `json:"port"`
+			Interval      string `json:"interval"`
+			ScrapeTimeout string `json:"scrapeTimeout"`
+		} `json:"endpoints"`
+	} `json:"spec"`
+}
+
+// scaledObject is what is used of KEDA's type, v1alpha1.
+type scaledObject struct {
+	metav1.TypeMeta `json:",inline"`
+	Metadata        metav1.ObjectMeta `json:"metadata"`
+	Spec            struct {
+		ScaleTargetRef struct {
+			Name string `json:"name"`
+		} `json:"scaleTargetRef"`
+		MinReplicaCount *int32 `json:"minReplicaCount"`
+		MaxReplicaCount *int32 `json:"maxReplicaCount"`
+		PollingInterval *int32 `json:"pollingInterval"`
+		CooldownPeriod  *int32 `json:"cooldownPeriod"`
+		Advanced        struct {
+			HPA struct {
+				Behavior struct {
+					ScaleDown struct {
+						StabilizationWindowSeconds *int32 `json:"stabilizationWindowSeconds"`
+						Policies                   []struct {
+							Type          string `json:"type"`
+							Value         int32  `json:"value"`
+							PeriodSeconds int32  `json:"periodSeconds"`
+						} `json:"policies"`
+					} `json:"scaleDown"`
+				} `json:"behavior"`
+			} `json:"horizontalPodAutoscalerConfig"`
+		} `json:"advanced"`
+		Triggers []struct {
+			Type       string            `json:"type"`
+			Name       string            `json:"name"`
+			MetricType string            `json:"metricType"`
+			Metadata   map[string]string `json:"metadata"`
+		} `json:"triggers"`
+	} `json:"spec"`
+}
+
+// build makes an overlay as kubectl apply -k would, and decodes every object strictly:
+// a field that is misspelt or in the wrong place is one that Kubernetes would ignore.
+func build(t *testing.T, overlay string) manifests {
+	t.Helper()
+	made, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), "../kustomize/overlays/"+overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := manifests{}
+	for _, r := range made.Resources() {
+		var object any
+		switch kind := r.GetKind(); kind {
+		case "Deployment":
+			object = &appsv1.Deployment{}
+		case "Service":
+			object = &corev1.Service{}
+		case "ConfigMap":
+			object = &corev1.ConfigMap{}
+		case "PodDisruptionBudget":
+			object = &policyv1.PodDisruptionBudget{}
+		case "NetworkPolicy":
+			object = &networkingv1.NetworkPolicy{}
+		case "ServiceMonitor":
+			object = &serviceMonitor{}
+		case "ScaledObject":
+			object = &scaledObject{}
+		default:
+			t.Fatalf("%s: a %s is not expected", overlay, kind)
+		}
+		text, err := r.MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// of Kubernetes itself: unlike encoding/json it heeds upper and lower case
+		strict, err := json.UnmarshalStrict(text, object)
+		if err := errors.Join(append(strict, err)...); err != nil {
+			t.Errorf("%s: %s: %v", overlay, r.GetKind(), err)
+		}
+		if all[r.GetKind()] != nil {
+			t.Errorf("%s: two of kind %s", overlay, r.GetKind())
+		}
+		all[r.GetKind()] = object
+	}
+	return all
+}
+
+// overlays runs a test for each.
+func overlays(t *testing.T, test func(t *testing.T, m manifests)) {
+	for _, name := range []string{"small", "monitored", "keda"} {
+		t.Run(name, func(t *testing.T) { test(t, build(t, name)) })
+	}
+}
+
+func (m manifests) deployment() *appsv1.Deployment { return m["Deployment"].(*appsv1.Deployment) }
+
+func (m manifests) container() corev1.Container {
+	return m.deployment().Spec.Template.Spec.Containers[0]
+}
+
+// setting returns a variable of the worker, from its ConfigMap or its own.
+func (m manifests) setting(name string) string {
+	for _, e := range m.container().Env {
+		if e.Name == name {
+			return e.Value
+		}
+	}
+	return m["ConfigMap"].(*corev1.ConfigMap).Data[name]
+}
+
+func TestOverlaysHaveWhatTheySpeakOf(t *testing.T) {
+	base := []string{"ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"}
+	for overlay, more := range map[string][]string{"small": nil, "monitored": {"ServiceMonitor"}, "keda": {"ScaledObject", "ServiceMonitor"}} {
+		var kinds []string
+		for kind := range build(t, overlay) {
+			kinds = append(kinds, kind)
+		}
+		slices.Sort(kinds)
+		want := slices.Sorted(slices.Values(append(slices.Clone(base), more...)))
+		if !slices.Equal(kinds, want) {
+			t.Errorf("%s has %q, want %q", overlay, kinds, want)
+		}
+	}
+}
+
+func TestOnlySettingsThatExistAreSetInKubernetes(t *testing.T) {
+	overlays(t, func(t *testing.T, m manifests) {
+		names := []string{}
+		for name := range m["ConfigMap"].(*corev1.ConfigMap).Data {
+			names = append(names, name)
+		}
+		for _, e := range m.container().Env {
+			names = append(names, e.Name)
+		}
+		for _, name := range names {
+			if name != "GOMEMLIMIT" && !slices.Contains(settings, name) {
+				t.Errorf("%s is no setting", name)
+			}
+		}
+		// the pods roll when a setting changes
+		if ref := m.container().EnvFrom[0].ConfigMapRef.Name; ref != m["ConfigMap"].(*corev1.ConfigMap).Name || ref == "qfpay-worker" {
+			t.Errorf("the settings come from %s", ref)
+		}
+	})
+}
+
+// Keys are files: an environment is shown by kubectl describe, and inherited.
+func TestKeysComeFromFilesOfASecret(t *testing.T) {
+	overlays(t, func(t *testing.T, m manifests) {
+		for _, name := range []string{"QFPAY_CLIENT_KEY", "REDIS_PASSWORD"} {
+			if m.setting(name) != "" {
+				t.Errorf("%s is in the environment", name)
+			}
+		}
+		c, pod := m.container(), m.deployment().Spec.Template.Spec
+		mount := c.VolumeMounts[0]
+		file := m.setting("QFPAY_CLIENT_KEY_FILE") + m.setting("QFPAY_MERCHANTS_FILE")
+		if !strings.HasPrefix(file, mount.MountPath+"/") || !mount.ReadOnly {
+			t.Errorf("%q is not under %s, or that can be written to", file, mount.MountPath)
+		}
+		if v := pod.Volumes[0]; v.Name != mount.Name || v.Secret == nil || *v.Secret.DefaultMode&0o007 != 0 {
+			t.Errorf("%s is no Secret, or everybody can read it", v.Name)
+		}
+	})
+}

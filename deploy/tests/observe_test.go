@@ -1,0 +1,135 @@
+package deploy
+
+import (
+	"context"
+	"flag"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/deploy/tests/dashboards"
+)
+
+var (
+	observeFor = flag.Duration("observe.for", 0, "go on observing for so long")
+	images     = flag.String("observe.images", "", "directory to draw the panels into")
+)
+
+// rightlyEmpty are the queries that have no data in a service under load, and why.
+var rightlyEmpty = map[string]string{}
+
+// A dashboard that nobody has seen with data is a drawing. Here real workers are under
+// load, with all the trouble that panels are about: a merchant with a wrong key, 429s,
+// answers that are lost, a consumer that does not acknowledge. A real Prometheus
+// scrapes them, and every expression of every panel must have data.
+func TestEveryPanelHasDataUnderLoad(t *testing.T) {
+	r := newRig(t)
+	r.startSimulator("--latency", "20ms-120ms", "--seed", "1", "--fault", "payment.http_429=0.02",
+		"--fault", "payment.drop_after=0.08", "--fault", "payment.respcd_1142=0.02", "--fault", "query.http_502=0.02")
+	r.startWorker("wrong")
+	r.startWorker("wrong")
+	r.startPrometheus(time.Second)
+	began := time.Now()
+
+	ctx, end := context.WithCancel(t.Context())
+	var loading sync.WaitGroup
+	loading.Go(func() { r.load(ctx, 15) })
+	defer loading.Wait()
+	defer end()
+	r.leaveResultsUnread()
+
+	missing := map[string]string{} // query → panel
+	for _, d := range dashboards.All() {
+		for _, p := range d.Panels() {
+			for _, q := range p.Queries {
+				missing[q.Expr] = d.Title + " / " + p.Title
+			}
+		}
+	}
+	count := len(missing)
+	puts := inGrafana("10s")
+	for deadline := time.Now().Add(80 * time.Second); ; {
+		for expr := range missing {
+			if len(r.prom.now(t, puts.Replace(expr))) > 0 {
+				delete(missing, expr)
+			}
+		}
+		for expr := range rightlyEmpty {
+			delete(missing, expr)
+		}
+		if len(missing) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			for expr, panel := range missing {
+				t.Errorf("%s has no data: %s", panel, expr)
+			}
+			break
+		}
+		pause(t, time.Second)
+	}
+	t.Logf("%d expressions had data within %s", count-len(missing)-len(rightlyEmpty), time.Since(began).Round(time.Second))
+
+	r.provoked()
+	r.noSecretOnAnyPage()
+	pause(t, *observeFor)
+	r.draw(*images, began)
+}
+
+// provoked: the panels about trouble show the trouble that was made, not only zeros.
+func (r *rig) provoked() {
+	r.t.Helper()
+	for what, expr := range map[string]string{
+		"a merchant is held":              `max(qfpay_merchant_held{merchant="shop",reason="1108"}) == 1`,
+		"429s were answered":              `sum(qfpay_gateway_requests_total{result="http_429"}) > 0`,
+		"orders were in doubt":            `sum(qfpay_order_deferrals_total{reason="doubt"}) > 0`,
+		"orders were issued again":        `sum(qfpay_orders_reissued_total) > 0`,
+		"orders waited for the quota":     `sum(qfpay_order_deferrals_total{reason="quota"}) > 0`,
+		"results are unread":              `max(qfpay_results_unread{group="sleeps"}) > 0`,
+		"the oldest of them has an age":   `max(qfpay_results_oldest_unread_seconds{group="sleeps"}) > 1`,
+		"the held merchant is alerted of": `count(ALERTS{alertname="QfpayMerchantHeld"}) > 0`,
+		"429s are alerted of":             `count(ALERTS{alertname="QfpayGatewayThrottles"}) > 0`,
+	} {
+		eventually(r.t, 90*time.Second, what, func() bool { return len(r.prom.now(r.t, expr)) > 0 })
+	}
+}
+
+// leaveResultsUnread makes a group that has read one result and acknowledged nothing.
+func (r *rig) leaveResultsUnread() {
+	ctx := r.t.Context()
+	eventually(r.t, 30*time.Second, "there is a result", func() bool { return r.rdb.XLen(ctx, prefix.Results()).Val() > 0 })
+	r.rdb.XGroupCreate(ctx, prefix.Results(), "sleeps", "0")
+	read := r.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "sleeps", Consumer: "c", Streams: []string{prefix.Results(), ">"}, Count: 1})
+	if read.Err() != nil {
+		r.t.Fatal(read.Err())
+	}
+}
+
+// noSecretOnAnyPage: neither the right key nor the wrong one is in the metrics.
+func (r *rig) noSecretOnAnyPage() {
+	for _, addr := range r.ports {
+		answer, err := web.Get("http://" + addr + "/metrics")
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil || len(text) == 0 {
+			r.t.Fatalf("%d bytes of metrics, error %v", len(text), err)
+		}
+		if secrets.Match(text) {
+			r.t.Error("a key is in the metrics")
+		}
+	}
+}
+
+// pause lets time pass in which nothing is asked; it waits for no condition.
+func pause(t *testing.T, d time.Duration) {
+	select {
+	case <-t.Context().Done():
+	case <-time.After(d):
+	}
+}

@@ -1,0 +1,68 @@
+package metrics
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
+)
+
+func merchantNames(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("shop%04d", i)
+	}
+	return names
+}
+
+// A thousand merchants cost Prometheus hardly more than a hundred. What may be added
+// is bounded too: by 130 results at four endpoints for each that is shown by name.
+func TestManyMerchantsAreFewSeries(t *testing.T) {
+	series := func(n int) int {
+		reg := prometheus.NewPedanticRegistry()
+		m := New(reg, BuildInfo{}, merchantNames(n))
+		for _, name := range merchantNames(n) {
+			m.ShowLimit(name, 100, 400)
+			m.Observe(worker.Settled{Merchant: name, PayType: "800101", Lane: tasks.Bulk, Outcome: tasks.Created})
+			m.Observe(worker.LimiterWaited{Merchant: name, UsedMinute: 0.5})
+			m.Observe(worker.Held{Merchant: name})
+		}
+		count, err := testutil.GatherAndCount(ours(reg))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return count
+	}
+	hundred, thousand := series(100), series(1000)
+	t.Logf("series: %d with 100 merchants, %d with 1,000", hundred, thousand)
+	if thousand > hundred+100 || thousand > 6000 {
+		t.Errorf("%d series with 100 merchants, %d with 1,000", hundred, thousand)
+	}
+}
+
+// An alert must name whose key is refused, also beyond the hundredth.
+func TestAHeldMerchantIsShownByNameWhereverItStands(t *testing.T) {
+	m, _ := newMetrics(t, merchantNames(1000)...)
+	m.Observe(worker.Held{Merchant: "shop0999", Reason: "1108", Held: true})
+	if got := testutil.ToFloat64(m.held.WithLabelValues("shop0999", "1108")); got != 1 {
+		t.Errorf("shop0999 is held: %v", got)
+	}
+	m.Observe(worker.Held{Merchant: "shop0999"})
+	if n := testutil.CollectAndCount(m.held); n != mostMerchants {
+		t.Errorf("%d series once it is released, want one for each of %d", n, mostMerchants)
+	}
+}
+
+// Of those that share the label "other", the fullest quota is the one to see.
+func TestTheFullestQuotaIsSeenOfThoseNotShownByName(t *testing.T) {
+	m, _ := newMetrics(t, merchantNames(1000)...)
+	m.Observe(worker.LimiterWaited{Merchant: "shop0500", UsedMinute: 1})
+	m.Observe(worker.LimiterWaited{Merchant: "shop0501", UsedMinute: 0.1})
+	if got := m.used.byLabel()[other]; got.minute != 1 {
+		t.Errorf("other is at %+v", got)
+	}
+}

@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the policy's table in docs/architecture.md anew")
+
+const (
+	architecture = "../docs/architecture.md"
+	tableBegins  = "<!-- printed from next by TestTheDocsShowThePolicy -update -->\n"
+	tableEnds    = "<!-- end of it -->\n"
+)
+
+// The table in the docs is printed from next itself, so it cannot be out of date.
+func TestTheDocsShowThePolicy(t *testing.T) {
+	text, err := os.ReadFile(architecture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begins := strings.Cut(string(text), tableBegins)
+	old, after, ends := strings.Cut(rest, tableEnds)
+	if !begins || !ends {
+		t.Fatalf("%s has no place for the table", architecture)
+	}
+	table := policyTable()
+	if *update {
+		if err := os.WriteFile(architecture, []byte(before+tableBegins+table+tableEnds+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if old != table {
+		t.Errorf("%s does not show the policy as it is; run go test ./worker -run DocsShow -update\nwant:\n%s", architecture, table)
+	}
+}
+
+var stateTitles = []string{"NEW", "SENT", "VOIDING"}
+
+// replyTitles say what the latest call has shown.
+var replyTitles = []string{
+	"*(start of an attempt)*", "create: a QR code", "create: refused for good", "create: not carried out",
+	"create: merchant refused", "create: no answer, or a duplicate", "query: stands unpaid", "query: paid",
+	"query: closed or expired", "query: failed at the channel", "query: refused", "query: no such order",
+	"query: somebody else's order", "query: ours or not", "no answer to rely on", "close: sent",
+}
+
+// policyTable has a row for each reply, a column for each state, and in each cell every
+// step that next takes there, whatever the other facts.
+func policyTable() string {
+	cells := map[[2]int][]string{}
+	for f := range everyFacts {
+		if !f.possible() {
+			continue
+		}
+		at := [2]int{int(f.reply), int(f.state)}
+		if s := next(f).named(); !slices.Contains(cells[at], s) {
+			cells[at] = append(cells[at], s)
+		}
+	}
+	var out strings.Builder
+	fmt.Fprintf(&out, "| what the latest call has shown | %s |\n|---|---|---|---|\n", strings.Join(stateTitles, " | "))
+	for r := nothing; r < replies; r++ {
+		fmt.Fprintf(&out, "| %s |", replyTitles[r])
+		for s := stateNew; s < states; s++ {
+			steps := cells[[2]int{int(r), int(s)}]
+			slices.Sort(steps)
+			fmt.Fprintf(&out, " %s |", strings.Join(steps, ", "))
+		}
+		out.WriteString("\n")
+	}
+	return out.String()
+}
+
+// possible leaves out what cannot come about: nothing but the start of an attempt, or
+// what happened to a create that was taken back, is seen in NEW.
+func (f facts) possible() bool {
+	switch f.reply {
+	case nothing:
+		return true
+	case notTaken, heldBack:
+		return f.state != stateVoiding
+	case created, refused, doubtful:
+		return f.state == stateSent
+	case closeMade:
+		return f.state == stateVoiding
+	default:
+		return f.state != stateNew
+	}
+}
+
+// named names a step as the docs do.
+func (s step) named() string {
+	if s.do == settle {
+		return "**" + string(s.outcome) + "**"
+	}
+	return []string{"submit", "retract", "enquire", "void", "mint", "wait", "wait (noting it)"}[s.do]
+}
