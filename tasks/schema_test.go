@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -318,4 +319,37 @@ func TestTheSchemaAndParseResultAcceptTheSame(t *testing.T) {
 			t.Fatalf("%s\nParseResult: %v\nschema: %v", b, err, says)
 		}
 	})
+}
+
+// The orders that every door is tried with.
+func TestTheSchemaSaysOfTheOrdersAtTheDoorsWhatTheDoorsSay(t *testing.T) {
+	schema := compiled(t, OrderSchema())
+	for _, order := range lineList(t, "testdata/doors/good.ndjson") {
+		if err := allows(t, schema, order); err != nil {
+			t.Errorf("%v: %s", err, order)
+		}
+	}
+	cannotSay := 0
+	for _, line := range lineList(t, "testdata/doors/bad.ndjson") {
+		var bad struct{ Order string }
+		if err := json.Unmarshal([]byte(line), &bad); err != nil {
+			t.Fatal(err)
+		}
+		if json.Valid([]byte(bad.Order)) && allows(t, schema, bad.Order) == nil {
+			cannotSay++
+		}
+	}
+	// 1e2, 1.0, more than 64 bytes, and a key twice.
+	if cannotSay != 4 {
+		t.Errorf("%d bad orders are good under the schema, want 4", cannotSay)
+	}
+}
+
+func lineList(t *testing.T, file string) []string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
 }
