@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -123,7 +124,7 @@ func (d *documented) check(t testing.TB, req *http.Request, status int, contentT
 	t.Helper()
 	_, name := d.mux.Handler(req)
 	operation, known := d.operations[name]
-	if !known {
+	if !known || path.Clean(req.URL.Path) != req.URL.Path { // such a path is none
 		if status != http.StatusNotFound && status != http.StatusMethodNotAllowed {
 			return fmt.Errorf("%s %s is not documented, and answered with %d", req.Method, req.URL.Path, status)
 		}

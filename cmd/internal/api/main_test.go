@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"go.uber.org/goleak"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
@@ -23,7 +24,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	logging.Disable() // go-redis's own, when a test kills its server
+	goleak.VerifyTestMain(m)
+}
 
 // token is what callers of the tests show; no log and no answer may contain it.
 const token = "CANARY-9d1c2f0e-token"
@@ -194,4 +198,9 @@ func (b *logBook) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
+}
+
+// xadd is a result as an entry of the stream.
+func xadd(r *tasks.Result) *redis.XAddArgs {
+	return &redis.XAddArgs{Stream: keys.Results(), Values: r.Values()}
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"image/png"
 	"net/http"
 	"strconv"
 
@@ -16,8 +17,7 @@ const (
 	maxScale     = 32
 )
 
-// getQRCode draws the QR code of an order, with the quiet zone of four modules that
-// ISO/IEC 18004 asks for.
+// getQRCode draws the QR code of an order.
 func (s *server) getQRCode(w http.ResponseWriter, r *http.Request) {
 	scale, err := scaleOf(r)
 	if err != nil {
@@ -39,11 +39,10 @@ func (s *server) getQRCode(w http.ResponseWriter, r *http.Request) {
 			Detail: fmt.Sprintf("a text of %d bytes is too long for a QR code; it is in the order's result", len(result.QRCode))})
 		return
 	}
-	code.Scale = scale
 	w.Header().Set("Content-Type", "image/png")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Write(code.PNG()) // its error is that the caller has gone
+	png.Encode(w, picture{code, scale}) // its error is that the caller has gone
 }
 
 func scaleOf(r *http.Request) (int, error) {
