@@ -6,11 +6,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 func TestAnOrderIsAcceptedOnceAndThenADuplicate(t *testing.T) {
@@ -173,5 +175,23 @@ func TestRedisAwayLosesNothing(t *testing.T) {
 	r.until("Redis is reached again", func() bool { return r.post(anOrder("A1")).status == http.StatusAccepted })
 	if got := into[accepted](t, r.post(anOrder("A1")).body); got.Acceptance != tasks.Duplicate {
 		t.Errorf("%+v", got)
+	}
+}
+
+// The result that an order had before it was re-opened is not the result it has.
+func TestAnOrderThatWasReopenedHasNoResultYet(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.post(strings.Replace(anOrder("A1"), "}", `,"deadline":"2001-01-01T00:00:00Z"}`, 1))
+	r.work(simulator.Config{}, 1)
+	if _, err := worker.NewInspector(r.rdb, keys).Reopen(t.Context(), "default:A1", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	got := into[shown](t, r.get("/v1/orders/default/A1").body)
+	if got.State != "NEW" || got.Result != nil || len(got.Results) != 1 || got.Results[0].Result == nil {
+		t.Errorf("%+v", got)
+	}
+	if picture := r.get("/v1/orders/default/A1/qr.png"); picture.status != http.StatusConflict || picture.header.Get("Retry-After") == "" {
+		t.Errorf("%+v", picture)
 	}
 }
