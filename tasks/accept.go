@@ -81,7 +81,7 @@ func (p *Producer) acceptWith(ctx context.Context, all []acceptance,
 		answer, err := cmds[i].StringSlice()
 		switch {
 		case err == nil:
-			a.result.Acceptance, a.result.Err = acceptanceFrom(a.id(), answer)
+			a.result.Acceptance, a.result.State, a.result.Err = acceptanceFrom(a.id(), answer)
 			if unconfirmed != nil && a.result.Err == nil {
 				*a.result = Accepted{ID: a.result.ID, Err: fmt.Errorf("order %s: written, but %w; "+
 					"enqueue it again: it is safe once it counts as duplicate", a.id(), unconfirmed)}
@@ -100,15 +100,15 @@ func (p *Producer) acceptWith(ctx context.Context, all []acceptance,
 	return forgotten, first
 }
 
-// acceptanceFrom reads an answer of the script.
-func acceptanceFrom(id string, answer []string) (Acceptance, error) {
+// acceptanceFrom reads an answer of the script, and the state of the order in it.
+func acceptanceFrom(id string, answer []string) (Acceptance, string, error) {
 	switch {
 	case len(answer) == 1 && answer[0] == "new":
-		return Enqueued, nil
+		return Enqueued, "NEW", nil
 	case len(answer) == 2 && answer[0] == "duplicate":
-		return Duplicate, nil
+		return Duplicate, answer[1], nil
 	case len(answer) == 2 && answer[0] == "conflict":
-		return "", &ConflictError{ID: id, State: answer[1]}
+		return "", "", &ConflictError{ID: id, State: answer[1]}
 	}
-	return "", fmt.Errorf("order %s: accept.lua answered %q", id, answer)
+	return "", "", fmt.Errorf("order %s: accept.lua answered %q", id, answer)
 }

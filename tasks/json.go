@@ -13,17 +13,20 @@ import (
 // of CSV. The longest valid one is far shorter.
 const MaxOrderBytes = 64 << 10
 
+// ErrOrderTooLong says that an order has more than [MaxOrderBytes].
+var ErrOrderTooLong = fmt.Errorf("too long: an order has at most %d bytes", MaxOrderBytes)
+
 // ParseOrder reads an order from a JSON object, the form of a task's payload, of an
 // NDJSON line and of the field order of the request stream, and validates it.
 // Values are strings; txamt and expired_time may also be whole numbers; null is
 // absent. Unknown and repeated keys are errors, as is anything after the object.
 //
 // The error is a [qfpay.FieldErrors] with everything that is wrong, all fields at
-// once, or says at which byte the JSON breaks. With FieldErrors, the Order holds
+// once, is [ErrOrderTooLong], or says at which byte the JSON breaks. With FieldErrors, the Order holds
 // what could be read of it.
 func ParseOrder(b []byte) (Order, error) {
 	if len(b) > MaxOrderBytes {
-		return Order{}, fmt.Errorf("an order has at most %d bytes, not %d", MaxOrderBytes, len(b))
+		return Order{}, ErrOrderTooLong
 	}
 	fields, bad, err := objectFields(b)
 	if err != nil {

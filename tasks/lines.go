@@ -48,6 +48,13 @@ func (l *lines) end(from int) (int, error) {
 	}
 }
 
+// ready tells whether a line that is not blank is buffered to its end, or an error.
+func (l *lines) ready() bool {
+	ahead, _ := l.br.Peek(l.br.Buffered())
+	last := bytes.LastIndexByte(ahead, '\n')
+	return l.err != nil || last >= 0 && len(bytes.TrimSpace(ahead[:last])) > 0
+}
+
 // ahead returns the next n bytes, which end has seen, without passing them. They
 // are good until the next call.
 func (l *lines) ahead(n int) []byte {

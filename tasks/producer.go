@@ -51,7 +51,8 @@ const (
 type Accepted struct {
 	ID         string // merchant:out_trade_no
 	Acceptance Acceptance
-	Err        error // qfpay.FieldErrors, *ConflictError, or Redis's
+	State      string // of an order that was accepted: NEW, SENT, VOIDING or DONE
+	Err        error  // qfpay.FieldErrors, *ConflictError, or Redis's
 }
 
 // ConflictError says that an order was there already, with other content. The one
@@ -76,10 +77,17 @@ func (e *ConflictError) Error() string {
 // [qfpay.FieldErrors], a [*ConflictError], or Redis's; after one of Redis's the
 // order may have been accepted, and the call should be repeated.
 func (p *Producer) Enqueue(ctx context.Context, o Order) (Acceptance, error) {
+	came := p.EnqueueOne(ctx, o)
+	return came.Acceptance, came.Err
+}
+
+// EnqueueOne is Enqueue for a caller who wants to be told all that there is to tell:
+// the order's id and its state as well.
+func (p *Producer) EnqueueOne(ctx context.Context, o Order) Accepted {
 	results := make([]Accepted, 1)
 	accepted, _ := p.acceptAll(ctx, []Order{o}, results, firstLook)
 	p.wakeAll(ctx, accepted)
-	return results[0].Acceptance, results[0].Err
+	return results[0]
 }
 
 // EnqueueAll accepts many orders, in pipelines: far faster than one by one. It

@@ -119,8 +119,9 @@ func TestTheSameOrderAgainIsADuplicateAndOtherContentAConflict(t *testing.T) {
 	for _, state := range []string{"NEW", "SENT", "VOIDING", "DONE"} {
 		before["state"] = state
 		rdb.HSet(t.Context(), keys.Order(first.ID()), "state", state)
-		if got, err := p.Enqueue(t.Context(), later); got != Duplicate || err != nil {
-			t.Errorf("%s, same content: %q, %v", state, got, err)
+		want := Accepted{ID: first.ID(), Acceptance: Duplicate, State: state}
+		if diff := cmp.Diff(want, p.EnqueueOne(t.Context(), later)); diff != "" {
+			t.Errorf("%s, same content (-want +got):\n%s", state, diff)
 		}
 		_, err := p.Enqueue(t.Context(), dearer)
 		if diff := cmp.Diff(error(&ConflictError{ID: first.ID(), State: state}), err); diff != "" {
@@ -149,11 +150,11 @@ func TestWhatBecameOfEachOrderIsToldInTheirOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Accepted{
-		{ID: "default:A1", Acceptance: Enqueued},
+		{ID: "default:A1", Acceptance: Enqueued, State: "NEW"},
 		{ID: "default:A2", Err: wrong.Validate()},
-		{ID: "default:A1", Acceptance: Duplicate},
+		{ID: "default:A1", Acceptance: Duplicate, State: "NEW"},
 		{ID: "default:A1", Err: &ConflictError{ID: "default:A1", State: "NEW"}},
-		{ID: "default:A3", Acceptance: Enqueued},
+		{ID: "default:A3", Acceptance: Enqueued, State: "NEW"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

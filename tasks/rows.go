@@ -3,7 +3,6 @@ package tasks
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 )
@@ -29,6 +28,23 @@ type Rows struct {
 // NewRows returns a reader of the orders in r.
 func NewRows(r io.Reader) *Rows { return &Rows{lines: newLines(r)} }
 
+// NewJSONRows returns a reader of the orders in r, which is known to be NDJSON: a
+// line that is anything else is a bad row, and no [*HeaderError] comes.
+func NewJSONRows(r io.Reader) *Rows {
+	rows := NewRows(r)
+	rows.format = func() (Row, error) {
+		rows.mark()
+		rows.format = rows.nextJSON
+		return rows.nextJSON()
+	}
+	return rows
+}
+
+// Buffered tells whether Next has a row at hand, and so returns without reading. A
+// reader who gathers rows stops there, lest those that he has wait for one that may
+// be long in coming.
+func (r *Rows) Buffered() bool { return r.lines.ready() }
+
 // Next returns the next row. A row that is no valid order has its Err set, and
 // reading goes on behind it. The error is io.EOF at the end, a [*HeaderError] when
 // the file as a whole cannot be read as orders, or the reader's own.
@@ -46,9 +62,7 @@ var byteOrderMark = []byte("\uFEFF")
 // begin finds out what kind of file it is. The kind is kept only when the file has
 // begun well, so that its error comes again if Next is called again.
 func (r *Rows) begin() error {
-	if bytes.Equal(r.lines.peek(len(byteOrderMark)), byteOrderMark) {
-		r.lines.pass(len(byteOrderMark))
-	}
+	r.mark()
 	if err := r.space(); err != nil {
 		return err
 	}
@@ -67,6 +81,13 @@ func (r *Rows) begin() error {
 	}
 	r.format = r.nextCSV
 	return nil
+}
+
+// mark passes a byte order mark.
+func (r *Rows) mark() {
+	if bytes.Equal(r.lines.peek(len(byteOrderMark)), byteOrderMark) {
+		r.lines.pass(len(byteOrderMark))
+	}
 }
 
 // space passes white space up to the first byte that is none.
@@ -103,7 +124,7 @@ func (r *Rows) tooLong() Row {
 	const shown = 256
 	row := Row{
 		Line: r.lines.number,
-		Err:  fmt.Errorf("the line is too long: an order has at most %d bytes", MaxOrderBytes),
+		Err:  ErrOrderTooLong,
 		Raw:  strings.ToValidUTF8(string(r.lines.ahead(shown)), "\uFFFD") + "…",
 	}
 	r.lines.skip()

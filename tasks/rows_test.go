@@ -183,7 +183,7 @@ func TestALineOfTheLargestSizeIsRead(t *testing.T) {
 		want string
 	}{
 		{MaxOrderBytes - len(order) - 1, "1: A1"}, // with its line feed, just so
-		{MaxOrderBytes - len(order), "1! the line is too long: an order has at most 65536 bytes"},
+		{MaxOrderBytes - len(order), "1! too long: an order has at most 65536 bytes"},
 	} {
 		got, err := all(t, strings.NewReader(order+strings.Repeat(" ", c.pad)+"\n"+order))
 		if diff := cmp.Diff([]string{c.want, "2: A1"}, got); diff != "" || err != nil {
@@ -275,4 +275,60 @@ func FuzzRows(f *testing.F) {
 			last = row.Line
 		}
 	})
+}
+
+func TestLinesOfJSONThatAreNotAreBadRows(t *testing.T) {
+	order := `{` + good + `,"txamt":1}`
+	rows := NewJSONRows(strings.NewReader("\uFEFF\n" + header + "[" + order + "]\n" + order))
+	var said []string
+	for {
+		row, err := rows.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		said = append(said, fmt.Sprint(row.Line, " ", row.Order.OutTradeNo, " ", row.Err))
+	}
+	want := []string{
+		"2  not JSON at byte 1: invalid character 'o' looking for beginning of value",
+		`3  an order is a JSON object: {"out_trade_no": …}`,
+		"4 A1 <nil>",
+	}
+	if diff := cmp.Diff(want, said); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if row, err := NewJSONRows(strings.NewReader("")).Next(); err != io.EOF {
+		t.Errorf("of nothing comes %+v, %v", row, err)
+	}
+}
+
+// Whoever gathers rows while some are buffered never waits with rows in hand.
+func TestBufferedSaysWhetherNextWaits(t *testing.T) {
+	order := `{` + good + `,"txamt":1}`
+	r, w := io.Pipe()
+	defer w.Close()
+	rows := NewJSONRows(r)
+	for _, c := range []struct {
+		what, write string
+		rows        int
+	}{
+		{"a line", order + "\n", 1},
+		{"two lines and the beginning of a third", order + "\n" + order + "\n" + order[:9], 2},
+		{"its end, and blank lines", order[9:] + "\n\n \n", 1},
+		{"a bad line", "{\n", 1},
+	} {
+		go io.WriteString(w, c.write) // one read
+		got := 0
+		for got == 0 || rows.Buffered() {
+			if _, err := rows.Next(); err != nil {
+				t.Fatal(c.what, err)
+			}
+			got++
+		}
+		if got != c.rows {
+			t.Errorf("%s: %d rows, want %d", c.what, got, c.rows)
+		}
+	}
 }

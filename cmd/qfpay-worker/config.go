@@ -17,6 +17,7 @@ type Config struct {
 	RedisConfig
 	GatewayConfig
 	WorkerConfig
+	API APIConfig `embed:""`
 	LogConfig
 }
 
@@ -52,6 +53,7 @@ type Settings struct {
 	ShutdownTimeout time.Duration
 	Durability      tasks.Durability
 
+	API APISettings
 	Log LogSettings
 }
 
@@ -73,6 +75,7 @@ func (c Config) Resolve() (Settings, error) {
 	}
 	c.GatewayConfig.resolve(&found, &s)
 	c.WorkerConfig.resolve(&found, &s)
+	s.API = c.API.resolve(&found)
 	return s, found.err()
 }
 
@@ -85,7 +88,7 @@ func (c RedisConfig) Resolve() (Redis, tasks.Keys, error) {
 
 func (c WorkerConfig) resolve(found *checks, s *Settings) {
 	s.Concurrency = found.integer("WORKER_CONCURRENCY", c.Concurrency, 1, 10000)
-	s.HTTPAddr = listenAddr(found, c.HTTPAddr)
+	s.HTTPAddr = listenAddr(found, "WORKER_HTTP_ADDR", "9464", c.HTTPAddr)
 	s.Durability = c.DurabilityConfig.resolve(found)
 	before := len(found.wrong)
 	s.ShutdownTimeout = found.duration("WORKER_SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Second, 10*time.Minute)
@@ -96,10 +99,11 @@ func (c WorkerConfig) resolve(found *checks, s *Settings) {
 	}
 }
 
-func listenAddr(found *checks, addr string) string {
-	_, port, err := net.SplitHostPort(addr)
-	if n, numErr := strconv.Atoi(port); err != nil || numErr != nil || n < 0 || n > 65535 {
-		found.failed("WORKER_HTTP_ADDR", "must be host:port, such as 127.0.0.1:9464 or :9464, not %q", addr)
+// listenAddr checks an address to listen on; port is for an example.
+func listenAddr(found *checks, variable, port, addr string) string {
+	_, given, err := net.SplitHostPort(addr)
+	if n, numErr := strconv.Atoi(given); err != nil || numErr != nil || n < 0 || n > 65535 {
+		found.failed(variable, "must be host:port, such as 127.0.0.1:%s or :%s, not %q", port, port, addr)
 	}
 	return addr
 }

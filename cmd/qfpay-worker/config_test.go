@@ -147,6 +147,8 @@ func TestEveryWrongSettingIsNamed(t *testing.T) {
 		{"WORKER_HTTP_ADDR=:70000", "WORKER_HTTP_ADDR", "host:port"},
 		{"WORKER_SHUTDOWN_TIMEOUT=10s", "WORKER_SHUTDOWN_TIMEOUT", "longer than QFPAY_TIMEOUT (10s)"},
 		{"WORKER_SHUTDOWN_TIMEOUT=soon", "WORKER_SHUTDOWN_TIMEOUT", "must be a duration"},
+		{"WORKER_API_ADDR=9465", "WORKER_API_ADDR", "host:port, such as 127.0.0.1:9465"},
+		{"WORKER_API_ADDR=127.0.0.1:9465", "WORKER_API_TOKEN_FILE", "required with WORKER_API_ADDR"},
 		{"LOG_LEVEL=trace", "LOG_LEVEL", "debug, info, warn or error"},
 		{"LOG_FORMAT=xml", "LOG_FORMAT", "text or json"},
 	} {

@@ -83,7 +83,7 @@ func TestFilesOfEveryKindAreEnqueued(t *testing.T) {
 		{"an unknown field", strings.Replace(object("A"), "{", `{"amount":1,`, 1), "enqueued=0 duplicate=0 invalid=1", exitInput, []string{"line 1: amount"}},
 		{"Latin-1 in a row", head + row("A") + "B,800201,1250,HKD,caf\xe9\n", "enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 3: ", "UTF-8"}},
 		{"a row of 10 MB", head + row("A") + strings.Repeat("x", 10<<20) + "\n" + row("B"),
-			"enqueued=2 duplicate=0 invalid=1", exitInput, []string{"line 3: the line is too long"}},
+			"enqueued=2 duplicate=0 invalid=1", exitInput, []string{"line 3: too long"}},
 		{"a row too short", head + "A,800201\n" + row("B"), "enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 2: the row has 2 columns, the header has 5"}},
 		{"an unknown column", "amount," + head + row("A"), "enqueued=0 duplicate=0 invalid=0", exitInput, []string{`unknown columns: "amount"`}},
 		{"a missing column", "out_trade_no,pay_type\nA,800201\n", "enqueued=0 duplicate=0 invalid=0", exitInput, []string{"missing columns"}},

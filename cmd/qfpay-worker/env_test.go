@@ -17,6 +17,7 @@ var contractSettings = map[string]string{
 	"QFPAY_LOST_RESPONSE": "auto", "QFPAY_UNIQUE_NUMBERS": "true", "QFPAY_TIMEOUT": "10s", "QFPAY_VERIFY_RESPONSES": "warn",
 	"WORKER_CONCURRENCY": "64", "WORKER_HTTP_ADDR": "127.0.0.1:9464", "WORKER_SHUTDOWN_TIMEOUT": "25s",
 	"WORKER_DURABILITY": "standard",
+	"WORKER_API_ADDR":   "", "WORKER_API_TOKEN_FILE": "", "WORKER_API_CERT_FILE": "", "WORKER_API_KEY_FILE": "",
 	"WORKER_KEY_PREFIX": "{qfpay}", "LOG_LEVEL": "info", "LOG_FORMAT": "",
 }
 

@@ -51,7 +51,9 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 	if err := checkRedis(ctx, rdb, settings, log); err != nil {
 		return err
 	}
-	return serve(ctx, settings, rdb, queue, log)
+	return withAPI(ctx, settings, log, func(ctx context.Context) error {
+		return serve(ctx, settings, rdb, queue, log)
+	})
 }
 
 // reach waits until Redis answers.

@@ -1,0 +1,130 @@
+package api
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// One request for each answer that the document has. Every answer in any test is held
+// against the document by the client, so that this test says: each of them can be had,
+// and no other is given.
+func TestEveryDocumentedAnswerCanBeHad(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.RedisTimeout = 200 * time.Millisecond })
+	had := map[string]bool{}
+	order, picture := "/v1/orders/default/A1", "/v1/orders/default/A1/qr.png"
+	ask := func(want int, method, path, contentType, body string) answered {
+		t.Helper()
+		return r.had(had, want, r.request(method, path, contentType, strings.NewReader(body)))
+	}
+
+	ask(404, "GET", order, "", "")
+	ask(404, "GET", picture, "", "")
+	ask(202, "POST", "/v1/orders", oneOrder, anOrder("A1"))
+	ask(409, "GET", picture, "", "")
+	r.work(simulator.Config{}, 1)
+	ask(200, "GET", order, "", "")
+	ask(200, "GET", picture, "", "")
+	ask(400, "GET", picture+"?scale=0", "", "")
+	ask(200, "POST", "/v1/orders", manyOrders, anOrder("A1")+"\n{\n")
+	ask(400, "POST", "/v1/orders", oneOrder, "{")
+	ask(409, "POST", "/v1/orders", oneOrder, strings.Replace(anOrder("A1"), "2500", "2501", 1))
+	ask(413, "POST", "/v1/orders", oneOrder, strings.Repeat(" ", tasks.MaxOrderBytes+1))
+	ask(415, "POST", "/v1/orders", "text/csv", "out_trade_no\nA1")
+	ask(422, "POST", "/v1/orders", oneOrder, "{}")
+	ask(200, "GET", "/v1/openapi.json", "", "")
+
+	stuck, let := io.Pipe()
+	r.had(had, 408, r.request("POST", "/v1/orders", oneOrder, stuck))
+	let.Close()
+
+	for _, path := range []string{order, picture, "/v1/orders"} {
+		req := r.request(methodOfPath(path), path, "", nil)
+		req.Header.Set("Authorization", "Bearer x")
+		r.had(had, 401, req)
+	}
+
+	r.redis.Kill()
+	ask(503, "POST", "/v1/orders", oneOrder, anOrder("A2"))
+	ask(503, "GET", order, "", "")
+	ask(503, "GET", picture, "", "")
+
+	busy := newRig(t, func(c *Config) { c.Requests = 1 })
+	done := busy.occupy()
+	for _, path := range []string{order, picture, "/v1/orders"} {
+		busy.had(had, 429, busy.request(methodOfPath(path), path, oneOrder, strings.NewReader("{}")))
+	}
+	done()
+
+	broken := newRig(t, func(c *Config) { c.Producer, c.Inspector = nil, nil }) // whoever calls them panics
+	broken.had(had, 500, broken.request("POST", "/v1/orders", oneOrder, strings.NewReader(anOrder("A3"))))
+	broken.had(had, 500, broken.request("GET", order, "", nil))
+	broken.had(had, 500, broken.request("GET", picture, "", nil))
+
+	var documented []string
+	for operation, responses := range r.doc.operations {
+		for status := range responses {
+			documented = append(documented, operation+" "+status)
+		}
+	}
+	slices.Sort(documented)
+	if diff := cmp.Diff(documented, slices.Sorted(maps.Keys(had))); diff != "" {
+		t.Errorf("(-documented +had):\n%s", diff)
+	}
+}
+
+func methodOfPath(path string) string {
+	if path == "/v1/orders" {
+		return http.MethodPost
+	}
+	return http.MethodGet
+}
+
+// had sends a request, which must be answered with a status, and writes that down.
+func (r *rig) had(had map[string]bool, want int, req *http.Request) answered {
+	r.t.Helper()
+	got := r.do(req)
+	if got.status != want {
+		r.t.Errorf("%s %s: %d, want %d: %s", req.Method, req.URL.Path, got.status, want, got.body)
+	}
+	_, operation := r.doc.mux.Handler(req)
+	had[fmt.Sprint(operation, " ", got.status)] = true
+	return got
+}
+
+// occupy takes the place of a request until it is told to give it back.
+func (r *rig) occupy() (done func()) {
+	r.t.Helper()
+	body, w := io.Pipe()
+	req := r.request("POST", "/v1/orders", manyOrders, body)
+	ended := make(chan error, 1)
+	go func() {
+		res, err := r.plain.Do(req)
+		if err == nil {
+			_, err = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+		}
+		ended <- err
+	}()
+	io.WriteString(w, anOrder("OCCUPIED")+"\n")
+	r.until("the upload is under way", func() bool {
+		return r.rdb.Exists(r.t.Context(), keys.Order("default:OCCUPIED")).Val() == 1
+	})
+	return func() {
+		w.Close()
+		if err := <-ended; err != nil {
+			r.t.Error(err)
+		}
+	}
+}

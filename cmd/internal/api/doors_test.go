@@ -1,0 +1,149 @@
+package api
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// door is a way in for orders. give sends orders in turn, each one as it stands, and
+// returns of each why it was refused: nothing when it was accepted.
+type door struct {
+	name string
+	give func(r *rig, orders []string) []string
+}
+
+// doors are all of them. Another one is another line here.
+var doors = []door{
+	{"qfpay-worker enqueue", byFile},
+	{"POST /v1/orders", byOne},
+	{"POST /v1/orders, many", byLines},
+}
+
+// byFile does as enqueue does: reads rows, and enqueues those that are orders.
+func byFile(r *rig, orders []string) (reasons []string) {
+	rows := tasks.NewRows(strings.NewReader(strings.Join(orders, "\n")))
+	producer := tasks.NewProducer(r.rdb, keys)
+	for {
+		row, err := rows.Next()
+		if err == io.EOF {
+			return reasons
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if row.Err == nil {
+			_, row.Err = producer.Enqueue(r.t.Context(), row.Order)
+		}
+		reasons = append(reasons, reasonOf(row.Err))
+	}
+}
+
+func reasonOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func byOne(r *rig, orders []string) (reasons []string) {
+	for _, order := range orders {
+		got := r.post(order)
+		if got.status == http.StatusAccepted {
+			reasons = append(reasons, "")
+			continue
+		}
+		reasons = append(reasons, into[problem](r.t, got.body).Detail)
+	}
+	return reasons
+}
+
+func byLines(r *rig, orders []string) (reasons []string) {
+	for line := range strings.Lines(r.lines(strings.NewReader(strings.Join(orders, "\n"))).body) {
+		answer := into[lineRead](r.t, line)
+		if answer.Problem == nil {
+			reasons = append(reasons, "")
+		} else {
+			reasons = append(reasons, answer.Problem.Detail)
+		}
+	}
+	return reasons
+}
+
+// An order is the same order at every door, and a bad one is refused at each for the
+// same reason, in the same words. Whoever comes second with an order has a duplicate,
+// so that these agree on the content as well.
+func TestEveryDoorRefusesTheSameInTheSameWords(t *testing.T) {
+	t.Parallel()
+	good, bad, want := ordersAtTheDoors(t)
+	for _, behind := range []struct {
+		what   string
+		orders []string
+		want   []string
+	}{
+		{"good", good, make([]string, len(good))},
+		{"bad", bad, want},
+		{"in conflict", []string{strings.Replace(good[0], `"txamt":100`, `"txamt":101`, 1)},
+			[]string{(&tasks.ConflictError{ID: "default:GOOD-01", State: "NEW"}).Error()}},
+	} {
+		r := newRig(t)
+		for _, o := range good[:1] {
+			r.post(o)
+		}
+		for _, d := range doors {
+			if diff := cmp.Diff(behind.want, d.give(r, behind.orders)); diff != "" {
+				t.Errorf("%s, %s (-want +got):\n%s", d.name, behind.what, diff)
+			}
+		}
+		accepted := r.rdb.ZCard(t.Context(), keys.Due()).Val()
+		if behind.what == "good" && int(accepted) != len(good) || behind.what != "good" && accepted != 1 {
+			t.Errorf("%s: %d orders are due", behind.what, accepted)
+		}
+	}
+}
+
+// ordersAtTheDoors are those of package tasks: good ones, bad ones, and why those are.
+func ordersAtTheDoors(t *testing.T) (good, bad, reasons []string) {
+	t.Helper()
+	good = fileLines(t, "good.ndjson")
+	fields := map[string]bool{}
+	for _, line := range fileLines(t, "bad.ndjson") {
+		var b struct{ Order, Reason string }
+		if err := json.Unmarshal([]byte(line), &b); err != nil {
+			t.Fatal(err)
+		}
+		bad, reasons = append(bad, b.Order), append(reasons, b.Reason)
+		for reason := range strings.SplitSeq(b.Reason, "; ") {
+			field, _, _ := strings.Cut(reason, ":")
+			fields[field] = true
+		}
+	}
+	if len(good) < 60 || len(bad) < 60 {
+		t.Errorf("%d good and %d bad orders", len(good), len(bad))
+	}
+	for _, f := range tasks.Fields() {
+		if !fields[f] {
+			t.Errorf("no bad order is bad for its %s", f)
+		}
+		if !strings.Contains(strings.Join(good, ""), `"`+f+`":`) {
+			t.Errorf("no good order has a %s", f)
+		}
+	}
+	return good, bad, reasons
+}
+
+func fileLines(t *testing.T, name string) []string {
+	t.Helper()
+	b, err := os.ReadFile("../../../tasks/testdata/doors/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(b)), "\n")
+}

@@ -1,0 +1,74 @@
+package api
+
+import (
+	"fmt"
+	"image/png"
+	"net/http"
+	"strconv"
+
+	"rsc.io/qr"
+
+	"github.com/qfpay-worker/qfpay-worker/worker"
+)
+
+// How many pixels a module of a QR code has on each side.
+const (
+	defaultScale = 8
+	maxScale     = 32
+)
+
+// getQRCode draws the QR code of an order.
+func (s *server) getQRCode(w http.ResponseWriter, r *http.Request) {
+	scale, err := scaleOf(r)
+	if err != nil {
+		answerProblem(w, problem{Status: http.StatusBadRequest, Detail: err.Error()})
+		return
+	}
+	h, ok := s.history(w, r)
+	if !ok {
+		return
+	}
+	result := resultOf(h)
+	if result == nil || result.QRCode == "" {
+		answerNoQRCode(w, h)
+		return
+	}
+	code, err := qr.Encode(result.QRCode, qr.M)
+	if err != nil {
+		answerProblem(w, problem{Status: http.StatusConflict, ID: h.ID, State: h.State, Outcome: h.Outcome,
+			Detail: fmt.Sprintf("a text of %d bytes is too long for a QR code; it is in the order's result", len(result.QRCode))})
+		return
+	}
+	w.Header().Set("Content-Type", "image/png")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	png.Encode(w, picture{code, scale}) // its error is that the caller has gone
+}
+
+func scaleOf(r *http.Request) (int, error) {
+	text := r.URL.Query().Get("scale")
+	if text == "" {
+		return defaultScale, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxScale {
+		return 0, fmt.Errorf("scale: must be a whole number from 1 to %d, pixels a module", maxScale)
+	}
+	return n, nil
+}
+
+// answerNoQRCode says why an order has no QR code to draw: not yet, or not at all.
+func answerNoQRCode(w http.ResponseWriter, h worker.History) {
+	p := problem{Status: http.StatusConflict, ID: h.ID, State: h.State, Outcome: h.Outcome}
+	switch {
+	case h.State != "DONE":
+		w.Header().Set("Retry-After", "1")
+		p.Outcome = ""
+		p.Detail = "the order has no result yet; ask again"
+	case h.Outcome == "created":
+		p.Detail = "the result stream does not have the order's result any more"
+	default:
+		p.Detail = "the order ended " + h.Outcome + ": it has no QR code"
+	}
+	answerProblem(w, p)
+}

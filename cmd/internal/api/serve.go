@@ -1,0 +1,67 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The times of a connection. An upload sets its own as it goes.
+const (
+	headerTimeout = 5 * time.Second
+	bodyTimeout   = 15 * time.Second // headers and body
+	answerTimeout = 30 * time.Second // from the end of the headers: body, Redis and answer
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10
+)
+
+// Serve answers requests until ctx ends. Then it accepts no more, and waits for those
+// in hand: at most for grace, after which they are cut off. Uploads end where they are,
+// and say so. The listener is closed in any case. certificate may be nil: plain HTTP.
+//
+// The error is not nil when serving failed by itself.
+func Serve(ctx context.Context, l net.Listener, certificate *Certificate, grace time.Duration, c Config) error {
+	c.Stopping = ctx
+	log := c.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	h := &http.Server{
+		Handler:           New(c),
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader,
+		// Handshakes that fail and the like: what strangers do is no warning.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	stopped := make(chan struct{})
+	stay := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		last, cancel := context.WithTimeout(context.Background(), grace)
+		defer cancel()
+		if h.Shutdown(last) != nil {
+			h.Close()
+		}
+	})
+	err := serve(h, l, certificate)
+	if stay() { // it was not ctx
+		h.Close()
+		return err
+	}
+	<-stopped
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func serve(h *http.Server, l net.Listener, certificate *Certificate) error {
+	if certificate == nil {
+		return h.Serve(l)
+	}
+	h.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
+	return h.ServeTLS(l, "", "")
+}
