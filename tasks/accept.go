@@ -94,7 +94,7 @@ func (p *Producer) runAccept(ctx context.Context, all []acceptance) (words []str
 func (a acceptance) answered(word, more string, unconfirmed error) error {
 	switch {
 	case word == "failed":
-		a.result.Err = fmt.Errorf("order %s: not accepted: %s", a.id, more)
+		a.result.Err = &JournalError{ID: a.id, Problem: more}
 	case word == "full":
 		a.result.Err = fmt.Errorf("order %s: not accepted: %w", a.id, &HighWaterError{Length: more})
 	case word == "conflict":

@@ -53,7 +53,7 @@ const (
 type Accepted struct {
 	ID         string // merchant:out_trade_no
 	Acceptance Acceptance
-	Err        error // qfpay.FieldErrors, *ConflictError, *HighWaterError, or Redis's
+	Err        error // qfpay.FieldErrors, *ConflictError, *HighWaterError, *JournalError, or Redis's
 }
 
 // ConflictError says that an order was there already, with other content. The one
@@ -67,6 +67,18 @@ type ConflictError struct {
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s is there already with other content (state %s), and an order cannot be changed; "+
 		"use a new out_trade_no", e.ID, e.State)
+}
+
+// JournalError says that Redis cannot look into the journal of one order, because
+// something else is under its name.
+type JournalError struct {
+	ID      string // merchant:out_trade_no
+	Problem string // in Redis's words
+}
+
+// Error implements error.
+func (e *JournalError) Error() string {
+	return fmt.Sprintf("order %s: not accepted: its journal cannot be read: %s", e.ID, e.Problem)
 }
 
 // Enqueue accepts one order: validates it with its defaults filled in, writes it

@@ -31,6 +31,8 @@ type rig struct {
 	times   times
 	log     *logBook
 	events  *eventBook
+
+	intakeIdle time.Duration // 0: the worker's own
 }
 
 func newRig(t testing.TB, c simulator.Config) *rig {
@@ -66,6 +68,9 @@ func (r *rig) start() (stop func()) {
 		r.t.Fatal(err)
 	}
 	w.setTimes(r.times)
+	if r.intakeIdle > 0 {
+		w.intake.idle = r.intakeIdle
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()

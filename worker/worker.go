@@ -20,6 +20,7 @@ type Worker struct {
 	config  Config
 	handler *handler
 	sweeper *sweeper
+	intake  *intake
 	servers []*asynq.Server
 	stop    chan struct{} // closed when no further orders are taken
 }
@@ -40,7 +41,8 @@ func New(c Config) (*Worker, error) {
 	}
 	times := timesFor(c.CallTimeout)
 	journal := &journal{rdb: c.Redis, keys: c.Keys, times: times, durability: c.Durability}
-	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability)
+	// A task that is in asynq's queue is in; the mark of the result stream is for the doors.
+	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
 	counters := make(map[string]*counter, len(c.Merchants))
 	for _, m := range c.Merchants {
 		counters[m.Name] = newCounter(m, c, c.HTTP, times.call)
@@ -50,6 +52,7 @@ func New(c Config) (*Worker, error) {
 		lost: c.LostResponse, unique: c.UniqueNumbers, observer: c.Observer, log: c.Logger}
 	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis)}
+	w.intake = newIntake(c, producer.WithHighWater(c.HighWater))
 	c.Queue.AddHook(ackHook{})
 	c.Queue.AddHook(wakeHook{rdb: c.Queue, stop: w.stop})
 	for _, lane := range tasks.Lanes() {
@@ -83,7 +86,7 @@ func retryDelay(int, error, *asynq.Task) time.Duration {
 // Run takes orders until ctx ends, then finishes those in hand, for at most the
 // shutdown timeout. What is unfinished then comes back elsewhere.
 func (w *Worker) Run(ctx context.Context) error {
-	var sweeping sync.WaitGroup
+	var taking, sweeping sync.WaitGroup
 	sweep, stopSweeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSweeping()
 	for i, server := range w.servers {
@@ -93,10 +96,12 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 	sweeping.Go(func() { w.sweeper.run(sweep) })
+	taking.Go(func() { w.intake.run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.config.Merchants), "concurrency", w.config.Concurrency)
 
 	<-ctx.Done()
 	w.config.Logger.Info("shutting down; finishing the orders in hand", "timeout", w.config.ShutdownTimeout.String())
+	taking.Wait()
 	stopSweeping()
 	sweeping.Wait()
 	w.shutdown(w.servers)
