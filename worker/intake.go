@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	intakeBatch = 500                    // entries that are read at once
+	intakeBatch = 1000                   // entries that are read at once
+	intakeHands = 2                      // batches that are accepted at once: one goes to Redis while one is prepared
 	intakeBlock = 250 * time.Millisecond // one blocking read; also how late a shutdown is seen
 	intakeIdle  = 30 * time.Second       // an entry that was left for so long is taken over
 	intakeLast  = 3 * time.Second        // what was read when a shutdown began may still take
@@ -54,25 +55,28 @@ func newIntake(c Config, p *tasks.Producer) *intake {
 		observer: c.Observer, log: c.Logger, idle: intakeIdle}
 }
 
-// run takes orders in until ctx ends. While one batch is accepted the next is read.
+// run takes orders in until ctx ends. While some are accepted the next are read.
 func (in *intake) run(ctx context.Context) {
 	batches := make(chan []arrival)
 	accepting, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		defer close(batches)
-		in.readAll(ctx, batches)
-	})
+	var hands, inHand sync.WaitGroup
+	for range intakeHands {
+		hands.Go(func() {
+			for batch := range batches {
+				in.acceptUntilDone(accepting, batch)
+				inHand.Done()
+			}
+		})
+	}
 	stop := context.AfterFunc(ctx, func() {
 		sleep(accepting, intakeLast)
 		abandon()
 	})
 	defer stop()
-	for batch := range batches {
-		in.acceptUntilDone(accepting, batch)
-	}
-	reading.Wait()
+	in.readAll(ctx, batches, &inHand)
+	close(batches)
+	hands.Wait()
 	if err := in.forget(accepting, 2*in.idle, in.consumer); err != nil {
 		in.log.Debug("the name of this consumer stays in the group for now", "error", err)
 	}
@@ -80,8 +84,8 @@ func (in *intake) run(ctx context.Context) {
 
 // readAll reads until ctx ends. An answer that was lost may have held entries that count
 // as given to us, so after an error those are asked for first.
-func (in *intake) readAll(ctx context.Context, batches chan<- []arrival) {
-	r := &intakeReader{intake: in, batches: batches, left: true}
+func (in *intake) readAll(ctx context.Context, batches chan<- []arrival, inHand *sync.WaitGroup) {
+	r := &intakeReader{intake: in, batches: batches, inHand: inHand, left: true}
 	b := backoff()
 	for ctx.Err() == nil {
 		err := r.next(ctx)
@@ -108,10 +112,11 @@ func (in *intake) failed(what string, err error) {
 type intakeReader struct {
 	*intake
 	batches chan<- []arrival
-	open    bool      // the group is there
-	left    bool      // entries of ours may be left
-	looked  time.Time // for entries of others
-	cursor  string    // where to go on looking
+	inHand  *sync.WaitGroup // batches that were handed over and are not done
+	open    bool            // the group is there
+	left    bool            // entries of ours may be left
+	looked  time.Time       // for entries of others
+	cursor  string          // where to go on looking
 }
 
 // next reads and hands over one batch: what we have left, then what others have, then
@@ -124,8 +129,7 @@ func (r *intakeReader) next(ctx context.Context) error {
 		r.open = true
 	}
 	if r.left {
-		// An empty batch is taken when the one before it is done: what is left is left.
-		r.hand(ctx, nil)
+		r.inHand.Wait() // what is still ours then was left
 		ours, err := r.read(ctx, "0", intakeBatch, intakeBlock)
 		if err == nil {
 			r.left = len(ours) > 0
@@ -161,7 +165,7 @@ func (r *intakeReader) takeOver(ctx context.Context) error {
 // hand reads the orders of entries and hands them over to be accepted. What is not taken
 // because ctx has ended stays pending.
 func (r *intakeReader) hand(ctx context.Context, entries []request) {
-	if len(entries) == 0 && !r.left {
+	if len(entries) == 0 {
 		return
 	}
 	batch := make([]arrival, len(entries))
@@ -171,9 +175,11 @@ func (r *intakeReader) hand(ctx context.Context, entries []request) {
 			batch[i].order, batch[i].bad = tasks.ParseRequest(e.fields)
 		}
 	}
+	r.inHand.Add(1)
 	select {
 	case r.batches <- batch:
 	case <-ctx.Done():
+		r.inHand.Done()
 	}
 }
 
