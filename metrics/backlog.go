@@ -19,6 +19,8 @@ type backlog struct {
 	late      time.Duration // of the order that should have been looked at first
 	results   int64
 	unread    map[string]int64 // by consumer group
+	oldest    map[string]time.Duration
+	requests  int64
 }
 
 type laneBacklog struct {
@@ -29,7 +31,8 @@ type laneBacklog struct {
 //go:embed lua/oldest.lua
 var oldestScript string
 
-// readBacklog asks everything in one pipeline. asynq's Inspector.GetQueueInfo is
+// readBacklog asks everything in one pipeline, but for the ages of what is unread, which
+// take a script that may have to be brought. asynq's Inspector.GetQueueInfo is
 // not used: in v0.26.0 it samples MEMORY USAGE of up to twenty tasks per state,
 // takes no context, and fails for a queue into which nothing was ever put.
 func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys) (backlog, error) {
@@ -42,11 +45,16 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	first := pipe.ZRangeWithScores(ctx, keys.Due(), 0, 0)
 	results := pipe.XLen(ctx, keys.Results())
 	groups := pipe.XInfoGroups(ctx, keys.Results())
+	requests := pipe.XLen(ctx, keys.Requests())
 	replies, _ := pipe.Exec(ctx) // its error is the first of those below
 	for _, r := range replies {
 		if err := r.Err(); err != nil && !isAbsence(err) {
 			return backlog{}, err
 		}
+	}
+	progress, err := tasks.NewResults(rdb, keys).Progress(ctx)
+	if err != nil {
+		return backlog{}, err
 	}
 
 	now := time.Now()
@@ -55,6 +63,11 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		unsettled: due.Val(),
 		results:   results.Val(),
 		unread:    countUnread(groups.Val(), results.Val()),
+		oldest:    map[string]time.Duration{},
+		requests:  requests.Val(),
+	}
+	for _, g := range progress.Groups {
+		b.oldest[g.Name] = g.Age(progress.Now)
 	}
 	for lane, r := range lanes {
 		b.lanes[lane] = r.backlog(now)

@@ -32,6 +32,9 @@ var promised = map[string][]string{
 	"qfpay_build_info":              {"commit", "goversion", "version"},
 	"qfpay_orders_unsettled":        nil,
 	"qfpay_due_late_seconds":        nil,
+	"qfpay_requests_length":         nil,
+
+	"qfpay_results_oldest_unread_seconds": {"group"},
 }
 
 func TestEveryPromisedMetricIsThereAndNoOther(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 // without a result, and the result stream. Every process that shares the Redis
 // shows the same numbers, so dashboards take their max, never their sum.
 //
-// A scrape costs Redis one round trip of commands that do not grow with the
+// A scrape costs Redis two round trips of commands that do not grow with the
 // backlog. It waits for timeout at most; when Redis has not answered by then, the
 // scrape goes on without these metrics, and qfpay_redis_errors_total{op="scrape"}
 // rises, which is seen at the next scrape at the latest.
@@ -46,6 +46,8 @@ var (
 	dueLate     = desc("due_late_seconds", "How long ago somebody should have looked at an order; rises when no worker sweeps.")
 	results     = desc("results_length", "Entries in the result stream.")
 	unread      = desc("results_unread", "Entries that a group has not read or not acknowledged.", "group")
+	oldest      = desc("results_oldest_unread_seconds", "How long ago the oldest entry was published that a group has not read or not acknowledged; near WORKER_RESULTS_KEEP it is about to be removed.", "group")
+	waiting     = desc("requests_length", "Entries in the request stream that no worker has accepted or refused yet.")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -54,7 +56,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements [prometheus.Collector].
 func (q *queues) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, unsettled, dueLate, results, unread} {
+	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, unsettled, dueLate, results, unread, oldest, waiting} {
 		ch <- d
 	}
 }
@@ -83,6 +85,10 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 	for group, n := range b.unread {
 		show(unread, float64(n), group)
 	}
+	for group, age := range b.oldest {
+		show(oldest, age.Seconds(), group)
+	}
+	show(waiting, float64(b.requests))
 }
 
 // readInTime gives up when ctx ends even if the client does not: unless told otherwise,

@@ -21,6 +21,7 @@ type Worker struct {
 	handler *handler
 	sweeper *sweeper
 	intake  *intake
+	trimmer *trimmer
 	servers []*asynq.Server
 	stop    chan struct{} // closed when no further orders are taken
 }
@@ -52,7 +53,7 @@ func New(c Config) (*Worker, error) {
 		lost: c.LostResponse, unique: c.UniqueNumbers, observer: c.Observer, log: c.Logger}
 	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis)}
-	w.intake = newIntake(c, producer.WithHighWater(c.HighWater))
+	w.intake, w.trimmer = newIntake(c, producer.WithHighWater(c.HighWater)), newTrimmer(c)
 	c.Queue.AddHook(ackHook{})
 	c.Queue.AddHook(wakeHook{rdb: c.Queue, stop: w.stop})
 	for _, lane := range tasks.Lanes() {
@@ -96,6 +97,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 	sweeping.Go(func() { w.sweeper.run(sweep) })
+	sweeping.Go(func() { w.trimmer.run(sweep) })
 	taking.Go(func() { w.intake.run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.config.Merchants), "concurrency", w.config.Concurrency)
 
