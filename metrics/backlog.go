@@ -31,8 +31,7 @@ type laneBacklog struct {
 //go:embed lua/oldest.lua
 var oldestScript string
 
-// readBacklog asks everything in one pipeline, but for the ages of what is unread, which
-// take a script that may have to be brought. asynq's Inspector.GetQueueInfo is
+// readBacklog asks everything in one pipeline. asynq's Inspector.GetQueueInfo is
 // not used: in v0.26.0 it samples MEMORY USAGE of up to twenty tasks per state,
 // takes no context, and fails for a queue into which nothing was ever put.
 func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys) (backlog, error) {
@@ -46,13 +45,14 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	results := pipe.XLen(ctx, keys.Results())
 	groups := pipe.XInfoGroups(ctx, keys.Results())
 	requests := pipe.XLen(ctx, keys.Requests())
+	progressOf := tasks.NewResults(rdb, keys).AskProgress(ctx, pipe)
 	replies, _ := pipe.Exec(ctx) // its error is the first of those below
 	for _, r := range replies {
 		if err := r.Err(); err != nil && !isAbsence(err) {
 			return backlog{}, err
 		}
 	}
-	progress, err := tasks.NewResults(rdb, keys).Progress(ctx)
+	progress, err := progressOf()
 	if err != nil {
 		return backlog{}, err
 	}

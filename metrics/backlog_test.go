@@ -34,6 +34,7 @@ func TestAnEmptyRedisHasNoBacklog(t *testing.T) {
 	want := backlog{
 		lanes:  map[tasks.Lane]laneBacklog{tasks.Interactive: none, tasks.Bulk: none},
 		unread: map[string]int64{},
+		oldest: map[string]time.Duration{},
 	}
 	if diff := cmp.Diff(want, b, cmp.AllowUnexported(backlog{}, laneBacklog{})); diff != "" {
 		t.Errorf("backlog (-want +got):\n%s", diff)
@@ -197,7 +198,7 @@ func TestAScrapeIsOneRoundTripHoweverLongTheBacklog(t *testing.T) {
 	if diff := cmp.Diff(empty, *count, cmp.AllowUnexported(roundTrips{})); diff != "" {
 		t.Errorf("round trips (-empty +full):\n%s", diff)
 	}
-	if want := (roundTrips{pipelines: 1, commands: 16}); *count != want {
+	if want := (roundTrips{pipelines: 1, commands: 18}); *count != want {
 		t.Errorf("a scrape took %+v, want %+v", *count, want)
 	}
 }

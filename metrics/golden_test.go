@@ -48,6 +48,8 @@ var someBacklog = backlog{
 	late:      250 * time.Millisecond,
 	results:   900,
 	unread:    map[string]int64{"shop": 8},
+	oldest:    map[string]time.Duration{"shop": 90 * time.Second},
+	requests:  2,
 }
 
 // exposition is what a process with one merchant shows after one of each event.

@@ -14,7 +14,7 @@ import (
 // without a result, and the result stream. Every process that shares the Redis
 // shows the same numbers, so dashboards take their max, never their sum.
 //
-// A scrape costs Redis two round trips of commands that do not grow with the
+// A scrape costs Redis one round trip of commands that do not grow with the
 // backlog. It waits for timeout at most; when Redis has not answered by then, the
 // scrape goes on without these metrics, and qfpay_redis_errors_total{op="scrape"}
 // rises, which is seen at the next scrape at the latest.

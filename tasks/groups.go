@@ -41,7 +41,18 @@ func (g Group) Age(now time.Time) time.Duration {
 
 // Progress tells how far every consumer group has come.
 func (r *Results) Progress(ctx context.Context) (Progress, error) {
-	answer, err := groupsScript.Run(ctx, r.rdb, []string{r.stream}).Slice()
+	return r.progressOf(groupsScript.Run(ctx, r.rdb, []string{r.stream}))
+}
+
+// AskProgress is Progress as a part of somebody else's pipeline: the answer is there when
+// that has been run.
+func (r *Results) AskProgress(ctx context.Context, pipe redis.Pipeliner) (answer func() (Progress, error)) {
+	cmd := pipe.Eval(ctx, groupsSource, []string{r.stream})
+	return func() (Progress, error) { return r.progressOf(cmd) }
+}
+
+func (r *Results) progressOf(cmd *redis.Cmd) (Progress, error) {
+	answer, err := cmd.Slice()
 	if err == nil && len(answer) < 2 {
 		err = fmt.Errorf("unexpected answer %v", answer)
 	}
