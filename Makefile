@@ -16,6 +16,9 @@ DEMO        ?=
 E2E  := ./cmd/e2e
 UNIT := $$(go list ./... | grep -v '/cmd/e2e$$')
 
+# What the examples in other languages are run with.
+LANGUAGES := python3 python3-redis python3-qrcode node npm php php-redis
+
 BUILD   := github.com/qfpay-worker/qfpay-worker/cmd/internal/build
 VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null)
 COMMIT  ?= $(shell git describe --always --abbrev=12 --exclude '*' --dirty=+changes 2>/dev/null)
@@ -36,7 +39,7 @@ build: ## Build static binaries into bin/
 
 .PHONY: test
 test: ## Run every test, with the race detector; the end-to-end tests last
-	.ci/install gcc redis-server python3 promtool prometheus
+	.ci/install gcc redis-server python3 promtool prometheus $(LANGUAGES)
 	go test -race -count=1 $(UNIT)
 	cd deploy/tests && go test -count=1 ./...
 	cd bench && go vet ./... && go test -count=1 ./...
@@ -44,7 +47,7 @@ test: ## Run every test, with the race detector; the end-to-end tests last
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests only, and show them
-	.ci/install gcc redis-server
+	.ci/install gcc redis-server $(LANGUAGES)
 	go test -race -count=1 -v $(E2E)
 
 OBSERVE_FOR ?= 5m

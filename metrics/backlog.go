@@ -20,6 +20,7 @@ type backlog struct {
 	results   int64
 	unread    map[string]int64         // by consumer group
 	oldest    map[string]time.Duration // of what a consumer group has not acknowledged
+	requests  int64
 	redis     health
 }
 
@@ -45,6 +46,7 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	first := pipe.ZRangeWithScores(ctx, keys.Due(), 0, 0)
 	results := pipe.XLen(ctx, keys.Results())
 	groups := pipe.XInfoGroups(ctx, keys.Results())
+	requests := pipe.XLen(ctx, keys.Requests())
 	waiting := askUnread(ctx, pipe, keys)
 	asked := time.Now()
 	replies, _ := pipe.Exec(ctx) // its error is the first of those below
@@ -54,7 +56,6 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 			return backlog{}, err
 		}
 	}
-
 	now := time.Now()
 	b := backlog{
 		redis:     readHealth(server, asked, now),
@@ -63,6 +64,7 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		unsettled: due.Val(),
 		results:   results.Val(),
 		unread:    countUnread(groups.Val(), results.Val()),
+		requests:  requests.Val(),
 	}
 	for lane, r := range lanes {
 		b.lanes[lane] = r.backlog(now)

@@ -32,6 +32,7 @@ var promised = map[string][]string{
 	"qfpay_build_info":              {"commit", "goversion", "version"},
 	"qfpay_orders_unsettled":        nil,
 	"qfpay_due_late_seconds":        nil,
+	"qfpay_requests_length":         nil,
 
 	"qfpay_orders_judged_total":           {"lane", "verdict"},
 	"qfpay_orders_reissued_total":         {"merchant"},

@@ -53,6 +53,7 @@ var someBacklog = backlog{
 	redis: health{now: time.Unix(1771234567, 0), offset: 2 * time.Millisecond, says: map[string]float64{
 		"used_memory": 1 << 20, "maxmemory": 1 << 29, "evicted_keys": 0, "aof_enabled": 1, "aof_last_write_status": 1,
 	}},
+	requests: 2,
 }
 
 // exposition is what a process with one merchant shows after one of each event.

@@ -24,5 +24,5 @@ var (
 	clockOffset = desc("redis_clock_offset_seconds",
 		"How far this process's clock is ahead of Redis's; exact to half of the scrape's round trip to Redis.")
 	oldestUnread = desc("results_oldest_unread_seconds",
-		"How long the oldest entry has waited that a group has not read or not acknowledged.", "group")
+		"How long the oldest entry has waited that a group has not read or not acknowledged; near WORKER_RESULTS_KEEP it is about to be removed.", "group")
 )

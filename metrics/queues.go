@@ -46,6 +46,7 @@ var (
 	dueLate     = desc("due_late_seconds", "How long ago somebody should have looked at an order; rises when no worker sweeps.")
 	results     = desc("results_length", "Entries in the result stream.")
 	unread      = desc("results_unread", "Entries that a group has not read or not acknowledged.", "group")
+	waiting     = desc("requests_length", "Entries in the request stream that no worker has accepted or refused yet.")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -54,7 +55,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements [prometheus.Collector].
 func (q *queues) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, unsettled, dueLate, results, unread, oldestUnread, clockOffset} {
+	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, unsettled, dueLate, results, unread, oldestUnread, waiting, clockOffset} {
 		ch <- d
 	}
 	for _, h := range healthDescs {
@@ -89,6 +90,7 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 	for group, waited := range b.oldest {
 		show(oldestUnread, waited.Seconds(), group)
 	}
+	show(waiting, float64(b.requests))
 	b.redis.collect(ch)
 }
 

@@ -19,19 +19,18 @@ var acceptScript = redis.NewScript(acceptSource)
 
 // acceptance is the acceptance of one order on its way.
 type acceptance struct {
-	order   Order
-	payload []byte   // the order as JSON
-	keys    []string // of the script
-	args    []any    // of the script; the first is the id
-	result  *Accepted
+	id          string
+	lane        Lane
+	fingerprint string
+	payload     []byte // the order as JSON
+	look        time.Duration
+	result      *Accepted
 }
-
-func (a acceptance) id() string { return a.args[0].(string) }
 
 // acceptanceOf validates an order whose defaults are filled in, and prepares its
 // acceptance. look is when a worker looks after the order for the first time if nobody has
 // woken one.
-func (p *Producer) acceptanceOf(o Order, look time.Duration, result *Accepted) (acceptance, error) {
+func acceptanceOf(o Order, look time.Duration, result *Accepted) (acceptance, error) {
 	if err := o.Validate(); err != nil {
 		return acceptance{}, err
 	}
@@ -39,76 +38,77 @@ func (p *Producer) acceptanceOf(o Order, look time.Duration, result *Accepted) (
 	if err != nil {
 		return acceptance{}, fmt.Errorf("order %s: %w", o.ID(), err)
 	}
-	return acceptance{
-		order:   o,
-		payload: payload,
-		keys:    []string{p.keys.Order(o.ID()), p.keys.Due()},
-		args:    []any{o.ID(), o.Fingerprint(), payload, string(o.Lane), look.Milliseconds(), rand.Text()},
-		result:  result,
-	}, nil
+	return acceptance{id: o.ID(), lane: o.Lane, fingerprint: o.Fingerprint(), payload: payload, look: look, result: result}, nil
 }
 
-// accept runs the script for all of them in one pipeline, and writes down what came
-// of each. A server that does not know the script is given it with a second try.
-// It returns the first error of Redis.
+// accept runs the script for all of them at once, and writes down what came of each.
+// It returns the first error that is none of an order's own.
 func (p *Producer) accept(ctx context.Context, all []acceptance) error {
-	forgotten, err := p.acceptWith(ctx, all, func(pipe redis.Pipeliner, a acceptance) *redis.Cmd {
-		return pipe.EvalSha(ctx, acceptScript.Hash(), a.keys, a.args...)
-	})
-	if err != nil || len(forgotten) == 0 {
-		return err
+	if len(all) == 0 {
+		return nil
 	}
-	unknown, err := p.acceptWith(ctx, forgotten, func(pipe redis.Pipeliner, a acceptance) *redis.Cmd {
-		return pipe.Eval(ctx, acceptSource, a.keys, a.args...)
-	})
-	if err == nil && len(unknown) > 0 {
-		err = unknown[0].result.Err
+	words, unconfirmed, err := p.runAccept(ctx, all)
+	if err == nil && len(words) != 2*len(all) {
+		err = fmt.Errorf("accept.lua gave %d answers about %d orders", len(words)/2, len(all))
 	}
-	return err
-}
-
-// acceptWith runs one pipeline. It returns those for which the server did not know
-// the script, and the first other error.
-func (p *Producer) acceptWith(ctx context.Context, all []acceptance,
-	run func(redis.Pipeliner, acceptance) *redis.Cmd) (forgotten []acceptance, first error) {
-	cmds := make([]*redis.Cmd, len(all))
-	unconfirmed := p.durability.Write(ctx, p.rdb, p.keys, func(pipe redis.Pipeliner) {
-		for i, a := range all {
-			cmds[i] = run(pipe, a)
+	if err != nil {
+		for _, a := range all {
+			a.result.Err = fmt.Errorf("order %s: not accepted: %w", a.id, err)
 		}
-	})
+		return all[0].result.Err
+	}
+	var first error
 	for i, a := range all {
-		answer, err := cmds[i].StringSlice()
-		switch {
-		case err == nil:
-			a.result.Acceptance, a.result.State, a.result.Err = acceptanceFrom(a.id(), answer)
-			if unconfirmed != nil && a.result.Err == nil {
-				*a.result = Accepted{ID: a.result.ID, Err: fmt.Errorf("order %s: written, but %w; "+
-					"enqueue it again: it is safe once it counts as duplicate", a.id(), unconfirmed)}
-				first = cmp.Or(first, a.result.Err)
-			}
-		case redis.HasErrorPrefix(err, "NOSCRIPT"):
-			a.result.Err = err
-			forgotten = append(forgotten, a)
-		default:
-			a.result.Err = fmt.Errorf("order %s: not accepted: %w", a.id(), err)
-			if first == nil {
-				first = a.result.Err
-			}
-		}
+		failed := a.answered(words[2*i], words[2*i+1], unconfirmed)
+		first = cmp.Or(first, failed)
 	}
-	return forgotten, first
+	return first
 }
 
-// acceptanceFrom reads an answer of the script, and the state of the order in it.
-func acceptanceFrom(id string, answer []string) (Acceptance, string, error) {
-	switch {
-	case len(answer) == 1 && answer[0] == "new":
-		return Enqueued, "NEW", nil
-	case len(answer) == 2 && answer[0] == "duplicate":
-		return Duplicate, answer[1], nil
-	case len(answer) == 2 && answer[0] == "conflict":
-		return "", "", &ConflictError{ID: id, State: answer[1]}
+// runAccept returns what the script answers. A server that does not know the script is
+// given it. unconfirmed is why what was written may be lost in a failover.
+func (p *Producer) runAccept(ctx context.Context, all []acceptance) (words []string, unconfirmed, err error) {
+	keys := make([]string, 0, 2+len(all))
+	args := make([]any, 0, 2+5*len(all))
+	keys = append(keys, p.keys.Due(), p.keys.Results())
+	args = append(args, rand.Text(), p.highWater)
+	for _, a := range all {
+		keys = append(keys, p.keys.Order(a.id))
+		args = append(args, a.id, a.fingerprint, a.payload, string(a.lane), a.look.Milliseconds())
 	}
-	return "", "", fmt.Errorf("order %s: accept.lua answered %q", id, answer)
+	for _, run := range []func(redis.Pipeliner) *redis.Cmd{
+		func(pipe redis.Pipeliner) *redis.Cmd { return acceptScript.EvalSha(ctx, pipe, keys, args...) },
+		func(pipe redis.Pipeliner) *redis.Cmd { return acceptScript.Eval(ctx, pipe, keys, args...) },
+	} {
+		var answer *redis.Cmd
+		unconfirmed = p.durability.Write(ctx, p.rdb, p.keys, func(pipe redis.Pipeliner) { answer = run(pipe) })
+		if words, err = answer.StringSlice(); !redis.HasErrorPrefix(err, "NOSCRIPT") {
+			break
+		}
+	}
+	return words, unconfirmed, err
+}
+
+// answered writes down what the script has answered about one order. It returns the
+// error, unless it is one of the order's own: then repeating the call does not help.
+func (a acceptance) answered(word, more string, unconfirmed error) error {
+	switch {
+	case word == "failed":
+		a.result.Err = &JournalError{ID: a.id, Problem: more}
+	case word == "full":
+		a.result.Err = fmt.Errorf("order %s: not accepted: %w", a.id, &HighWaterError{Length: more})
+	case word == "conflict":
+		a.result.Err = &ConflictError{ID: a.id, State: more}
+		return nil
+	case unconfirmed != nil:
+		a.result.Err = fmt.Errorf("order %s: written, but %w; "+
+			"enqueue it again: it is safe once it counts as duplicate", a.id, unconfirmed)
+	case word == "new":
+		a.result.Acceptance, a.result.State = Enqueued, "NEW"
+	case word == "duplicate":
+		a.result.Acceptance, a.result.State = Duplicate, more
+	default:
+		a.result.Err = fmt.Errorf("order %s: accept.lua answered %q", a.id, word)
+	}
+	return a.result.Err
 }

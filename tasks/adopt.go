@@ -3,7 +3,6 @@ package tasks
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -15,7 +14,7 @@ import (
 // its defaults filled in.
 func (p *Producer) Accept(ctx context.Context, o Order) (Acceptance, error) {
 	var result Accepted
-	a, err := p.acceptanceOf(o, firstLook, &result)
+	a, err := acceptanceOf(o, firstLook, &result)
 	if err != nil {
 		return "", err
 	}
@@ -31,11 +30,8 @@ func (p *Producer) Accept(ctx context.Context, o Order) (Acceptance, error) {
 func (p *Producer) AcceptInvalid(ctx context.Context, id string, payload []byte) error {
 	var result Accepted
 	sum := sha256.Sum256(payload)
-	a := acceptance{
-		keys:   []string{p.keys.Order(id), p.keys.Due()},
-		args:   []any{id, hex.EncodeToString(sum[:12]), payload, string(Bulk), firstLook.Milliseconds(), rand.Text()},
-		result: &result,
-	}
+	a := acceptance{id: id, lane: Bulk, fingerprint: hex.EncodeToString(sum[:12]), payload: payload,
+		look: firstLook, result: &result}
 	if err := p.accept(ctx, []acceptance{a}); err != nil {
 		return err
 	}

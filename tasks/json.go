@@ -38,25 +38,18 @@ func ParseOrder(b []byte) (Order, error) {
 // objectFields takes a JSON object apart into text by name. What has the wrong type
 // or stands there twice is reported, and not among the fields.
 func objectFields(b []byte) (map[string]string, qfpay.FieldErrors, error) {
-	// A Decoder read token by token lets some mistakes pass, so the whole is checked first.
-	var whole json.RawMessage
-	if err := json.Unmarshal(b, &whole); err != nil {
-		return nil, nil, syntaxError(err)
+	if !json.Valid(b) {
+		var whole json.RawMessage
+		return nil, nil, syntaxError(json.Unmarshal(b, &whole))
 	}
-	if whole[0] != '{' {
+	b = bytes.TrimLeft(b, jsonSpace)
+	if b[0] != '{' {
 		return nil, nil, errors.New("an order is a JSON object: {\"out_trade_no\": …}")
 	}
-	dec := json.NewDecoder(bytes.NewReader(whole))
-	if _, err := dec.Token(); err != nil {
-		return nil, nil, syntaxError(err)
-	}
-	fields, seen := map[string]string{}, map[string]bool{}
+	fields, seen := make(map[string]string, len(orderFields)), make(map[string]bool, len(orderFields))
 	var bad qfpay.FieldErrors
-	for dec.More() {
-		name, value, err := member(dec)
-		if err != nil {
-			return nil, nil, syntaxError(err)
-		}
+	for key, value := range members(b) {
+		name := unquote(key)
 		text, rule := valueText(name, value)
 		if seen[name] && fieldNamed(name) != nil {
 			rule = "is there more than once"
@@ -70,29 +63,15 @@ func objectFields(b []byte) (map[string]string, qfpay.FieldErrors, error) {
 	return fields, bad, nil
 }
 
-// member reads one key and its value.
-func member(dec *json.Decoder) (name string, value json.RawMessage, err error) {
-	key, err := dec.Token()
-	if err != nil {
-		return "", nil, err
-	}
-	name, _ = key.(string)
-	err = dec.Decode(&value)
-	return name, value, err
-}
-
 // valueText returns the text of a JSON value, or the rule that it breaks. An
 // unknown field passes whatever its type: that it is unknown is said elsewhere.
-func valueText(name string, value json.RawMessage) (text, rule string) {
+func valueText(name string, value []byte) (text, rule string) {
 	f := fieldNamed(name)
 	switch {
 	case f == nil || string(value) == "null":
 		return "", ""
 	case value[0] == '"':
-		if err := json.Unmarshal(value, &text); err != nil {
-			return "", "is not a JSON string"
-		}
-		return text, ""
+		return unquote(value), ""
 	case !f.integer:
 		return "", "must be a JSON string, in quotes"
 	}

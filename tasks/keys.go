@@ -22,6 +22,9 @@ func (k Keys) Due() string { return k.Prefix + ":due" }
 // Results is the result stream.
 func (k Keys) Results() string { return k.Prefix + ":results" }
 
+// Trimming is set while the result stream was just looked after.
+func (k Keys) Trimming() string { return k.Prefix + ":results:trimming" }
+
 // Requests is the stream on which producers in any language put orders.
 func (k Keys) Requests() string { return k.Prefix + ":requests" }
 

@@ -11,16 +11,17 @@ import (
 )
 
 // When a worker looks after an order for the first time if no task has brought it:
-// because the producer died between accepting and waking, or Redis did. Orders in
-// bulk wait their turn in the queue, and a look before that is in vain.
+// because the producer died between accepting and waking, or Redis did. Orders that
+// come many at once in lane bulk wait their turn in the queue, and a look before that
+// is in vain.
 const (
 	firstLook     = 3 * time.Second
 	firstLookBulk = 30 * time.Second
 )
 
-// chunk is how many orders go to Redis in one pipeline: enough that the round trip
-// does not matter, few enough that other clients are not kept waiting.
-const chunk = 250
+// chunk is how many orders go to Redis in one script: enough that the round trip does
+// not matter, few enough that other clients are kept waiting for 2 ms at most.
+const chunk = 200
 
 // Producer enqueues orders. It is safe for use by many goroutines, and has nothing
 // to be closed: the Redis client is the caller's.
@@ -30,11 +31,12 @@ type Producer struct {
 	asynq *asynq.Client
 
 	durability Durability
+	highWater  int // of the result stream; 0: none
 }
 
 // NewProducer returns a producer. The keys' prefix must be that of the workers.
 func NewProducer(rdb redis.UniversalClient, keys Keys) *Producer {
-	return &Producer{rdb: rdb, keys: keys, asynq: asynq.NewClientFromRedisClient(rdb)}
+	return &Producer{rdb: rdb, keys: keys, asynq: asynq.NewClientFromRedisClient(rdb), highWater: DefaultHighWater}
 }
 
 // Acceptance is how an order was accepted.
@@ -52,7 +54,7 @@ type Accepted struct {
 	ID         string // merchant:out_trade_no
 	Acceptance Acceptance
 	State      string // of an order that was accepted: NEW, SENT, VOIDING or DONE
-	Err        error  // qfpay.FieldErrors, *ConflictError, or Redis's
+	Err        error  // qfpay.FieldErrors, *ConflictError, *HighWaterError, *JournalError, or Redis's
 }
 
 // ConflictError says that an order was there already, with other content. The one
@@ -68,14 +70,26 @@ func (e *ConflictError) Error() string {
 		"use a new out_trade_no", e.ID, e.State)
 }
 
+// JournalError says that Redis cannot look into the journal of one order, because
+// something else is under its name.
+type JournalError struct {
+	ID      string // merchant:out_trade_no
+	Problem string // in Redis's words
+}
+
+// Error implements error.
+func (e *JournalError) Error() string {
+	return fmt.Sprintf("order %s: not accepted: its journal cannot be read: %s", e.ID, e.Problem)
+}
+
 // Enqueue accepts one order: validates it with its defaults filled in, writes it
 // into its journal and wakes a worker. Once it has returned without an error, the
 // order is safe: should the waking fail, a worker finds it within seconds all the
 // same, so that is no error.
 //
 // Repeating a call, after an error or a crash, is harmless. Errors are a
-// [qfpay.FieldErrors], a [*ConflictError], or Redis's; after one of Redis's the
-// order may have been accepted, and the call should be repeated.
+// [qfpay.FieldErrors], a [*ConflictError], a [*HighWaterError], or Redis's; after one
+// of Redis's the order may have been accepted, and the call should be repeated.
 func (p *Producer) Enqueue(ctx context.Context, o Order) (Acceptance, error) {
 	came := p.EnqueueOne(ctx, o)
 	return came.Acceptance, came.Err
@@ -86,28 +100,33 @@ func (p *Producer) Enqueue(ctx context.Context, o Order) (Acceptance, error) {
 func (p *Producer) EnqueueOne(ctx context.Context, o Order) Accepted {
 	results := make([]Accepted, 1)
 	accepted, _ := p.acceptAll(ctx, []Order{o}, results, firstLook)
-	p.wakeAll(ctx, accepted)
+	for _, a := range accepted {
+		if a.result.Acceptance == Enqueued {
+			p.wakeOne(ctx, p.asynq, a)
+		}
+	}
 	return results[0]
 }
 
-// EnqueueAll accepts many orders, in pipelines: far faster than one by one. It
+// EnqueueAll accepts many orders, 200 at a time: far faster than one by one. It
 // returns what came of each, in their order; the same order twice among them is one
 // order and a duplicate. What Enqueue says of safety and of repeating holds for
 // each.
 //
-// The error is not nil when Redis failed or ctx ended; what came before is in the
-// results, and the orders that were not accepted, or of which it is not known, have
-// their Err set. It is not about invalid or conflicting orders: those are told by
-// the results alone.
+// The error is not nil when Redis failed, ctx ended, or the result stream is full (a
+// [*HighWaterError]); what came before is in the results, and the orders that were not
+// accepted, or of which it is not known, have their Err set. It is not about invalid or
+// conflicting orders: those are told by the results alone.
 func (p *Producer) EnqueueAll(ctx context.Context, orders []Order) ([]Accepted, error) {
 	results := make([]Accepted, len(orders))
 	var waking sync.WaitGroup // for one chunk, while the next one is accepted
 	defer waking.Wait()
+	wake := newBulkWaker(p)
 	for from := 0; from < len(orders); from += chunk {
 		to := min(from+chunk, len(orders))
 		accepted, err := p.acceptAll(ctx, orders[from:to], results[from:to], firstLookBulk)
 		waking.Wait()
-		waking.Go(func() { p.wakeAll(ctx, accepted) })
+		waking.Go(func() { wake.all(ctx, accepted) })
 		if err != nil {
 			notTried(orders[to:], results[to:], err)
 			return results, err
@@ -124,15 +143,19 @@ func notTried(orders []Order, results []Accepted, err error) {
 	}
 }
 
-// acceptAll accepts orders in one pipeline. It returns those that were sent to
-// Redis, whose results say what came of them; the error is Redis's.
-func (p *Producer) acceptAll(ctx context.Context, orders []Order, results []Accepted, look time.Duration) ([]acceptance, error) {
+// acceptAll accepts orders in one script. It returns those that were sent to Redis,
+// whose results say what came of them. bulkLook is the first look at those in lane bulk.
+func (p *Producer) acceptAll(ctx context.Context, orders []Order, results []Accepted, bulkLook time.Duration) ([]acceptance, error) {
 	now := time.Now()
 	valid := make([]acceptance, 0, len(orders))
 	for i, o := range orders {
 		o = o.WithDefaults(now)
 		results[i].ID = o.ID()
-		a, err := p.acceptanceOf(o, look, &results[i])
+		look := firstLook
+		if o.Lane == Bulk {
+			look = bulkLook
+		}
+		a, err := acceptanceOf(o, look, &results[i])
 		if err != nil {
 			results[i].Err = err
 			continue

@@ -189,7 +189,7 @@ func beyondSchema(fields map[string]string) bool {
 		strings.ContainsAny(strings.Trim(fields["expired_time"], `"`), ".eE")
 }
 
-func quote(s string) string {
+func inQuotes(s string) string {
 	b, _ := json.Marshal(s)
 	return string(b)
 }
@@ -198,7 +198,7 @@ func quote(s string) string {
 func texts(patterns ...string) *rapid.Generator[string] {
 	all := make([]*rapid.Generator[string], len(patterns))
 	for i, p := range patterns {
-		all[i] = rapid.Map(rapid.StringMatching(p), quote)
+		all[i] = rapid.Map(rapid.StringMatching(p), inQuotes)
 	}
 	return rapid.OneOf(all...)
 }
@@ -231,7 +231,7 @@ var odd = rapid.SampledFrom([]string{`null`, `""`, `true`, `["x"]`, `{"x":1}`, `
 func wildOrder(t *rapid.T) map[string]string {
 	fields := map[string]string{
 		"out_trade_no": `"A1"`, "txamt": "100", "txcurrcd": `"HKD"`,
-		"pay_type": quote(string(rapid.SampledFrom(qfpay.PayTypes()).Draw(t, "base"))),
+		"pay_type": inQuotes(string(rapid.SampledFrom(qfpay.PayTypes()).Draw(t, "base"))),
 	}
 	names := append(Fields(), "Lane", "amount")
 	for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 0, 5, rapid.ID).Draw(t, "changed") {
@@ -252,7 +252,7 @@ func wildOrder(t *rapid.T) map[string]string {
 func rendered(fields map[string]string) string {
 	members := make([]string, 0, len(fields))
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		members = append(members, quote(name)+":"+fields[name])
+		members = append(members, inQuotes(name)+":"+fields[name])
 	}
 	return "{" + strings.Join(members, ",") + "}"
 }

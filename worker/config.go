@@ -29,6 +29,8 @@ type Config struct {
 	Concurrency     int  // orders in hand at once, per lane
 	ShutdownTimeout time.Duration
 	Durability      tasks.Durability // empty: tasks.Standard
+	ResultsKeep     time.Duration    // longest that results are kept; 0: DefaultResultsKeep
+	HighWater       int              // results in the stream from which on no request is accepted; 0: no bound
 
 	Observer Observer     // nil: nobody
 	Logger   *slog.Logger // nil: nothing is logged
@@ -51,6 +53,8 @@ func (c Config) check() error {
 	require(c.ShutdownTimeout > c.CallTimeout, "ShutdownTimeout (%s) must be longer than CallTimeout (%s), or calls are cut off", c.ShutdownTimeout, c.CallTimeout)
 	require(c.LostResponse == Auto || c.LostResponse == Reissue || c.LostResponse == LeaveIt, "LostResponse is %q", c.LostResponse)
 	require(c.Durability == "" || slices.Contains(tasks.Durabilities(), c.Durability), "Durability is %q", c.Durability)
+	require(c.ResultsKeep >= 0, "ResultsKeep must be 0 or more, not %s", c.ResultsKeep)
+	require(c.HighWater >= 0, "HighWater must be 0 or more, not %d", c.HighWater)
 	seen := map[string]bool{}
 	accounts := map[[3]string]string{}
 	for _, m := range c.Merchants {

@@ -103,16 +103,8 @@ func identify(payload []byte) (string, error) {
 // would never become one.
 func (h *handler) refuse(ctx context.Context, payload []byte, why error) error {
 	h.log.Warn("a task was refused", "reason", why)
-	return h.rdb.XAdd(ctx, &redis.XAddArgs{
-		Stream: h.keys.Rejected(),
-		MaxLen: mostRejected,
-		Approx: true,
-		Values: []any{"id", "", "reason", why.Error(), "order", string(payload)},
-	}).Err()
+	return h.rdb.XAdd(ctx, rejection(h.keys, "", why, string(payload))).Err()
 }
-
-// mostRejected bounds the stream of refusals, which nobody may be reading.
-const mostRejected = 100_000
 
 // wake takes the order in hand, if it is free, and works on it.
 func (h *handler) wake(ctx context.Context, w wakeUp) error {

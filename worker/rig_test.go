@@ -30,11 +30,11 @@ type rig struct {
 	config  Config
 	times   times
 	windows [2]time.Duration // of the limits; zero: QFPay's own
+	log     *logBook
+	events  *eventBook
 
-	oneByOne bool // the journal's scripts do not go in batches
-
-	log    *logBook
-	events *eventBook
+	oneByOne   bool          // the journal's scripts do not go in batches
+	intakeIdle time.Duration // 0: the worker's own
 }
 
 func newRig(t testing.TB, c simulator.Config) *rig {
@@ -72,6 +72,9 @@ func (r *rig) start() (stop func()) {
 	w.setTimes(r.times)
 	if r.windows[0] > 0 {
 		w.setWindows(r.windows[0], r.windows[1])
+	}
+	if r.intakeIdle > 0 {
+		w.intake.idle = r.intakeIdle
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

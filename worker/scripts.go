@@ -21,6 +21,7 @@ var (
 	reopenScript  = script("reopen")
 	lookScript    = script("look")
 	auditScript   = script("audit")
+	forgetScript  = script("forget")
 	takeScript    = script("limits", "take")
 	callScript    = script("limits", "call")
 	pauseScript   = script("limits", "pause")

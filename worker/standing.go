@@ -1,10 +1,9 @@
 package worker
 
 import (
-	"cmp"
 	"fmt"
-	"strconv"
-	"strings"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
 // standing is what has to agree about one order, as of one moment.
@@ -19,7 +18,7 @@ type standing struct {
 // trimmed tells whether the result is no longer in the stream because the stream was
 // trimmed: it is older than all that is left.
 func (s standing) trimmed() bool {
-	return s.state == "DONE" && s.entry != "" && !s.found && s.first != "none" && (s.first == "" || older(s.entry, s.first))
+	return s.state == "DONE" && s.entry != "" && !s.found && s.first != "none" && (s.first == "" || tasks.CompareEntries(s.entry, s.first) < 0)
 }
 
 // problem says what is wrong, or "".
@@ -48,17 +47,4 @@ func (s standing) problem() string {
 		return "has no result (" + s.state + ") and is not in due: nobody will look at it"
 	}
 	return ""
-}
-
-// older compares entries of a stream: milliseconds, a hyphen, a number.
-func older(one, other string) bool {
-	a, b := parts(one), parts(other)
-	return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) < 0
-}
-
-func parts(entry string) (p [2]uint64) {
-	ms, n, _ := strings.Cut(entry, "-")
-	p[0], _ = strconv.ParseUint(ms, 10, 64)
-	p[1], _ = strconv.ParseUint(n, 10, 64)
-	return p
 }

@@ -21,6 +21,8 @@ type Worker struct {
 	handler *handler
 	sweeper *sweeper
 	caller  *caller
+	intake  *intake
+	trimmer *trimmer
 	servers []*asynq.Server
 	stop    chan struct{} // closed when no further orders are taken
 }
@@ -42,7 +44,8 @@ func New(c Config) (*Worker, error) {
 	times := timesFor(c.CallTimeout)
 	scripts := newBatched(c.Redis)
 	journal := &journal{rdb: c.Redis, scripts: scripts, keys: c.Keys, times: times, durability: c.Durability}
-	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability)
+	// A task that is in asynq's queue is in; the mark of the result stream is for the doors.
+	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
 	counting := c
 	counting.Redis = scripts
 	counters := make(map[string]*counter, len(c.Merchants))
@@ -56,6 +59,7 @@ func New(c Config) (*Worker, error) {
 	w.caller = newCaller(w.handler, c.Concurrency)
 	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, caller: w.caller, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis), agenda: w.handler.agenda}
+	w.intake, w.trimmer = newIntake(c, producer.WithHighWater(c.HighWater)), newTrimmer(c)
 	c.Queue.AddHook(ackHook{})
 	c.Queue.AddHook(wakeHook{rdb: c.Queue, stop: w.stop})
 	c.Queue.AddHook(batchHook{&batcher{rdb: c.Queue}})
@@ -90,7 +94,7 @@ func retryDelay(int, error, *asynq.Task) time.Duration {
 // Run takes orders until ctx ends, then finishes those in hand, for at most the
 // shutdown timeout. What is unfinished then comes back elsewhere.
 func (w *Worker) Run(ctx context.Context) error {
-	var sweeping sync.WaitGroup
+	var taking, sweeping sync.WaitGroup
 	sweep, stopSweeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSweeping()
 	for i, server := range w.servers {
@@ -100,10 +104,13 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 	sweeping.Go(func() { w.sweeper.run(sweep) })
+	sweeping.Go(func() { w.trimmer.run(sweep) })
+	taking.Go(func() { w.intake.run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.config.Merchants), "concurrency", w.config.Concurrency)
 
 	<-ctx.Done()
 	w.config.Logger.Info("shutting down; finishing the orders in hand", "timeout", w.config.ShutdownTimeout.String())
+	taking.Wait()
 	stopSweeping()
 	sweeping.Wait()
 	w.shutdown(w.servers)

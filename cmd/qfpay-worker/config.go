@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"net"
 	"strconv"
 	"time"
@@ -34,7 +35,19 @@ type WorkerConfig struct {
 	Concurrency     string `name:"worker-concurrency" group:"Worker" default:"64" help:"Orders in hand at once, per lane."`
 	HTTPAddr        string `name:"worker-http-addr" group:"Worker" default:"127.0.0.1:9464" help:"Where /metrics, /healthz and /readyz are served."`
 	ShutdownTimeout string `name:"worker-shutdown-timeout" group:"Worker" default:"25s" help:"After it, what is unfinished goes back to the queue. Longer than QFPAY_TIMEOUT."`
+	ResultsKeep     string `name:"worker-results-keep" group:"Worker" default:"168h" help:"How long results are kept at most. What every consumer group has acknowledged goes after a day."`
 	DurabilityConfig
+	HighWaterConfig
+}
+
+// HighWaterConfig says from when on nothing new is accepted. Every command that accepts
+// orders takes it.
+type HighWaterConfig struct {
+	HighWater string `name:"worker-results-high-water" group:"Worker" default:"5000000" help:"With so many results in the stream no new orders are accepted. 0 is no bound."`
+}
+
+func (c HighWaterConfig) resolve(found *checks) int {
+	return found.integer("WORKER_RESULTS_HIGH_WATER", c.HighWater, 0, math.MaxInt32)
 }
 
 // Settings is a Config that was found right, as values.
@@ -52,6 +65,8 @@ type Settings struct {
 	HTTPAddr        string // host:port
 	ShutdownTimeout time.Duration
 	Durability      tasks.Durability
+	ResultsKeep     time.Duration
+	HighWater       int // results in the stream; 0: no bound
 
 	API APISettings
 	Log LogSettings
@@ -90,6 +105,8 @@ func (c WorkerConfig) resolve(found *checks, s *Settings) {
 	s.Concurrency = found.integer("WORKER_CONCURRENCY", c.Concurrency, 1, 10000)
 	s.HTTPAddr = listenAddr(found, "WORKER_HTTP_ADDR", "9464", c.HTTPAddr)
 	s.Durability = c.DurabilityConfig.resolve(found)
+	s.HighWater = c.HighWaterConfig.resolve(found)
+	s.ResultsKeep = found.duration("WORKER_RESULTS_KEEP", c.ResultsKeep, time.Hour, 9000*time.Hour)
 	before := len(found.wrong)
 	s.ShutdownTimeout = found.duration("WORKER_SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Second, 10*time.Minute)
 	// A shutdown that is over before a call is leaves every call under way without

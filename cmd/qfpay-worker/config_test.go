@@ -61,8 +61,8 @@ func TestTheLeastConfigurationTakesTheDefaults(t *testing.T) {
 		}},
 		LostResponse: "auto", UniqueNumbers: true, Timeout: 10 * time.Second, Verify: qfpay.VerifyWarn,
 		Concurrency: 64, HTTPAddr: "127.0.0.1:9464", ShutdownTimeout: 25 * time.Second,
-		Durability: tasks.Standard,
-		Log:        LogSettings{Level: slog.LevelInfo},
+		Durability: tasks.Standard, ResultsKeep: 168 * time.Hour, HighWater: 5_000_000,
+		Log: LogSettings{Level: slog.LevelInfo},
 	}
 	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{})); d != "" {
 		t.Error(d)
@@ -75,7 +75,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"QFPAY_APP_CODE=APP2", "QFPAY_CLIENT_KEY_FILE=" + file(t, "key", " "+canary+"\n"), "QFPAY_MCHID=M1",
 		"QFPAY_SIGN_TYPE=MD5", "QFPAY_PER_SECOND=0", "QFPAY_PER_MINUTE=1200", "QFPAY_LOST_RESPONSE=unresolved",
 		"QFPAY_UNIQUE_NUMBERS=false", "QFPAY_TIMEOUT=1s", "QFPAY_VERIFY_RESPONSES=strict", "WORKER_CONCURRENCY=1",
-		"WORKER_HTTP_ADDR=:0", "WORKER_SHUTDOWN_TIMEOUT=2s", "WORKER_DURABILITY=strict", "WORKER_KEY_PREFIX={eu-1}", "LOG_LEVEL=debug", "LOG_FORMAT=text",
+		"WORKER_HTTP_ADDR=:0", "WORKER_SHUTDOWN_TIMEOUT=2s", "WORKER_DURABILITY=strict", "WORKER_RESULTS_KEEP=48h", "WORKER_RESULTS_HIGH_WATER=1000", "WORKER_KEY_PREFIX={eu-1}", "LOG_LEVEL=debug", "LOG_FORMAT=text",
 	})
 	if wrong != nil {
 		t.Fatal(wrong)
@@ -90,8 +90,8 @@ func TestEverySettingIsRead(t *testing.T) {
 		}},
 		LostResponse: "unresolved", Timeout: time.Second, Verify: qfpay.VerifyStrict,
 		Concurrency: 1, HTTPAddr: ":0", ShutdownTimeout: 2 * time.Second,
-		Durability: tasks.Strict,
-		Log:        LogSettings{Level: slog.LevelDebug, Format: "text"},
+		Durability: tasks.Strict, ResultsKeep: 48 * time.Hour, HighWater: 1000,
+		Log: LogSettings{Level: slog.LevelDebug, Format: "text"},
 	}
 	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{})); d != "" {
 		t.Error(d)
@@ -110,6 +110,9 @@ func TestEveryWrongSettingIsNamed(t *testing.T) {
 		{"REDIS_PASSWORD_FILE=/nowhere/pw", "REDIS_PASSWORD_FILE", "/nowhere/pw cannot be read: no such file"},
 		{"REDIS_PASSWORD_FILE=" + empty, "REDIS_PASSWORD_FILE", "is empty"},
 		{"WORKER_DURABILITY=paranoid", "WORKER_DURABILITY", "must be standard or strict"},
+		{"WORKER_RESULTS_KEEP=7", "WORKER_RESULTS_KEEP", "must be a duration"},
+		{"WORKER_RESULTS_KEEP=1m", "WORKER_RESULTS_KEEP", "must be a duration"},
+		{"WORKER_RESULTS_HIGH_WATER=-1", "WORKER_RESULTS_HIGH_WATER", "whole number"},
 		{"WORKER_KEY_PREFIX=qfpay", "WORKER_KEY_PREFIX", "in braces"},                   // no hash tag
 		{"WORKER_KEY_PREFIX={a}{b}", "WORKER_KEY_PREFIX", "in braces"},                  // two of them
 		{"WORKER_KEY_PREFIX={}", "WORKER_KEY_PREFIX", "in braces"},                      // Redis hashes all of an empty tag's key

@@ -23,6 +23,7 @@ type EnqueueCmd struct {
 	File     string `arg:"" help:"CSV with a header row, or NDJSON; - is standard input."`
 	RedisConfig
 	DurabilityConfig
+	HighWaterConfig
 }
 
 // Help is shown below the flags.
@@ -44,7 +45,7 @@ const pingPatience = 5 * time.Second
 
 // Run implements the command.
 func (c *EnqueueCmd) Run(ctx context.Context, std stdio) error {
-	server, keys, err := c.resolve()
+	server, keys, mark, err := c.resolve()
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func (c *EnqueueCmd) Run(ctx context.Context, std stdio) error {
 
 	progress := console.NewProgress(std.err, size, "orders")
 	e := &enqueuing{
-		producer: tasks.NewProducer(rdb, keys).WithDurability(tasks.Durability(c.Durability)),
+		producer: tasks.NewProducer(rdb, keys).WithDurability(tasks.Durability(c.Durability)).WithHighWater(mark),
 		lane:     tasks.Lane(c.Lane), merchant: c.Merchant,
 		rejects: rejects, notes: progress, progress: progress,
 	}
@@ -77,9 +78,9 @@ func (c *EnqueueCmd) Run(ctx context.Context, std stdio) error {
 }
 
 // resolve checks the settings and the flags together.
-func (c *EnqueueCmd) resolve() (Redis, tasks.Keys, error) {
+func (c *EnqueueCmd) resolve() (Redis, tasks.Keys, int, error) {
 	var found checks
-	server, keys := c.redis(&found), c.keys(&found)
+	server, keys, mark := c.redis(&found), c.keys(&found), c.HighWaterConfig.resolve(&found)
 	c.DurabilityConfig.resolve(&found)
 	if !slices.Contains(tasks.Lanes(), tasks.Lane(c.Lane)) {
 		found.failed("--lane", "must be interactive or bulk, not %q", c.Lane)
@@ -87,7 +88,7 @@ func (c *EnqueueCmd) resolve() (Redis, tasks.Keys, error) {
 	if !merchantName.MatchString(c.Merchant) {
 		found.failed("--merchant", "must be 1 to 64 letters, digits, _ or -, not %q", c.Merchant)
 	}
-	return server, keys, found.err()
+	return server, keys, mark, found.err()
 }
 
 // open opens FILE and tells its size; 0 when that is not known beforehand.
@@ -124,6 +125,7 @@ func ping(ctx context.Context, rdb redis.UniversalClient) error {
 func (e *enqueuing) verdict(stopped error, server Redis, rejectsErr error) error {
 	var header *tasks.HeaderError
 	var reading readError
+	var full *tasks.HighWaterError
 	switch {
 	case stopped == nil && rejectsErr != nil:
 		return rejectsErr
@@ -137,6 +139,9 @@ func (e *enqueuing) verdict(stopped error, server Redis, rejectsErr error) error
 		return fmt.Errorf("interrupted after line %d; run it again to go on: what is enqueued counts as duplicate then", e.line)
 	case errors.As(stopped, &reading):
 		return fmt.Errorf("after line %d: %w", e.line, stopped)
+	}
+	if errors.As(stopped, &full) {
+		return fmt.Errorf("stopped after line %d: %w\nRun it again then, and what is enqueued already counts as duplicate", e.line, full)
 	}
 	if e.line == 0 {
 		return fmt.Errorf("Redis at %s (REDIS_URL) failed at the start: %w", server, stopped)

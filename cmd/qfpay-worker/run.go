@@ -136,6 +136,8 @@ func (s Settings) workerConfig(rdb, queue redis.UniversalClient, m *metrics.Metr
 		Concurrency:     s.Concurrency,
 		ShutdownTimeout: s.ShutdownTimeout,
 		Durability:      s.Durability,
+		ResultsKeep:     s.ResultsKeep,
+		HighWater:       s.HighWater,
 		Observer:        m,
 		Logger:          log,
 	}

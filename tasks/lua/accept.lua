@@ -1,32 +1,55 @@
---[[ accept: write an order into its journal, unless it is there.
+--[[ accept: write orders into their journals, unless they are there.
 
-KEYS[1] the order's journal, a hash     KEYS[2] due, a sorted set
-ARGV[1] id of the order                 ARGV[2] fingerprint of its content
-ARGV[3] the order, JSON                 ARGV[4] its lane
-ARGV[5] first look, ms from now: by then a worker looks whether the order was forgotten
-ARGV[6] nonce of this call, not empty: the client repeats a call whose answer was lost
+KEYS[1] due, a sorted set    KEYS[2] the result stream    KEYS[3…] the orders' journals, hashes
+ARGV[1] nonce of this call, not empty: the client repeats a call whose answer was lost
+ARGV[2] high-water mark: with so many results in the stream nothing new is accepted; 0 is no mark
+ARGV[3…] five for each order, in the order of the journals: its id, the fingerprint of its
+        content, the order as JSON, its lane, and its first look, ms from now: by then a worker
+        looks whether the order was forgotten
 
-Answers
-  {"new"}                    written, by this call or by the one that it repeats; it is in due
-  {"duplicate", state}       it was there with the same content; state is NEW, SENT, VOIDING or DONE
-  {"conflict", state}        it was there with other content; nothing was changed
-
+Answers two for each order
+  "new", ""            written, by this call or by the one that it repeats; it is in due
+  "duplicate", state   it was there with the same content; state is NEW, SENT, VOIDING or DONE
+  "conflict", state    it was there with other content; nothing was changed
+  "full", length       it is new, and the stream has as many results as the mark; nothing was changed
+  "failed", error      Redis could not look into its journal; nothing was changed
 Counters begin with the first claim: a million orders that wait should not hold zeros.
 ]]
-local journal, due = KEYS[1], KEYS[2]
-local id, fingerprint, order, lane = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local look, nonce = tonumber(ARGV[5]), ARGV[6]
+local due, results = KEYS[1], KEYS[2]
+local nonce, mark = ARGV[1], tonumber(ARGV[2])
 
-local known = redis.call("HMGET", journal, "fingerprint", "state", "nonce")
-if known[1] then
-  if known[3] == nonce then return {"new"} end
-  if known[1] == fingerprint then return {"duplicate", known[2]} end
-  return {"conflict", known[2]}
-end
+-- Both before the first write: a key of another type must not leave an order half accepted.
+redis.call("ZCARD", due)
+local length = redis.call("XLEN", results)
+local full = mark > 0 and length >= mark
 
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-redis.call("HSET", journal, "state", "NEW", "fingerprint", fingerprint, "order", order, "lane", lane,
-  "accepted_at", now, "nonce", nonce)
-redis.call("ZADD", due, now + look, id)
-return {"new"}
+-- Numbers are made text once, not once for each order: that is slow.
+local text = function(n) return string.format("%.0f", n) end
+local accepted_at, scores = text(now), {}
+local answers, looks = {}, {}
+for i = 1, #KEYS - 2 do
+  local journal, at = KEYS[i + 2], 5 * i - 2
+  local fingerprint, own = ARGV[at + 1], nonce .. ":" .. i -- an order may be there twice in one call
+  local known = redis.pcall("HMGET", journal, "fingerprint", "state", "nonce")
+  local word, more = "new", ""
+  if known.err then
+    word, more = "failed", known.err
+  elseif known[1] then
+    if known[3] ~= own then
+      word, more = known[1] == fingerprint and "duplicate" or "conflict", known[2]
+    end
+  elseif full then
+    word, more = "full", text(length)
+  else
+    redis.call("HSET", journal, "state", "NEW", "fingerprint", fingerprint, "order", ARGV[at + 2], "lane", ARGV[at + 3],
+      "accepted_at", accepted_at, "nonce", own)
+    local look = ARGV[at + 4]
+    if not scores[look] then scores[look] = text(now + look) end
+    looks[#looks + 1], looks[#looks + 2] = scores[look], ARGV[at]
+  end
+  answers[2 * i - 1], answers[2 * i] = word, more
+end
+if #looks > 0 then redis.call("ZADD", due, unpack(looks)) end
+return answers

@@ -1,0 +1,98 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// TestTheExamplesInEveryLanguageGetTheirResults runs the examples of producers and
+// consumers in four languages at once, against one worker. Each enqueues 100 orders on
+// the request stream, reads their results, and prints a QR code.
+func TestTheExamplesInEveryLanguageGetTheirResults(t *testing.T) {
+	t.Parallel()
+	redis := redistest.StartTCP(t)
+	startWorker(t, quick(redis, startGateway(t, "--per-second", "0", "--per-minute", "0"), "QFPAY_PER_SECOND=0"))
+	node, program := nodeExample(t), filepath.Join(t.TempDir(), "example")
+	if out, err := exec.Command("go", "build", "-o", program, "../../examples/go").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	t.Run("at once", func(t *testing.T) {
+		for name, command := range map[string][]string{
+			"Python": {"/usr/bin/python3", "../../examples/python/enqueue_and_read.py"}, // Debian's, which has Debian's libraries
+			"Node":   {"node", node},
+			"PHP":    {"php", "../../examples/php/enqueue_and_read.php"},
+			"Go":     {program},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				out := runExample(t, []string{"REDIS_URL=" + redis.URL}, command...)
+				if !strings.Contains(out, "created=100 missing=0") || !strings.Contains(out, "https://") && !strings.Contains(out, "weixin://") {
+					t.Errorf("it wrote:\n%s", out)
+				}
+			})
+		}
+	})
+	checkRequests(t, redis.Client(t), 400)
+}
+
+// runExample runs a program, which must end well, and returns what it wrote.
+func runExample(t *testing.T, env []string, command ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%s: %v", command[0], err)
+	}
+	return string(out)
+}
+
+// nodeExample copies the example for Node and installs what it needs beside it.
+func nodeExample(t *testing.T) string {
+	t.Helper()
+	dir, from := t.TempDir(), "../../examples/node"
+	for _, name := range []string{"enqueue_and_read.mjs", "package.json", "package-lock.json", ".npmrc"} {
+		text, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "\"resolved\"") {
+			t.Errorf("%s says where packages come from; it must not: see .npmrc", name)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	install := exec.Command("npm", "ci", "--no-progress")
+	install.Dir = dir
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+	return filepath.Join(dir, "enqueue_and_read.mjs")
+}
+
+// checkRequests: every order was accepted, none was refused, and nothing is left.
+func checkRequests(t *testing.T, rdb redis.UniversalClient, orders int) {
+	t.Helper()
+	keys := tasks.Keys{Prefix: tasks.DefaultPrefix}
+	if n := published(t, rdb); n != orders {
+		t.Errorf("%d results for %d orders", n, orders)
+	}
+	for _, stream := range []string{keys.Requests(), keys.Rejected()} {
+		if n := rdb.XLen(t.Context(), stream).Val(); n != 0 {
+			t.Errorf("%d entries are left in %s", n, stream)
+		}
+	}
+}

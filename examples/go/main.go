@@ -1,0 +1,123 @@
+// Enqueues 100 orders on the request stream and reads their 100 results.
+//
+// Run: REDIS_URL=redis://127.0.0.1:6379/0 go run ./examples/go
+//
+// It ends with 0 when every order has its QR code, else with 1. A producer in Go may as well
+// use tasks.Producer, which answers for each order at once; this one does what a producer
+// in any other language does.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/mdp/qrterminal/v3"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+const (
+	orders   = 100
+	group    = "example-go"
+	patience = time.Minute
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	options, err := redis.ParseURL(variable("REDIS_URL", "redis://127.0.0.1:6379/0"))
+	if err != nil {
+		return fmt.Errorf("REDIS_URL: %w", err)
+	}
+	rdb := redis.NewClient(options)
+	defer rdb.Close()
+	keys := tasks.Keys{Prefix: variable("WORKER_KEY_PREFIX", tasks.DefaultPrefix)}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+
+	// The group comes before the orders, so that no result is missed.
+	err = rdb.XGroupCreateMkStream(ctx, keys.Results(), group, "$").Err()
+	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
+		return err
+	}
+	waiting, err := enqueue(ctx, rdb, keys)
+	if err != nil {
+		return err
+	}
+	created, err := read(ctx, rdb, keys, waiting)
+	if err != nil {
+		return err
+	}
+	if len(created) > 0 {
+		fmt.Println(created[0].OutTradeNo, created[0].QRCode)
+		qrterminal.GenerateHalfBlock(created[0].QRCode, qrterminal.M, os.Stdout)
+	}
+	fmt.Printf("created=%d missing=%d\n", len(created), len(waiting))
+	if len(created) != orders {
+		return errors.New("not every order has its QR code")
+	}
+	return nil
+}
+
+// enqueue puts orders on the request stream and returns their ids.
+func enqueue(ctx context.Context, rdb *redis.Client, keys tasks.Keys) (map[string]bool, error) {
+	ids := map[string]bool{}
+	_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i := range orders {
+			o := tasks.Order{Order: qfpay.Order{OutTradeNo: fmt.Sprintf("GO-%d-%d-%d", time.Now().Unix(), os.Getpid(), i),
+				PayType: qfpay.AlipayHK, TxAmt: int64(1000 + i), TxCurrCd: "HKD"}}
+			text, err := json.Marshal(o)
+			if err != nil {
+				return err
+			}
+			pipe.XAdd(ctx, &redis.XAddArgs{Stream: keys.Requests(), Values: []any{"order", text}})
+			ids[tasks.ResultID(tasks.DefaultMerchant, o.OutTradeNo)] = true
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// read takes results until none is waited for. Reading is at least once: a result may come
+// again, and is acknowledged when the callback has returned nil.
+func read(ctx context.Context, rdb *redis.Client, keys tasks.Keys, waiting map[string]bool) (created []tasks.Result, err error) {
+	ctx, done := context.WithCancel(ctx)
+	defer done()
+	err = tasks.NewResults(rdb, keys).Consume(ctx, group, fmt.Sprint(os.Getpid()), func(e tasks.Entry) error {
+		if e.Err != nil || !waiting[e.Result.ID] {
+			return nil // somebody else's order, or one that came twice
+		}
+		delete(waiting, e.Result.ID)
+		if e.Result.Outcome == string(tasks.Created) {
+			created = append(created, e.Result)
+		} else {
+			fmt.Fprintln(os.Stderr, e.Result.OutTradeNo, e.Result.Outcome, e.Result.Reason)
+		}
+		if len(waiting) == 0 {
+			done()
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		err = nil // all is read, or time is up
+	}
+	return created, err
+}
+
+func variable(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}

@@ -1,0 +1,71 @@
+// Enqueues 100 orders and reads their 100 results, with ioredis.
+//
+// Install: cd examples/node && npm ci
+// Run:     REDIS_URL=redis://127.0.0.1:6379/0 node examples/node/enqueue_and_read.mjs
+//
+// Ends with 0 when every order has its QR code, else with 1.
+import os from "node:os";
+import Redis from "ioredis";
+import qrcode from "qrcode-terminal";
+
+const prefix = process.env.WORKER_KEY_PREFIX ?? "{qfpay}";
+const [requests, results, rejected] = [":requests", ":results", ":requests:rejected"].map((name) => prefix + name);
+const [group, consumer] = ["example-node", `${os.hostname()}-${process.pid}`];
+const patience = 60_000; // ms
+
+const db = new Redis(process.env.REDIS_URL ?? "redis://127.0.0.1:6379/0");
+
+// Puts n orders on the request stream, one field for each of the order's, and returns their ids.
+async function enqueue(n) {
+  const pipeline = db.pipeline();
+  const ids = new Set();
+  for (let i = 0; i < n; i++) {
+    const number = `JS-${Date.now()}-${process.pid}-${i}`;
+    pipeline.xadd(requests, "*", "out_trade_no", number, "pay_type", "800201", "txamt", 1000 + i, "txcurrcd", "HKD");
+    ids.add(`default:${number}`);
+  }
+  for (const [error] of await pipeline.exec()) if (error) throw error;
+  return ids;
+}
+
+// Yields the results that fall to this consumer: what it left, then new ones. Reading is at
+// least once: whoever reads must put up with a result that comes again.
+async function* read() {
+  const end = Date.now() + patience;
+  for (let start = "0"; Date.now() < end; start = ">") {
+    const answer = await db.xreadgroup("GROUP", group, consumer, "COUNT", 50, "BLOCK", 1000, "STREAMS", results, start);
+    for (const [, entries] of answer ?? []) {
+      for (const [entry, fields] of entries) {
+        const result = {};
+        for (let i = 0; i < fields.length; i += 2) result[fields[i]] = fields[i + 1];
+        yield result;
+        await db.xack(results, group, entry); // only now: done with it
+      }
+    }
+  }
+}
+
+async function main() {
+  await db.xgroup("CREATE", results, group, "$", "MKSTREAM").catch((error) => {
+    if (!error.message.startsWith("BUSYGROUP")) throw error;
+  });
+  const waiting = await enqueue(100);
+  const created = [];
+  for await (const result of read()) {
+    if (!waiting.delete(result.id)) continue; // somebody else's order, or one that came twice
+    if (result.outcome === "created") created.push(result);
+    else console.error(result.out_trade_no, result.outcome, result.reason);
+    if (waiting.size === 0) break;
+  }
+  if (waiting.size > 0) {
+    for (const [, fields] of await db.xrevrange(rejected, "+", "-", "COUNT", 10)) console.error("refused:", fields[3]);
+  }
+  if (created.length > 0) {
+    console.log(created[0].out_trade_no, created[0].qrcode);
+    qrcode.generate(created[0].qrcode, { small: true }, (text) => console.log(text));
+  }
+  console.log(`created=${created.length} missing=${waiting.size}`);
+  return created.length === 100 ? 0 : 1;
+}
+
+process.exitCode = await main().finally(() => db.disconnect());

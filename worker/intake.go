@@ -1,0 +1,259 @@
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/sethvargo/go-retry"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+const (
+	intakeBatch = 1000                   // entries that are read at once
+	intakeHands = 2                      // batches that are accepted at once: one goes to Redis while one is prepared
+	intakeBlock = 250 * time.Millisecond // one blocking read; also how late a shutdown is seen
+	intakeIdle  = 30 * time.Second       // an entry that was left for so long is taken over
+	intakeLast  = 3 * time.Second        // what was read when a shutdown began may still take
+)
+
+// intake accepts the orders that producers in any language put on the request stream. An
+// entry is taken off the stream when its order is in its journal, or a refusal is written
+// down; until then the group has it as pending, and another worker takes it over should
+// this one die. Accepting an order a second time is harmless.
+type intake struct {
+	requests
+	keys     tasks.Keys
+	producer *tasks.Producer
+	observer Observer
+	log      *slog.Logger
+	idle     time.Duration // intakeIdle, but for tests
+}
+
+// arrival is an entry that was read, and the order in it.
+type arrival struct {
+	request
+	order tasks.Order
+	bad   error // why it is none
+}
+
+// isOrder tells whether there is an order to be accepted.
+func (a arrival) isOrder() bool { return a.fields != nil && a.bad == nil }
+
+func newIntake(c Config, p *tasks.Producer) *intake {
+	host, _ := os.Hostname() // for people who look at the group; it need not be there
+	consumer := fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
+	return &intake{requests: requestsOf(c.Redis, c.Keys, consumer), keys: c.Keys, producer: p,
+		observer: c.Observer, log: c.Logger, idle: intakeIdle}
+}
+
+// run takes orders in until ctx ends. While some are accepted the next are read.
+func (in *intake) run(ctx context.Context) {
+	batches := make(chan []arrival)
+	accepting, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	var hands, inHand sync.WaitGroup
+	for range intakeHands {
+		hands.Go(func() {
+			for batch := range batches {
+				in.acceptUntilDone(accepting, batch)
+				inHand.Done()
+			}
+		})
+	}
+	stop := context.AfterFunc(ctx, func() {
+		sleep(accepting, intakeLast)
+		abandon()
+	})
+	defer stop()
+	in.readAll(ctx, batches, &inHand)
+	close(batches)
+	hands.Wait()
+	if err := in.forget(accepting, 2*in.idle, in.consumer); err != nil {
+		in.log.Debug("the name of this consumer stays in the group for now", "error", err)
+	}
+}
+
+// readAll reads until ctx ends. An answer that was lost may have held entries that count
+// as given to us, so after an error those are asked for first.
+func (in *intake) readAll(ctx context.Context, batches chan<- []arrival, inHand *sync.WaitGroup) {
+	r := &intakeReader{intake: in, batches: batches, inHand: inHand, left: true}
+	b := backoff()
+	for ctx.Err() == nil {
+		err := r.next(ctx)
+		if err == nil {
+			b = backoff()
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		in.failed("requests could not be read; trying on", err)
+		r.left, r.open = true, false
+		pause, _ := b.Next()
+		sleep(ctx, pause)
+	}
+}
+
+func (in *intake) failed(what string, err error) {
+	in.observer.Observe(RedisFailed{Op: "intake"})
+	in.log.Error(what, "error", err)
+}
+
+// intakeReader is the reading half of an intake.
+type intakeReader struct {
+	*intake
+	batches chan<- []arrival
+	inHand  *sync.WaitGroup // batches that were handed over and are not done
+	open    bool            // the group is there
+	left    bool            // entries of ours may be left
+	looked  time.Time       // for entries of others
+	cursor  string          // where to go on looking
+}
+
+// next reads and hands over one batch: what we have left, then what others have, then
+// new entries.
+func (r *intakeReader) next(ctx context.Context) error {
+	if !r.open {
+		if err := r.requests.open(ctx); err != nil {
+			return err
+		}
+		r.open = true
+	}
+	if r.left {
+		r.inHand.Wait() // what is still ours then was left
+		ours, err := r.read(ctx, "0", intakeBatch, intakeBlock)
+		if err == nil {
+			r.left = len(ours) > 0
+			r.hand(ctx, ours)
+		}
+		return err
+	}
+	if time.Since(r.looked) >= r.idle/3 {
+		return r.takeOver(ctx)
+	}
+	entries, err := r.read(ctx, ">", intakeBatch, intakeBlock)
+	r.hand(ctx, entries)
+	return err
+}
+
+// takeOver takes over what was left for too long, and removes whoever left nothing.
+func (r *intakeReader) takeOver(ctx context.Context) error {
+	if r.cursor == "" {
+		r.cursor = "0-0"
+	}
+	found, next, err := r.claim(ctx, r.idle, r.cursor, intakeBatch)
+	if err != nil {
+		return err
+	}
+	r.hand(ctx, found)
+	if r.cursor = next; next != "0-0" {
+		return nil
+	}
+	r.looked = time.Now()
+	return r.forget(ctx, 2*r.idle, "")
+}
+
+// hand reads the orders of entries and hands them over to be accepted. What is not taken
+// because ctx has ended stays pending.
+func (r *intakeReader) hand(ctx context.Context, entries []request) {
+	if len(entries) == 0 {
+		return
+	}
+	batch := make([]arrival, len(entries))
+	for i, e := range entries {
+		batch[i].request = e
+		if e.fields != nil {
+			batch[i].order, batch[i].bad = tasks.ParseRequest(e.fields)
+		}
+	}
+	r.inHand.Add(1)
+	select {
+	case r.batches <- batch:
+	case <-ctx.Done():
+		r.inHand.Done()
+	}
+}
+
+// acceptUntilDone accepts a batch, and tries again with what could not be accepted as
+// long as Redis fails or the result stream is full.
+func (in *intake) acceptUntilDone(ctx context.Context, batch []arrival) {
+	paused := false
+	err := retry.Do(ctx, backoff(), func(ctx context.Context) error {
+		left, err := in.accept(ctx, batch)
+		if err == nil {
+			return nil
+		}
+		batch = left
+		if _, full := errors.AsType[*tasks.HighWaterError](err); !full {
+			in.failed("requests could not be accepted; trying on", err)
+		} else if !paused {
+			paused = true
+			in.log.Warn("requests wait", "reason", err)
+		}
+		return retry.RetryableError(err)
+	})
+	if err != nil {
+		in.log.Warn("requests were left for another worker", "requests", len(batch), "error", err)
+	}
+}
+
+// accept accepts the orders of a batch once, and takes what is done with off the stream.
+// It returns what is left, with the reason.
+func (in *intake) accept(ctx context.Context, batch []arrival) (left []arrival, err error) {
+	accepted, failed := in.producer.EnqueueAll(ctx, orders(batch))
+	var done []string
+	var refusals []*redis.XAddArgs
+	for _, a := range batch {
+		why := a.bad
+		if a.isOrder() {
+			why, accepted = accepted[0].Err, accepted[1:]
+			if why != nil && !final(why) {
+				left = append(left, a)
+				continue
+			}
+		}
+		if why != nil {
+			refusals = append(refusals, rejection(in.keys, a.id, why, tasks.RequestText(a.fields)))
+		}
+		done = append(done, a.id)
+	}
+	if err := in.settle(ctx, done, refusals); err != nil {
+		return batch, err
+	}
+	if len(refusals) > 0 {
+		in.log.Warn("requests were refused", "requests", len(refusals), "stream", in.keys.Rejected(),
+			"the_first", refusals[0].Values.([]any)[3])
+	}
+	if len(left) == 0 {
+		return nil, nil
+	}
+	return left, failed
+}
+
+// orders returns the orders of the arrivals that are orders.
+func orders(batch []arrival) []tasks.Order {
+	all := make([]tasks.Order, 0, len(batch))
+	for _, a := range batch {
+		if a.isOrder() {
+			all = append(all, a.order)
+		}
+	}
+	return all
+}
+
+// final tells whether an order will not be accepted however often it is tried.
+func final(err error) bool {
+	_, invalid := errors.AsType[qfpay.FieldErrors](err)
+	_, conflict := errors.AsType[*tasks.ConflictError](err)
+	_, journal := errors.AsType[*tasks.JournalError](err)
+	return invalid || conflict || journal
+}

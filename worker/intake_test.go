@@ -1,0 +1,259 @@
+package worker
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+)
+
+// request puts an entry on the request stream and returns its ID.
+func (r *rig) request(fields ...string) string {
+	r.t.Helper()
+	id, err := r.rdb.XAdd(r.t.Context(), &redis.XAddArgs{Stream: r.keys.Requests(), Values: fields}).Result()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return id
+}
+
+// requestOf is an order as a request of one field.
+func requestOf(o tasks.Order) []string {
+	b, err := json.Marshal(o)
+	if err != nil {
+		panic(err)
+	}
+	return []string{"order", string(b)}
+}
+
+// takenIn waits until no request is left, neither in the stream nor pending.
+func (r *rig) takenIn() {
+	r.t.Helper()
+	r.eventually("every request is taken in", func() bool {
+		groups := r.rdb.XInfoGroups(r.t.Context(), r.keys.Requests()).Val()
+		return len(groups) == 1 && groups[0].Pending == 0 && r.rdb.XLen(r.t.Context(), r.keys.Requests()).Val() == 0
+	})
+}
+
+// refusals returns the entries of the stream of refusals.
+func (r *rig) refusals() (all []map[string]any) {
+	r.t.Helper()
+	for _, m := range r.rdb.XRange(r.t.Context(), r.keys.Rejected(), "-", "+").Val() {
+		all = append(all, m.Values)
+	}
+	return all
+}
+
+func (r *rig) consumers() (names []string) {
+	for _, c := range r.rdb.XInfoConsumers(r.t.Context(), r.keys.Requests(), intakeGroup).Val() {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func TestRequestsInEitherFormBecomeResults(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	r.request(requestOf(anOrder("S0"))...) // before there was any worker
+	stop := r.start()
+	r.request("out_trade_no", "S1", "pay_type", "802001", "txamt", "100", "txcurrcd", "HKD", "lane", "interactive")
+	r.request(requestOf(anOrder("S0"))...) // the same again is a duplicate, and no refusal
+	results := r.results(2)
+	r.agree(results)
+	r.onceEach(results)
+	if results["S1"].Lane != "interactive" || results["S1"].TxAmt != "100" {
+		t.Errorf("%+v", results["S1"])
+	}
+	r.takenIn()
+	if got := r.refusals(); got != nil {
+		t.Errorf("refused: %v", got)
+	}
+	stop()
+	if names := r.consumers(); names != nil {
+		t.Errorf("the group has collected %q", names)
+	}
+}
+
+func TestWhatIsNoOrderIsRefusedWithTheReason(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	good := requestOf(anOrder("S1"))
+	dearer := anOrder("S1")
+	dearer.TxAmt++
+	r.request(good...)
+	bad := map[string]struct{ reason, order string }{}
+	refuse := func(reason, order string, fields ...string) {
+		bad[r.request(fields...)] = struct{ reason, order string }{reason, order}
+	}
+	refuse("txamt: must be a whole number", `{"out_trade_no":"S2","pay_type":"802001","txamt":"1.5","txcurrcd":"HKD"}`,
+		"out_trade_no", "S2", "pay_type", "802001", "txamt", "1.5", "txcurrcd", "HKD")
+	refuse("amount: no order has a field of this name", `{"amount":"1"}`, "amount", "1")
+	refuse("txamt: is there more than once", `{"out_trade_no":"S3","txamt":"1","txamt":"2"}`, "out_trade_no", "S3", "txamt", "1", "txamt", "2")
+	refuse("not JSON at byte 1", "S4", "order", "S4")
+	refuse("order: holds the whole order", fmt.Sprintf(`{"order":%q,"txamt":"1"}`, good[1]), append(slices.Clone(good), "txamt", "1")...)
+	refuse("default:S1 is there already with other content", requestOf(dearer)[1], requestOf(dearer)...)
+	r.rdb.Set(t.Context(), r.keys.Order("default:S9"), "x", 0)
+	refuse("default:S9: not accepted: its journal cannot be read: WRONGTYPE", requestOf(anOrder("S9"))[1], requestOf(anOrder("S9"))...)
+	r.request(requestOf(anOrder("S5"))...)
+	r.start()
+	r.results(2)
+	r.takenIn()
+	got := r.refusals()
+	if len(got) != len(bad) {
+		t.Errorf("%d refusals, want %d", len(got), len(bad))
+	}
+	for _, entry := range got {
+		want, known := bad[entry["id"].(string)]
+		if !known || !strings.Contains(entry["reason"].(string), want.reason) {
+			t.Errorf("%v: want %q", entry, want.reason)
+		}
+		if diff := cmp.Diff(want.order, entry["order"]); diff != "" || len(entry) != 3 {
+			t.Errorf("%v: %s", entry, diff)
+		}
+	}
+}
+
+// What a dead worker was given and had not accepted is taken over, and its name goes.
+func TestRequestsOfADeadWorkerAreTakenOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	dead := requestsOf(r.rdb, r.keys, "dead")
+	ok(t, dead.open(t.Context()))
+	idle := requestsOf(r.rdb, r.keys, "without anything")
+	_, err := idle.read(t.Context(), ">", 10, time.Millisecond)
+	ok(t, err)
+	for i := range 20 {
+		r.request(requestOf(anOrder(fmt.Sprint("S", i)))...)
+	}
+	taken, err := dead.read(t.Context(), ">", 10, time.Millisecond)
+	if ok(t, err); len(taken) != 10 {
+		t.Fatalf("%d entries", len(taken))
+	}
+	// One had been accepted, and not acknowledged yet; one was deleted by hand.
+	if _, err := r.producer().Enqueue(t.Context(), anOrder("S0")); err != nil {
+		t.Fatal(err)
+	}
+	ok(t, r.rdb.XDel(t.Context(), r.keys.Requests(), taken[1].id).Err())
+	r.intakeIdle = 300 * time.Millisecond
+	r.start()
+	results := r.results(19)
+	r.onceEach(results)
+	r.takenIn()
+	r.eventually("the dead are forgotten", func() bool { return len(r.consumers()) == 1 })
+	if names := r.consumers(); names[0] == "dead" {
+		t.Errorf("%q is left in the group", names)
+	}
+}
+
+// A consumer that has something left keeps its name, however long it has been silent.
+func TestAConsumerWithEntriesIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	dead := requestsOf(r.rdb, r.keys, "dead")
+	ok(t, dead.open(t.Context()))
+	id := r.request("order", "x")
+	_, err := dead.read(t.Context(), ">", 10, time.Millisecond)
+	ok(t, err)
+	ok(t, dead.forget(t.Context(), -1, "dead"))
+	if diff := cmp.Diff([]string{"dead"}, r.consumers()); diff != "" {
+		t.Fatal(diff)
+	}
+	ok(t, dead.settle(t.Context(), []string{id}, nil))
+	ok(t, dead.forget(t.Context(), -1, ""))
+	if names := r.consumers(); names != nil {
+		t.Errorf("%q are left", names)
+	}
+}
+
+func TestRedisAwayLosesNoRequest(t *testing.T) {
+	t.Parallel()
+	r := newRigOn(t, redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always"))
+	r.start()
+	for i := range 300 {
+		r.request(requestOf(anOrder(fmt.Sprint("S", i)))...)
+		if i%100 == 50 {
+			r.server.Kill()
+			r.eventually("the worker misses Redis", func() bool {
+				return slices.Contains(seen[RedisFailed](r.events), RedisFailed{Op: "intake"})
+			})
+			r.server.Boot(t)
+		}
+	}
+	r.onceEach(r.results(300))
+	r.takenIn()
+}
+
+func TestRequestsWaitWhileTheResultStreamIsFull(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	r.config.HighWater = 3
+	for range 3 {
+		ok(t, r.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: r.keys.Results(), Values: []string{"v", "1"}}).Err())
+	}
+	r.enqueue(1, nil) // accepted before, so it goes its way
+	r.request(requestOf(anOrder("S1"))...)
+	r.start()
+	r.eventually("the accepted order is published", func() bool { return r.published() == 4 })
+	r.eventually("it is said that requests wait", func() bool { return strings.Contains(r.log.String(), "requests wait") })
+	if n := r.rdb.XLen(t.Context(), r.keys.Requests()).Val(); n != 1 || r.refusals() != nil {
+		t.Errorf("%d requests are left, refused: %v", n, r.refusals())
+	}
+	ok(t, r.rdb.XTrimMaxLen(t.Context(), r.keys.Results(), 0).Err())
+	r.results(1)
+	r.takenIn()
+}
+
+func TestAStrictWorkerKeepsARequestUntilAReplicaHasIt(t *testing.T) {
+	t.Parallel()
+	r, primary := strictRig(t)
+	r.request(requestOf(anOrder("S1"))...)
+	r.start()
+	r.eventually("the worker has tried", func() bool {
+		return slices.Contains(seen[RedisFailed](r.events), RedisFailed{Op: "intake"})
+	})
+	if n := r.rdb.XLen(t.Context(), r.keys.Requests()).Val(); n != 1 {
+		t.Error("the request was taken off the stream before a replica had the order")
+	}
+	redistest.StartReplica(t, primary.Addr)
+	r.results(1)
+	r.takenIn()
+	r.eventually("the result is confirmed too", func() bool { return len(seen[Settled](r.events)) == 1 })
+}
+
+// The group may be deleted under the worker's feet, and the stream too.
+func TestAnIntakeOpensItsGroupAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	r.start()
+	r.request(requestOf(anOrder("S1"))...)
+	r.results(1)
+	ok(t, r.rdb.Del(t.Context(), r.keys.Requests()).Err())
+	r.request(requestOf(anOrder("S2"))...)
+	r.results(2)
+	r.takenIn()
+}
+
+func TestWhatRedisAnswersAboutRequestsIsReadInEitherProtocol(t *testing.T) {
+	entries := []any{[]any{"1-0", []any{"a", "1", "a", "2"}}, []any{"2-0", nil}, nil}
+	want := []request{{id: "1-0", fields: []string{"a", "1", "a", "2"}}, {id: "2-0"}}
+	for _, answer := range []any{map[any]any{"s": entries}, []any{[]any{"s", entries}}} {
+		got, err := entriesOf(answer, "s")
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(request{})); diff != "" || err != nil {
+			t.Errorf("%v: %v\n%s", answer, err, diff)
+		}
+	}
+	for _, answer := range []any{"OK", []any{}, []any{"s"}, map[any]any{"s": "x"}, []any{[]any{"s", []any{[]any{"1-0"}}}}} {
+		if got, err := entriesOf(answer, "s"); err == nil {
+			t.Errorf("%v: %v", answer, got)
+		}
+	}
+}

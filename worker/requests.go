@@ -1,0 +1,148 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// intakeGroup is the consumer group of the workers on the request stream.
+const intakeGroup = "workers"
+
+// request is one entry of the request stream.
+type request struct {
+	id     string
+	fields []string // names and values by turns; nil: it was deleted before it was read
+}
+
+// requests is the request stream as one consumer of the group sees it.
+type requests struct {
+	rdb      redis.UniversalClient
+	stream   string
+	consumer string
+}
+
+// open makes the group, at the beginning of the stream, if it is missing.
+func (r requests) open(ctx context.Context) error {
+	err := r.rdb.XGroupCreateMkStream(ctx, r.stream, intakeGroup, "0").Err()
+	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
+		return fmt.Errorf("create group %s of %s: %w", intakeGroup, r.stream, err)
+	}
+	return nil
+}
+
+// read returns entries after an ID: ">" for those that no consumer was given, waiting for
+// one for as long as block; "0" for those that this one was given and has left.
+func (r requests) read(ctx context.Context, from string, count int, block time.Duration) ([]request, error) {
+	cmd := onceCmd{redis.NewCmd(ctx, "xreadgroup", "group", intakeGroup, r.consumer, "count", count,
+		"block", block.Milliseconds(), "streams", r.stream, from)}
+	err := r.rdb.Process(ctx, cmd)
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	} else if err != nil {
+		return nil, fmt.Errorf("read %s: %w", r.stream, err)
+	}
+	entries, err := entriesOf(cmd.Val(), r.stream)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", r.stream, err)
+	}
+	return entries, nil
+}
+
+// claim takes over entries that consumers, the dead among them, were given and have left
+// for so long. next is where to go on looking, "0-0" when it has looked everywhere.
+func (r requests) claim(ctx context.Context, idle time.Duration, from string, count int) (found []request, next string, err error) {
+	cmd := onceCmd{redis.NewCmd(ctx, "xautoclaim", r.stream, intakeGroup, r.consumer, idle.Milliseconds(), from, "count", count)}
+	if err := r.rdb.Process(ctx, cmd); err != nil {
+		return nil, from, fmt.Errorf("take over entries of %s: %w", r.stream, err)
+	}
+	answer, _ := cmd.Val().([]any)
+	if len(answer) < 2 {
+		return nil, from, fmt.Errorf("take over entries of %s: unexpected answer %v", r.stream, cmd.Val())
+	}
+	found, err = entryList(answer[1])
+	return found, fmt.Sprint(answer[0]), err
+}
+
+// forget removes consumers that have ended and have nothing left, so that the group does
+// not collect their names; this one itself when it says so.
+func (r requests) forget(ctx context.Context, idle time.Duration, ended string) error {
+	return forgetScript.Run(ctx, r.rdb, []string{r.stream}, intakeGroup, idle.Milliseconds(), ended).Err()
+}
+
+// settle acknowledges entries and takes them out of the stream, which would grow without
+// end otherwise, and writes down the refusals among them, all or nothing.
+func (r requests) settle(ctx context.Context, ids []string, refusals []*redis.XAddArgs) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := r.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		for _, r := range refusals {
+			pipe.XAdd(ctx, r)
+		}
+		pipe.XAck(ctx, r.stream, intakeGroup, ids...)
+		pipe.XDel(ctx, r.stream, ids...)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("acknowledge %d entries of %s: %w", len(ids), r.stream, err)
+	}
+	return nil
+}
+
+// onceCmd is a command that go-redis does not repeat: when its answer is lost, so are
+// the entries in it, unless somebody knows that they have to be looked for.
+type onceCmd struct{ *redis.Cmd }
+
+// NoRetry overrides that of [redis.Cmd].
+func (onceCmd) NoRetry() bool { return true }
+
+// entriesOf reads what XREADGROUP answers about one stream, in RESP2 or RESP3. go-redis's
+// own reading keeps one value of a field that is there twice.
+func entriesOf(answer any, stream string) ([]request, error) {
+	switch a := answer.(type) {
+	case map[any]any:
+		return entryList(a[stream])
+	case []any:
+		if len(a) == 1 {
+			if one, ok := a[0].([]any); ok && len(one) == 2 {
+				return entryList(one[1])
+			}
+		}
+	}
+	return nil, fmt.Errorf("unexpected answer %v", answer)
+}
+
+// entryList reads a list of entries. One that was deleted has no fields; Redis 6.2 also
+// gives nothing in its place.
+func entryList(answer any) ([]request, error) {
+	list, ok := answer.([]any)
+	if !ok {
+		return nil, fmt.Errorf("unexpected entries %v", answer)
+	}
+	entries := make([]request, 0, len(list))
+	for _, one := range list {
+		if one == nil {
+			continue
+		}
+		entry, ok := one.([]any)
+		if !ok || len(entry) != 2 {
+			return nil, fmt.Errorf("unexpected entry %v", one)
+		}
+		r := request{id: fmt.Sprint(entry[0])}
+		if fields, there := entry[1].([]any); there {
+			r.fields = texts(fields)
+		}
+		entries = append(entries, r)
+	}
+	return entries, nil
+}
+
+func requestsOf(rdb redis.UniversalClient, keys tasks.Keys, consumer string) requests {
+	return requests{rdb: rdb, stream: keys.Requests(), consumer: consumer}
+}
