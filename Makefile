@@ -86,6 +86,13 @@ microbench: ## Run the Go benchmarks (BENCH=Sign)
 	.ci/install redis-server
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(UNIT)
 
+QUOTA ?=
+
+.PHONY: quota
+quota: ## Keep the limits and use them up, beside other limiters, and print it as a table; 20 min (QUOTA='--only killed')
+	.ci/install redis-server
+	cd bench && go run . quota $(QUOTA)
+
 .PHONY: soak
 soak: ## Watch a loaded worker for leaks; fails when anything grows (SOAK=30m)
 	.ci/install redis-server

@@ -16,6 +16,7 @@ import (
 // cli is the command line. A comparison of another kind is another command.
 type cli struct {
 	Speed   speedCmd   `cmd:"" help:"Latency, throughput, Redis calls, memory and growth, beside a plain asynq handler."`
+	Quota   quotaCmd   `cmd:"" help:"Whether the limits are kept and used up, beside other limiters; half an hour."`
 	Soak    soakCmd    `cmd:"" help:"Watch a loaded worker's memory, goroutines, files and keys for a while; fail when they grow."`
 	Profile profileCmd `cmd:"" help:"Write CPU and allocation profiles of the happy path."`
 

@@ -14,15 +14,20 @@ type Gateway struct {
 	URL string
 }
 
-// StartGateway starts a gateway with so many sample merchants, that answers each
-// call after the latency.
+// StartGateway starts a gateway with so many sample merchants, without limits, that
+// answers each call after the latency.
 func (r *Rig) StartGateway(ctx context.Context, merchants int, latency time.Duration) (*Gateway, error) {
+	return r.StartGatewayWith(ctx, merchants, "--latency", latency.String(), "--per-second", "0", "--per-minute", "0")
+}
+
+// StartGatewayWith starts a gateway with further flags.
+func (r *Rig) StartGatewayWith(ctx context.Context, merchants int, flags ...string) (*Gateway, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.Start("gateway", nil, r.program("qfpay-sandbox"), "simulator", "--addr", addr,
-		"--merchants", strconv.Itoa(merchants), "--latency", latency.String(), "--per-second", "0", "--per-minute", "0")
+	p, err := r.Start("gateway", nil, r.program("qfpay-sandbox"),
+		append([]string{"simulator", "--addr", addr, "--merchants", strconv.Itoa(merchants)}, flags...)...)
 	if err != nil {
 		return nil, err
 	}

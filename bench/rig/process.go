@@ -23,6 +23,8 @@ type Process struct {
 
 // Start starts a program with its environment on top of PATH and HOME.
 func (r *Rig) Start(name string, env []string, program string, args ...string) (*Process, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	log, err := os.Create(filepath.Join(r.Dir, fmt.Sprintf("%s-%d.log", name, len(r.processes))))
 	if err != nil {
 		return nil, err

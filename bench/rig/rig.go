@@ -12,12 +12,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 )
 
 // Rig is one directory with the programs built once, and the processes started of
 // them.
 type Rig struct {
-	Dir       string
+	Dir string
+
+	mu        sync.Mutex
 	processes []*Process
 }
 
