@@ -20,8 +20,8 @@ import (
 
 // QFPay's limits, and what it takes to answer.
 const (
-	secondLimit    = 100
-	minuteLimit    = 400
+	secondLimit  = 100
+	minuteLimit  = 400
 	quotaLatency = "50ms-800ms"
 )
 
