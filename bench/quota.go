@@ -40,6 +40,7 @@ var quotaRuns = []quotaRun{
 	{name: "the gateway allows 200 a minute for a while", run: halved},
 	{name: "limiters side by side", run: sideBySide},
 	{name: "50 merchants, one with a backlog of 50 000", alone: true, run: manyMerchants},
+	{name: "1 000 merchants, five orders each", alone: true, run: thousandMerchants},
 }
 
 // Run runs them: those that need little of the machine side by side, the others after

@@ -139,6 +139,50 @@ func manyMerchants(ctx context.Context, r *rig.Rig, span time.Duration) ([]line,
 	}, nil
 }
 
+// thousandMerchants has orders of many merchants come at once, on the same two queues.
+func thousandMerchants(ctx context.Context, r *rig.Rig, _ time.Duration) ([]line, error) {
+	const merchants, each = 1000, 5
+	s, err := newSite(ctx, r, merchants)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.work(ctx, 2); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	for i := range merchants {
+		if err := s.enqueue(ctx, i, each, fmt.Sprint("M", i)); err != nil {
+			return nil, err
+		}
+	}
+	keys := tasks.Keys{Prefix: tasks.DefaultPrefix}
+	for done := int64(0); done < merchants*each; {
+		if err := wait(ctx, 100*time.Millisecond); err != nil {
+			return nil, err
+		}
+		if done, err = s.redis.Client.XLen(ctx, keys.Results()).Result(); err != nil {
+			return nil, err
+		}
+		if time.Since(began) > 5*time.Minute {
+			return nil, fmt.Errorf("%d results of %d after five minutes", done, merchants*each)
+		}
+	}
+	took := time.Since(began)
+	settled, err := s.settled(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rss, err := s.workers[0].RSS()
+	if err != nil {
+		return nil, err
+	}
+	return []line{
+		{"orders, all with their results after", fmt.Sprintf("%d, %s", len(settled), took.Round(100*time.Millisecond)), "", "", noGoal},
+		{"times an order was taken in hand, average", fmt.Sprintf("%.2f", touched(settled)), "", "≤ 3", judge(touched(settled), 3, atMost)},
+		{"memory of a worker", fmt.Sprintf("%d MB", rss>>20), "", "", noGoal},
+	}, nil
+}
+
 // attempts is how often an order of the backlog was taken in hand, on the average, those
 // included that wait.
 func (s *site) attempts(ctx context.Context, n int) (float64, error) {
