@@ -74,7 +74,7 @@ func (u *upload) run(w http.ResponseWriter, r *http.Request) {
 func (u *upload) wrong(ended, failed error) (problem, bool) {
 	switch {
 	case failed != nil:
-		return problem{Status: http.StatusServiceUnavailable, Detail: "Redis does not answer"}, true
+		return problem{Status: http.StatusServiceUnavailable, Detail: unavailable(failed)}, true
 	case errors.Is(ended, errStopping):
 		return problem{Status: http.StatusServiceUnavailable, Detail: "this worker is shutting down"}, true
 	case ended != nil && ended != io.EOF:

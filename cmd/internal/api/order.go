@@ -105,6 +105,6 @@ func (s *server) patience(r *http.Request) (context.Context, context.CancelFunc)
 func (s *server) complain(w http.ResponseWriter, r *http.Request, p problem, err error) {
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
-		s.Logger.WarnContext(r.Context(), "Redis failed a request", "route", r.Pattern, "error", err)
+		s.Logger.WarnContext(r.Context(), "a request could not be served", "route", r.Pattern, "error", err)
 	}
 }

@@ -82,5 +82,13 @@ func refused(err error) problem {
 		return problem{Status: http.StatusConflict, Detail: err.Error(), ID: conflict.ID, State: conflict.State}
 	}
 	return problem{Status: http.StatusServiceUnavailable,
-		Detail: "Redis does not answer; send it again: it is safe, and an order that was accepted counts as duplicate"}
+		Detail: unavailable(err) + "; send it again: it is safe, and an order that was accepted counts as duplicate"}
+}
+
+// unavailable says why nothing can be accepted now.
+func unavailable(err error) string {
+	if full, ok := errors.AsType[*tasks.HighWaterError](err); ok {
+		return full.Error()
+	}
+	return "Redis does not answer"
 }
