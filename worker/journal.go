@@ -255,7 +255,7 @@ type swept struct {
 // sweep hands out at most limit orders that are due, each to one caller.
 func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Duration) (swept, error) {
 	answer, err := sweepScript.Run(ctx, j.scripts, []string{j.keys.Due(), linesKey(j.keys)},
-		j.keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds()).Slice()
+		j.keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds(), linesAgain.Milliseconds()).Slice()
 	if err != nil {
 		return swept{}, fmt.Errorf("journal: sweep: %w", err)
 	}

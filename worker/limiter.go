@@ -26,9 +26,9 @@ const (
 	// orders: what it has taken, they wait behind.
 	bulkHorizon = 200 * time.Millisecond
 	// Orders in line are given places up to callAhead ahead, so that these are used
-	// in time, at most every callEvery.
-	callAhead = 400 * time.Millisecond
-	callEvery = 200 * time.Millisecond
+	// in time, at most every callEvery. What newcomers of bulk take is no further ahead.
+	callAhead = 300 * time.Millisecond
+	callEvery = 150 * time.Millisecond
 
 	// firstPause follows on HTTP 429, as QFPay's guidelines have it: 1 s, 2 s, 4 s …
 	firstPause   = time.Second
@@ -85,7 +85,7 @@ func (l *limiter) line(c class) *line { return &line{key: l.keys[3+c], appCode: 
 // that is not taken is as far off as the line is long.
 func (l *limiter) take(ctx context.Context, c class, name string) (time.Duration, bool, error) {
 	answer, err := takeScript.Run(ctx, l.rdb, l.keys,
-		l.with(int(c), name, horizon.Microseconds(), bulkHorizon.Microseconds())...).Slice()
+		l.with(int(c), name, c.horizon().Microseconds(), bulkHorizon.Microseconds())...).Slice()
 	if err != nil {
 		return 0, false, fmt.Errorf("limiter: %w", err)
 	}

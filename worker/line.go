@@ -1,6 +1,10 @@
 package worker
 
-import "github.com/qfpay-worker/qfpay-worker/tasks"
+import (
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
 
 // class is how urgent a call is. A more urgent one goes first.
 type class uint8
@@ -17,6 +21,14 @@ func classOf(l tasks.Lane) class {
 		return classInteractive
 	}
 	return classBulk
+}
+
+// horizon is how far ahead a place is taken, and waited for in the handler.
+func (c class) horizon() time.Duration {
+	if c == classBulk {
+		return callAhead
+	}
+	return horizon
 }
 
 // line is where orders of an app_code wait for a place within its limits, each in its

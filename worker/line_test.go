@@ -139,8 +139,8 @@ func TestBulkHurriesOnlyWhileItIsAlone(t *testing.T) {
 		return granted
 	}
 	q := newQueue(t, 0, 400)
-	if got := take(q, 60); got != 60 {
-		t.Errorf("alone, bulk was granted %d calls of 60", got)
+	if got := take(q, 25); got != 25 {
+		t.Errorf("alone, bulk was granted %d calls of 25", got)
 	}
 	q = newQueue(t, 0, 400)
 	_, _, err := q.limiter.take(t.Context(), classInteractive, "i")
@@ -154,19 +154,19 @@ func TestBulkHurriesOnlyWhileItIsAlone(t *testing.T) {
 	}
 }
 
-// The last twentieth of a minute's quota is not given to bulk at once, though it is alone.
+// The last fifth of a minute's quota is not given to bulk at once, though it is alone.
 func TestBulkLeavesSomeOfTheMinute(t *testing.T) {
-	q := newQueue(t, 0, 40)
+	q := newQueue(t, 0, 20)
 	granted := 0
-	for i := range 40 {
+	for i := range 20 {
 		_, yes, err := q.limiter.take(t.Context(), classBulk, fmt.Sprint("b", i))
 		ok(t, err)
 		if yes {
 			granted++
 		}
 	}
-	if granted < 37 || granted > 38 {
-		t.Errorf("bulk was granted %d calls of 40", granted)
+	if granted < 16 || granted > 17 {
+		t.Errorf("bulk was granted %d calls of 20", granted)
 	}
 	if _, yes, err := q.limiter.take(t.Context(), classInteractive, "i"); err != nil || !yes {
 		t.Errorf("nothing is left for an interactive call; %v", err)

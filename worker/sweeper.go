@@ -23,6 +23,9 @@ const (
 	// again after the pause, doubled each time: a long queue is no reason to hurry.
 	sweepPause   = 3 * time.Second
 	longestSweep = 15 * time.Minute
+	// Lines that were handed to a process without room for their orders are handed out
+	// again after linesAgain.
+	linesAgain = 100 * time.Millisecond
 	// After Redis was away, the attempts that hold QR codes have them published
 	// before other attempts are woken: those could only enquire, close and reissue.
 	// It is longer than the longest pause between two tries to publish.

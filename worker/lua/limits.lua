@@ -38,7 +38,7 @@ local function calm() return share == 1000 and redis.call("ZCARD", interactive) 
 local function kept() return calm() and 0 or math.min(3, math.floor(per_minute / 20)) end
 
 -- Bulk spreads what is left of the minute over the time until more of it comes free: all of
--- it when it is not calm, the last twentieth always. Otherwise whoever comes next would
+-- it when it is not calm, the last fifth always. Otherwise whoever comes next would
 -- find the minute used up, and wait for most of another. The rate is the highest that
 -- nowhere within the window asks for more than is free by then; and a little more, as what
 -- was late once could never be made up for.
@@ -47,7 +47,7 @@ local function spread()
   if per_minute == 0 or last == 0 then return 0 end
   local most = per_minute - kept()
   local function free(at) return most - redis.call("ZCOUNT", calls, "(" .. whole(at - minute), "+inf") end
-  if calm() and free(now) > per_minute / 20 then return 0 end
+  if calm() and free(now) > per_minute / 5 then return 0 end
   local rate = math.huge
   for part = 1, 8 do
     local ahead = minute * part / 8

@@ -1,16 +1,16 @@
---[[ sweep: hand out the orders that are due, each to one sweeper, and tell whose lines want
-looking at.
+--[[ sweep: hand out the orders that are due, and the lines that want looking at, each to one
+sweeper.
 
 KEYS[1] due, a sorted set
 KEYS[2] lines, a sorted set: app_code → ms at which somebody must look at its lines
 ARGV[1] prefix of the journals' keys    ARGV[2] how many at most
 ARGV[3] ms until the next look at an order nobody has claimed since; doubles with each look
 ARGV[4] ms, the longest such pause
+ARGV[5] ms until lines are handed out again that nobody has looked at
 
 Answers {ms, {app_code, …}, {{id, lane, order, attempts}, …}}: ms until the next order is due
 or the next lines want looking at, 0 when one does now, -1 when there is none; whose lines
-want it now, which may be told to several sweepers, as call.lua gives each order to one; and
-the orders that are due. lane is empty for an order whose
+want it now; and the orders that are due. lane is empty for an order whose
 journal is gone: it stays in due, to be seen, and is looked at rarely.
 
 The journals' names are made here from ids, since which are due is not known
@@ -34,9 +34,12 @@ for _, id in ipairs(redis.call("ZRANGE", due, "-inf", now, "BYSCORE", "LIMIT", 0
   redis.call("ZADD", due, now + look, id)
   found[#found + 1] = {id, h[1] or "", h[2] or "", h[3] or "0"}
 end
+local lines = redis.call("ZRANGE", KEYS[2], "-inf", now, "BYSCORE")
+for _, app in ipairs(lines) do redis.call("ZADD", KEYS[2], now + ARGV[5], app) end
+
 local next = -1
 for _, key in ipairs(KEYS) do
   local first = redis.call("ZRANGE", key, 0, 0, "WITHSCORES")[2]
   if first and (next < 0 or first - now < next) then next = math.max(0, first - now) end
 end
-return {next, redis.call("ZRANGE", KEYS[2], "-inf", now, "BYSCORE"), found}
+return {next, lines, found}
