@@ -15,8 +15,12 @@ import (
 )
 
 func testLimiter(rdb redis.UniversalClient, perSecond, perMinute int) *limiter {
+	return testLimiterOf(rdb, "APP", perSecond, perMinute)
+}
+
+func testLimiterOf(rdb redis.UniversalClient, appCode string, perSecond, perMinute int) *limiter {
 	return newLimiter(rdb, tasks.Keys{Prefix: tasks.DefaultPrefix},
-		Merchant{Merchant: qfpay.Merchant{Name: "m", AppCode: "APP"}, PerSecond: perSecond, PerMinute: perMinute}, nobody{})
+		Merchant{Merchant: qfpay.Merchant{Name: "m", AppCode: appCode}, PerSecond: perSecond, PerMinute: perMinute}, nobody{})
 }
 
 // Take asks as an attempt of an interactive order does that was not called up.

@@ -6,10 +6,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // queue is a desk with a limiter and orders that stand in its lines.
@@ -149,9 +152,51 @@ func TestBulkHurriesOnlyWhileItIsAlone(t *testing.T) {
 	if got := take(q, 60); got < 1 || got > 3 {
 		t.Errorf("beside interactive orders, bulk was granted %d calls at once", got)
 	}
-	if wait, yes, err := q.limiter.take(t.Context(), classInteractive, "j"); err != nil || !yes || wait > bulkHorizon+gap {
+	// What bulk has taken ahead, an interactive call does not wait for.
+	if wait, yes, err := q.limiter.take(t.Context(), classInteractive, "j"); err != nil || !yes || wait > 5*gap {
 		t.Errorf("an interactive call waits %s behind bulk, granted %t; %v", wait, yes, err)
 	}
+}
+
+// An urgent call that goes before calls with places already breaks no window: not when it
+// is drawn at random what comes when.
+func TestWhoGoesBeforeOthersBreaksNoWindow(t *testing.T) {
+	rdb, runs := redistest.Start(t).Client(t), 0
+	rapid.Check(t, func(rt *rapid.T) {
+		runs++
+		perSecond, perMinute := rapid.IntRange(2, 6).Draw(rt, "a second"), rapid.IntRange(6, 20).Draw(rt, "a minute")
+		l := testLimiterOf(rdb, fmt.Sprint("APP", runs), perSecond, perMinute)
+		now := rdb.Time(t.Context()).Val().UnixMicro()
+		// What has left already, within the limits.
+		at := now - (time.Minute + guard).Microseconds()
+		var log []int64
+		for at < now {
+			at += rapid.Int64Range(int64(time.Minute/time.Microsecond)/int64(perMinute)*6/5, 20_000_000).Draw(rt, "pause")
+			log = append(log, at)
+		}
+		for i, at := range log {
+			if at < now {
+				ok(t, rdb.ZAdd(t.Context(), l.keys[0], redis.Z{Score: float64(at), Member: fmt.Sprint("old", i)}).Err())
+			}
+		}
+		for i := range 30 {
+			c := class(rapid.IntRange(0, 2).Draw(rt, "class"))
+			_, _, err := l.take(t.Context(), c, fmt.Sprint("new", i))
+			ok(t, err)
+		}
+		all := places(t, rdb, l)
+		if n := most(all, time.Second+guard); n > perSecond {
+			rt.Fatalf("%d calls in a second of %d", n, perSecond)
+		}
+		if n := most(all, time.Minute+guard); n > perMinute {
+			rt.Fatalf("%d calls in a minute of %d", n, perMinute)
+		}
+		for i := 1; i < len(all); i++ {
+			if all[i]-all[i-1] < gap && all[i] > time.Duration(now)*time.Microsecond {
+				rt.Fatalf("calls %s apart", all[i]-all[i-1])
+			}
+		}
+	})
 }
 
 // The last fifth of a minute's quota is not given to bulk at once, though it is alone.

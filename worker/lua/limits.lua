@@ -56,18 +56,27 @@ local function spread()
   return rate > 0 and last + 1 / (1.1 * rate) or 0 -- with nothing free, the window decides
 end
 
--- The earliest place: behind the pause, behind the last call by the gap, and when the call
--- that fills a window has left it.
+-- The earliest place: behind the pause, and when the call that fills a window has left it.
+-- Bulk goes behind the last call, by the gap. Who is more urgent may go before calls of bulk
+-- that have their places already, between any two that are twice the gap apart: that the
+-- n-th newest of all has left the window by then keeps every window, those of these calls too.
 local function earliest(class)
   local at = math.max(now, tonumber(state[1] or 0))
   local function behind(n, pause)
     local nth = redis.call("ZRANGE", calls, -n, -n, "WITHSCORES")
     if nth[2] then at = math.max(at, tonumber(nth[2]) + pause) end
   end
-  behind(1, gap)
   if per_second > 0 then behind(per_second, second) end
   if per_minute > 0 then behind(class == 2 and per_minute - kept() or per_minute, minute) end
-  return class == 2 and math.max(at, spread()) or at
+  if class == 2 then
+    behind(1, gap)
+    return math.max(at, spread())
+  end
+  while true do
+    local near = redis.call("ZRANGE", calls, "(" .. whole(at - gap), "(" .. whole(at + gap), "BYSCORE", "LIMIT", 0, 1, "WITHSCORES")
+    if not near[2] then return at end
+    at = tonumber(near[2]) + gap
+  end
 end
 
 local function grant(class, at, name)
