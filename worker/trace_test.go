@@ -103,22 +103,35 @@ func TestTheLinesAboutAnOrderThatWaitsNameItsTrace(t *testing.T) {
 	}
 }
 
-// An attempt that Redis failed is logged where its journal is not known any more.
+// An attempt that fails is logged where its journal is not at hand any more.
 func TestAnAttemptThatIsGivenUpNamesItsTrace(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{})
-	h := &handler{log: r.config.Logger, observer: r.events}
-	failed := errors.New("Redis is away")
-	traced := (&claim{traceparent: traceOfOrder(1)}).traced(failed)
-	if err := h.answered("default:T1", traced); !errors.Is(err, failed) || err.Error() != failed.Error() {
-		t.Errorf("the error has become %v", err)
+	o := anOrder("T1")
+	o.Traceparent = traceOfOrder(1)
+	_, err := r.producer().Enqueue(t.Context(), o)
+	ok(t, err)
+	// A journal that no worker writes, and none goes on with.
+	ok(t, r.rdb.HSet(t.Context(), r.keys.Order("default:T1"), "state", "SENT", "order", "{}").Err())
+	stop := r.start()
+	r.eventually("the attempt is given up", func() bool { return strings.Contains(r.log.String(), "an attempt was given up") })
+	stop()
+	for line := range strings.Lines(r.log.String()) {
+		if strings.Contains(line, "an attempt was given up") && !strings.Contains(line, "traceparent="+traceOfOrder(1)) {
+			t.Errorf("not traced: %s", line)
+		}
 	}
-	if line := r.log.String(); !strings.Contains(line, "traceparent="+traceOfOrder(1)) {
-		t.Errorf("not traced: %s", line)
+}
+
+func TestATraceChangesNothingAboutAnError(t *testing.T) {
+	failed, traced := errors.New("Redis is away"), &claim{traceparent: traceOfOrder(1)}
+	if err := traced.traced(failed); !errors.Is(err, failed) || err.Error() != failed.Error() {
+		t.Errorf("it has become %v", err)
 	}
-	if c := (&claim{}); c.traced(failed) != failed || (&claim{traceparent: "x"}).traced(nil) != nil {
-		t.Error("an error was made of nothing")
+	if (&claim{}).traced(failed) != failed || traced.traced(nil) != nil {
+		t.Error("something was made of nothing")
 	}
-	if err := h.answered("default:T1", (&claim{traceparent: "x"}).traced(errLost)); err != nil {
+	if err := (&handler{}).answered("default:T1", traced.traced(errLost)); err != nil {
 		t.Errorf("that an order is in other hands is no failure: %v", err)
 	}
 }
