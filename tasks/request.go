@@ -29,7 +29,7 @@ func ParseRequest(fields []string) (Order, error) {
 
 // parseRequest reads the order of a request whose traceparent was taken out.
 func parseRequest(fields []string) (Order, error) {
-	if len(fields) == 2 && fields[0] == requestOrder {
+	if len(fields)/2 == 1 && fields[0] == requestOrder {
 		return ParseOrder([]byte(fields[1]))
 	}
 	if size := sizeOf(fields); size > MaxOrderBytes {
@@ -72,7 +72,7 @@ func sizeOf(fields []string) (size int) {
 // What is too long to be one is cut off.
 func RequestText(fields []string) string {
 	fields, _ = cutTraceparent(fields)
-	if len(fields) == 2 && fields[0] == requestOrder {
+	if len(fields)/2 == 1 && fields[0] == requestOrder {
 		return cutOff(fields[1])
 	}
 	var b bytes.Buffer

@@ -90,6 +90,7 @@ func FuzzParseRequest(f *testing.F) {
 	f.Add(strings.Join(asFields(validOrder()), "\n"))
 	f.Add("order\n" + string(payload))
 	f.Add("order\n{}\ntxamt\n1")
+	f.Add("order\n\n") // a name without a value, which Redis does not give
 	f.Add("txamt\n1\ntxamt\n2")
 	f.Add("order\n{}\ntraceparent\n" + aTraceparent)
 	f.Add("out_trade_no\nA1\npay_type\n802001\ntxamt\n100\ntxcurrcd\nHKD")
