@@ -24,6 +24,7 @@ type acceptance struct {
 	fingerprint string
 	payload     []byte // the order as JSON
 	look        time.Duration
+	traceparent string // valid, or ""
 	result      *Accepted
 }
 
@@ -38,7 +39,17 @@ func acceptanceOf(o Order, look time.Duration, result *Accepted) (acceptance, er
 	if err != nil {
 		return acceptance{}, fmt.Errorf("order %s: %w", o.ID(), err)
 	}
-	return acceptance{id: o.ID(), lane: o.Lane, fingerprint: o.Fingerprint(), payload: payload, look: look, result: result}, nil
+	a := acceptance{id: o.ID(), lane: o.Lane, fingerprint: o.Fingerprint(), payload: payload, look: look, result: result}
+	a.trace(o.Traceparent)
+	return a, nil
+}
+
+// trace takes a traceparent along, from wherever it came. A malformed one is ignored:
+// nothing about tracing keeps an order from being paid.
+func (a *acceptance) trace(traceparent string) {
+	if validTraceparent(traceparent) {
+		a.traceparent = traceparent
+	}
 }
 
 // accept runs the script for all of them at once, and writes down what came of each.
@@ -75,6 +86,11 @@ func (p *Producer) runAccept(ctx context.Context, all []acceptance) (words []str
 	for _, a := range all {
 		keys = append(keys, p.keys.Order(a.id))
 		args = append(args, a.id, a.fingerprint, a.payload, string(a.lane), a.look.Milliseconds())
+	}
+	for i, a := range all {
+		if a.traceparent != "" {
+			args = append(args, i+1, a.traceparent)
+		}
 	}
 	for _, run := range []func(redis.Pipeliner) *redis.Cmd{
 		func(pipe redis.Pipeliner) *redis.Cmd { return acceptScript.EvalSha(ctx, pipe, keys, args...) },

@@ -26,12 +26,13 @@ func (p *Producer) Accept(ctx context.Context, o Order) (Acceptance, error) {
 
 // AcceptInvalid writes what a plain asynq producer enqueued into the journal,
 // though it is no valid order, so that it gets a result that says so like any
-// other. id is what Identify says of it.
-func (p *Producer) AcceptInvalid(ctx context.Context, id string, payload []byte) error {
+// other. id is what Identify says of it, traceparent that of the task, if it has one.
+func (p *Producer) AcceptInvalid(ctx context.Context, id string, payload []byte, traceparent string) error {
 	var result Accepted
 	sum := sha256.Sum256(payload)
 	a := acceptance{id: id, lane: Bulk, fingerprint: hex.EncodeToString(sum[:12]), payload: payload,
 		look: firstLook, result: &result}
+	a.trace(traceparent)
 	if err := p.accept(ctx, []acceptance{a}); err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func TestAcceptInvalidKeepsThePayload(t *testing.T) {
 	p := NewProducer(rdb, k)
 	payload := []byte(`{"out_trade_no":"A1","txamt":"much"}`)
 	for range 2 { // delivered twice
-		if err := p.AcceptInvalid(t.Context(), "default:A1", payload); err != nil {
+		if err := p.AcceptInvalid(t.Context(), "default:A1", payload, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -36,6 +36,7 @@ var resultFields = []struct {
 	{"enqueued_at", func(r *Result) *string { return &r.EnqueuedAt }},
 	{"settled_at", func(r *Result) *string { return &r.SettledAt }},
 	{"response", func(r *Result) *string { return &r.Response }},
+	{traceparentName, func(r *Result) *string { return &r.Traceparent }},
 }
 
 // Values returns the fields of a result as XADD takes them: names and values by
@@ -48,8 +49,8 @@ func (r Result) Values() []any {
 	return values
 }
 
-// ParseResult reads an entry of the result stream. Every field must be there, v
-// must be [ResultVersion] and the outcome a known one. Fields that it does not know
+// ParseResult reads an entry of the result stream. Every field must be there but
+// traceparent, which entries of earlier versions do not have; v must be [ResultVersion] and the outcome a known one. Fields that it does not know
 // are left alone, so that fields can be added without breaking consumers.
 func ParseResult(m redis.XMessage) (Result, error) {
 	if m.Values == nil {
@@ -58,7 +59,7 @@ func ParseResult(m redis.XMessage) (Result, error) {
 	var r Result
 	for _, f := range resultFields {
 		text, ok := m.Values[f.name].(string)
-		if !ok {
+		if !ok && f.name != traceparentName {
 			return Result{}, fmt.Errorf("entry %s is no result: the field %s is missing", m.ID, f.name)
 		}
 		*f.at(&r) = text

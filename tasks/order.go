@@ -41,6 +41,11 @@ type Order struct {
 	qfpay.Order
 	Deadline time.Time `json:"deadline,omitzero"` // not submitted after it
 	Lane     Lane      `json:"lane"`
+
+	// Traceparent is the producer's place in a trace, W3C Trace Context: 00-…-…-01. It is no
+	// field of the order, and in none of its forms; it comes back in log lines and the
+	// result. One that is malformed is ignored, and so is that of a duplicate.
+	Traceparent string `json:"-"`
 }
 
 // ID identifies an order: merchant:out_trade_no. asynq's task ID begins with it,

@@ -15,12 +15,21 @@ const requestOrder = "order"
 // ParseRequest reads an order from an entry of the request stream, whose names and
 // values stand by turns in fields: either the one field order, with the order as JSON,
 // or one field for each of the order's own. It validates the order and fills in nothing;
-// see [Order.WithDefaults]. An empty value is an absent one.
+// see [Order.WithDefaults]. An empty value is an absent one. A field traceparent may be
+// there in either case.
 //
 // The error is a [qfpay.FieldErrors] with everything that is wrong, all fields at once,
 // or says what breaks the JSON.
 func ParseRequest(fields []string) (Order, error) {
-	if len(fields) == 2 && fields[0] == requestOrder {
+	fields, traceparent := cutTraceparent(fields)
+	o, err := parseRequest(fields)
+	o.Traceparent = traceparent
+	return o, err
+}
+
+// parseRequest reads the order of a request whose traceparent was taken out.
+func parseRequest(fields []string) (Order, error) {
+	if len(fields)/2 == 1 && fields[0] == requestOrder {
 		return ParseOrder([]byte(fields[1]))
 	}
 	if size := sizeOf(fields); size > MaxOrderBytes {
@@ -45,7 +54,7 @@ func ParseRequest(fields []string) (Order, error) {
 func mixed(byName map[string]string, bad qfpay.FieldErrors) error {
 	if len(byName) > 1 {
 		bad = append(bad, qfpay.FieldError{Field: requestOrder,
-			Rule: "holds the whole order as JSON and must be the only field; or leave it out and send the order's fields one by one"})
+			Rule: "holds the whole order as JSON and must be the only field but for traceparent; or leave it out and send the order's fields one by one"})
 	}
 	return bad
 }
@@ -59,9 +68,11 @@ func sizeOf(fields []string) (size int) {
 
 // RequestText returns what stands in an entry of the request stream as one text, for
 // people who look why it was refused: the field order as it is, or the fields as a JSON
-// object in their order. What is too long to be an order is cut off.
+// object in their order, without traceparent: what is corrected can be sent as an order.
+// What is too long to be one is cut off.
 func RequestText(fields []string) string {
-	if len(fields) == 2 && fields[0] == requestOrder {
+	fields, _ = cutTraceparent(fields)
+	if len(fields)/2 == 1 && fields[0] == requestOrder {
 		return cutOff(fields[1])
 	}
 	var b bytes.Buffer

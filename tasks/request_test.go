@@ -90,7 +90,9 @@ func FuzzParseRequest(f *testing.F) {
 	f.Add(strings.Join(asFields(validOrder()), "\n"))
 	f.Add("order\n" + string(payload))
 	f.Add("order\n{}\ntxamt\n1")
+	f.Add("order\n\n") // a name without a value, which Redis does not give
 	f.Add("txamt\n1\ntxamt\n2")
+	f.Add("order\n{}\ntraceparent\n" + aTraceparent)
 	f.Add("out_trade_no\nA1\npay_type\n802001\ntxamt\n100\ntxcurrcd\nHKD")
 	f.Fuzz(func(t *testing.T, text string) {
 		fields := strings.Split(text, "\n")
@@ -112,7 +114,7 @@ func FuzzParseRequest(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := ParseRequest([]string{"order", string(payload)})
+		back, err := ParseRequest([]string{"order", string(payload), "traceparent", o.Traceparent})
 		if diff := cmp.Diff(o, back); diff != "" || err != nil {
 			t.Errorf("%v\n%s", err, diff)
 		}

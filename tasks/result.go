@@ -20,7 +20,8 @@ const ResultVersion = "1"
 // Result is one entry of the result stream: flat fields, every one a string, all
 // present, empty when unknown. Times are RFC 3339 with milliseconds, in UTC, on Redis's
 // clock, except txdtm and sysdtm, which are QFPay's own. The order of the fields here is
-// their order in the stream.
+// their order in the stream. Entries from before there was traceparent do not have it;
+// of all the fields, none but that may be missing.
 type Result struct {
 	V          string `json:"v"`
 	ID         string `json:"id"` // the same order has the same id: deduplicate by it; "#2" and up behind it after order retry
@@ -45,6 +46,8 @@ type Result struct {
 	EnqueuedAt string `json:"enqueued_at"`
 	SettledAt  string `json:"settled_at"`
 	Response   string `json:"response"` // the gateway's JSON as received
+
+	Traceparent string `json:"traceparent"` // of the producer, W3C Trace Context
 }
 
 // ResultID returns the id of the result of an order: the same for the same order,

@@ -20,6 +20,7 @@ func result1() Result {
 		RespErr: "交易成功", RespMsg: "success", PayType: "801501", TxAmt: "1250", TxCurrCd: "HKD",
 		TxDtm: "2026-03-01 12:00:00", SysDtm: "2026-03-01 12:00:01", ChnlSn: "x1", Attempts: "2", Lane: "bulk",
 		EnqueuedAt: "2026-03-01T04:00:00.000Z", SettledAt: "2026-03-01T04:00:02.125Z", Response: `{"respcd":"0000"}`,
+		Traceparent: aTraceparent,
 	}
 }
 
@@ -103,6 +104,11 @@ func TestWhatIsNoResultIsRefused(t *testing.T) {
 		if _, err := ParseResult(c.m); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q in it", c.name, err, c.want)
 		}
+	}
+	before := result1()
+	before.Traceparent = ""
+	if got, err := ParseResult(with("traceparent", nil)); err != nil || got != before {
+		t.Errorf("of a version without traceparent: %v", err)
 	}
 	if got, err := ParseResult(with("colour", "red")); err != nil || got != result1() {
 		t.Errorf("with a field that is not known yet: %v", err)

@@ -79,8 +79,9 @@ func jsonFields(of reflect.Type) []string {
 			names = append(names, jsonFields(f.Type)...)
 			continue
 		}
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		names = append(names, name)
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "-" {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names
@@ -96,7 +97,7 @@ func TestTheSchemasHaveTheFieldsOfTheTypesAndNoOthers(t *testing.T) {
 		{"an order, as it is read", slices.Sorted(slices.Values(Fields())), slices.Sorted(maps.Keys(order.Properties))},
 		{"an order, required", RequiredFields(), order.Required},
 		{"a result", jsonFields(reflect.TypeFor[Result]()), slices.Sorted(maps.Keys(result.Properties))},
-		{"a result, required", jsonFields(reflect.TypeFor[Result]()), slices.Sorted(slices.Values(result.Required))},
+		{"a result, required", jsonFields(reflect.TypeFor[Result]()), slices.Sorted(slices.Values(append(result.Required, traceparentName)))},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Errorf("%s (-type +schema):\n%s", c.what, diff)

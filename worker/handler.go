@@ -41,6 +41,7 @@ func (h *handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return h.refuse(ctx, t.Payload(), err)
 	}
+	w.traceparent = t.Headers()["traceparent"]
 	return h.answered(w.id, h.wake(ctx, w))
 }
 
@@ -51,7 +52,7 @@ func (h *handler) answered(id string, err error) error {
 		return nil
 	}
 	h.observer.Observe(RedisFailed{Op: "attempt"})
-	h.log.Error("an attempt was given up; its order comes back", "id", id, "error", err)
+	h.log.Error("an attempt was given up; its order comes back", append([]any{"id", id, "error", err}, traceOf(err)...)...)
 	return err
 }
 
@@ -64,6 +65,8 @@ type wakeUp struct {
 	order   tasks.Order
 	invalid error // why the payload is no order, although it says whose it is
 	place   *place
+
+	traceparent string // of a task's headers, should its order have no journal yet
 }
 
 // readWakeUp reads a payload. Its error says that nobody can tell whose order it is.
@@ -111,7 +114,7 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	token := rand.Text()
 	c, err := h.journal.claim(ctx, w.id, token)
 	if err == nil && c.status == claimNone {
-		c, err = h.adopt(ctx, w.id, token, w.payload)
+		c, err = h.adopt(ctx, w, token)
 	}
 	if err != nil {
 		return err
@@ -125,9 +128,9 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	case claimOurs:
 		point("claimed")
 		if err := h.sameContent(ctx, c, w.payload); err != nil {
-			return err
+			return c.traced(err)
 		}
-		return h.work(ctx, c, w)
+		return c.traced(h.work(ctx, c, w))
 	}
 	return nil
 }
@@ -141,28 +144,29 @@ func (h *handler) called(ctx context.Context, o called) error {
 		return err
 	}
 	point("claimed")
-	return h.work(ctx, c, wakeUp{id: o.id, place: o.place})
+	return c.traced(h.work(ctx, c, wakeUp{id: o.id, place: o.place}))
 }
 
 // adopt accepts an order that was enqueued with asynq alone, by a producer that
 // knows nothing of the journal. From here on it is an order like any other.
-func (h *handler) adopt(ctx context.Context, id, token string, payload []byte) (claim, error) {
-	o, err := tasks.ParseOrder(payload)
+func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (claim, error) {
+	o, err := tasks.ParseOrder(w.payload)
 	if err == nil {
 		o = o.WithDefaults(time.Now())
+		o.Traceparent = w.traceparent
 		err = o.Validate()
 	}
 	if err == nil {
 		_, err = h.producer.Accept(ctx, o)
 	} else {
-		err = h.producer.AcceptInvalid(ctx, id, payload)
+		err = h.producer.AcceptInvalid(ctx, w.id, w.payload, w.traceparent)
 	}
 	var conflict *tasks.ConflictError // somebody else accepted it meanwhile
 	if err != nil && !errors.As(err, &conflict) {
 		return claim{}, err
 	}
 	point("adopted")
-	return h.journal.claim(ctx, id, token)
+	return h.journal.claim(ctx, w.id, token)
 }
 
 // sameContent reports a plain task whose order has the number of another one. The
@@ -310,8 +314,9 @@ func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Du
 // may have it, or it is about to be configured, so the order waits; after its
 // deadline it has expired, since nothing was ever sent for it.
 func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
-	h.log.Error("no such merchant here; the order waits", "merchant", a.order.Merchant,
-		"out_trade_no", a.order.OutTradeNo, "hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer")
+	h.log.Error("no such merchant here; the order waits", append([]any{"merchant", a.order.Merchant,
+		"out_trade_no", a.order.OutTradeNo, "hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer"},
+		a.claim.trace()...)...)
 	if a.look().late && a.claim.state == stateNew {
 		return h.publish(ctx, a, a.result(settled(tasks.Expired, "no worker knows its merchant")))
 	}

@@ -33,6 +33,8 @@ type History struct {
 	ReopenedAt  time.Time `json:"reopened_at,omitzero"`
 	SettledAt   time.Time `json:"settled_at,omitzero"`
 
+	Traceparent string `json:"traceparent,omitempty"` // of the producer, W3C Trace Context
+
 	Order   json.RawMessage `json:"order"`   // as accepted; a JSON string when that is no JSON
 	Results []PastResult    `json:"results"` // the oldest first; several after retries
 	Orphans []Orphan        `json:"orphans"` // of answers that came too late to be published
@@ -80,7 +82,7 @@ func (f fields) history(id string) History {
 		Sends: f.number("sends"), Attempts: f.number("attempts"), Retries: f.number("retries"),
 		Now: f.moment("now"), Due: f.moment("due"), AcceptedAt: f.moment("accepted_at"),
 		FirstAt: f.moment("first_at"), FirstSentAt: f.moment("first_sent_at"), SentAt: f.moment("sent_at"),
-		ReopenedAt: f.moment("reopened_at"), SettledAt: f.moment("settled_at"),
+		ReopenedAt: f.moment("reopened_at"), SettledAt: f.moment("settled_at"), Traceparent: f["traceparent"],
 		Order: f.order(), Results: f.results(), Orphans: f.orphans(),
 	}
 	if until := f.moment("lease_until"); f["token"] != "" && until.After(h.Now) {

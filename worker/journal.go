@@ -60,6 +60,7 @@ type claim struct {
 	claimedAt   time.Time   // on Redis's clock
 	waitedFor   DeferReason // why it was put down last
 	order       []byte      // JSON, as accepted
+	traceparent string      // of the producer, or ""
 }
 
 var stateNames = map[string]state{"NEW": stateNew, "SENT": stateSent, "VOIDING": stateVoiding}
@@ -123,6 +124,7 @@ func (c *claim) read(pairs []string) error {
 	c.acceptedAt, c.firstSentAt = moment("accepted_at"), moment("first_sent_at")
 	c.sentAt, c.claimedAt = moment("sent_at"), moment("now")
 	c.waitedFor, c.order = DeferReason(fields["waits_for"]), []byte(fields["order"])
+	c.traceparent = fields["traceparent"]
 	return bad
 }
 

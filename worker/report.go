@@ -48,5 +48,5 @@ func (a *attempt) attrs() []any {
 	if c.number > 0 {
 		attrs = append(attrs, "issued_as", issuedAs(o.OutTradeNo, c.number))
 	}
-	return attrs
+	return append(attrs, c.trace()...)
 }

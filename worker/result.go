@@ -33,6 +33,8 @@ func (a *attempt) result(s step) tasks.Result {
 		Lane:       string(o.Lane),
 		EnqueuedAt: c.acceptedAt.UTC().Format(timeLayout),
 		SettledAt:  a.now().UTC().Format(timeLayout),
+
+		Traceparent: c.traceparent,
 	}
 	a.answer(&r)
 	return r
@@ -78,5 +80,7 @@ func invalidResult(c claim, merchant, outTradeNo string, reason error, now time.
 		Attempts:   strconv.Itoa(c.attempts),
 		EnqueuedAt: c.acceptedAt.UTC().Format(timeLayout),
 		SettledAt:  now.UTC().Format(timeLayout),
+
+		Traceparent: c.traceparent,
 	}
 }

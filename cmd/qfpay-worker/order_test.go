@@ -66,6 +66,7 @@ func TestAnOrderIsShownWithin80Columns(t *testing.T) {
 	r := result("A1")
 	r.IssuedAs, r.RespMsg, r.SettledAt = "A1_2", "\x1b[2J"+strings.Repeat("x", 80), "2026-03-01T04:00:04.567Z"
 	entry := settledOrder(t, rdb, r)
+	set(t, rdb, "default:A1", "traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	got := command(t, []string{"REDIS_URL=" + server.URL}, "order", "show", "A1")
 	want := strings.Join([]string{
 		"order         default:A1",
@@ -79,6 +80,7 @@ func TestAnOrderIsShownWithin80Columns(t *testing.T) {
 		"first sent    2026-03-01T04:00:02.000Z",
 		"last sent     2026-03-01T04:00:03.000Z",
 		"settled       2026-03-01T04:00:04.567Z",
+		"traceparent   00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 		"",
 		"merchant      default",
 		"out_trade_no  A1",

@@ -94,6 +94,7 @@ func (s sheet) state(h worker.History) {
 	}
 	s.time("re-opened", h.ReopenedAt)
 	s.time("settled", h.SettledAt)
+	s.add("traceparent", h.Traceparent)
 }
 
 func dueIn(h worker.History) string {

@@ -6,6 +6,7 @@ ARGV[2] high-water mark: with so many results in the stream nothing new is accep
 ARGV[3…] five for each order, in the order of the journals: its id, the fingerprint of its
         content, the order as JSON, its lane, and its first look, ms from now: by then a worker
         looks whether the order was forgotten
+ARGV[…] after these, two for each order that is traced: which one it is, from 1, and its traceparent
 
 Answers two for each order
   "new", ""            written, by this call or by the one that it repeats; it is in due
@@ -29,6 +30,8 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local text = function(n) return string.format("%.0f", n) end
 local accepted_at, scores = text(now), {}
 local answers, looks = {}, {}
+local traces = {}
+for at = 5 * (#KEYS - 2) + 3, #ARGV, 2 do traces[tonumber(ARGV[at])] = ARGV[at + 1] end
 for i = 1, #KEYS - 2 do
   local journal, at = KEYS[i + 2], 5 * i - 2
   local fingerprint, own = ARGV[at + 1], nonce .. ":" .. i -- an order may be there twice in one call
@@ -45,6 +48,7 @@ for i = 1, #KEYS - 2 do
   else
     redis.call("HSET", journal, "state", "NEW", "fingerprint", fingerprint, "order", ARGV[at + 2], "lane", ARGV[at + 3],
       "accepted_at", accepted_at, "nonce", own)
+    if traces[i] then redis.call("HSET", journal, "traceparent", traces[i]) end
     local look = ARGV[at + 4]
     if not scores[look] then scores[look] = text(now + look) end
     looks[#looks + 1], looks[#looks + 2] = scores[look], ARGV[at]

@@ -104,6 +104,7 @@ func (u *upload) enqueue(r *http.Request, batch []tasks.Row) ([]lineAnswer, erro
 	orders := make([]tasks.Order, 0, len(batch))
 	for _, row := range batch {
 		if row.Err == nil {
+			row.Order.Traceparent = traceparent(r.Header)
 			orders = append(orders, row.Order)
 		}
 	}

@@ -43,6 +43,14 @@ func bodyType(h http.Header) string {
 	return kind
 }
 
+// traceparent returns the caller's place in a trace. A header that is there twice is none.
+func traceparent(h http.Header) string {
+	if values := h.Values("traceparent"); len(values) == 1 {
+		return values[0]
+	}
+	return ""
+}
+
 // accepted is the answer to an order that is in its journal.
 type accepted struct {
 	ID         string           `json:"id"`
@@ -69,6 +77,7 @@ func (s *server) postOrder(w http.ResponseWriter, r *http.Request) {
 		answerProblem(w, unreadable(err))
 		return
 	}
+	order.Traceparent = traceparent(r.Header)
 	ctx, cancel := s.patience(r)
 	defer cancel()
 	came := s.Producer.EnqueueOne(ctx, order)

@@ -1,0 +1,45 @@
+package tasks
+
+import "strings"
+
+// traceparentName is the name of the field in the journal, in a request, in the headers of
+// a task and in a result: the one that W3C Trace Context has for the HTTP header.
+const traceparentName = "traceparent"
+
+// traceparentSize is 00-, a trace-id of 32, a parent-id of 16 and flags of 2 digits, and
+// the hyphens between them.
+const traceparentSize = 2 + 1 + 32 + 1 + 16 + 1 + 2
+
+// validTraceparent tells whether a text is a traceparent of W3C Trace Context, level 1:
+// version 00, lower-case hexadecimal digits, and neither id all zeros.
+func validTraceparent(s string) bool {
+	if len(s) != traceparentSize || s[:3] != "00-" || s[35] != '-' || s[52] != '-' {
+		return false
+	}
+	trace, parent, flags := s[3:35], s[36:52], s[53:]
+	return strings.Trim(trace+parent+flags, "0123456789abcdef") == "" &&
+		strings.Trim(trace, "0") != "" && strings.Trim(parent, "0") != ""
+}
+
+// cutTraceparent takes the traceparent out of the fields of a request. What remains is the
+// order. One that is there twice is none.
+func cutTraceparent(fields []string) (rest []string, traceparent string) {
+	found := 0
+	for i := 0; i+1 < len(fields); i += 2 {
+		if fields[i] == traceparentName {
+			found++
+		}
+	}
+	if found == 0 {
+		return fields, ""
+	}
+	rest = make([]string, 0, len(fields))
+	for i := 0; i+1 < len(fields); i += 2 {
+		if fields[i] != traceparentName {
+			rest = append(rest, fields[i], fields[i+1])
+		} else if found == 1 {
+			traceparent = fields[i+1]
+		}
+	}
+	return rest, traceparent
+}
