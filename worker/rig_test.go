@@ -33,6 +33,8 @@ type rig struct {
 	log     *logBook
 	events  *eventBook
 
+	workers []*Worker // that were started
+
 	oneByOne   bool          // the journal's scripts do not go in batches
 	intakeIdle time.Duration // 0: the worker's own
 }
@@ -76,6 +78,7 @@ func (r *rig) start() (stop func()) {
 	if r.intakeIdle > 0 {
 		w.intake.idle = r.intakeIdle
 	}
+	r.workers = append(r.workers, w)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
