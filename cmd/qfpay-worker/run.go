@@ -24,6 +24,7 @@ type RunCmd struct{ Config }
 // Help is shown by qfpay-worker run --help.
 func (*RunCmd) Help() string {
 	return "Runs until SIGTERM or SIGINT, then finishes the orders in hand and ends with 0. " +
+		"On SIGHUP, and when they change, the merchants file and the key files are read again. " +
 		"Any number of processes may share one Redis; they keep the limits of each app_code together."
 }
 
