@@ -16,7 +16,8 @@ var endpoints = []string{"payment", "query", "close", "reversal"}
 // the rest together as "other"; only that one of them is held is said by its name.
 const mostMerchants = 100
 
-// labels holds the closed sets of label values. It does not change once made.
+// labels holds the closed sets of label values. Those of merchants are replaced when the
+// merchants change, the sets themselves do not.
 type labels struct {
 	merchant                                       set // those shown by name
 	configured                                     set // all of them

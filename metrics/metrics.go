@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"sync"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -9,6 +11,7 @@ import (
 // Metrics keeps the counters of one process. It implements worker.Observer, and is
 // safe for use from many goroutines.
 type Metrics struct {
+	mu    sync.RWMutex // of who uses labels of merchants: only SetMerchants writes
 	known labels
 
 	settled       *prometheus.CounterVec
@@ -93,12 +96,16 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 // merchant; 0 is no limit. Merchants that are not shown by name are left out: their
 // limits could only be added up, and each has its own.
 func (m *Metrics) ShowLimit(merchant string, perSecond, perMinute int) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
 	if !m.known.merchant[merchant] {
 		return
 	}
 	for window, limit := range map[string]int{"second": perSecond, "minute": perMinute} {
 		if limit > 0 {
 			m.limits.WithLabelValues(merchant, window).Set(float64(limit))
+		} else {
+			m.limits.DeleteLabelValues(merchant, window)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 // Observe counts an event. It implements worker.Observer and does not block.
 func (m *Metrics) Observe(e worker.Event) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
 	switch e := e.(type) {
 	case worker.Settled:
 		m.observeSettled(e)
@@ -104,13 +106,18 @@ func (m *Metrics) foresee(merchants []string) {
 	}
 	m.redisFailures.WithLabelValues(opScrape)
 	for _, merchant := range shown(merchants) {
-		m.foreseeMerchant(merchant)
-		m.held.WithLabelValues(merchant, notHeld)
-		m.used.set(merchant, 0, 0)
+		m.foreseeShown(merchant)
 	}
 	if len(merchants) > mostMerchants {
 		m.foreseeMerchant(other)
 	}
+}
+
+// foreseeShown is for a merchant that is shown by name.
+func (m *Metrics) foreseeShown(merchant string) {
+	m.foreseeMerchant(merchant)
+	m.held.WithLabelValues(merchant, notHeld)
+	m.used.set(merchant, 0, 0)
 }
 
 func (m *Metrics) foreseeMerchant(merchant string) {

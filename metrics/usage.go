@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -11,11 +12,11 @@ import (
 // own, and not a gauge, because the limiter speaks only when a call asks for leave:
 // a gauge would go on showing the last second of a long gone load for ever.
 type usage struct {
-	desc  *prometheus.Desc
-	shown set // the merchants that are shown by name
+	desc *prometheus.Desc
 
-	mu   sync.Mutex
-	last map[string]used // by merchant, also those not shown by name
+	mu    sync.Mutex
+	shown set             // the merchants that are shown by name
+	last  map[string]used // by merchant, also those not shown by name
 }
 
 // used is what the limiter said last, as shares of 1.
@@ -42,6 +43,14 @@ func (u *usage) set(merchant string, second, minute float64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.last[merchant] = used{second, minute, time.Now()}
+}
+
+// show changes which merchants are shown by name, and forgets those that are no more.
+func (u *usage) show(shown, configured set) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.shown = shown
+	maps.DeleteFunc(u.last, func(merchant string, _ used) bool { return !configured[merchant] && merchant != other })
 }
 
 // Describe implements [prometheus.Collector].

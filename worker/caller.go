@@ -12,33 +12,28 @@ import (
 // are in the queue.
 type caller struct {
 	handler *handler
-	counter map[string]*counter // by app_code: of the merchants that share one, any
-	room    chan struct{}       // holds one element for each order in hand
-	ctx     context.Context     // of the orders in hand: it outlives the sweeper's
+	room    chan struct{}   // holds one element for each order in hand
+	ctx     context.Context // of the orders in hand: it outlives the sweeper's
 	cancel  context.CancelFunc
 	working sync.WaitGroup
 }
 
 func newCaller(h *handler, concurrency int) *caller {
-	c := &caller{handler: h, counter: map[string]*counter{}, room: make(chan struct{}, concurrency)}
+	c := &caller{handler: h, room: make(chan struct{}, concurrency)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	for _, at := range h.counters {
-		if at.limiter != nil {
-			c.counter[at.limiter.appCode] = at
-		}
-	}
 	return c
 }
 
 // call looks at the lines of these app_codes. What this process does not know, or has no
 // room for, is left to others.
 func (c *caller) call(ctx context.Context, appCodes []string) error {
+	roster := c.handler.roster.Load()
 	for _, appCode := range appCodes {
-		at := c.counter[appCode]
+		at := roster.lines[appCode]
 		if at == nil {
 			continue
 		}
-		n := min(int64(cap(c.room)-len(c.room)), c.handler.crowd-at.inHand.Load())
+		n := min(int64(cap(c.room)-len(c.room)), roster.crowd-at.inHand.Load())
 		if n <= 0 {
 			continue
 		}

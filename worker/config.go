@@ -47,7 +47,6 @@ func (c Config) check() error {
 	require(c.Redis != nil, "Redis is missing")
 	require(c.Queue != nil, "Queue is missing")
 	require(c.Keys.Prefix != "", "Keys.Prefix is empty")
-	require(len(c.Merchants) > 0, "Merchants is empty")
 	require(c.CallTimeout >= time.Second && c.CallTimeout <= time.Minute, "CallTimeout must be 1s to 60s, not %s", c.CallTimeout)
 	require(c.Concurrency > 0, "Concurrency must be at least 1, not %d", c.Concurrency)
 	require(c.ShutdownTimeout > c.CallTimeout, "ShutdownTimeout (%s) must be longer than CallTimeout (%s), or calls are cut off", c.ShutdownTimeout, c.CallTimeout)
@@ -55,10 +54,22 @@ func (c Config) check() error {
 	require(c.Durability == "" || slices.Contains(tasks.Durabilities(), c.Durability), "Durability is %q", c.Durability)
 	require(c.ResultsKeep >= 0, "ResultsKeep must be 0 or more, not %s", c.ResultsKeep)
 	require(c.HighWater >= 0, "HighWater must be 0 or more, not %d", c.HighWater)
+	return errors.Join(bad, checkMerchants(c.Merchants))
+}
+
+// checkMerchants names every merchant that cannot be worked with.
+func checkMerchants(merchants []Merchant) error {
+	var bad error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			bad = errors.Join(bad, fmt.Errorf("worker: "+format, args...))
+		}
+	}
+	require(len(merchants) > 0, "Merchants is empty")
 	seen := map[string]bool{}
 	accounts := map[[3]string]string{}
-	for _, m := range c.Merchants {
-		account := [3]string{m.BaseURL, m.AppCode, m.MchID}
+	for _, m := range merchants {
+		account := m.account()
 		// Their order numbers would be one set at QFPay and two here.
 		require(accounts[account] == "", "merchants %q and %q are one account at QFPay (base URL, app_code, mchid)", accounts[account], m.Name)
 		accounts[account] = m.Name

@@ -86,12 +86,10 @@ func (h *handler) hold(a *attempt) {
 		if a.at.hold.set(time.Now(), reason) {
 			h.log.Error("QFPay refuses this merchant's configuration; its orders wait, and one is tried now and then",
 				"merchant", name, "error", a.err, "hint", hint(reason))
-			h.observer.Observe(Held{Merchant: name, Reason: reason, Held: true})
 		}
 	case created, refused:
-		if reason := a.at.hold.clear(); reason != "" {
+		if a.at.hold.clear() != "" {
 			h.log.Info("QFPay takes this merchant's orders again", "merchant", name)
-			h.observer.Observe(Held{Merchant: name, Reason: reason, Held: false})
 		}
 	}
 }

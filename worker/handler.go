@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -25,11 +26,10 @@ type handler struct {
 	producer *tasks.Producer
 	rdb      redis.UniversalClient
 	keys     tasks.Keys
-	counters map[string]*counter
+	roster   atomic.Pointer[roster] // an attempt keeps the counter that it began with
 	times    times
 	lost     LostResponse
 	unique   bool
-	crowd    int64 // how many orders of one merchant this process has in hand at most
 	observer Observer
 	log      *slog.Logger
 	agenda   *agenda // of this process's sweeper
@@ -203,14 +203,15 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 	if c.attempts == 1 {
 		h.observer.Observe(Started{Lane: a.order.Lane, Waited: c.claimedAt.Sub(c.acceptedAt)})
 	}
-	if a.at = h.counters[a.order.Merchant]; a.at == nil {
+	roster := h.roster.Load()
+	if a.at = roster.counters[a.order.Merchant]; a.at == nil {
 		return h.unknownMerchant(ctx, a)
 	}
 	if held := a.at.hold.wait(time.Now(), h.times.lease); held > 0 && c.state == stateNew && !a.look().late {
 		return h.putDown(ctx, a, step{do: wait, why: DeferHeld}, held)
 	}
 	defer a.at.inHand.Add(-1)
-	if a.at.inHand.Add(1) > h.crowd && !a.look().late {
+	if a.at.inHand.Add(1) > roster.crowd && !a.look().late {
 		return h.crowded(ctx, a)
 	}
 	live, cancel := context.WithTimeout(ctx, h.times.attempt)

@@ -19,6 +19,8 @@ type hold struct {
 	probing bool   // an order has gone as a probe and is not answered yet
 	pause   time.Duration
 	until   time.Time
+	retired bool                           // the merchant has other credentials now, or is gone
+	tell    func(reason string, held bool) // is told, in order, that it begins or ends; nil: nobody
 }
 
 // wait tells how long an order has to wait; 0 means go. Of the orders that come
@@ -42,12 +44,18 @@ func (h *hold) wait(now time.Time, answer time.Duration) time.Duration {
 func (h *hold) set(now time.Time, reason string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.retired {
+		return false // what was refused is not in force any more
+	}
 	begins := h.reason == ""
 	if begins || h.probing {
 		h.pause = min(max(2*h.pause, firstHold), longestHold)
 		h.until, h.probing = now.Add(h.pause), false
 	}
 	h.reason = reason
+	if begins {
+		h.say(reason, true)
+	}
 	return begins
 }
 
@@ -55,7 +63,32 @@ func (h *hold) set(now time.Time, reason string) bool {
 func (h *hold) clear() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.end()
+}
+
+// end is clear for who has the lock.
+func (h *hold) end() string {
 	reason := h.reason
 	h.reason, h.pause, h.probing = "", 0, false
+	if reason != "" {
+		h.say(reason, false)
+	}
 	return reason
+}
+
+// retire ends the hold for good: calls that are still under way with the credentials of
+// before change nothing any more.
+func (h *hold) retire() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.end()
+	h.retired = true
+}
+
+// say tells what has happened while nothing else can happen: whoever is told last that
+// the merchant is held is told the truth.
+func (h *hold) say(reason string, held bool) {
+	if h.tell != nil {
+		h.tell(reason, held)
+	}
 }

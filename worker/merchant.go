@@ -17,12 +17,34 @@ type Merchant struct {
 	PerMinute int
 }
 
-// counter is a merchant at work: where its orders are handed in.
+// account is whose orders these are at QFPay.
+func (m Merchant) account() [3]string { return [3]string{m.BaseURL, m.AppCode, m.MchID} }
+
+// counter is a merchant at work: where its orders are handed in. The hold and the count
+// go over to the counter that takes its place, as far as they are of the same thing.
 type counter struct {
 	client  *qfpay.Client
+	limits  [2]int   // a second, a minute
 	limiter *limiter // nil: no limit
-	hold    hold
-	inHand  atomic.Int64 // orders of this merchant
+	hold    *hold
+	inHand  *atomic.Int64 // orders of this merchant
+}
+
+// roster is the merchants of one moment. It does not change: another one takes its place.
+type roster struct {
+	counters map[string]*counter // by name
+	lines    map[string]*counter // with limits, by app_code: of the merchants that share one, any
+	crowd    int64               // how many orders of one merchant this process has in hand at most
+}
+
+func newRoster(counters map[string]*counter, concurrency int) *roster {
+	d := &roster{counters: counters, lines: map[string]*counter{}, crowd: crowdOf(concurrency, len(counters))}
+	for _, at := range counters {
+		if at.limiter != nil {
+			d.lines[at.limiter.appCode] = at
+		}
+	}
+	return d
 }
 
 // crowdOf is how many orders of one merchant a process has in hand at most: all it can
@@ -37,15 +59,27 @@ func crowdOf(concurrency, merchants int) int64 {
 }
 
 func newCounter(m Merchant, c Config, http *http.Client, call time.Duration) *counter {
-	at := &counter{client: &qfpay.Client{
-		Merchant: m.Merchant,
-		HTTP:     http,
-		Timeout:  call,
-		Verify:   c.Verify,
-		OnCall:   func(call qfpay.Call) { c.Observer.Observe(Called{call}) },
-	}}
+	at := &counter{
+		client: &qfpay.Client{
+			Merchant: m.Merchant,
+			HTTP:     http,
+			Timeout:  call,
+			Verify:   c.Verify,
+			OnCall:   func(call qfpay.Call) { c.Observer.Observe(Called{call}) },
+		},
+		limits: [2]int{m.PerSecond, m.PerMinute},
+		hold: &hold{tell: func(reason string, held bool) {
+			c.Observer.Observe(Held{Merchant: m.Name, Reason: reason, Held: held})
+		}},
+		inHand: new(atomic.Int64),
+	}
 	if m.PerSecond > 0 || m.PerMinute > 0 {
 		at.limiter = newLimiter(c.Redis, c.Keys, m, c.Observer)
 	}
 	return at
+}
+
+// merchant returns what the counter was made of.
+func (c *counter) merchant() Merchant {
+	return Merchant{Merchant: c.client.Merchant, PerSecond: c.limits[0], PerMinute: c.limits[1]}
 }

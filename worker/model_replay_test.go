@@ -99,8 +99,10 @@ func workedBy(j *journal, s setting, gateway http.RoundTripper) *handler {
 	merchant := Merchant{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway", AppCode: "APP", Key: "k"}}
 	config := Config{Verify: qfpay.VerifyOff, Observer: nobody{}}
 	at := newCounter(merchant, config, &http.Client{Transport: gateway}, j.times.call)
-	return &handler{agenda: newAgenda(), journal: j, keys: j.keys, rdb: j.rdb, times: j.times, lost: s.lost, unique: s.trusted,
-		counters: map[string]*counter{"default": at}, crowd: 1, observer: nobody{}, log: slog.New(slog.DiscardHandler)}
+	h := &handler{agenda: newAgenda(), journal: j, keys: j.keys, rdb: j.rdb, times: j.times, lost: s.lost, unique: s.trusted,
+		observer: nobody{}, log: slog.New(slog.DiscardHandler)}
+	h.roster.Store(&roster{counters: map[string]*counter{"default": at}, crowd: 1})
+	return h
 }
 
 // foresee runs the model's attempt to its end.

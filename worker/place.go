@@ -59,11 +59,11 @@ type asker struct {
 }
 
 // Take implements [qfpay.Limiter]. An order that was called up comes with a place, which
-// its first call uses.
+// its first call uses, unless the merchant has another app_code since.
 func (a *asker) Take(ctx context.Context) (qfpay.Leave, error) {
 	if p := a.attempt.place; p != nil {
 		a.attempt.place = nil
-		if time.Now().Before(p.until) {
+		if p.limiter.appCode == a.limiter.appCode && time.Now().Before(p.until) {
 			return p.leave(ctx)
 		}
 		p.giveBack(ctx)

@@ -33,6 +33,8 @@ type rig struct {
 	log     *logBook
 	events  *eventBook
 
+	workers []*Worker // that were started
+
 	oneByOne   bool          // the journal's scripts do not go in batches
 	intakeIdle time.Duration // 0: the worker's own
 }
@@ -76,6 +78,7 @@ func (r *rig) start() (stop func()) {
 	if r.intakeIdle > 0 {
 		w.intake.idle = r.intakeIdle
 	}
+	r.workers = append(r.workers, w)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
@@ -92,7 +95,7 @@ func (r *rig) start() (stop func()) {
 // setTimes puts other times in force, before the worker runs.
 func (w *Worker) setTimes(t times) {
 	w.handler.times, w.handler.journal.times = t, t
-	for _, c := range w.handler.counters {
+	for _, c := range w.handler.roster.Load().counters {
 		c.client.Timeout = t.call
 	}
 }
@@ -100,7 +103,7 @@ func (w *Worker) setTimes(t times) {
 // setWindows has the limits counted in other windows, before the worker runs.
 func (w *Worker) setWindows(second, minute time.Duration) {
 	for _, m := range w.config.Merchants {
-		w.handler.counters[m.Name].limiter = newLimiterOf(w.config.Redis, w.config.Keys, m, w.config.Observer, second, minute)
+		w.handler.roster.Load().counters[m.Name].limiter = newLimiterOf(w.config.Redis, w.config.Keys, m, w.config.Observer, second, minute)
 	}
 }
 

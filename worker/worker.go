@@ -23,8 +23,12 @@ type Worker struct {
 	caller  *caller
 	intake  *intake
 	trimmer *trimmer
+	recalls *recaller
 	servers []*asynq.Server
 	stop    chan struct{} // closed when no further orders are taken
+
+	changing sync.Mutex // has whoever changes the merchants
+	counting Config     // of counters: its scripts go in batches
 }
 
 // New makes a worker of its configuration, or says everything that is wrong with it.
@@ -48,14 +52,12 @@ func New(c Config) (*Worker, error) {
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
 	counting := c
 	counting.Redis = scripts
-	counters := make(map[string]*counter, len(c.Merchants))
-	for _, m := range c.Merchants {
-		counters[m.Name] = newCounter(m, counting, c.HTTP, times.call)
-	}
-	w := &Worker{config: c, stop: make(chan struct{})}
-	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, counters: counters, times: times,
-		crowd: crowdOf(c.Concurrency, len(c.Merchants)), lost: c.LostResponse, unique: c.UniqueNumbers,
+	w := &Worker{config: c, counting: counting, stop: make(chan struct{})}
+	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, times: times,
+		lost: c.LostResponse, unique: c.UniqueNumbers,
 		observer: c.Observer, log: c.Logger, agenda: newAgenda()}
+	w.handler.roster.Store(w.rosterOf(c.Merchants, &roster{}))
+	w.recalls = newRecaller(w.handler)
 	w.caller = newCaller(w.handler, c.Concurrency)
 	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, caller: w.caller, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis), agenda: w.handler.agenda}
@@ -105,8 +107,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	sweeping.Go(func() { w.sweeper.run(sweep) })
 	sweeping.Go(func() { w.trimmer.run(sweep) })
+	sweeping.Go(func() { w.recalls.run(sweep) })
 	taking.Go(func() { w.intake.run(ctx) })
-	w.config.Logger.Info("taking orders", "merchants", len(w.config.Merchants), "concurrency", w.config.Concurrency)
+	w.config.Logger.Info("taking orders", "merchants", len(w.handler.roster.Load().counters), "concurrency", w.config.Concurrency)
 
 	<-ctx.Done()
 	w.config.Logger.Info("shutting down; finishing the orders in hand", "timeout", w.config.ShutdownTimeout.String())

@@ -24,6 +24,7 @@ type RunCmd struct{ Config }
 // Help is shown by qfpay-worker run --help.
 func (*RunCmd) Help() string {
 	return "Runs until SIGTERM or SIGINT, then finishes the orders in hand and ends with 0. " +
+		"On SIGHUP, and when they change, the merchants file and the key files are read again. " +
 		"Any number of processes may share one Redis; they keep the limits of each app_code together."
 }
 
@@ -36,6 +37,8 @@ const (
 
 // Run works until ctx ends.
 func (c *RunCmd) Run(ctx context.Context, std stdio) error {
+	reload := newReloader(c.GatewayConfig)
+	defer reload.close()
 	settings, err := c.Resolve()
 	if err != nil {
 		return err
@@ -52,7 +55,7 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	return withAPI(ctx, settings, log, func(ctx context.Context) error {
-		return serve(ctx, settings, rdb, queue, log)
+		return serve(ctx, settings, reload, rdb, queue, log)
 	})
 }
 
@@ -78,13 +81,11 @@ func reach(ctx context.Context, rdb redis.UniversalClient, at Redis, log *slog.L
 }
 
 // serve runs the worker and its pages until ctx ends or the pages cannot be served.
-func serve(ctx context.Context, s Settings, rdb, queue redis.UniversalClient, log *slog.Logger) error {
+func serve(ctx context.Context, s Settings, reload *reloader, rdb, queue redis.UniversalClient, log *slog.Logger) error {
 	registry := prometheus.NewRegistry()
-	m := metrics.New(registry, metrics.BuildInfo(build.Read()), s.merchantNames())
+	m := metrics.New(registry, metrics.BuildInfo(build.Read()), namesOf(s.Merchants))
 	registry.MustRegister(m.Queues(rdb, s.Keys, scrapeTimeout))
-	for _, one := range s.Merchants {
-		m.ShowLimit(one.Name, one.PerSecond, one.PerMinute)
-	}
+	showLimits(m, s.Merchants)
 
 	w, err := worker.New(s.workerConfig(rdb, queue, m, log))
 	if err != nil {
@@ -103,6 +104,7 @@ func serve(ctx context.Context, s Settings, rdb, queue redis.UniversalClient, lo
 		served <- pages.Serve(listener)
 		stop() // a worker nobody can watch must not go on
 	}()
+	defer reload.start(ctx, log, putInForce(w, m, s.Merchants))()
 	err = w.Run(ctx) // the pages are served until the last order is done
 	pages.Close()
 	if pagesErr := <-served; !errors.Is(pagesErr, http.ErrServerClosed) {
@@ -111,24 +113,12 @@ func serve(ctx context.Context, s Settings, rdb, queue redis.UniversalClient, lo
 	return err
 }
 
-func (s Settings) merchantNames() []string {
-	names := make([]string, len(s.Merchants))
-	for i, m := range s.Merchants {
-		names[i] = m.Name
-	}
-	return names
-}
-
 func (s Settings) workerConfig(rdb, queue redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) worker.Config {
-	merchants := make([]worker.Merchant, len(s.Merchants))
-	for i, one := range s.Merchants {
-		merchants[i] = worker.Merchant(one)
-	}
 	return worker.Config{
 		Redis:           rdb,
 		Queue:           queue,
 		Keys:            s.Keys,
-		Merchants:       merchants,
+		Merchants:       forWorker(s.Merchants),
 		CallTimeout:     s.Timeout,
 		Verify:          s.Verify,
 		LostResponse:    worker.LostResponse(s.LostResponse),

@@ -1,0 +1,115 @@
+package worker
+
+import (
+	"maps"
+	"slices"
+)
+
+// SetMerchants puts other merchants in force, all of them at once, before the worker runs
+// or while it does. It is for keys that change, and for merchants that come and go.
+//
+// Orders in hand are finished with the credentials that they were begun with. A merchant
+// that is the same keeps everything; one with other credentials is not held any more, and
+// its orders that waited for that are taken up at once. Orders of a merchant that is gone
+// wait, as those of any merchant that is not known.
+//
+// The error says all that is wrong with the merchants, in the words of [New]; then those
+// of before stay in force.
+func (w *Worker) SetMerchants(merchants []Merchant) error {
+	if err := checkMerchants(merchants); err != nil {
+		return err
+	}
+	w.changing.Lock()
+	defer w.changing.Unlock()
+	before := w.handler.roster.Load()
+	after := w.rosterOf(merchants, before)
+	c := changesOf(before, after)
+	// First, so that what is said of the new counters is said last.
+	for name, was := range before.counters {
+		if is := after.counters[name]; is == nil || is.hold != was.hold {
+			was.hold.retire()
+		}
+	}
+	w.handler.roster.Store(after)
+	w.tell(c)
+	w.recalls.want(slices.Concat(c.added, c.credentials))
+	return nil
+}
+
+// rosterOf makes a roster of merchants. What is the same as before is taken over from there.
+func (w *Worker) rosterOf(merchants []Merchant, before *roster) *roster {
+	counters := make(map[string]*counter, len(merchants))
+	for _, m := range merchants {
+		at := newCounter(m, w.counting, w.config.HTTP, w.handler.times.call)
+		if was := before.counters[m.Name]; was != nil {
+			at = was.becomes(at)
+		}
+		counters[m.Name] = at
+	}
+	return newRoster(counters, w.config.Concurrency)
+}
+
+// becomes returns the counter that takes the place of c: is, or c itself when nothing has
+// changed. Orders in hand at both are counted together.
+func (c *counter) becomes(is *counter) *counter {
+	if c.merchant() == is.merchant() {
+		return c
+	}
+	is.inHand = c.inHand
+	if c.client.Merchant == is.client.Merchant {
+		is.hold = c.hold
+	}
+	if c.limits == is.limits && c.client.Merchant.AppCode == is.client.Merchant.AppCode {
+		is.limiter = c.limiter
+	}
+	return is
+}
+
+// changes are names of merchants, sorted.
+type changes struct {
+	added, removed, changed []string
+	credentials             []string // of those changed: other credentials
+	accounts                []string // of these: another account
+}
+
+func changesOf(before, after *roster) changes {
+	var c changes
+	for _, name := range slices.Sorted(maps.Keys(after.counters)) {
+		was, is := before.counters[name], after.counters[name]
+		switch {
+		case was == nil:
+			c.added = append(c.added, name)
+			continue
+		case was == is:
+			continue
+		}
+		c.changed = append(c.changed, name)
+		if was.client.Merchant != is.client.Merchant {
+			c.credentials = append(c.credentials, name)
+		}
+		if was.merchant().account() != is.merchant().account() {
+			c.accounts = append(c.accounts, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(before.counters)) {
+		if after.counters[name] == nil {
+			c.removed = append(c.removed, name)
+		}
+	}
+	return c
+}
+
+// tell logs what has changed, by the names.
+func (w *Worker) tell(c changes) {
+	log := w.config.Logger
+	if len(c.added)+len(c.removed)+len(c.changed) == 0 {
+		log.Info("no merchant has changed")
+		return
+	}
+	log.Info("the merchants have changed; orders in hand are finished as they were begun",
+		"added", c.added, "removed", c.removed, "changed", c.changed)
+	if len(c.accounts) > 0 {
+		log.Warn("merchants have another account at QFPay; orders in doubt are enquired about there, where they are not",
+			"merchants", c.accounts, "hint", "change base_url, app_code and mchid only when no order of the merchant waits")
+	}
+}

@@ -1,0 +1,277 @@
+package worker
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// with returns the merchants, one of them changed.
+func with(all []Merchant, name string, change func(*Merchant)) []Merchant {
+	all = slices.Clone(all)
+	for i := range all {
+		if all[i].Name == name {
+			change(&all[i])
+		}
+	}
+	return all
+}
+
+// newShops is a rig of two merchants, a and b.
+func newShops(t *testing.T, l simulator.Latency) *rig {
+	accounts := simulator.SampleAccounts(2)
+	r := newRig(t, simulator.Config{Merchants: accounts, Latency: l})
+	r.config.Merchants = nil
+	for i, account := range accounts {
+		r.config.Merchants = append(r.config.Merchants, Merchant{Merchant: qfpay.Merchant{
+			Name: string(rune('a' + i)), BaseURL: "http://gateway", AppCode: account.AppCode, Key: account.Key}})
+	}
+	return r
+}
+
+func wrong(m *Merchant) { m.Key = "canary-7f3a" }
+
+// of has orders be one merchant's.
+func of(merchant, prefix string) func(int, *tasks.Order) {
+	return func(i int, o *tasks.Order) { o.Merchant, o.OutTradeNo = merchant, fmt.Sprint(prefix, i) }
+}
+
+// deferred is how often orders were put down for a reason.
+func (r *rig) deferred(why DeferReason) int {
+	n := 0
+	for _, d := range seen[Deferred](r.events) {
+		if d.Reason == why {
+			n++
+		}
+	}
+	return n
+}
+
+// The hold has grown to its longest, so that orders wait for five minutes and more. With
+// the right key they are done at once.
+func TestTheRightKeyEndsAHold(t *testing.T) {
+	t.Parallel()
+	r := newShops(t, simulator.Latency{})
+	right := r.config.Merchants
+	r.config.Merchants = with(right, "b", wrong)
+	r.start()
+	w := r.workers[0]
+	r.enqueue(1, of("b", "F"))
+	r.eventually("b is held", func() bool { return len(seen[Held](r.events)) == 1 })
+	h := w.handler.roster.Load().counters["b"].hold
+	h.mu.Lock()
+	h.pause, h.until = longestHold, time.Now().Add(longestHold)
+	h.mu.Unlock()
+	const n = 3 * recallBatch / 2 // more than one part of due
+	r.enqueue(n, of("b", "B"))
+	r.eventually("all of them wait", func() bool { return r.deferred(DeferHeld) > n })
+
+	ok(t, w.SetMerchants(right))
+	r.agree(r.results(n + 1))
+	held := seen[Held](r.events)
+	if len(held) != 2 || held[1] != (Held{Merchant: "b", Reason: "1108"}) {
+		t.Errorf("observed %+v, want that b is held and then that it is not", held)
+	}
+}
+
+// What is in hand ends as it was begun, whichever of the keys was the right one.
+func TestOrdersInHandKeepTheKeyTheyWereBegunWith(t *testing.T) {
+	t.Parallel()
+	r := newShops(t, simulator.Latency{Min: 500 * time.Millisecond, Max: 500 * time.Millisecond})
+	r.start()
+	w, right := r.workers[0], r.config.Merchants
+	r.enqueue(4, of("a", "A"))
+	r.eventually("all are under way", func() bool { return len(r.gateway.Calls()) == 4 })
+	ok(t, w.SetMerchants(with(right, "a", wrong)))
+	r.agree(r.results(4))
+	r.enqueue(1, of("a", "W"))
+	r.eventually("the next is refused", func() bool { return len(seen[Held](r.events)) == 1 })
+}
+
+// A refusal of the key of before says nothing of the one in force.
+func TestAnAnswerToTheKeyOfBeforeHoldsNobody(t *testing.T) {
+	t.Parallel()
+	r := newShops(t, simulator.Latency{Min: 500 * time.Millisecond, Max: 500 * time.Millisecond})
+	right := r.config.Merchants
+	r.config.Merchants = with(right, "a", wrong)
+	r.start()
+	r.enqueue(4, of("a", "A"))
+	r.eventually("all are under way", func() bool { return len(r.gateway.Calls()) == 4 })
+	ok(t, r.workers[0].SetMerchants(right))
+	r.agree(r.results(4))
+	if held := seen[Held](r.events); len(held) != 0 {
+		t.Errorf("observed %+v", held)
+	}
+	if n := r.deferred(DeferHeld); n != 4 {
+		t.Errorf("%d orders came back from a refusal, want the 4 that were under way", n)
+	}
+}
+
+func TestAMerchantGoesAndComes(t *testing.T) {
+	t.Parallel()
+	r := newShops(t, simulator.Latency{})
+	r.start()
+	w, both := r.workers[0], r.config.Merchants
+	ok(t, w.SetMerchants(both[:1]))
+	r.enqueue(3, of("b", "B"))
+	r.enqueue(3, of("a", "A"))
+	r.results(3)
+	r.eventually("orders of b wait", func() bool { return r.deferred(DeferUnknown) == 3 })
+	came := time.Now()
+	ok(t, w.SetMerchants(both))
+	r.agree(r.results(6))
+	if took := time.Since(came); took > unknownPause*2/3 {
+		t.Errorf("orders of a merchant that has come took %s", took)
+	}
+}
+
+// Merchants come, go and get other limits while orders flow.
+func TestNoOrderIsLostWhileMerchantsChange(t *testing.T) {
+	t.Parallel()
+	r := newShops(t, simulator.Latency{Min: 5 * time.Millisecond, Max: 50 * time.Millisecond})
+	for i := range r.config.Merchants {
+		r.config.Merchants[i].PerSecond = 40
+	}
+	r.start()
+	r.start()
+	all := r.config.Merchants
+	sets := [][]Merchant{
+		all,
+		all[:1],
+		with(all, "a", func(m *Merchant) { m.PerSecond = 60 }),
+		with(all, "b", wrong),
+		with(all, "b", func(m *Merchant) { m.PerSecond = 0 }),
+		all[1:],
+	}
+	const n = 200
+	r.enqueue(n/2, of("a", "A"))
+	r.enqueue(n/2, of("b", "B"))
+	for i := 0; int(r.rdb.XLen(t.Context(), r.keys.Results()).Val()) < n/2; i++ {
+		for _, w := range r.workers {
+			ok(t, w.SetMerchants(sets[i%len(sets)]))
+		}
+		<-time.After(50 * time.Millisecond) // orders flow in between
+	}
+	for _, w := range r.workers {
+		ok(t, w.SetMerchants(all))
+	}
+	r.agree(r.results(n))
+	for _, w := range r.workers {
+		for name, at := range w.handler.roster.Load().counters {
+			r.eventually("nothing is in hand", func() bool { return at.inHand.Load() == 0 })
+			if at.hold.reason != "" {
+				t.Errorf("%s is held", name)
+			}
+		}
+	}
+}
+
+func TestWrongMerchantsChangeNothing(t *testing.T) {
+	t.Parallel()
+	r := newShops(t, simulator.Latency{})
+	r.config.Queue = r.server.Client(t)
+	w, err := New(r.config)
+	ok(t, err)
+	before := w.handler.roster.Load()
+	all := r.config.Merchants
+	for name, bad := range map[string][]Merchant{
+		"none":        nil,
+		"a name":      with(all, "b", func(m *Merchant) { m.Name = "a" }),
+		"no name":     with(all, "b", func(m *Merchant) { m.Name = "" }),
+		"one account": with(all, "b", func(m *Merchant) { m.AppCode = all[0].AppCode }),
+	} {
+		c := r.config
+		c.Merchants = bad
+		_, atStart := New(c)
+		if got := w.SetMerchants(bad); got == nil || atStart == nil || got.Error() != atStart.Error() {
+			t.Errorf("%s: %v; at the start it is %v", name, got, atStart)
+		}
+		if w.handler.roster.Load() != before {
+			t.Errorf("%s: the merchants have changed", name)
+		}
+	}
+}
+
+func TestWhatAMerchantKeepsWhenItChanges(t *testing.T) {
+	server := "http://gateway"
+	base := Merchant{Merchant: qfpay.Merchant{Name: "a", BaseURL: server, AppCode: "A", Key: "k"}, PerSecond: 5}
+	config := Config{Observer: nobody{}}
+	for name, tt := range map[string]struct {
+		change              func(*Merchant)
+		all, hold, theLimit bool
+	}{
+		"nothing":    {func(*Merchant) {}, true, true, true},
+		"the key":    {func(m *Merchant) { m.Key = "l" }, false, false, true},
+		"the mchid":  {func(m *Merchant) { m.MchID = "1" }, false, false, true},
+		"the code":   {func(m *Merchant) { m.AppCode = "B" }, false, false, false},
+		"the limits": {func(m *Merchant) { m.PerMinute = 9 }, false, true, false},
+	} {
+		was := newCounter(base, config, http.DefaultClient, time.Second)
+		m := base
+		tt.change(&m)
+		is := was.becomes(newCounter(m, config, http.DefaultClient, time.Second))
+		if is.merchant() != m || is.inHand != was.inHand {
+			t.Errorf("%s: it is another merchant, or what is in hand is forgotten", name)
+		}
+		if (is == was) != tt.all || (is.hold == was.hold) != tt.hold || (is.limiter == was.limiter) != tt.theLimit {
+			t.Errorf("%s: kept: counter %t, hold %t, limiter %t", name, is == was, is.hold == was.hold, is.limiter == was.limiter)
+		}
+	}
+}
+
+// A place is good for one app_code alone.
+func TestAPlaceOfAnotherAppCodeIsGivenBack(t *testing.T) {
+	r := newRig(t, simulator.Config{})
+	limiterOf := func(appCode string) *limiter {
+		return newLimiter(r.rdb, r.keys, Merchant{Merchant: qfpay.Merchant{Name: "a", AppCode: appCode}, PerSecond: 9}, nobody{})
+	}
+	before, after := limiterOf("A"), limiterOf("B")
+	asked := time.Now()
+	wait, granted, err := before.take(t.Context(), classBulk, "one")
+	if err != nil || !granted {
+		t.Fatal(granted, err)
+	}
+	asks := &asker{limiter: after, class: classBulk, attempt: &attempt{place: newPlace(before, "one", asked, wait)}}
+	_, err = asks.Take(t.Context())
+	ok(t, err)
+	if a, b := r.rdb.ZCard(t.Context(), r.keys.Calls("A")).Val(), r.rdb.ZCard(t.Context(), r.keys.Calls("B")).Val(); a != 0 || b != 1 {
+		t.Errorf("%d calls count for the app_code of before, and %d for the one in force", a, b)
+	}
+}
+
+func TestRecallTakesUpWhatWaitsForItsMerchant(t *testing.T) {
+	for name, tt := range map[string]struct {
+		why      DeferReason
+		merchant string
+		inHand   bool
+		recalled bool
+	}{
+		"held":               {why: DeferHeld, merchant: "default", recalled: true},
+		"not known":          {why: DeferUnknown, merchant: "default", recalled: true},
+		"in doubt":           {why: DeferDoubt, merchant: "default"},
+		"another merchant":   {why: DeferHeld, merchant: "default2"},
+		"in somebody's hand": {why: DeferHeld, merchant: "default", inHand: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			ok(t, d.release(t.Context(), d.take("one"), time.Hour, false, tt.why, nil))
+			if tt.inHand {
+				d.take("two")
+			}
+			h := &handler{journal: d.journal, agenda: newAgenda(), log: slog.New(slog.DiscardHandler), observer: nobody{}}
+			before := d.rdb.ZScore(t.Context(), d.keys.Due(), d.id).Val()
+			ok(t, newRecaller(h).recall(t.Context(), []string{tt.merchant}))
+			after := d.rdb.ZScore(t.Context(), d.keys.Due(), d.id).Val()
+			if now := float64(time.Now().UnixMilli()); tt.recalled && after > now || !tt.recalled && after != before {
+				t.Errorf("it was due %.0f ms from now, and is %.0f ms from now", before-now, after-now)
+			}
+		})
+	}
+}
