@@ -199,7 +199,7 @@ func TestAScrapeIsOneRoundTripHoweverLongTheBacklog(t *testing.T) {
 	if diff := cmp.Diff(empty, *count, cmp.AllowUnexported(roundTrips{})); diff != "" {
 		t.Errorf("round trips (-empty +full):\n%s", diff)
 	}
-	if want := (roundTrips{pipelines: 1, commands: 18}); *count != want {
+	if want := (roundTrips{pipelines: 1, commands: 19}); *count != want {
 		t.Errorf("a scrape took %+v, want %+v", *count, want)
 	}
 }

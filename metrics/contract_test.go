@@ -85,7 +85,7 @@ func TestForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_limiter_wait_seconds":    2,         // merchants
 		"qfpay_limiter_used_ratio":      2 * 2,     // merchants, windows
 		"qfpay_merchant_held":           2,         // merchants
-		"qfpay_order_deferrals_total":   7,         // reasons
+		"qfpay_order_deferrals_total":   8,         // reasons
 		"qfpay_orders_in_flight":        2,         // lanes
 		"qfpay_redis_errors_total":      1,         // scrape
 		"qfpay_build_info":              1,
@@ -99,7 +99,7 @@ func TestForeseeableSeriesStartAtZero(t *testing.T) {
 			t.Errorf("%s has %d series at the start, want %d", name, n, want[name])
 		}
 	}
-	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*7*4+2*5+2+8+2+24+4+2+4+2+7+2+1+1 {
+	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*7*4+2*5+2+8+2+24+4+2+4+2+8+2+1+1 {
 		t.Errorf("%d series at the start, error %v", n, err)
 	}
 }
