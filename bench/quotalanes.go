@@ -23,6 +23,9 @@ func interactiveBeside(ctx context.Context, r *rig.Rig, span time.Duration) ([]l
 	if err := s.enqueue(ctx, 0, int(span.Minutes()*minuteLimit)+2*minuteLimit, "Q"); err != nil {
 		return nil, err
 	}
+	if err := s.inLine(ctx); err != nil {
+		return nil, err
+	}
 	waits, err := s.singles(ctx, span, time.Second, func(o *tasks.Order) { o.Lane = tasks.Interactive })
 	if err != nil {
 		return nil, err
@@ -32,11 +35,9 @@ func interactiveBeside(ctx context.Context, r *rig.Rig, span time.Duration) ([]l
 		return nil, err
 	}
 	used := float64(len(all.within(all[0].Time, span))) / (span.Minutes() * minuteLimit)
-	late := quantile(waits[int(time.Minute/time.Second):], .99)
 	return []line{
 		{"enqueued → at the gateway, p50", ms(quantile(waits, .5)), "", "", noGoal},
 		{"… p99", ms(quantile(waits, .99)), "", "≤ 300 ms", judge(quantile(waits, .99), 300*time.Millisecond, atMost)},
-		{"… p99 from the second minute on", ms(late), "", "≤ 300 ms", judge(late, 300*time.Millisecond, atMost)},
 		{"of the quota used, both lanes", percent(used), "", "≥ 98 %", judge(used, .98, atLeast)},
 		{"calls in any 60 s, at most", fmt.Sprint(all.peak(time.Minute)), "", "≤ 400", judge(all.peak(time.Minute), minuteLimit, atMost)},
 		{"answers of HTTP 429", fmt.Sprint(all.refused()), "", "0", judge(all.refused(), 0, atMost)},
@@ -106,13 +107,8 @@ func manyMerchants(ctx context.Context, r *rig.Rig, span time.Duration) ([]line,
 	if err != nil {
 		return nil, err
 	}
-	for tasksWait := int64(1); tasksWait > 0; {
-		if tasksWait, err = s.redis.Client.LLen(ctx, "asynq:{qfpay:bulk}:pending").Result(); err != nil {
-			return nil, err
-		}
-		if err := wait(ctx, 100*time.Millisecond); err != nil {
-			return nil, err
-		}
+	if err := s.inLine(ctx); err != nil {
+		return nil, err
 	}
 	lined := time.Since(began)
 	beside, err := s.singles(ctx, span/2, 100*time.Millisecond, another)
@@ -181,6 +177,21 @@ func thousandMerchants(ctx context.Context, r *rig.Rig, _ time.Duration) ([]line
 		{"times an order was taken in hand, average", fmt.Sprintf("%.2f", touched(settled)), "", "≤ 3", judge(touched(settled), 3, atMost)},
 		{"memory of a worker", fmt.Sprintf("%d MB", rss>>20), "", "", noGoal},
 	}, nil
+}
+
+// inLine waits until every task in bulk has been taken up once: what is left then stands in
+// line.
+func (s *site) inLine(ctx context.Context) error {
+	for pending := int64(1); pending > 0; {
+		if err := wait(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+		var err error
+		if pending, err = s.redis.Client.LLen(ctx, "asynq:{qfpay:bulk}:pending").Result(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // attempts is how often an order of the backlog was taken in hand, on the average, those
