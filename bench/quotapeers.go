@@ -15,6 +15,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/bench/rig"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
 // rival is another way to keep the limits: it waits until a call of a merchant may leave,
@@ -122,7 +123,7 @@ func contest(ctx context.Context, r *rig.Rig, span time.Duration, name string) (
 		return nil, err
 	}
 	n := int(span.Minutes()*minuteLimit) + 2*minuteLimit
-	began := time.Now()
+	var began time.Time
 	asked := int64(0)
 	if name == "qfpay-worker" {
 		asked, err = s.contestOwn(ctx, span, n)
@@ -136,6 +137,7 @@ func contest(ctx context.Context, r *rig.Rig, span time.Duration, name string) (
 	if err != nil {
 		return nil, err
 	}
+	began = first(calls)
 	var shares []float64
 	var others []time.Duration
 	minute, second, refused, total := 0, 0, 0, 0
@@ -156,6 +158,17 @@ func contest(ctx context.Context, r *rig.Rig, span time.Duration, name string) (
 		percent((shares[0] + shares[1] + shares[2]) / 3), fmt.Sprintf("%.2f", float64(asked)/float64(max(total, 1))),
 		fmt.Sprintf("%.2f", jain(shares)), quantile(others, .5).Round(time.Second).String(),
 	}, nil
+}
+
+// first is when the first call of all arrived.
+func first(calls map[string][]simulator.Call) time.Time {
+	at := time.Now()
+	for _, all := range calls {
+		if len(all) > 0 && all[0].Time.Before(at) {
+			at = all[0].Time
+		}
+	}
+	return at
 }
 
 // jain is 1 when all have the same, and 1/n when one has it all.

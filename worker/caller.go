@@ -27,6 +27,9 @@ func newCaller(h *handler, concurrency int) *caller {
 // call looks at the lines of these app_codes. What this process does not know, or has no
 // room for, is left to others.
 func (c *caller) call(ctx context.Context, appCodes []string) error {
+	if len(appCodes) == 0 {
+		return nil
+	}
 	roster := c.handler.roster.Load()
 	for _, appCode := range appCodes {
 		at := roster.lines[appCode]

@@ -37,11 +37,18 @@ local function calm() return share == 1000 and redis.call("ZCARD", interactive) 
 -- What bulk leaves free of the minute, so that an interactive call finds a place at once.
 local function kept() return calm() and 0 or math.min(3, math.floor(per_minute / 20)) end
 
+-- How many interactive calls come, by the µs, as far as the last minute shows, and a few more.
+local function wanted()
+  local first = redis.call("ZRANGE", interactive, 0, 0, "WITHSCORES")[2]
+  if not first then return 0 end
+  return 1.2 * redis.call("ZCARD", interactive) / math.max(now - first, minute / 12)
+end
+
 -- Bulk spreads what is left of the minute over the time until more of it comes free: all of
 -- it when it is not calm, the last fifth always. Otherwise whoever comes next would
 -- find the minute used up, and wait for most of another. The rate is the highest that
--- nowhere within the window asks for more than is free by then; and a little more, as what
--- was late once could never be made up for.
+-- nowhere within the window asks for more than is free by then, less what interactive calls
+-- will want; and a little more, as what was late once could never be made up for.
 local function spread()
   local last = tonumber(state[2] or 0)
   if per_minute == 0 or last == 0 then return 0 end
@@ -53,7 +60,8 @@ local function spread()
     local ahead = minute * part / 8
     rate = math.min(rate, free(now + ahead) / ahead)
   end
-  return rate > 0 and last + 1 / (1.1 * rate) or 0 -- with nothing free, the window decides
+  if rate <= 0 then return 0 end -- with nothing free, the window decides
+  return last + 1 / (1.1 * math.max(rate - wanted(), rate / 20))
 end
 
 -- The earliest place: behind the pause, and when the call that fills a window has left it.
