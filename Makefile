@@ -40,10 +40,10 @@ build: ## Build static binaries into bin/
 .PHONY: test
 test: ## Run every test, with the race detector; the end-to-end tests last
 	.ci/install gcc redis-server python3 promtool prometheus $(LANGUAGES)
-	go test -race -count=1 $(UNIT)
+	go test -race -count=1 -timeout 20m $(UNIT)
 	cd deploy/tests && go test -count=1 ./...
 	cd bench && go vet ./... && go test -count=1 ./...
-	go test -race -count=1 $(E2E)
+	go test -race -count=1 -timeout 20m $(E2E)
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests only, and show them
