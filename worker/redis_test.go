@@ -150,8 +150,8 @@ func TestEveryOrderEndsOnceWhateverHappensToRedis(t *testing.T) {
 			t.Parallel()
 			r := newRigOn(t, redistest.Start(t, c.args...))
 			midway := r.arrive(60)
+			orders := r.enqueueEach(300) // before the start: a slow machine must not be done with most of them by the time
 			r.start()
-			orders := r.enqueueEach(300)
 			<-midway
 			if c.trouble(r); r.published() >= orders {
 				t.Error("all was over before the trouble was")
