@@ -101,6 +101,19 @@ func TestAnEmptyDequeueIsRepeatedWhenATaskArrives(t *testing.T) {
 	}
 }
 
+// asynq reckons a task's lease of 30 s from before it asks for one. A dequeue that was held
+// back for longer would take a task whose lease is over: asynq gives it up as it begins,
+// and runs it again a minute later.
+func TestADequeueIsHeldBackForLessThanALease(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	began := time.Now()
+	times, err := asks(t.Context(), wakeHook{rdb: rdb, stop: make(chan struct{})})
+	if held := time.Since(began); times != 1 || !errors.Is(err, redis.Nil) || held > 25*time.Second {
+		t.Errorf("asked %d times, held back for %s, %v", times, held, err)
+	}
+}
+
 func TestAnEmptyDequeueStaysEmptyWhenTheWorkerStops(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	stopped := make(chan struct{})

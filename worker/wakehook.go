@@ -15,8 +15,9 @@ import (
 // hook, on the client given to asynq's server, holds an empty answer back until
 // something arrives: it blocks in BLMOVE, which moves the last element of the
 // pending list onto itself and so changes nothing, and asks once more. While nothing
-// arrives it goes on blocking: an answer to asynq would be followed by its sleep, and
-// an order that arrives then would wait.
+// arrives it goes on blocking for a while: an answer to asynq is followed by its sleep,
+// and an order that arrives then waits. Not for long, though: asynq has reckoned the
+// task's lease of 30 s from before it asked.
 //
 // It knows asynq's dequeue by its keys (internal/rdb/rdb.go of v0.26.0: pending,
 // paused, active, lease). Should they change, nothing matches and asynq polls as
@@ -29,6 +30,9 @@ type wakeHook struct {
 // longestBlock bounds how long one BLMOVE blocks, and so how long a shutdown waits
 // for it. It must stay below go-redis's read timeout (3 s).
 const longestBlock = time.Second
+
+// longestWait bounds how long a dequeue is held back in all: half of asynq's lease.
+const longestWait = 15 * time.Second
 
 // DialHook implements [redis.Hook].
 func (wakeHook) DialHook(next redis.DialHook) redis.DialHook {
@@ -74,9 +78,9 @@ func (h wakeHook) rest(ctx context.Context) {
 }
 
 // arrives blocks until the list has an element, and tells whether it has. It gives up
-// when the worker stops, and when Redis fails.
+// after longestWait, when the worker stops, and when Redis fails.
 func (h wakeHook) arrives(ctx context.Context, pending string) bool {
-	for ctx.Err() == nil {
+	for end := time.Now().Add(longestWait); ctx.Err() == nil && time.Now().Before(end); {
 		select {
 		case <-h.stop:
 			return false

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hibiken/asynq"
 
@@ -100,4 +101,34 @@ func (c *chaos) history(outTradeNo string) string {
 		fmt.Fprintf(&text, "  log %s\n", line)
 	}
 	return text.String()
+}
+
+// drained waits until asynq holds nothing any more.
+func (c *chaos) drained() {
+	c.t.Helper()
+	for end := time.Now().Add(3 * time.Minute); c.queued(held) > 0; {
+		if time.Now().After(end) {
+			c.t.Fatalf("asynq holds something after 3 minutes: %s", c.left())
+		}
+		time.Sleep(100 * time.Millisecond) // the pause of a poll
+	}
+}
+
+// left tells what is in asynq's queues, by its keys.
+func (c *chaos) left() string {
+	var all []string
+	keys := c.rdb.Keys(c.t.Context(), "asynq:*").Val()
+	for _, key := range keys {
+		switch c.rdb.Type(c.t.Context(), key).Val() {
+		case "list":
+			all = append(all, fmt.Sprint(key, c.rdb.LRange(c.t.Context(), key, 0, 4).Val()))
+		case "zset":
+			all = append(all, fmt.Sprint(key, c.rdb.ZRangeWithScores(c.t.Context(), key, 0, 4).Val()))
+		case "hash":
+			if strings.Contains(key, ":t:") {
+				all = append(all, fmt.Sprint(key, c.rdb.HGetAll(c.t.Context(), key).Val()))
+			}
+		}
+	}
+	return strings.Join(all[:min(len(all), 40)], "\n")
 }

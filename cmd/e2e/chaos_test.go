@@ -128,7 +128,7 @@ func (c *chaos) settleDown() {
 	c.t.Helper()
 	if !c.naive {
 		if c.drain {
-			eventually(c.t, "asynq holds nothing any more", 3*time.Minute, func() bool { return c.queued(held) == 0 })
+			c.drained()
 		}
 		c.fleet.stopAll()
 	}
