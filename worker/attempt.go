@@ -20,8 +20,7 @@ type attempt struct {
 	order   tasks.Order
 	facts   facts
 	began   time.Time
-	place   *place // that it was called up with, until a call uses it
-	line    *line  // that it has to wait in for the next call; nil: there was no need
+	permits permits
 
 	// What the latest answers were; they end in the result and in the log line.
 	payment qfpay.Payment

@@ -140,7 +140,7 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 func (h *handler) called(ctx context.Context, o called) error {
 	c, err := h.journal.claim(ctx, o.id, rand.Text())
 	if err != nil || c.status != claimOurs {
-		o.place.giveBack(ctx)
+		(&permits{place: o.place}).giveBack(ctx)
 		return err
 	}
 	point("claimed")
@@ -185,12 +185,8 @@ func (h *handler) sameContent(ctx context.Context, c claim, payload []byte) erro
 
 // work makes one attempt at an order in hand, and writes down how it ended.
 func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
-	a := &attempt{handler: h, claim: c, place: w.place, began: time.Now()}
-	defer func() {
-		if a.place != nil {
-			a.place.giveBack(ctx)
-		}
-	}()
+	a := &attempt{handler: h, claim: c, permits: permits{place: w.place}, began: time.Now()}
+	defer func() { a.permits.giveBack(ctx) }()
 	var invalid error
 	if a.order, invalid = w.accepted(c); invalid == nil {
 		invalid = a.order.Validate()
@@ -235,7 +231,7 @@ func (h *handler) crowded(ctx context.Context, a *attempt) error {
 	if err != nil {
 		return err
 	}
-	a.line = a.at.limiter.line(a.class())
+	a.permits.line = a.at.limiter.line(a.class())
 	return h.putDown(ctx, a, s, inLine(length))
 }
 
@@ -291,7 +287,7 @@ func backoff() retry.Backoff {
 // putDown releases the order. If that fails, the order is due when its lease ends.
 func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Duration) error {
 	delay = a.beforeDeadline(delay)
-	in := a.line
+	in := a.permits.line
 	if s.why != DeferQuota && s.why != DeferCrowded {
 		in = nil
 	}

@@ -30,6 +30,11 @@ const (
 	callAhead = 300 * time.Millisecond
 	callEvery = 150 * time.Millisecond
 
+	// callsInDoubt is how many calls an attempt at an order in doubt makes at most, in the
+	// normal course, before the journal knows more: an enquiry in two months, and a close
+	// by two ways.
+	callsInDoubt = 4
+
 	// firstPause follows on HTTP 429, as QFPay's guidelines have it: 1 s, 2 s, 4 s …
 	firstPause   = time.Second
 	longestPause = 30 * firstPause
@@ -81,11 +86,21 @@ func (l *limiter) with(args ...any) []any { return append(l.args[:len(l.args):le
 // line returns the line of a class.
 func (l *limiter) line(c class) *line { return &line{key: l.keys[3+c], appCode: l.appCode, class: c} }
 
-// take asks for a place for one call: how far off it is, and whether it is taken. One
-// that is not taken is as far off as the line is long.
+// take asks for a place for the first call of an attempt: how far off it is, and whether
+// it is taken. One that is not taken is as far off as the line is long.
 func (l *limiter) take(ctx context.Context, c class, name string) (time.Duration, bool, error) {
+	return l.askFor(ctx, c, name, 0, "")
+}
+
+// follow asks for a place for a call that follows on another one of its attempt, and
+// gives up the spare place for it, if there is one.
+func (l *limiter) follow(ctx context.Context, c class, name, spare string) (time.Duration, bool, error) {
+	return l.askFor(ctx, c, name, 1, spare)
+}
+
+func (l *limiter) askFor(ctx context.Context, c class, name string, follows int, spare string) (time.Duration, bool, error) {
 	answer, err := takeScript.Run(ctx, l.rdb, l.keys,
-		l.with(int(c), name, c.horizon().Microseconds(), bulkHorizon.Microseconds())...).Slice()
+		l.with(int(c), name, c.horizon().Microseconds(), bulkHorizon.Microseconds(), follows, spare)...).Slice()
 	if err != nil {
 		return 0, false, fmt.Errorf("limiter: %w", err)
 	}
@@ -104,25 +119,36 @@ func (l *limiter) take(ctx context.Context, c class, name string) (time.Duration
 func (l *limiter) callUp(ctx context.Context, n int) ([]called, error) {
 	asked := time.Now()
 	answer, err := callScript.Run(ctx, l.rdb, l.call, l.with(l.appCode, n, rand.Text(),
-		callAhead.Microseconds(), bulkHorizon.Microseconds(), callEvery.Microseconds(), sweepPause.Milliseconds())...).Slice()
+		callAhead.Microseconds(), bulkHorizon.Microseconds(), callEvery.Microseconds(), sweepPause.Milliseconds(), callsInDoubt)...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("limiter: call: %w", err)
 	}
 	all := make([]called, 0, len(answer))
 	for _, row := range answer {
 		fields, _ := row.([]any)
-		words := texts(fields)
-		if len(words) != 3 {
+		o, ok := l.called(texts(fields), asked)
+		if !ok {
 			return nil, fmt.Errorf("limiter: call: unexpected answer %v", row)
 		}
-		us, err := strconv.ParseInt(words[1], 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("limiter: call: unexpected answer %v", row)
-		}
-		wait := time.Duration(us) * time.Microsecond
-		all = append(all, called{id: words[0], place: newPlace(l, words[2], asked, wait)})
+		all = append(all, o)
 	}
 	return all, nil
+}
+
+// called reads one order of call.lua's answer.
+func (l *limiter) called(words []string, asked time.Time) (called, bool) {
+	if len(words) != 4 {
+		return called{}, false
+	}
+	n, ok := parseAll([]string{words[1], words[3]})
+	if !ok {
+		return called{}, false
+	}
+	p := newPlace(l, words[2], asked, time.Duration(n[0])*time.Microsecond)
+	for spare := range n[1] {
+		p.spares = append(p.spares, fmt.Sprintf("%s:%d", p.name, spare+1))
+	}
+	return called{id: words[0], place: p}, true
 }
 
 // length is how long a line is, if all of it goes at the full rate.

@@ -28,7 +28,7 @@ func (l *limiter) Take(ctx context.Context) (qfpay.Leave, error) {
 	return l.asking(classInteractive).Take(ctx)
 }
 
-func (l *limiter) asking(c class) *asker { return &asker{limiter: l, class: c, attempt: &attempt{}} }
+func (l *limiter) asking(c class) *asker { return &asker{limiter: l, class: c, permits: &permits{}} }
 
 // places returns when each granted call leaves, on Redis's clock, in order.
 func places(t *testing.T, rdb redis.UniversalClient, l *limiter) []time.Duration {

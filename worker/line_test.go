@@ -128,6 +128,44 @@ func TestANewcomerGoesBehindTheLine(t *testing.T) {
 	}
 }
 
+// A call that follows on another one does not go behind the line. Whoever is called up in
+// doubt has spare places for such calls, and whoever is called up next goes behind these.
+func TestWhatFollowsGoesBeforeTheLine(t *testing.T) {
+	q := newQueue(t, 0, 6)
+	first, second := q.join("D1", classDoubt), q.join("D2", classDoubt)
+	up, err := q.limiter.callUp(t.Context(), 9)
+	ok(t, err)
+	if len(up) != 1 || up[0].id != first || len(places(t, q.rdb, q.limiter)) != callsInDoubt {
+		t.Fatalf("called up: %v, with %d places in all", up, len(places(t, q.rdb, q.limiter)))
+	}
+	asks := &asker{limiter: q.limiter, class: classDoubt, permits: &permits{place: up[0].place}}
+	for i := range 6 {
+		if _, err := asks.Take(t.Context()); err != nil {
+			t.Fatalf("call %d: %v", i+1, err)
+		}
+	}
+	if _, err := asks.Take(t.Context()); err == nil {
+		t.Error("a seventh call of six a minute is granted")
+	}
+	ok(t, q.rdb.Del(t.Context(), q.limiter.keys[0]).Err()) // a minute passes
+	q.called(9, second)
+}
+
+// What an attempt did not use of what it was called up with, others may.
+func TestSparePlacesAreGivenBack(t *testing.T) {
+	q := newQueue(t, 0, 6)
+	q.join("D1", classDoubt)
+	up, err := q.limiter.callUp(t.Context(), 1)
+	ok(t, err)
+	p := &permits{place: up[0].place}
+	_, err = (&asker{limiter: q.limiter, class: classDoubt, permits: p}).Take(t.Context())
+	ok(t, err)
+	p.giveBack(t.Context())
+	if n := len(places(t, q.rdb, q.limiter)); n != 1 {
+		t.Errorf("%d places are taken after one call", n)
+	}
+}
+
 // Bulk hurries while nobody else wants anything. Once there are interactive orders, it
 // spreads its calls over the minute and holds no place far ahead.
 func TestBulkHurriesOnlyWhileItIsAlone(t *testing.T) {
@@ -182,6 +220,13 @@ func TestWhoGoesBeforeOthersBreaksNoWindow(t *testing.T) {
 		for i := range 30 {
 			c := class(rapid.IntRange(0, 2).Draw(rt, "class"))
 			_, _, err := l.take(t.Context(), c, fmt.Sprint("new", i))
+			if c == classDoubt && rapid.Bool().Draw(rt, "follows") {
+				// It follows on a call that it was called up for: its spare place, as call.lua has it, is the last one.
+				last := rdb.ZRangeWithScores(t.Context(), l.keys[0], -1, -1).Val()
+				if len(last) == 1 && int64(last[0].Score) > now {
+					_, _, err = l.follow(t.Context(), c, fmt.Sprint("after", i), last[0].Member.(string))
+				}
+			}
 			ok(t, err)
 		}
 		all := places(t, rdb, l)

@@ -191,3 +191,29 @@ func TestTheWorkerFollowsAGatewayThatAllowsLess(t *testing.T) {
 	}
 	r.results(n)
 }
+
+// Orders in doubt need several calls each: an enquiry, a close, another enquiry, a create.
+// However few the limits allow, they all come to their end: an attempt that has made its
+// enquiry makes what follows on it before others begin with theirs.
+func TestOrdersInDoubtEndHoweverLowTheLimit(t *testing.T) {
+	t.Parallel()
+	const n = 4
+	r := newRig(t, simulator.Config{})
+	gate := newTurnstile(t, r.gateway, aMinute)
+	r.config.HTTP, r.config.Merchants[0].BaseURL = nil, gate.url
+	stop := r.start()
+	r.enqueue(n, nil)
+	r.results(n)
+	stop()
+	ok(t, r.rdb.FlushAll(t.Context()).Err()) // to the gateway they are all duplicates now
+	const limit = 4
+	r.config.Merchants[0].PerMinute = limit
+	r.windows = [2]time.Duration{time.Second, 2 * time.Second}
+	r.start()
+	r.start()
+	r.enqueue(n, nil)
+	r.agree(r.results(n))
+	if over := gate.excess(limit, r.windows[1]); over > n { // n before the limit was in force
+		t.Errorf("%d calls arrived in windows that had %d already", over, limit)
+	}
+}

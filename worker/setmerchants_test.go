@@ -238,9 +238,10 @@ func TestAPlaceOfAnotherAppCodeIsGivenBack(t *testing.T) {
 	if err != nil || !granted {
 		t.Fatal(granted, err)
 	}
-	asks := &asker{limiter: after, class: classBulk, attempt: &attempt{place: newPlace(before, "one", asked, wait)}}
-	_, err = asks.Take(t.Context())
+	p := &permits{place: newPlace(before, "one", asked, wait)}
+	_, err = (&asker{limiter: after, class: classBulk, permits: p}).Take(t.Context())
 	ok(t, err)
+	p.giveBack(t.Context())
 	if a, b := r.rdb.ZCard(t.Context(), r.keys.Calls("A")).Val(), r.rdb.ZCard(t.Context(), r.keys.Calls("B")).Val(); a != 0 || b != 1 {
 		t.Errorf("%d calls count for the app_code of before, and %d for the one in force", a, b)
 	}

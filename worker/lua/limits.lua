@@ -9,7 +9,7 @@ ARGV[3] calls a minute, 0 for any number   ARGV[4] that window, µs, guard inclu
 ARGV[5] gap, µs: the least time between two calls
 
 Classes of calls: 0 enquiries and closes, 1 creates of interactive orders, 2 of bulk.
-Gives now, in µs on Redis's clock; calm(), earliest(class) and grant(class, at, name).
+Gives now, in µs on Redis's clock; calm(), earliest(class, n) and grant(class, at, name).
 
 Share is how much of its limits, per mille, the gateway is believed to grant: less than
 all of it after it answered HTTP 429 (pause.lua). It grows back by itself, by 150 of the
@@ -68,14 +68,16 @@ end
 -- Bulk goes behind the last call, by the gap. Who is more urgent may go before calls of bulk
 -- that have their places already, between any two that are twice the gap apart: that the
 -- n-th newest of all has left the window by then keeps every window, those of these calls too.
-local function earliest(class)
+-- With n, the minute has room for so many calls there, or for none but these.
+local function earliest(class, n)
   local at = math.max(now, tonumber(state[1] or 0))
   local function behind(n, pause)
     local nth = redis.call("ZRANGE", calls, -n, -n, "WITHSCORES")
     if nth[2] then at = math.max(at, tonumber(nth[2]) + pause) end
   end
   if per_second > 0 then behind(per_second, second) end
-  if per_minute > 0 then behind(class == 2 and per_minute - kept() or per_minute, minute) end
+  local most = class == 2 and per_minute - kept() or per_minute
+  if per_minute > 0 then behind(math.max(1, most - (n or 1) + 1), minute) end
   if class == 2 then
     behind(1, gap)
     return math.max(at, spread())

@@ -5,6 +5,9 @@ KEYS[4…6] its lines, one for each class, sorted sets: orders put down until th
 ARGV[6] class of the call                ARGV[7] a name for the call
 ARGV[8] horizon, µs: a place further off is not taken, only shown
 ARGV[9] the horizon of bulk when it is not calm
+ARGV[10] 1 for a call that follows on another one of its attempt: it goes before the line, as
+         what the attempt has learnt so far is lost if it has to wait there
+ARGV[11] the name of a spare place (call.lua) that is given up for this one, or ""
 
 Answers
   {"granted", wait, second, minute}   the place is taken; leave in wait µs
@@ -13,15 +16,16 @@ Answers
                                       is, µs, if all of it goes at the full rate
 second and minute: how many calls are in the windows now.
 ]]
-local class, name, horizon = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
+local class, name, horizon, follows, spare = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8]), ARGV[10] == "1", ARGV[11]
 if class == 2 and not calm() then horizon = tonumber(ARGV[9]) end
 local used_second = redis.call("ZCOUNT", calls, whole(now - second), whole(now))
 local used_minute = redis.call("ZCOUNT", calls, "-inf", whole(now))
 
+if spare ~= "" then redis.call("ZREM", calls, spare) end
 local waiting = 0
 for line = 0, class do waiting = waiting + redis.call("ZCARD", KEYS[4 + line]) end
 local at = earliest(class)
-if waiting == 0 and at - now <= horizon then
+if (follows or waiting == 0) and at - now <= horizon then
   grant(class, at, name)
   return {"granted", whole(at - now), used_second, used_minute}
 end

@@ -72,13 +72,16 @@ func overviewBacklog() Row {
 		{Title: "Time until it is empty", Unit: "s", Width: 12, Runbook: "QfpayBacklogGrows",
 			Description: "At the pace of the last five minutes, and at the full quota of all merchants. Far apart: something other than the quota holds orders up, or one merchant has most of them.",
 			Queries:     []Query{{"at this pace", perPace}, {"at full quota", perQuota}}},
-		{Title: "Age", Unit: "s", Width: 12, Runbook: "QfpayOldestOrderTooOld",
+		{Title: "Age", Unit: "s", Width: 8, Runbook: "QfpayOldestOrderTooOld",
 			Description: "The oldest task that no worker has taken, and how long ago somebody should have looked at an order.",
 			Queries: []Query{{"oldest {{lane}}", `max by (lane) (qfpay_queue_oldest_seconds{lane=~"$lane"})`},
 				{"due and not looked at", `max(qfpay_due_late_seconds)`}}},
-		{Title: "Put down, by reason", Unit: "ops", Width: 12, Runbook: "QfpayNothingSettles",
+		{Title: "Put down, by reason", Unit: "ops", Width: 8, Runbook: "QfpayNothingSettles",
 			Description: "Orders a second that were put down to come back, and what they wait for.",
 			Queries:     []Query{{"{{reason}}", `sum by (reason) (rate(qfpay_order_deferrals_total[$__rate_interval]))`}}},
+		{Title: "Requests waiting", Unit: "short", Width: 8, Runbook: "QfpayNothingSettles",
+			Description: "Entries of the request stream that no worker has accepted or refused yet. More than a moment above 0: nobody reads it, or Redis refuses.",
+			Queries:     []Query{{"requests", `max(qfpay_requests_length)`}}},
 	}}
 }
 
