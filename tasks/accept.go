@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -58,10 +59,7 @@ func (p *Producer) accept(ctx context.Context, all []acceptance) error {
 	if len(all) == 0 {
 		return nil
 	}
-	words, unconfirmed, err := p.runAccept(ctx, all)
-	if err == nil && len(words) != 2*len(all) {
-		err = fmt.Errorf("accept.lua gave %d answers about %d orders", len(words)/2, len(all))
-	}
+	answers, unconfirmed, err := p.runAccept(ctx, all)
 	if err != nil {
 		for _, a := range all {
 			a.result.Err = fmt.Errorf("order %s: not accepted: %w", a.id, err)
@@ -70,15 +68,34 @@ func (p *Producer) accept(ctx context.Context, all []acceptance) error {
 	}
 	var first error
 	for i, a := range all {
-		failed := a.answered(words[2*i], words[2*i+1], unconfirmed)
+		failed := a.answered(answers[i], unconfirmed)
 		first = cmp.Or(first, failed)
 	}
 	return first
 }
 
+// acceptAnswer is what accept.lua answered about one order: nothing if it is new.
+type acceptAnswer struct{ word, more string }
+
+// readAccept reads the answer about n orders, by order from 0.
+func readAccept(words []string, n int) (map[int]acceptAnswer, error) {
+	if len(words)%3 != 1 || words[0] != strconv.Itoa(n) {
+		return nil, fmt.Errorf("accept.lua answered %q about %d orders", words, n)
+	}
+	answers := map[int]acceptAnswer{}
+	for i := 1; i < len(words); i += 3 {
+		which, err := strconv.Atoi(words[i])
+		if err != nil || which < 1 || which > n {
+			return nil, fmt.Errorf("accept.lua answered about order %q of %d", words[i], n)
+		}
+		answers[which-1] = acceptAnswer{words[i+1], words[i+2]}
+	}
+	return answers, nil
+}
+
 // runAccept returns what the script answers. A server that does not know the script is
 // given it. unconfirmed is why what was written may be lost in a failover.
-func (p *Producer) runAccept(ctx context.Context, all []acceptance) (words []string, unconfirmed, err error) {
+func (p *Producer) runAccept(ctx context.Context, all []acceptance) (answers map[int]acceptAnswer, unconfirmed, err error) {
 	keys := make([]string, 0, 2+len(all))
 	args := make([]any, 0, 2+5*len(all))
 	keys = append(keys, p.keys.Due(), p.keys.Results())
@@ -92,6 +109,7 @@ func (p *Producer) runAccept(ctx context.Context, all []acceptance) (words []str
 			args = append(args, i+1, a.traceparent)
 		}
 	}
+	var words []string
 	for _, run := range []func(redis.Pipeliner) *redis.Cmd{
 		func(pipe redis.Pipeliner) *redis.Cmd { return acceptScript.EvalSha(ctx, pipe, keys, args...) },
 		func(pipe redis.Pipeliner) *redis.Cmd { return acceptScript.Eval(ctx, pipe, keys, args...) },
@@ -102,29 +120,32 @@ func (p *Producer) runAccept(ctx context.Context, all []acceptance) (words []str
 			break
 		}
 	}
-	return words, unconfirmed, err
+	if err == nil {
+		answers, err = readAccept(words, len(all))
+	}
+	return answers, unconfirmed, err
 }
 
 // answered writes down what the script has answered about one order. It returns the
 // error, unless it is one of the order's own: then repeating the call does not help.
-func (a acceptance) answered(word, more string, unconfirmed error) error {
+func (a acceptance) answered(answer acceptAnswer, unconfirmed error) error {
 	switch {
-	case word == "failed":
-		a.result.Err = &JournalError{ID: a.id, Problem: more}
-	case word == "full":
-		a.result.Err = fmt.Errorf("order %s: not accepted: %w", a.id, &HighWaterError{Length: more})
-	case word == "conflict":
-		a.result.Err = &ConflictError{ID: a.id, State: more}
+	case answer.word == "failed":
+		a.result.Err = &JournalError{ID: a.id, Problem: answer.more}
+	case answer.word == "full":
+		a.result.Err = fmt.Errorf("order %s: not accepted: %w", a.id, &HighWaterError{Length: answer.more})
+	case answer.word == "conflict":
+		a.result.Err = &ConflictError{ID: a.id, State: answer.more}
 		return nil
 	case unconfirmed != nil:
 		a.result.Err = fmt.Errorf("order %s: written, but %w; "+
 			"enqueue it again: it is safe once it counts as duplicate", a.id, unconfirmed)
-	case word == "new":
+	case answer.word == "":
 		a.result.Acceptance, a.result.State = Enqueued, "NEW"
-	case word == "duplicate":
-		a.result.Acceptance, a.result.State = Duplicate, more
+	case answer.word == "duplicate":
+		a.result.Acceptance, a.result.State = Duplicate, answer.more
 	default:
-		a.result.Err = fmt.Errorf("order %s: accept.lua answered %q", a.id, word)
+		a.result.Err = fmt.Errorf("order %s: accept.lua answered %q", a.id, answer.word)
 	}
 	return a.result.Err
 }

@@ -99,8 +99,9 @@ func (p *Producer) Enqueue(ctx context.Context, o Order) (Acceptance, error) {
 // the order's id and its state as well.
 func (p *Producer) EnqueueOne(ctx context.Context, o Order) Accepted {
 	results := make([]Accepted, 1)
-	accepted, _ := p.acceptAll(ctx, []Order{o}, results, firstLook)
-	for _, a := range accepted {
+	valid := acceptances([]Order{o}, results, firstLook)
+	p.accept(ctx, valid) // what is wrong is in results
+	for _, a := range valid {
 		if a.result.Acceptance == Enqueued {
 			p.wakeOne(ctx, p.asynq, a)
 		}
@@ -119,20 +120,43 @@ func (p *Producer) EnqueueOne(ctx context.Context, o Order) Accepted {
 // conflicting orders: those are told by the results alone.
 func (p *Producer) EnqueueAll(ctx context.Context, orders []Order) ([]Accepted, error) {
 	results := make([]Accepted, len(orders))
-	var waking sync.WaitGroup // for one chunk, while the next one is accepted
-	defer waking.Wait()
-	wake := newBulkWaker(p)
-	for from := 0; from < len(orders); from += chunk {
+	// Redis is not kept waiting: while one chunk is accepted, workers are woken for the one
+	// before, and the one after is prepared.
+	accepted, woken := p.wakeBehind(ctx)
+	defer woken()
+	next := make(chan []acceptance, 1)
+	prepare := func(from int) {
 		to := min(from+chunk, len(orders))
-		accepted, err := p.acceptAll(ctx, orders[from:to], results[from:to], firstLookBulk)
-		waking.Wait()
-		waking.Go(func() { wake.all(ctx, accepted) })
+		next <- acceptances(orders[from:to], results[from:to], firstLookBulk)
+	}
+	prepare(0)
+	for from := 0; from < len(orders); from += chunk {
+		valid, to := <-next, min(from+chunk, len(orders))
+		go prepare(to)
+		err := p.accept(ctx, valid)
+		accepted <- valid
 		if err != nil {
+			<-next
 			notTried(orders[to:], results[to:], err)
 			return results, err
 		}
 	}
+	<-next
 	return results, nil
+}
+
+// wakeBehind wakes workers for the chunks that it is given, one after the other. woken waits
+// until that is done.
+func (p *Producer) wakeBehind(ctx context.Context) (chunks chan<- []acceptance, woken func()) {
+	accepted := make(chan []acceptance, 1)
+	var waking sync.WaitGroup
+	waking.Go(func() {
+		wake := newBulkWaker(p)
+		for chunk := range accepted {
+			wake.all(ctx, chunk)
+		}
+	})
+	return accepted, func() { close(accepted); waking.Wait() }
 }
 
 // notTried writes down that orders were left because of an earlier failure.
@@ -143,9 +167,9 @@ func notTried(orders []Order, results []Accepted, err error) {
 	}
 }
 
-// acceptAll accepts orders in one script. It returns those that were sent to Redis,
-// whose results say what came of them. bulkLook is the first look at those in lane bulk.
-func (p *Producer) acceptAll(ctx context.Context, orders []Order, results []Accepted, bulkLook time.Duration) ([]acceptance, error) {
+// acceptances prepares the acceptance of those of the orders that are valid; what is wrong
+// with others, their results say. bulkLook is the first look at those in lane bulk.
+func acceptances(orders []Order, results []Accepted, bulkLook time.Duration) []acceptance {
 	now := time.Now()
 	valid := make([]acceptance, 0, len(orders))
 	for i, o := range orders {
@@ -162,5 +186,5 @@ func (p *Producer) acceptAll(ctx context.Context, orders []Order, results []Acce
 		}
 		valid = append(valid, a)
 	}
-	return valid, p.accept(ctx, valid)
+	return valid
 }

@@ -404,3 +404,16 @@ func TestPrefixesAreShards(t *testing.T) {
 		t.Error("names do not follow the prefix")
 	}
 }
+
+// An answer of accept.lua that does not fit what was asked is an error, and no acceptance.
+func TestAnAnswerThatDoesNotFitAcceptsNothing(t *testing.T) {
+	for _, words := range [][]string{nil, {"3"}, {"2", "1"}, {"2", "0", "duplicate", "NEW"}, {"2", "3", "duplicate", "NEW"}, {"2", "x", "full", "1"}} {
+		if answers, err := readAccept(words, 2); err == nil {
+			t.Errorf("%q is read as %v", words, answers)
+		}
+	}
+	answers, err := readAccept([]string{"2", "2", "duplicate", "SENT"}, 2)
+	if err != nil || len(answers) != 1 || answers[1] != (acceptAnswer{"duplicate", "SENT"}) {
+		t.Errorf("%v, %v", answers, err)
+	}
+}

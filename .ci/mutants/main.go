@@ -161,9 +161,18 @@ func (m mutant) try(dir string) (noticed bool, err error) {
 	return m.fails(dir)
 }
 
+// tests is the package whose tests should notice: that of the file, and the worker's for
+// what belongs to no other.
+func (m mutant) tests() string {
+	if strings.HasPrefix(m.file, "tasks/") {
+		return "./tasks/"
+	}
+	return "./worker/"
+}
+
 // fails runs the tests. What does not compile has not been noticed by a test.
 func (m mutant) fails(dir string) (bool, error) {
-	test := exec.Command("go", "test", "-count=1", "-failfast", "-timeout=3m", "-run", m.test, "./worker/", "-rapid.shrinktime=1s")
+	test := exec.Command("go", "test", "-count=1", "-failfast", "-timeout=3m", "-run", m.test, m.tests(), "-rapid.shrinktime=1s")
 	test.Dir = dir
 	out, err := test.CombinedOutput()
 	var failed *exec.ExitError

@@ -6,10 +6,12 @@ ARGV[1…] three for each task, in the order of the tasks: its message, its ID, 
 
 Answers how many were new.
 ]]
-local ids = {}
+local ids, here = {}, {}
+local all_new = redis.call("EXISTS", unpack(KEYS, 2)) == 0 -- the usual case, asked of all at once
 for i = 1, #KEYS - 1 do
   local task, at = KEYS[i + 1], 3 * i - 2
-  if redis.call("EXISTS", task) == 0 then
+  if not here[task] and (all_new or redis.call("EXISTS", task) == 0) then
+    here[task] = true
     redis.call("HSET", task, "msg", ARGV[at], "state", "pending", "pending_since", ARGV[at + 2])
     ids[#ids + 1] = ARGV[at + 1]
   end
