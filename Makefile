@@ -17,7 +17,7 @@ E2E  := ./cmd/e2e
 UNIT := $$(go list ./... | grep -v '/cmd/e2e$$')
 
 # What the examples in other languages are run with.
-LANGUAGES := python3 python3-redis python3-qrcode node npm php php-redis
+LANGUAGES := python3 python3-redis python3-qrcode node npm php php-redis php-bacon-qr-code
 
 BUILD   := github.com/qfpay-worker/qfpay-worker/cmd/internal/build
 VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null)
