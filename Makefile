@@ -138,6 +138,11 @@ chaos-hard: ## The same with 20,000 orders, 30 % faults and frozen workers
 		-chaos.orders=20000 -chaos.rate=200 -chaos.workers=4 -chaos.kill=300ms -chaos.calm=0 -chaos.within=25m -chaos.drain \
 		-chaos.faults=0.3 -chaos.late=8s -chaos.frozen=0.05 $(CHAOS)
 
+.PHONY: large
+large: ## Enqueue a file of 1 GB, and read a million results that a consumer has missed; 5 min, 2 GB
+	$(LONG) '^(TestALargeFileNeedsNoMoreMemoryThanASmallOne|TestAConsumerThatWasAwayReadsEverything)$$' -parallel 1 -args -raced=false \
+		-large.file=1000000000 -large.results=1000000
+
 .PHONY: points
 points: ## Kill workers at each point between two steps of an order, 100 times each
 	$(LONG) '^TestADeathAtAnyPointLosesNothing$$' -args -raced=false -points.deaths=100
