@@ -17,7 +17,7 @@ E2E  := ./cmd/e2e
 UNIT := $$(go list ./... | grep -v '/cmd/e2e$$')
 
 # What the examples in other languages are run with.
-LANGUAGES := python3 python3-redis python3-qrcode node npm php php-redis
+LANGUAGES := python3 python3-redis python3-qrcode node npm php php-redis php-bacon-qr-code
 
 BUILD   := github.com/qfpay-worker/qfpay-worker/cmd/internal/build
 VERSION ?= $(shell git describe --tags --match 'v*' 2>/dev/null)
@@ -137,6 +137,11 @@ chaos-hard: ## The same with 20,000 orders, 30 % faults and frozen workers
 	$(LONG) '^TestChaos$$' -args -raced=false \
 		-chaos.orders=20000 -chaos.rate=200 -chaos.workers=4 -chaos.kill=300ms -chaos.calm=0 -chaos.within=25m -chaos.drain \
 		-chaos.faults=0.3 -chaos.late=8s -chaos.frozen=0.05 $(CHAOS)
+
+.PHONY: large
+large: ## Enqueue a file of 1 GB, and read a million results that a consumer has missed; 5 min, 2 GB
+	$(LONG) '^(TestALargeFileNeedsNoMoreMemoryThanASmallOne|TestAConsumerThatWasAwayReadsEverything)$$' -parallel 1 -args -raced=false \
+		-large.file=1000000000 -large.results=1000000
 
 .PHONY: points
 points: ## Kill workers at each point between two steps of an order, 100 times each

@@ -37,11 +37,11 @@ func measureBulk(ctx context.Context, run *speedRun) error {
 			*m.found = append(*m.found, rate)
 		}
 	}
-	faster := median(ratios(bulk, single))
+	faster := median(ratios(bulk, asynq))
 	run.table.section("Enqueuing; one producer, one goroutine of the caller's",
 		line{"orders a second in bulk; beside it one by one", perSecond(bulk), perSecond(single), "", noGoal},
-		line{"  as a ratio", times(faster), "1", "≥ 3×", judge(faster, 3.0, atLeast)},
-		line{"  beside asynq's Enqueue, one by one", times(median(ratios(bulk, asynq))), perSecond(asynq), "", noGoal},
+		line{"  as a ratio", times(median(ratios(bulk, single))), "1", "", noGoal},
+		line{"  beside asynq's Enqueue, one by one", times(faster), perSecond(asynq), "≥ 3×", judge(faster, 3.0, atLeast)},
 	)
 	return nil
 }

@@ -3,7 +3,6 @@ package tasks
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
@@ -19,7 +18,7 @@ const requestOrder = "order"
 // there in either case.
 //
 // The error is a [qfpay.FieldErrors] with everything that is wrong, all fields at once,
-// or says what breaks the JSON.
+// is [ErrOrderTooLong], or says what breaks the JSON.
 func ParseRequest(fields []string) (Order, error) {
 	fields, traceparent := cutTraceparent(fields)
 	o, err := parseRequest(fields)
@@ -32,8 +31,8 @@ func parseRequest(fields []string) (Order, error) {
 	if len(fields)/2 == 1 && fields[0] == requestOrder {
 		return ParseOrder([]byte(fields[1]))
 	}
-	if size := sizeOf(fields); size > MaxOrderBytes {
-		return Order{}, fmt.Errorf("an order has at most %d bytes, not %d", MaxOrderBytes, size)
+	if sizeOf(fields) > MaxOrderBytes {
+		return Order{}, ErrOrderTooLong
 	}
 	byName := map[string]string{}
 	var bad qfpay.FieldErrors

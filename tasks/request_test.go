@@ -49,8 +49,8 @@ func TestARequestThatIsNoOrderSaysWhy(t *testing.T) {
 		"order with a wrong one":  {[]string{"order", `{"colour":1}`}, []string{"colour", "out_trade_no: is required"}},
 		"a name in upper case":    {append(good, "LANE", "bulk"), []string{"LANE"}},
 		"fields that are no text": {append(good, "limit_pay", "\xff\xfe"), []string{"limit_pay: is not UTF-8"}},
-		"far too much":            {[]string{"goods_name", strings.Repeat("x", MaxOrderBytes)}, []string{"at most 65536 bytes"}},
-		"JSON that is too much":   {[]string{"order", strings.Repeat(" ", MaxOrderBytes) + "{}"}, []string{"at most 65536 bytes"}},
+		"far too much":            {[]string{"goods_name", strings.Repeat("x", MaxOrderBytes)}, []string{ErrOrderTooLong.Error()}},
+		"JSON that is too much":   {[]string{"order", strings.Repeat(" ", MaxOrderBytes) + "{}"}, []string{ErrOrderTooLong.Error()}},
 		"nothing":                 {nil, []string{"out_trade_no: is required"}},
 	} {
 		_, err := ParseRequest(c.fields)

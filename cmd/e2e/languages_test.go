@@ -39,16 +39,47 @@ func TestTheExamplesInEveryLanguageGetTheirResults(t *testing.T) {
 				if !strings.Contains(out, "created=100 missing=0") || !strings.Contains(out, "https://") && !strings.Contains(out, "weixin://") {
 					t.Errorf("it wrote:\n%s", out)
 				}
+				if n := drawn(out); n < 12 { // two modules a line, and a QR code has 21 at least
+					t.Errorf("%d lines of a QR code:\n%s", n, out)
+				}
 			})
 		}
 	})
 	checkRequests(t, redis.Client(t), 400)
+	checkGroups(t, redis.Client(t))
+}
+
+// drawn counts the lines that hold nothing but half blocks and spaces.
+func drawn(out string) (n int) {
+	for line := range strings.Lines(out) {
+		if line = strings.Trim(line, "\r\n"); strings.ContainsAny(line, "▀▄█") && strings.Trim(line, "▀▄█ \u00a0") == "" {
+			n++
+		}
+	}
+	return n
+}
+
+// checkGroups: whoever is done with its results has acknowledged them. An entry that is
+// left would keep the stream from being trimmed for a week.
+func checkGroups(t *testing.T, rdb redis.UniversalClient) {
+	t.Helper()
+	groups := rdb.XInfoGroups(t.Context(), tasks.Keys{Prefix: tasks.DefaultPrefix}.Results()).Val()
+	if len(groups) != 4 {
+		t.Errorf("%d consumer groups, want one for each language", len(groups))
+	}
+	for _, g := range groups {
+		// tasks.Results.Consume stops where its context ends, in the middle of what it was
+		// given: another consumer takes that over.
+		if g.Name != "example-go" && g.Pending > 0 {
+			t.Errorf("%s has not acknowledged %d results", g.Name, g.Pending)
+		}
+	}
 }
 
 // runExample runs a program, which must end well, and returns what it wrote.
 func runExample(t *testing.T, env []string, command ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 180*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)

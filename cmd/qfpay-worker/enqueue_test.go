@@ -417,3 +417,41 @@ func TestTheExamplesShowEveryPayTypeAndLane(t *testing.T) {
 		}
 	}
 }
+
+// The orders that every door is tried with: the command says of each what the others say.
+func TestTheCommandSaysOfTheOrdersAtTheDoorsWhatTheDoorsSay(t *testing.T) {
+	server := redistest.Start(t)
+	env := []string{"REDIS_URL=" + server.URL}
+	got := command(t, env, "enqueue", "../../tasks/testdata/doors/good.ndjson")
+	good, _, invalid := counts(t, got.out)
+	if got.code != exitDone || good < 60 || invalid != 0 || got.err != "" {
+		t.Errorf("the good: %+v", got)
+	}
+	text, err := os.ReadFile("../../tasks/testdata/doors/bad.ndjson")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var orders, reasons []string
+	for line := range strings.Lines(string(text)) {
+		var bad struct{ Order, Reason string }
+		if err := json.Unmarshal([]byte(line), &bad); err != nil {
+			t.Fatal(err)
+		}
+		orders, reasons = append(orders, bad.Order), append(reasons, bad.Reason)
+	}
+	out := filepath.Join(t.TempDir(), "rejects")
+	got = command(t, env, "enqueue", "--rejects", out, file(t, "bad.ndjson", strings.Join(orders, "\n")))
+	if want := fmt.Sprintf("enqueued=0 duplicate=0 invalid=%d\n", len(orders)); got.code != exitInput || got.out != want || len(orders) < 60 {
+		t.Errorf("the bad: %+v, want %s", got, want)
+	}
+	var said []string
+	for _, r := range readRejects(t, out) {
+		said = append(said, r.Reason)
+	}
+	if d := cmp.Diff(reasons, said); d != "" {
+		t.Errorf("(-at the doors +here):\n%s", d)
+	}
+	if n := len(journals(t, server.Client(t))); n != good {
+		t.Errorf("%d orders in Redis, want %d", n, good)
+	}
+}

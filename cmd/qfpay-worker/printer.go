@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rivo/uniseg"
+
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
@@ -66,8 +68,9 @@ func (p *printer) write(r tasks.Result) error {
 		return p.json.Encode(r)
 	}
 	p.rows = true
-	p.table.Add(shownNumber(r), r.Outcome, r.RespCd, r.Syssn)
-	if note := shownNote(r); note != "" {
+	row, notes := shownRow(r)
+	p.table.Add(row...)
+	for _, note := range notes {
 		p.table.Note(note, shownWidth)
 	}
 	if p.qr && r.QRCode != "" {
@@ -110,6 +113,35 @@ func (p *printer) end() {
 	case p.printed > 0 && console.IsTerminal(p.std.err):
 		fmt.Fprintf(p.std.err, "%d results; go on with --from %s\n", p.printed, p.last)
 	}
+}
+
+// The widest cells of a row: with two spaces between them, they fill shownWidth.
+const (
+	widestNumber = 32
+	widestRespCd = 6
+	widestSyssn  = 26
+)
+
+// shownRow returns the cells of a result's row, and the notes below it. What is too wide for
+// its column, as the number with a long merchant is, has a note.
+func shownRow(r tasks.Result) (row, notes []string) {
+	fits := func(text, label string, widest int) string {
+		if uniseg.StringWidth(text) <= widest {
+			return text
+		}
+		notes = append(notes, "  "+label+" "+text)
+		return "…"
+	}
+	number := shownNumber(r)
+	if uniseg.StringWidth(number) > widestNumber {
+		notes = append(notes, "  of merchant "+r.Merchant)
+		number = fits(r.OutTradeNo, "out_trade_no", widestNumber)
+	}
+	row = []string{number, r.Outcome, fits(r.RespCd, "respcd", widestRespCd), fits(r.Syssn, "syssn", widestSyssn)}
+	if note := shownNote(r); note != "" {
+		notes = append(notes, note)
+	}
+	return row, notes
 }
 
 // shownNumber names an order as briefly as its merchant allows.

@@ -49,7 +49,10 @@ func TestATableOfResultsFitsATerminal(t *testing.T) {
 	refused.Reason = "txcurrcd: " + strings.Repeat("長", 60) + "\x1b[2J"
 	long := result(strings.Repeat("W", 32))
 	long.Outcome = "unresolved"
-	publish(t, server.Client(t), reissued, refused, long)
+	many := result(strings.Repeat("N", 32))
+	many.Merchant, many.Outcome, many.QRCode = strings.Repeat("m", 64), "rejected", ""
+	many.RespCd, many.Syssn = "RESPCD-0001", strings.Repeat("7", 40) // whatever the gateway gives
+	publish(t, server.Client(t), reissued, refused, long, many)
 
 	got := command(t, []string{"REDIS_URL=" + server.URL}, "results")
 	want := strings.Join([]string{
@@ -59,6 +62,10 @@ func TestATableOfResultsFitsATerminal(t *testing.T) {
 		"shop:A2                           rejected    1104",
 		"  txcurrcd: " + strings.Repeat("長", 33) + "…",
 		"WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW  unresolved  0000    20260302000300020012345678",
+		"NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNNN  rejected    …       …",
+		"  of merchant " + strings.Repeat("m", 64),
+		"  respcd RESPCD-0001",
+		"  syssn " + strings.Repeat("7", 40),
 		"",
 	}, "\n")
 	if d := cmp.Diff(want, got.out); d != "" || got.code != exitDone {

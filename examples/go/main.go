@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,7 +26,7 @@ import (
 const (
 	orders   = 100
 	group    = "example-go"
-	patience = time.Minute
+	patience = 150 * time.Second // an interactive order has its result, whatever it is, after two minutes or a little more
 )
 
 func main() {
@@ -76,7 +77,8 @@ func enqueue(ctx context.Context, rdb *redis.Client, keys tasks.Keys) (map[strin
 	_, err := rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for i := range orders {
 			o := tasks.Order{Order: qfpay.Order{OutTradeNo: fmt.Sprintf("GO-%d-%d-%d", time.Now().Unix(), os.Getpid(), i),
-				PayType: qfpay.AlipayHK, TxAmt: int64(1000 + i), TxCurrCd: "HKD"}}
+				PayType: qfpay.AlipayHK, TxAmt: int64(1000 + i), TxCurrCd: "HKD"},
+				Lane: tasks.Interactive} // somebody waits for it: it goes before a backlog in bulk
 			text, err := json.Marshal(o)
 			if err != nil {
 				return err
@@ -94,7 +96,8 @@ func enqueue(ctx context.Context, rdb *redis.Client, keys tasks.Keys) (map[strin
 func read(ctx context.Context, rdb *redis.Client, keys tasks.Keys, waiting map[string]bool) (created []tasks.Result, err error) {
 	ctx, done := context.WithCancel(ctx)
 	defer done()
-	err = tasks.NewResults(rdb, keys).Consume(ctx, group, fmt.Sprint(os.Getpid()), func(e tasks.Entry) error {
+	consumer, _ := os.Hostname() // the same after a restart: what it has left is then given to it first
+	err = tasks.NewResults(rdb, keys).Consume(ctx, group, cmp.Or(consumer, "example"), func(e tasks.Entry) error {
 		if e.Err != nil || !waiting[e.Result.ID] {
 			return nil // somebody else's order, or one that came twice
 		}

@@ -1,17 +1,19 @@
 <?php
 // Enqueues 100 orders and reads their 100 results, with phpredis.
 //
-// Debian: apt-get install php-cli php-redis
+// Debian: apt-get install php-cli php-redis php-bacon-qr-code
 // Run:    REDIS_URL=redis://127.0.0.1:6379/0 php examples/php/enqueue_and_read.php
 //
-// Ends with 0 when every order has its QR code, else with 1. It prints the text of one QR
-// code: any library that draws QR codes draws it.
+// Ends with 0 when every order has its QR code, else with 1.
 declare(strict_types=1);
+
+require 'Bacon/BaconQrCode/autoload.php';
 
 $prefix = getenv('WORKER_KEY_PREFIX') ?: '{qfpay}';
 [$requests, $results, $rejected] = ["$prefix:requests", "$prefix:results", "$prefix:requests:rejected"];
-[$group, $consumer] = ['example-php', gethostname() . '-' . getmypid()];
-$patience = 60; // seconds
+// The name is the same after a restart: what this consumer has left is then given to it first.
+[$group, $consumer] = ['example-php', gethostname()];
+$patience = 150; // seconds: an interactive order has its result, whatever it is, after two minutes or a little more
 
 function connect(string $url): Redis
 {
@@ -25,45 +27,42 @@ function connect(string $url): Redis
     return $db;
 }
 
-/** Puts n orders on the request stream, as JSON, and returns their ids as keys. */
+/** Puts n orders on the request stream, as JSON. Returns their ids as keys, and the entries they are in. */
 function enqueue(Redis $db, string $requests, int $n): array
 {
     $ids = [];
     $pipe = $db->pipeline();
     for ($i = 0; $i < $n; $i++) {
         $order = ['out_trade_no' => sprintf('PHP-%d-%d-%d', time(), getmypid(), $i), 'pay_type' => '800101',
-            'txamt' => 1000 + $i, 'txcurrcd' => 'HKD'];
+            'txamt' => 1000 + $i, 'txcurrcd' => 'HKD',
+            'lane' => 'interactive']; // somebody waits for it: it goes before a backlog in bulk
         $pipe->xAdd($requests, '*', ['order' => json_encode($order, JSON_THROW_ON_ERROR)]);
         $ids['default:' . $order['out_trade_no']] = true;
     }
-    $pipe->exec();
-    return $ids;
+    return [$ids, $pipe->exec()];
 }
 
 /**
- * Yields the results that fall to this consumer: what it left, then new ones. Reading is at
- * least once: whoever reads must put up with a result that comes again.
+ * Yields lists of the results that fall to this consumer: what it left, then new ones. Reading
+ * is at least once: whoever reads must put up with a result that comes again.
  */
-function read(Redis $db, string $results, string $group, string $consumer, int $patience): Generator
+function batches(Redis $db, string $results, string $group, string $consumer, int $patience): Generator
 {
     $end = time() + $patience;
-    for ($start = '0'; time() < $end; $start = '>') {
+    for ($start = '0'; time() < $end;) {
         $answer = $db->xReadGroup($group, $consumer, [$results => $start], 50, 1000) ?: [];
-        foreach ($answer[$results] ?? [] as $entry => $result) {
-            yield $result;
-            $db->xAck($results, $group, [$entry]); // only now: done with it
+        $entries = $answer[$results] ?? [];
+        if (!$entries) {
+            $start = '>';
         }
+        yield $entries;
     }
 }
 
-$db = connect(getenv('REDIS_URL') ?: 'redis://127.0.0.1:6379/0');
-$db->xGroup('CREATE', $results, $group, '$', true); // false when it is there already
-$db->clearLastError();
-$waiting = enqueue($db, $requests, 100);
-$created = [];
-foreach (read($db, $results, $group, $consumer, $patience) as $result) {
+function settle(array $result, array &$waiting, array &$created): void
+{
     if (!isset($waiting[$result['id']])) {
-        continue; // somebody else's order, or one that came twice
+        return; // somebody else's order, or one that came twice
     }
     unset($waiting[$result['id']]);
     if ($result['outcome'] === 'created') {
@@ -71,15 +70,30 @@ foreach (read($db, $results, $group, $consumer, $patience) as $result) {
     } else {
         fwrite(STDERR, "{$result['out_trade_no']} {$result['outcome']} {$result['reason']}\n");
     }
+}
+
+$db = connect(getenv('REDIS_URL') ?: 'redis://127.0.0.1:6379/0');
+$db->xGroup('CREATE', $results, $group, '$', true); // false when it is there already
+$db->clearLastError();
+[$waiting, $entries] = enqueue($db, $requests, 100);
+$created = [];
+foreach (batches($db, $results, $group, $consumer, $patience) as $batch) {
+    foreach ($batch as $entry => $result) {
+        settle($result, $waiting, $created);
+        $db->xAck($results, $group, [$entry]); // only now: done with it
+    }
     if (!$waiting) {
         break;
     }
 }
-foreach ($waiting ? $db->xRevRange($rejected, '+', '-', 10) : [] as $refused) {
-    fwrite(STDERR, "refused: {$refused['reason']}\n");
+foreach ($waiting ? $db->xRange($rejected, $entries[0], '+') : [] as $refused) {
+    if (in_array($refused['id'], $entries, true)) {
+        fwrite(STDERR, "refused: {$refused['reason']}\n");
+    }
 }
 if ($created) {
     echo "{$created[0]['out_trade_no']} {$created[0]['qrcode']}\n";
+    echo (new BaconQrCode\Writer(new BaconQrCode\Renderer\PlainTextRenderer()))->writeString($created[0]['qrcode']);
 }
 printf("created=%d missing=%d\n", count($created), count($waiting));
 exit(count($created) === 100 ? 0 : 1);

@@ -26,9 +26,11 @@ var doors = []door{
 	{"POST /v1/orders", byOne},
 	{"POST /v1/orders, many", byLines},
 	{"XADD {qfpay}:requests", byStream},
+	{"XADD {qfpay}:requests, field by field", byFields},
 }
 
-// byFile does as enqueue does: reads rows, and enqueues those that are orders.
+// byFile does as enqueue does: reads rows, and enqueues those that are orders. The command
+// itself has the same orders in its own test.
 func byFile(r *rig, orders []string) (reasons []string) {
 	rows := tasks.NewRows(strings.NewReader(strings.Join(orders, "\n")))
 	producer := tasks.NewProducer(r.rdb, keys)

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -150,6 +154,29 @@ func TestNoProgressIsShownInAFile(t *testing.T) {
 	if out.String() != "a note\n" {
 		t.Errorf("got %q", out.String())
 	}
+}
+
+func TestABarShowsCountRateAndTimeLeftWithin80Columns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		p := &Progress{w: &out, bar: newBar(&out, 1000), unit: "orders", began: time.Now()}
+		p.Show(0, 0)
+		for range 5 { // a tenth of the file, and 20,000 orders, a second
+			time.Sleep(time.Second)
+			done := int64(time.Since(p.began) / (10 * time.Millisecond))
+			p.Show(done, int(200*done))
+		}
+		drawn := strings.Split(out.String(), "\r")
+		last := regexp.MustCompile("\x1b\\[[0-9]*[A-Za-z]").ReplaceAllString(drawn[len(drawn)-1], "")
+		for _, want := range []string{"100000 orders, 20000/s", " 50% ", "[5s:5s]"} {
+			if !strings.Contains(last, want) {
+				t.Errorf("%q does not show %q", last, want)
+			}
+		}
+		if n := utf8.RuneCountInString(last); n > 80 {
+			t.Errorf("%d columns: %q", n, last)
+		}
+	})
 }
 
 func TestABarLeavesNothingButTheNotes(t *testing.T) {

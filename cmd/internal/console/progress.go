@@ -16,7 +16,11 @@ type Progress struct {
 	bar   *progressbar.ProgressBar // nil: not on a terminal
 	unit  string
 	began time.Time
+	shown time.Time // last
 }
+
+// redraw is how often the bar is drawn at most.
+const redraw = 100 * time.Millisecond
 
 // NewProgress returns the progress of a job of the given size, in whatever Show
 // counts it; 0 when it is not known. unit names what is counted beside the bar.
@@ -35,7 +39,6 @@ func newBar(w io.Writer, size int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(size,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionSetWidth(24),
-		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetPredictTime(size > 0),
 		progressbar.OptionUseANSICodes(true),
 		progressbar.OptionSetSpinnerChangeInterval(0), // no goroutine: it turns as Show is called
@@ -45,9 +48,10 @@ func newBar(w io.Writer, size int64) *progressbar.ProgressBar {
 
 // Show shows that done of the size is done, which are count units.
 func (p *Progress) Show(done int64, count int) {
-	if p.bar == nil {
+	if p.bar == nil || time.Since(p.shown) < redraw {
 		return
 	}
+	p.shown = time.Now()
 	rate := float64(count) / max(time.Since(p.began).Seconds(), 0.001)
 	p.bar.Describe(fmt.Sprintf("%d %s, %.0f/s", count, p.unit, rate))
 	p.bar.Set64(done) // its error is that of the terminal, which the next message meets too
