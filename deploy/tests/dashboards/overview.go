@@ -20,7 +20,7 @@ func overviewNow() Row {
 		{Title: "Orders without a result", Unit: "short", Stat: true, Width: 4, Runbook: "QfpayBacklogGrows",
 			Description: "Accepted and not settled, wherever they stand.",
 			Queries:     []Query{{"", `max(qfpay_orders_unsettled)`}}},
-		{Title: "Empty in, at full quota", Unit: "s", Stat: true, Width: 4,
+		{Title: "Empty in, at full quota", Unit: "s", Stat: true, Width: 4, Runbook: "QfpayBacklogGrows",
 			Description: "How long these take if every merchant uses all of its quota a minute, one call an order. With the orders of one merchant among many it takes longer.",
 			Queries:     []Query{{"", perQuota}}},
 		{Title: "Created, last hour", Unit: "percentunit", Stat: true, Width: 4, Runbook: "QfpayBudgetBurnsFast",
