@@ -86,8 +86,8 @@ func save(pic *plot.Plot, legend plot.Legend, file string) error {
 	all := draw.New(canvas)
 	width := legend.Rectangle(all).Size().X
 	const gap = vg.Centimeter / 2
-	pic.Draw(draw.Crop(all, 0, -width-gap, 0, 0))
-	legend.Draw(draw.Crop(all, all.Rectangle.Size().X-width, 0, 0, -vg.Centimeter))
+	pic.Draw(draw.Crop(all, 0, -width-2*gap, 0, 0))
+	legend.Draw(draw.Crop(all, all.Rectangle.Size().X-width-gap, 0, 0, -vg.Centimeter))
 	out, err := os.Create(file)
 	if err != nil {
 		return err

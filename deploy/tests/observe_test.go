@@ -71,11 +71,12 @@ func TestEveryPanelHasDataUnderLoad(t *testing.T) {
 
 	r.provoked()
 	r.noSecretOnAnyPage()
+	pause(t, *observeFor/3)
 	end()
 	end = r.loading(3) // less than half of it
-	pause(t, *observeFor/2)
+	pause(t, *observeFor/3)
 	r.throttled(faults)
-	pause(t, *observeFor/2)
+	pause(t, *observeFor/3)
 	r.draw(*images, began)
 }
 
