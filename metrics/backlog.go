@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type backlog struct {
 	unread    map[string]int64         // by consumer group
 	oldest    map[string]time.Duration // of what a consumer group has not acknowledged
 	requests  int64
+	asked     time.Duration // how long the oldest request has waited
 	redis     health
 }
 
@@ -47,6 +49,7 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	results := pipe.XLen(ctx, keys.Results())
 	groups := pipe.XInfoGroups(ctx, keys.Results())
 	requests := pipe.XLen(ctx, keys.Requests())
+	request := pipe.XRangeN(ctx, keys.Requests(), "-", "+", 1)
 	waiting := askUnread(ctx, pipe, keys)
 	asked := time.Now()
 	replies, _ := pipe.Exec(ctx) // its error is the first of those below
@@ -69,13 +72,23 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	for lane, r := range lanes {
 		b.lanes[lane] = r.backlog(now)
 	}
+	if !b.redis.now.IsZero() {
+		now = b.redis.now // due and the names of entries are on Redis's clock
+	}
 	if z := first.Val(); len(z) > 0 {
-		if !b.redis.now.IsZero() {
-			now = b.redis.now // due is on Redis's clock
-		}
 		b.late = max(0, now.Sub(time.UnixMilli(int64(z[0].Score))))
 	}
+	if entries := request.Val(); len(entries) > 0 {
+		b.asked = max(0, now.Sub(addedAt(entries[0].ID)))
+	}
 	return b, nil
+}
+
+// addedAt is when an entry was added to its stream: the first half of its ID.
+func addedAt(id string) time.Time {
+	ms, _, _ := strings.Cut(id, "-")
+	n, _ := strconv.ParseInt(ms, 10, 64) // Redis takes no ID without one
+	return time.UnixMilli(n)
 }
 
 // isAbsence tells whether a command only says that there is nothing: no task
@@ -86,10 +99,11 @@ func isAbsence(err error) bool {
 
 // countUnread adds what a group was not given yet to what it has not acknowledged.
 // Where Redis cannot tell the former, because entries were deleted out of turn, all
-// of the stream counts: an alarm too many is better than one too few.
+// of the stream counts: an alarm too many is better than one too few. Groups beyond
+// mostGroups are left out, as by askUnread: each is a series.
 func countUnread(groups []redis.XInfoGroup, length int64) map[string]int64 {
 	unread := map[string]int64{}
-	for _, g := range groups {
+	for _, g := range groups[:min(len(groups), mostGroups)] {
 		if g.Lag < 0 {
 			unread[g.Name] = length
 			continue

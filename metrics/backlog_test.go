@@ -173,6 +173,27 @@ func TestUnreadIsWhatAGroupHasNotAcknowledged(t *testing.T) {
 	}
 }
 
+func TestTheOldestRequestHasAnAge(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	ctx := t.Context()
+	now := rdb.Time(ctx).Val()
+	for _, ago := range []time.Duration{time.Hour, time.Minute} {
+		rdb.XAdd(ctx, &redis.XAddArgs{Stream: keys.Requests(), ID: redisID(now.Add(-ago)), Values: []any{"order", "{}"}})
+	}
+	if b := read(t, rdb); b.requests != 2 || b.asked < time.Hour || b.asked > time.Hour+time.Minute {
+		t.Errorf("%d requests, the oldest has waited for %s; want 2 and an hour", b.requests, b.asked)
+	}
+	// Taken off in the order of acceptance, as a worker does.
+	rdb.XDel(ctx, keys.Requests(), redisID(now.Add(-time.Hour)))
+	if b := read(t, rdb); b.asked < time.Minute || b.asked > 2*time.Minute {
+		t.Errorf("the oldest has waited for %s, want a minute", b.asked)
+	}
+	rdb.XDel(ctx, keys.Requests(), redisID(now.Add(-time.Minute)))
+	if b := read(t, rdb); b.asked != 0 {
+		t.Errorf("the oldest has waited for %s though there is none", b.asked)
+	}
+}
+
 // A key of another type is somebody's mistake; numbers beside it could be wrong too.
 func TestAKeyOfAnotherTypeFailsTheReading(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
@@ -199,7 +220,7 @@ func TestAScrapeIsOneRoundTripHoweverLongTheBacklog(t *testing.T) {
 	if diff := cmp.Diff(empty, *count, cmp.AllowUnexported(roundTrips{})); diff != "" {
 		t.Errorf("round trips (-empty +full):\n%s", diff)
 	}
-	if want := (roundTrips{pipelines: 1, commands: 19}); *count != want {
+	if want := (roundTrips{pipelines: 1, commands: 20}); *count != want {
 		t.Errorf("a scrape took %+v, want %+v", *count, want)
 	}
 }
@@ -211,6 +232,7 @@ func fill(t *testing.T, rdb *redis.Client, n int) {
 		pipe.LPush(t.Context(), "asynq:{qfpay:bulk}:pending", i)
 		pipe.ZAdd(t.Context(), keys.Due(), redis.Z{Member: i, Score: float64(i)})
 		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Results(), Values: []any{"v", i}})
+		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Requests(), Values: []any{"order", i}})
 	}
 	if _, err := pipe.Exec(t.Context()); err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ var promised = map[string][]string{
 	"qfpay_orders_unsettled":        nil,
 	"qfpay_due_late_seconds":        nil,
 	"qfpay_requests_length":         nil,
+	"qfpay_requests_oldest_seconds": nil,
 
 	"qfpay_orders_judged_total":           {"lane", "verdict"},
 	"qfpay_orders_reissued_total":         {"merchant"},
@@ -87,7 +88,7 @@ func TestForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_merchant_held":           2,         // merchants
 		"qfpay_order_deferrals_total":   8,         // reasons
 		"qfpay_orders_in_flight":        2,         // lanes
-		"qfpay_redis_errors_total":      1,         // scrape
+		"qfpay_redis_errors_total":      10,        // operations
 		"qfpay_build_info":              1,
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
@@ -99,7 +100,7 @@ func TestForeseeableSeriesStartAtZero(t *testing.T) {
 			t.Errorf("%s has %d series at the start, want %d", name, n, want[name])
 		}
 	}
-	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*7*4+2*5+2+8+2+24+4+2+4+2+8+2+1+1 {
+	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*7*4+2*5+2+8+2+24+4+2+4+2+8+2+10+1 {
 		t.Errorf("%d series at the start, error %v", n, err)
 	}
 }

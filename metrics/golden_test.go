@@ -35,7 +35,7 @@ var oneOfEach = []worker.Event{
 	worker.Deferred{Reason: worker.DeferQuota, For: time.Second},
 	worker.LimiterWaited{Merchant: "default", Waited: 30 * time.Millisecond, UsedSecond: 0.25, UsedMinute: 0.5},
 	worker.Held{Merchant: "default", Reason: "1108", Held: true},
-	worker.RedisFailed{Op: "claim"},
+	worker.RedisFailed{Op: "attempt"},
 	worker.Reissued{Merchant: "default"},
 }
 
@@ -53,7 +53,7 @@ var someBacklog = backlog{
 	redis: health{now: time.Unix(1771234567, 0), offset: 2 * time.Millisecond, says: map[string]float64{
 		"used_memory": 1 << 20, "maxmemory": 1 << 29, "evicted_keys": 0, "aof_enabled": 1, "aof_last_write_status": 1,
 	}},
-	requests: 2,
+	requests: 2, asked: 3 * time.Second,
 }
 
 // exposition is what a process with one merchant shows after one of each event.

@@ -26,7 +26,8 @@ var healthScript string
 //go:embed lua/unread.lua
 var unreadScript string
 
-// mostGroups bounds what a scrape costs: anybody can make groups of the stream.
+// mostGroups bounds what a scrape costs, and how many series it has: anybody can make
+// groups of the stream.
 const mostGroups = 50
 
 // askHealth asks with a script, since only a key leads to the right server of a

@@ -140,8 +140,14 @@ func TestOnlySoManyGroupsAreLookedAt(t *testing.T) {
 	for i := range mostGroups + 5 {
 		rdb.XGroupCreate(t.Context(), keys.Results(), itoa(int64(i)), "0")
 	}
-	if n := len(read(t, rdb).oldest); n != mostGroups {
-		t.Errorf("%d groups, want %d", n, mostGroups)
+	b := read(t, rdb)
+	if len(b.oldest) != mostGroups {
+		t.Errorf("%d groups, want %d", len(b.oldest), mostGroups)
+	}
+	for group := range b.oldest { // the same groups in both
+		if _, ok := b.unread[group]; !ok || len(b.unread) != mostGroups {
+			t.Errorf("%d groups have a number of unread entries, %s has one: %t", len(b.unread), group, ok)
+		}
 	}
 }
 

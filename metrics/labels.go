@@ -11,6 +11,9 @@ const other = "other"
 // endpoints are the calls that qfpay makes.
 var endpoints = []string{"payment", "query", "close", "reversal"}
 
+// redisOps are the operations on Redis that may fail: a worker's, and a scrape.
+var redisOps = []string{"attempt", "settle", "wait", "sweep", "recall", "intake", "trim", "pause", "give_back", opScrape}
+
 // mostMerchants bounds what many merchants cost Prometheus: each has some seventy
 // series in every process. The first so many of the configuration are shown by name,
 // the rest together as "other"; only that one of them is held is said by its name.
@@ -22,6 +25,7 @@ type labels struct {
 	merchant                                       set // those shown by name
 	configured                                     set // all of them
 	payType, outcome, lane, endpoint, result, hold set
+	redisOp                                        set
 }
 
 type set map[string]bool
@@ -35,6 +39,7 @@ func newLabels(merchants []string) labels {
 		lane:       setOf(tasks.Lanes()),
 		endpoint:   setOf(endpoints),
 		result:     setOf(qfpay.RespCds()).with(qfpay.CallResults()),
+		redisOp:    setOf(redisOps),
 		hold:       setOf(qfpay.RespCds()).with([]string{"http"}), // a refusal by HTTP status, without a respcd
 	}
 }

@@ -32,7 +32,7 @@ func (m *Metrics) Observe(e worker.Event) {
 	case worker.Held:
 		m.observeHeld(e)
 	case worker.RedisFailed:
-		m.redisFailures.WithLabelValues(e.Op).Inc()
+		m.redisFailures.WithLabelValues(m.known.redisOp.label(e.Op)).Inc()
 	}
 }
 
@@ -104,7 +104,9 @@ func (m *Metrics) foresee(merchants []string) {
 	for _, reason := range worker.DeferReasons() {
 		m.deferrals.WithLabelValues(string(reason))
 	}
-	m.redisFailures.WithLabelValues(opScrape)
+	for _, op := range redisOps {
+		m.redisFailures.WithLabelValues(op)
+	}
 	for _, merchant := range shown(merchants) {
 		m.foreseeShown(merchant)
 	}

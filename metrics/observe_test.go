@@ -2,12 +2,18 @@ package metrics
 
 import (
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -117,6 +123,32 @@ func TestACallThatNeverLeftHasNoDuration(t *testing.T) {
 	m.Observe(called("payment", "timeout"))
 	if got := histogramCount(t, reg, "qfpay_gateway_request_seconds"); got != 1 {
 		t.Errorf("%d durations for one call", got)
+	}
+}
+
+// Whatever a worker says failed is foreseen, so that rate() sees the first failure.
+func TestEveryOperationOfAWorkerIsForeseen(t *testing.T) {
+	files, err := filepath.Glob("../worker/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{opScrape: true, "settle": true, "wait": true} // the latter two by way of settleOp
+	literal := regexp.MustCompile(`RedisFailed\{Op: "(\w+)"\}`)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range literal.FindAllStringSubmatch(string(text), -1) {
+			found[m[1]] = true
+		}
+	}
+	got, want := slices.Sorted(maps.Keys(found)), slices.Sorted(slices.Values(redisOps))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("operations (-foreseen +of workers):\n%s", diff)
 	}
 }
 

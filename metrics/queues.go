@@ -47,6 +47,7 @@ var (
 	results     = desc("results_length", "Entries in the result stream.")
 	unread      = desc("results_unread", "Entries that a group has not read or not acknowledged.", "group")
 	waiting     = desc("requests_length", "Entries in the request stream that no worker has accepted or refused yet.")
+	oldestAsked = desc("requests_oldest_seconds", "How long the oldest entry of the request stream has waited for a worker to accept or refuse it.")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -55,7 +56,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements [prometheus.Collector].
 func (q *queues) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, unsettled, dueLate, results, unread, oldestUnread, waiting, clockOffset} {
+	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, unsettled, dueLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
 		ch <- d
 	}
 	for _, h := range healthDescs {
@@ -91,6 +92,7 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 		show(oldestUnread, waited.Seconds(), group)
 	}
 	show(waiting, float64(b.requests))
+	show(oldestAsked, b.asked.Seconds())
 	b.redis.collect(ch)
 }
 

@@ -42,7 +42,7 @@ func TestAScrapeDoesNotWaitForASilentRedis(t *testing.T) {
 
 		close(silent)
 		synctest.Wait()
-		if n := testutil.CollectAndCount(q); n != 2*6+4+2+6 {
+		if n := testutil.CollectAndCount(q); n != 2*6+5+2+6 {
 			t.Errorf("%d series once Redis speaks again", n)
 		}
 	})

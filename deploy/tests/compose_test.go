@@ -1,10 +1,14 @@
 package deploy
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -72,21 +76,40 @@ func TestEveryContainerGetsAsLittleAsItNeeds(t *testing.T) {
 	}
 }
 
-// settings are the variables of the configuration, as users know them.
-var settings = []string{
-	"REDIS_URL", "REDIS_PASSWORD_FILE",
-	"QFPAY_BASE_URL", "QFPAY_ALLOW_HTTP", "QFPAY_APP_CODE", "QFPAY_CLIENT_KEY", "QFPAY_CLIENT_KEY_FILE",
-	"QFPAY_MCHID", "QFPAY_SIGN_TYPE", "QFPAY_MERCHANTS_FILE", "QFPAY_PER_SECOND", "QFPAY_PER_MINUTE",
-	"QFPAY_LOST_RESPONSE", "QFPAY_UNIQUE_NUMBERS", "QFPAY_TIMEOUT", "QFPAY_VERIFY_RESPONSES",
-	"WORKER_CONCURRENCY", "WORKER_HTTP_ADDR", "WORKER_SHUTDOWN_TIMEOUT", "WORKER_KEY_PREFIX", "WORKER_DURABILITY",
-	"LOG_LEVEL", "LOG_FORMAT",
+// settings are the variables of the configuration, as the program names them itself.
+var settings = sync.OnceValues(func() ([]string, error) {
+	var names []string
+	for _, command := range []string{"run", "enqueue"} {
+		help := exec.Command("go", "run", "./cmd/qfpay-worker", command, "--help")
+		help.Dir = root
+		text, err := help.Output()
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range regexp.MustCompile(`\[([A-Z]+(?:_[A-Z]+)+)\]`).FindAllStringSubmatch(string(text), -1) {
+			names = append(names, m[1])
+		}
+	}
+	if len(names) < 20 {
+		return nil, fmt.Errorf("only %q", names)
+	}
+	return names, nil
+})
+
+func isSetting(t *testing.T, name string) bool {
+	t.Helper()
+	names, err := settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Contains(names, name)
 }
 
 func TestOnlySettingsThatExistAreSet(t *testing.T) {
 	project := compose(t)
 	for _, name := range []string{"worker", "producer"} {
 		for variable := range project.Services[name].Environment {
-			if !slices.Contains(settings, variable) {
+			if !isSetting(t, variable) {
 				t.Errorf("%s: %s is no setting", name, variable)
 			}
 		}

@@ -192,14 +192,65 @@ func TestPanelsLeadToSectionsOfTheRunbook(t *testing.T) {
 	}
 	for _, d := range dashboards.All() {
 		for _, p := range d.Panels() {
-			if p.Runbook != "" && !slices.Contains(names, p.Runbook) {
-				t.Errorf("%s: there is no alert %s", p.Title, p.Runbook)
+			if !slices.Contains(names, p.Runbook) {
+				t.Errorf("%s: there is no alert %q", p.Title, p.Runbook)
 			}
 		}
 	}
 }
 
 var namedPanel = regexp.MustCompile(`\*(Overview|Merchant & gateway)\*((?:, "[^"]+"| and "[^"]+")+)`)
+
+// The figures of Redis are the same in every process that shows them: added up, three
+// workers would make three of each order.
+func TestWhatEveryProcessShowsIsNeverAddedUp(t *testing.T) {
+	perShard := regexp.MustCompile(`^qfpay_(queue_.*|orders_unsettled|due_late_seconds|results_.*|requests_.*|redis_(memory|evicted|aof)_.*|limiter_limit|limiter_used_ratio|merchant_held)$`)
+	found := 0
+	check := func(where, text string) {
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)
+		if err != nil {
+			t.Fatalf("%s: %v", where, err)
+		}
+		parser.Inspect(expr, func(node parser.Node, path []parser.Node) error {
+			v, ok := node.(*parser.VectorSelector)
+			if !ok || !perShard.MatchString(v.Name) {
+				return nil
+			}
+			found++
+			for _, over := range slices.Backward(path) {
+				switch over := over.(type) {
+				case *parser.AggregateExpr:
+					if over.Op != parser.MAX && over.Op != parser.MIN {
+						t.Errorf("%s: %s of %s, which every process shows: %s", where, over.Op, v.Name, text)
+					}
+					return nil
+				case *parser.Call:
+					if over.Func.Name == "absent" {
+						return nil
+					}
+				}
+			}
+			t.Errorf("%s: %s stands once for every process: %s", where, v.Name, text)
+			return nil
+		})
+	}
+	for _, r := range rules(t) {
+		check(r.Alert+r.Record, r.Expr)
+	}
+	for _, d := range dashboards.All() {
+		for _, p := range d.Panels() {
+			for _, q := range p.Queries {
+				check(p.Title, inGrafana("1m").Replace(q.Expr))
+			}
+		}
+	}
+	for _, trigger := range build(t, "keda")["ScaledObject"].(*scaledObject).Spec.Triggers {
+		check("KEDA: "+trigger.Name, trigger.Metadata["query"])
+	}
+	if found < 30 {
+		t.Errorf("only %d selectors were looked at", found)
+	}
+}
 
 // The runbook names panels that are there.
 func TestTheRunbookNamesPanelsThatExist(t *testing.T) {
@@ -224,4 +275,51 @@ func TestTheRunbookNamesPanelsThatExist(t *testing.T) {
 	if found < 10 {
 		t.Errorf("only %d panels are named", found)
 	}
+}
+
+// The documents show pictures, and name files and sections, that are there.
+func TestLinksOfTheDocsLeadSomewhere(t *testing.T) {
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, page := range append(pages, filepath.Join(root, "README.md")) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)\s#]*)(#[^)\s]*)?\)`).FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			found++
+			file := page
+			if m[1] != "" {
+				file = filepath.Join(filepath.Dir(page), m[1])
+			}
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s: %v", page, err)
+			} else if m[2] != "" && !slices.Contains(anchors(t, file), m[2]) {
+				t.Errorf("%s: %s has no section %s", page, file, m[2])
+			}
+		}
+	}
+	if found < 50 {
+		t.Errorf("only %d links", found)
+	}
+}
+
+// anchors are those that GitHub gives the headings of a page.
+func anchors(t *testing.T, file string) (all []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		kept := regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		all = append(all, "#"+strings.ReplaceAll(kept, " ", "-"))
+	}
+	return all
 }

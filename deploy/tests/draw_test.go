@@ -1,12 +1,15 @@
 package deploy
 
 import (
+	"errors"
+	"fmt"
 	"image/color"
 	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +17,8 @@ import (
 	"gonum.org/v1/plot/palette/brewer"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 
 	"github.com/qfpay-worker/qfpay-worker/deploy/tests/dashboards"
 )
@@ -42,12 +47,12 @@ var noWord = regexp.MustCompile(`[^a-z0-9]+`)
 
 func (r *rig) drawPanel(dir string, panel dashboards.Panel, from time.Time) {
 	r.t.Helper()
-	pic := plot.New()
+	pic, legend, styles := plot.New(), plot.NewLegend(), styles{}
 	pic.Title.Text, pic.Y.Label.Text, pic.X.Label.Text = panel.Title, units[panel.Unit], "minutes"
-	pic.Y.Min, pic.Legend.Top, pic.Legend.Left = 0, true, true
+	pic.Y.Min, pic.X.Tick.Marker = 0, minutes(time.Since(from).Minutes())
 	pic.Add(plotter.NewGrid())
+	legend.Top, legend.Left, legend.ThumbnailWidth = true, true, vg.Centimeter
 	step := max(time.Second, time.Since(from)/240).Round(time.Second)
-	n := 0
 	for _, q := range panel.Queries {
 		lines := r.prom.since(r.t, from, step, inGrafana("20s").Replace(q.Expr))
 		slices.SortFunc(lines, func(a, b line) int { return strings.Compare(name(q.Legend, a), name(q.Legend, b)) })
@@ -55,43 +60,93 @@ func (r *rig) drawPanel(dir string, panel dashboards.Panel, from time.Time) {
 			if slices.Max(l.value) == 0 {
 				continue
 			}
-			drawn, err := plotter.NewLine(points(l, from))
-			if err != nil {
-				r.t.Fatal(err)
+			style := styles.next(l)
+			for i, part := range unbroken(l, from, step) {
+				drawn := &plotter.Line{XYs: part, LineStyle: style}
+				pic.Add(drawn)
+				if i == 0 {
+					legend.Add(name(q.Legend, l), drawn)
+				}
 			}
-			drawn.Color, drawn.Width = colour(n), vg.Points(1.5)
-			n++
-			pic.Add(drawn)
-			pic.Legend.Add(name(q.Legend, l), drawn)
 		}
 	}
-	if n == 0 {
+	if len(styles) == 0 {
 		return
 	}
-	pic.Y.Max *= 1.05 + 0.06*float64(n) // room for the legend
+	pic.Y.Max *= 1.05
 	file := strings.Trim(noWord.ReplaceAllString(strings.ToLower(panel.Title), "-"), "-") + ".png"
-	if err := pic.Save(18*vg.Centimeter, 9*vg.Centimeter, filepath.Join(dir, file)); err != nil {
+	if err := save(pic, legend, filepath.Join(dir, file)); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-var units = map[string]string{"s": "seconds", "ops": "a second", "percentunit": "share", "bytes": "bytes"}
-
-func points(l line, from time.Time) plotter.XYs {
-	xys := make(plotter.XYs, len(l.value))
-	for i := range xys {
-		xys[i] = plotter.XY{X: l.at[i].Sub(from).Minutes(), Y: l.value[i]}
+// save draws the legend beside the picture, where it hides nothing.
+func save(pic *plot.Plot, legend plot.Legend, file string) error {
+	canvas := vgimg.New(20*vg.Centimeter, 9*vg.Centimeter)
+	all := draw.New(canvas)
+	width := legend.Rectangle(all).Size().X
+	const gap = vg.Centimeter / 2
+	pic.Draw(draw.Crop(all, 0, -width-2*gap, 0, 0))
+	legend.Draw(draw.Crop(all, all.Rectangle.Size().X-width-gap, 0, 0, -vg.Centimeter))
+	out, err := os.Create(file)
+	if err != nil {
+		return err
 	}
-	return xys
+	_, err = vgimg.PngCanvas{Canvas: canvas}.WriteTo(out)
+	return errors.Join(err, out.Close())
 }
 
+// styles are those given so far, by the labels of their series. Series of the same labels,
+// such as the percentiles of one endpoint, have one colour and differ by their dashes.
+type styles map[string]struct{ colour, times int }
+
+var dashes = [][]vg.Length{nil, {vg.Points(5), vg.Points(2)}, {vg.Points(1.5), vg.Points(2)}}
+
+func (s styles) next(l line) draw.LineStyle {
+	key := fmt.Sprint(l.labels)
+	given, ok := s[key]
+	if !ok {
+		given.colour = len(s)
+	}
+	style := draw.LineStyle{Color: colour(given.colour), Width: vg.Points(1.5),
+		Dashes: dashes[(given.times+given.colour/colours)%len(dashes)]}
+	given.times++
+	s[key] = given
+	return style
+}
+
+// minutes puts a mark at whole ones.
+func minutes(length float64) plot.ConstantTicks {
+	every, ticks := 1+int(length/8), plot.ConstantTicks{}
+	for m := 0; float64(m) <= length; m += every {
+		ticks = append(ticks, plot.Tick{Value: float64(m), Label: strconv.Itoa(m)})
+	}
+	return ticks
+}
+
+var units = map[string]string{"s": "seconds", "ops": "a second", "percentunit": "share", "bytes": "bytes"}
+
+// unbroken are the parts of a line between which there was no value: drawn through, a
+// gap would look like a slope.
+func unbroken(l line, from time.Time, step time.Duration) (parts []plotter.XYs) {
+	for i, at := range l.at {
+		if i == 0 || at.Sub(l.at[i-1]) > step+step/2 {
+			parts = append(parts, nil)
+		}
+		last := &parts[len(parts)-1]
+		*last = append(*last, plotter.XY{X: at.Sub(from).Minutes(), Y: l.value[i]})
+	}
+	return parts
+}
+
+const colours = 8
+
 func colour(n int) color.Color {
-	p, err := brewer.GetPalette(brewer.TypeQualitative, "Set1", 9)
+	p, err := brewer.GetPalette(brewer.TypeQualitative, "Dark2", colours)
 	if err != nil {
 		panic(err)
 	}
-	all := p.Colors()
-	return all[n%len(all)]
+	return p.Colors()[n%colours]
 }
 
 // name puts labels in the place of {{label}}.

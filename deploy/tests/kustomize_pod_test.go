@@ -25,6 +25,9 @@ func TestAPodIsNotKilledBeforeItHasShutDown(t *testing.T) {
 		}
 		grace := time.Duration(*m.deployment().Spec.Template.Spec.TerminationGracePeriodSeconds) * time.Second
 		shutdown, timeout := duration("WORKER_SHUTDOWN_TIMEOUT"), duration("QFPAY_TIMEOUT")
+		if roll := m.deployment().Spec.Strategy.RollingUpdate; roll == nil || roll.MaxUnavailable.IntValue() != 0 || roll.MaxSurge.IntValue() != 1 {
+			t.Errorf("it rolls by %+v: the new pod must be there before the old one goes", roll)
+		}
 		if grace < shutdown+5*time.Second || shutdown < timeout+5*time.Second {
 			t.Errorf("it has %s to end, of which it uses %s, and a call may take %s", grace, shutdown, timeout)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,6 +35,7 @@ type rig struct {
 	workers   []*program
 	ports     []string // of the workers' pages
 	prom      *prometheus
+	orders    int // enqueued by load
 }
 
 // prefix is that of compose and of production.
@@ -104,17 +106,39 @@ func (r *rig) enqueue(ctx context.Context, merchant string, lane tasks.Lane, n i
 	return err
 }
 
+// fault has the gateway make these faults from now on, and no others.
+func (r *rig) fault(faults ...string) {
+	r.t.Helper()
+	answer, err := web.PostForm("http://"+r.gateway+"/_simulator/faults", url.Values{"fault": faults})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode >= 300 {
+		r.t.Fatalf("faults %q: %s", faults, answer.Status)
+	}
+}
+
+// loading is load in the background; what it returns ends it.
+func (r *rig) loading(perSecond int) (end func()) {
+	ctx, cancel := context.WithCancel(r.t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { r.load(ctx, perSecond) })
+	return func() { cancel(); running.Wait() }
+}
+
 // load enqueues about perSecond orders a second until the context ends: in both lanes
 // for default, and now and then one for shop.
 func (r *rig) load(ctx context.Context, perSecond int) {
 	tick := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer tick.Stop()
-	for n := 0; ; n++ {
+	for ; ; r.orders++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+		n := r.orders
 		merchant, lane := "default", []tasks.Lane{tasks.Bulk, tasks.Interactive}[n%2]
 		if n%10 == 9 {
 			merchant = "shop"

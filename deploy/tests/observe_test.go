@@ -1,10 +1,8 @@
 package deploy
 
 import (
-	"context"
 	"flag"
 	"io"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,18 +25,16 @@ var rightlyEmpty = map[string]string{}
 // scrapes them, and every expression of every panel must have data.
 func TestEveryPanelHasDataUnderLoad(t *testing.T) {
 	r := newRig(t)
-	r.startSimulator("--latency", "20ms-120ms", "--seed", "1", "--fault", "payment.http_429=0.02",
-		"--fault", "payment.drop_after=0.08", "--fault", "payment.respcd_1142=0.02", "--fault", "query.http_502=0.02")
+	faults := []string{"payment.drop_after=0.08", "payment.respcd_1142=0.02", "query.http_502=0.02"}
+	r.startSimulator("--latency", "20ms-120ms", "--seed", "1")
+	r.fault(faults...)
 	r.startWorker("wrong")
 	r.startWorker("wrong")
 	r.startPrometheus(time.Second)
 	began := time.Now()
 
-	ctx, end := context.WithCancel(t.Context())
-	var loading sync.WaitGroup
-	loading.Go(func() { r.load(ctx, 15) })
-	defer loading.Wait()
-	defer end()
+	end := r.loading(15) // twice what QFPay allows
+	defer func() { end() }()
 	r.leaveResultsUnread()
 
 	missing := map[string]string{} // query → panel
@@ -75,7 +71,12 @@ func TestEveryPanelHasDataUnderLoad(t *testing.T) {
 
 	r.provoked()
 	r.noSecretOnAnyPage()
-	pause(t, *observeFor)
+	pause(t, *observeFor/3)
+	end()
+	end = r.loading(3) // less than half of it
+	pause(t, *observeFor/3)
+	r.throttled(faults)
+	pause(t, *observeFor/3)
 	r.draw(*images, began)
 }
 
@@ -84,17 +85,25 @@ func (r *rig) provoked() {
 	r.t.Helper()
 	for what, expr := range map[string]string{
 		"a merchant is held":              `max(qfpay_merchant_held{merchant="shop",reason="1108"}) == 1`,
-		"429s were answered":              `sum(qfpay_gateway_requests_total{result="http_429"}) > 0`,
 		"orders were in doubt":            `sum(qfpay_order_deferrals_total{reason="doubt"}) > 0`,
 		"orders were issued again":        `sum(qfpay_orders_reissued_total) > 0`,
 		"orders waited for the quota":     `sum(qfpay_order_deferrals_total{reason="quota"}) > 0`,
 		"results are unread":              `max(qfpay_results_unread{group="sleeps"}) > 0`,
 		"the oldest of them has an age":   `max(qfpay_results_oldest_unread_seconds{group="sleeps"}) > 1`,
 		"the held merchant is alerted of": `count(ALERTS{alertname="QfpayMerchantHeld"}) > 0`,
-		"429s are alerted of":             `count(ALERTS{alertname="QfpayGatewayThrottles"}) > 0`,
 	} {
 		eventually(r.t, 90*time.Second, what, func() bool { return len(r.prom.now(r.t, expr)) > 0 })
 	}
+}
+
+// throttled: the gateway answers every create with HTTP 429 until it is alerted of.
+func (r *rig) throttled(faults []string) {
+	r.t.Helper()
+	r.fault("payment.http_429=1")
+	eventually(r.t, 90*time.Second, "429s are alerted of", func() bool {
+		return len(r.prom.now(r.t, `ALERTS{alertname="QfpayGatewayThrottles"}`)) > 0
+	})
+	r.fault(faults...)
 }
 
 // leaveResultsUnread makes a group that has read one result and acknowledged nothing.

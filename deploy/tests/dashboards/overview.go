@@ -20,7 +20,7 @@ func overviewNow() Row {
 		{Title: "Orders without a result", Unit: "short", Stat: true, Width: 4, Runbook: "QfpayBacklogGrows",
 			Description: "Accepted and not settled, wherever they stand.",
 			Queries:     []Query{{"", `max(qfpay_orders_unsettled)`}}},
-		{Title: "Empty in, at full quota", Unit: "s", Stat: true, Width: 4,
+		{Title: "Empty in, at full quota", Unit: "s", Stat: true, Width: 4, Runbook: "QfpayBacklogGrows",
 			Description: "How long these take if every merchant uses all of its quota a minute, one call an order. With the orders of one merchant among many it takes longer.",
 			Queries:     []Query{{"", perQuota}}},
 		{Title: "Created, last hour", Unit: "percentunit", Stat: true, Width: 4, Runbook: "QfpayBudgetBurnsFast",
@@ -44,13 +44,13 @@ func overviewNow() Row {
 
 func overviewOrders() Row {
 	return Row{"Orders", []Panel{
-		{Title: "Orders by outcome", Unit: "ops", Width: 12, Stacked: true,
+		{Title: "Orders by outcome", Unit: "ops", Width: 12, Stacked: true, Runbook: "QfpayNothingSettles",
 			Description: "Results a second. Created means that the QR code exists, not that it was paid.",
 			Queries:     []Query{{"{{outcome}}", `sum by (outcome) (rate(qfpay_orders_settled_total{merchant=~"$merchant"}[$__rate_interval]))`}}},
 		{Title: "Time to QR", Unit: "s", Width: 12, Runbook: "QfpayBudgetBurnsFast",
 			Description: "From enqueuing to the published QR code. In bulk, the wait for the quota is in it.",
 			Queries:     quantiles("qfpay_order_seconds", `outcome="created",lane=~"$lane"`, "lane")},
-		{Title: "Success of submission", Unit: "percentunit", Width: 8,
+		{Title: "Success of submission", Unit: "percentunit", Width: 8, Runbook: "QfpayBudgetBurnsFast",
 			Description: "Share of the results of five minutes that are QR codes.",
 			Queries:     []Query{{"created", success}}},
 		{Title: "Verdicts", Unit: "ops", Width: 8, Stacked: true, Runbook: "QfpayBudgetBurnsSlowly",
@@ -73,13 +73,13 @@ func overviewBacklog() Row {
 			Description: "At the pace of the last five minutes, and at the full quota of all merchants. Far apart: something other than the quota holds orders up, or one merchant has most of them.",
 			Queries:     []Query{{"at this pace", perPace}, {"at full quota", perQuota}}},
 		{Title: "Age", Unit: "s", Width: 8, Runbook: "QfpayOldestOrderTooOld",
-			Description: "The oldest task that no worker has taken, and how long ago somebody should have looked at an order.",
+			Description: "The oldest task that no worker has taken, the oldest request that none has accepted, and how long ago somebody should have looked at an order.",
 			Queries: []Query{{"oldest {{lane}}", `max by (lane) (qfpay_queue_oldest_seconds{lane=~"$lane"})`},
-				{"due and not looked at", `max(qfpay_due_late_seconds)`}}},
+				{"oldest request", `max(qfpay_requests_oldest_seconds)`}, {"due and not looked at", `max(qfpay_due_late_seconds)`}}},
 		{Title: "Put down, by reason", Unit: "ops", Width: 8, Runbook: "QfpayNothingSettles",
 			Description: "Orders a second that were put down to come back, and what they wait for.",
 			Queries:     []Query{{"{{reason}}", `sum by (reason) (rate(qfpay_order_deferrals_total[$__rate_interval]))`}}},
-		{Title: "Requests waiting", Unit: "short", Width: 8, Runbook: "QfpayNothingSettles",
+		{Title: "Requests waiting", Unit: "short", Width: 8, Runbook: "QfpayRequestsNotAccepted",
 			Description: "Entries of the request stream that no worker has accepted or refused yet. More than a moment above 0: nobody reads it, or Redis refuses.",
 			Queries:     []Query{{"requests", `max(qfpay_requests_length)`}}},
 	}}
@@ -93,8 +93,8 @@ func overviewResults() Row {
 		{Title: "Oldest unread result", Unit: "s", Width: 6, Warn: "600", Runbook: "QfpayResultsUnread",
 			Description: "How long the oldest of them has waited.",
 			Queries:     []Query{{"{{group}}", `max by (group) (qfpay_results_oldest_unread_seconds)`}}},
-		{Title: "Length of the result stream", Unit: "short", Width: 6,
-			Description: "Entries in it, read or not.",
+		{Title: "Length of the result stream", Unit: "short", Width: 6, Runbook: "QfpayRequestsNotAccepted",
+			Description: "Entries in it, read or not. At WORKER_RESULTS_HIGH_WATER no new order is accepted.",
 			Queries:     []Query{{"entries", `max(qfpay_results_length)`}}},
 	}}
 }
