@@ -12,7 +12,7 @@ import (
 // TaskTimeout is how long asynq lets one run of a task take before it cancels its
 // context. It is longer than any attempt of the worker, which ends by its own
 // deadline; asynq counts whole seconds.
-const TaskTimeout = 3 * time.Minute
+const TaskTimeout = 4 * time.Minute
 
 // Wake enqueues a task that makes a worker take the order in hand. It writes
 // nothing into the journal: a task is a wake-up, and one too many is harmless.

@@ -91,7 +91,7 @@ func (a *asker) ask(ctx context.Context) (*place, error) {
 	return nil, a.later(wait)
 }
 
-// askFor asks for a place of this name. An enquiry or a close that follows on another call
+// askFor asks for a place of this name. A call in doubt that follows on another one
 // goes before the line: the attempt would have to begin again with the first one.
 func (a *asker) askFor(ctx context.Context, name string) (wait time.Duration, granted bool, err error) {
 	if a.class == classDoubt && a.permits.asked {

@@ -29,21 +29,42 @@ type attempt struct {
 	calls   int
 }
 
-// run turns until the order has a result or must wait.
+// run turns until the order has a result or must wait. Where a slow gateway has left no time
+// for the next call, the order is taken in hand anew: put down, it would begin with the same
+// enquiry again, and never come further.
 func (a *attempt) run(ctx context.Context) (step, error) {
-	for {
-		s := next(a.look())
-		switch {
-		case s.do == settle || s.do == wait || s.do == waitGone:
-			return s, nil
-		case s.calls() && !a.timeFor(ctx):
-			return step{do: wait, why: DeferDoubt}, nil
+	for renewals := 0; ; renewals++ {
+		s, outOfTime, err := a.turn(ctx)
+		if err != nil || !outOfTime || renewals == mostRenewals || a.handler.isStopping(ctx) {
+			return s, err
 		}
-		if err := a.act(ctx, s.do); err != nil {
+		if err := a.handler.journal.renew(ctx, &a.claim); err != nil {
 			return step{}, err
 		}
 	}
 }
+
+// turn turns while there is time for another call: each has to end before the lease does.
+func (a *attempt) turn(ctx context.Context) (s step, outOfTime bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, a.handler.times.attempt)
+	defer cancel()
+	for {
+		s := next(a.look())
+		switch {
+		case s.do == settle || s.do == wait || s.do == waitGone:
+			return s, false, nil
+		case s.calls() && !a.timeFor(ctx):
+			return step{do: wait, why: DeferDoubt}, true, nil
+		}
+		if err := a.act(ctx, s.do); err != nil {
+			return step{}, false, err
+		}
+	}
+}
+
+// mostRenewals bounds how long one attempt has an order in hand, and with it room in the
+// worker: an enquiry, a close, and a second way to close.
+const mostRenewals = 2
 
 // calls tells whether a step makes a call to the gateway.
 func (s step) calls() bool { return s.do == submit || s.do == enquire || s.do == void }
@@ -107,10 +128,11 @@ func (a *attempt) act(ctx context.Context, do action) error {
 }
 
 // submit creates the order. The intent is written after leave was given and before
-// the first byte leaves, so that waiting costs no doubt.
+// the first byte leaves, so that waiting costs no doubt. Sent again under the same number, it
+// follows on the enquiries that allow it, and goes before the line as these do.
 func (a *attempt) submit(ctx context.Context) error {
 	intended := false
-	a.payment, a.err = a.client(classOf(a.order.Lane)).CreatePayment(ctx, a.issued(), func(ctx context.Context) error {
+	a.payment, a.err = a.client(a.class()).CreatePayment(ctx, a.issued(), func(ctx context.Context) error {
 		if err := a.handler.journal.intent(ctx, &a.claim); err != nil {
 			return &journalError{err}
 		}

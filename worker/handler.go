@@ -32,7 +32,18 @@ type handler struct {
 	unique   bool
 	observer Observer
 	log      *slog.Logger
-	agenda   *agenda // of this process's sweeper
+	agenda   *agenda         // of this process's sweeper
+	stop     <-chan struct{} // closed when the worker stops taking orders
+}
+
+// isStopping tells whether orders in hand should be put down as soon as they can be.
+func (h *handler) isStopping(ctx context.Context) bool {
+	select {
+	case <-h.stop:
+		return true
+	default:
+		return ctx.Err() != nil
+	}
 }
 
 // ProcessTask implements [asynq.Handler].
@@ -210,9 +221,7 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 	if a.at.inHand.Add(1) > roster.crowd && !a.look().late {
 		return h.crowded(ctx, a)
 	}
-	live, cancel := context.WithTimeout(ctx, h.times.attempt)
-	s, err := a.run(live)
-	cancel()
+	s, err := a.run(ctx)
 	if err != nil {
 		return err
 	}

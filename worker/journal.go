@@ -92,6 +92,15 @@ func (j *journal) claim(ctx context.Context, id, token string) (claim, error) {
 	return c, nil
 }
 
+// renew takes an order anew that is in hand still, for another lease.
+func (j *journal) renew(ctx context.Context, c *claim) error {
+	again, err := j.claim(ctx, c.id, c.token)
+	if err == nil && again.status != claimOurs {
+		return errLost
+	}
+	return err
+}
+
 // read fills the claim from the journal's fields.
 func (c *claim) read(pairs []string) error {
 	fields := make(map[string]string, len(pairs)/2)

@@ -3,6 +3,7 @@ package worker
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -12,31 +13,40 @@ import (
 var update = flag.Bool("update", false, "write the policy's table in docs/architecture.md anew")
 
 const (
-	architecture = "../docs/architecture.md"
-	tableBegins  = "<!-- printed from next by TestTheDocsShowThePolicy -update -->\n"
-	tableEnds    = "<!-- end of it -->\n"
+	architecture  = "../docs/architecture.md"
+	tableBegins   = "<!-- printed from next by TestTheDocsShowThePolicy -update -->\n"
+	tableEnds     = "<!-- end of it -->\n"
+	drawingBegins = "<!-- drawn from next by TestTheDocsShowThePolicy -update -->\n"
+	drawingEnds   = "<!-- end of the drawing -->\n"
 )
 
-// The table in the docs is printed from next itself, so it cannot be out of date.
+// The table and the drawing in the docs are printed from next itself, so they cannot be out
+// of date.
 func TestTheDocsShowThePolicy(t *testing.T) {
+	holdsDocsTo(t, tableBegins, policyTable(), tableEnds)
+	holdsDocsTo(t, drawingBegins, policyDrawing(), drawingEnds)
+}
+
+// holdsDocsTo compares what stands between two lines of the docs, or writes it.
+func holdsDocsTo(t *testing.T, begin, want, end string) {
+	t.Helper()
 	text, err := os.ReadFile(architecture)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, begins := strings.Cut(string(text), tableBegins)
-	old, after, ends := strings.Cut(rest, tableEnds)
+	before, rest, begins := strings.Cut(string(text), begin)
+	old, after, ends := strings.Cut(rest, end)
 	if !begins || !ends {
-		t.Fatalf("%s has no place for the table", architecture)
+		t.Fatalf("%s has no place for %s", architecture, begin)
 	}
-	table := policyTable()
 	if *update {
-		if err := os.WriteFile(architecture, []byte(before+tableBegins+table+tableEnds+after), 0o644); err != nil {
+		if err := os.WriteFile(architecture, []byte(before+begin+want+end+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	if old != table {
-		t.Errorf("%s does not show the policy as it is; run go test ./worker -run DocsShow -update\nwant:\n%s", architecture, table)
+	if old != want {
+		t.Errorf("%s does not show the policy as it is; run go test ./worker -run DocsShow -update\nwant:\n%s", architecture, want)
 	}
 }
 
@@ -75,6 +85,54 @@ func policyTable() string {
 		out.WriteString("\n")
 	}
 	return out.String()
+}
+
+// policyDrawing is a state diagram of the journal, with an arrow for each step of next that
+// changes its state, and what the latest call had shown.
+func policyDrawing() string {
+	type arrow struct{ from, to, step string }
+	why := map[arrow][]string{}
+	for f := range everyFacts {
+		if !f.possible() {
+			continue
+		}
+		s := next(f)
+		to, moves := s.leadsTo()
+		if !moves {
+			continue
+		}
+		a := arrow{stateTitles[f.state], to, strings.Trim(s.named(), "*")}
+		shown := strings.Trim(replyTitles[f.reply], "*()")
+		if !slices.Contains(why[a], shown) {
+			why[a] = append(why[a], shown)
+		}
+	}
+	arrows := slices.SortedFunc(maps.Keys(why), func(a, b arrow) int {
+		return strings.Compare(fmt.Sprint(slices.Index(stateTitles, a.from), a), fmt.Sprint(slices.Index(stateTitles, b.from), b))
+	})
+	var out strings.Builder
+	out.WriteString("```mermaid\nstateDiagram-v2\n  [*] --> NEW: accept\n")
+	for _, a := range arrows {
+		slices.Sort(why[a])
+		fmt.Fprintf(&out, "  %s --> %s: %s (%s)\n", a.from, a.to, a.step, strings.ReplaceAll(strings.Join(why[a], " / "), ":", ""))
+	}
+	out.WriteString("  DONE --> [*]\n```\n")
+	return out.String()
+}
+
+// leadsTo says in which state a step leaves the journal, if it changes it.
+func (s step) leadsTo() (state string, moves bool) {
+	switch s.do {
+	case submit:
+		return "SENT", true
+	case retract, mint:
+		return "NEW", true
+	case void:
+		return "VOIDING", true
+	case settle:
+		return "DONE", true
+	}
+	return "", false
 }
 
 // possible leaves out what cannot come about: nothing but the start of an attempt, or

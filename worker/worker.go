@@ -55,7 +55,7 @@ func New(c Config) (*Worker, error) {
 	w := &Worker{config: c, counting: counting, stop: make(chan struct{})}
 	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, times: times,
 		lost: c.LostResponse, unique: c.UniqueNumbers,
-		observer: c.Observer, log: c.Logger, agenda: newAgenda()}
+		observer: c.Observer, log: c.Logger, agenda: newAgenda(), stop: w.stop}
 	w.handler.roster.Store(w.rosterOf(c.Merchants, &roster{}))
 	w.recalls = newRecaller(w.handler)
 	w.caller = newCaller(w.handler, c.Concurrency)

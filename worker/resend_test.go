@@ -1,0 +1,64 @@
+package worker
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// An order that QFPay does not know is sent again under its number, upon an enquiry that has
+// found nothing. In line for that create it would begin with the enquiry each time it is
+// called up, find others in line, and be the first of them again: one such order would have
+// all of the quota for its enquiries.
+func TestAnOrderThatIsSentAgainDoesNotAskForEver(t *testing.T) {
+	t.Parallel()
+	const doubtful, others = 3, 100
+	r := newRig(t, simulator.Config{})
+	faults, err := simulator.ParseFaults("payment.respcd_1142=1")
+	ok(t, err)
+	ok(t, r.gateway.SetFaults(faults))
+	stop := r.start()
+	r.enqueue(doubtful, func(i int, o *tasks.Order) { o.Lane = tasks.Interactive })
+	for end := time.Now().Add(time.Minute); len(r.gateway.Calls()) < 2*doubtful; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no creates")
+		}
+	}
+	stop()
+	ok(t, r.gateway.SetFaults(simulator.Faults{}))
+	before := len(r.gateway.Calls())
+	r.config.Merchants[0].PerMinute = 10
+	r.windows = [2]time.Duration{time.Second, time.Second}
+	r.start()
+	r.enqueue(others, func(i int, o *tasks.Order) { o.OutTradeNo, o.Lane = fmt.Sprintf("B%04d", i), tasks.Interactive })
+	r.results(doubtful + others)
+	if calls := len(r.gateway.Calls()) - before; calls > others+8*doubtful {
+		t.Errorf("%d calls for %d orders, %d of which were in doubt", calls, doubtful+others, doubtful)
+	}
+}
+
+// A gateway so slow that no enquiry leaves time for the close that follows on it: the order is
+// kept in hand, and comes to its end all the same.
+func TestASlowGatewayDoesNotKeepAnOrderInDoubt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{Latency: simulator.Latency{Min: 300 * time.Millisecond, Max: 300 * time.Millisecond}})
+	r.times.call, r.times.attempt = 2*time.Second, 2200*time.Millisecond
+	r.times.lease = 3 * time.Second
+	stop := r.start()
+	r.enqueue(3, nil)
+	r.results(3)
+	stop()
+	ok(t, r.rdb.FlushAll(t.Context()).Err()) // to the gateway they are duplicates now
+	r.start()
+	r.enqueue(3, nil)
+	results := r.results(3)
+	r.agree(results)
+	for no, res := range results {
+		if res.Outcome != string(tasks.Created) {
+			t.Errorf("%s: %s", no, res.Outcome)
+		}
+	}
+}
