@@ -19,7 +19,7 @@ import (
 
 const (
 	intakeBatch = 1000             // entries that are read at once
-	intakeHands = 2                // batches that are accepted at once: one goes to Redis while one is prepared
+	intakeHands = 3                // batches that are accepted at once: Redis is not kept waiting
 	intakeBlock = time.Second      // one blocking read; also how late a shutdown is seen
 	intakeIdle  = 30 * time.Second // an entry that was left for so long is taken over
 	intakeLast  = 3 * time.Second  // what was read when a shutdown began may still take
