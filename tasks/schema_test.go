@@ -211,7 +211,7 @@ var wild = map[string]*rapid.Generator[string]{
 	"pay_type":     rapid.OneOf(rapid.SampledFrom([]string{`"800101"`, `"801501"`, `"800201"`, `"805801"`, `"800701"`, `"802001"`, `"803701"`}), texts(`80[0-9]{4}`)),
 	"txamt": rapid.OneOf(texts(`-?0{0,3}[0-9]{1,10}`, `214748364[0-9]`, `[+ ]?[0-9]x?`), rapid.StringMatching(`-?[1-9][0-9]{0,10}`),
 		rapid.SampledFrom([]string{"0", "-0", "2147483647", "2147483648", "1.5", "1.0", "1e2"})),
-	"txcurrcd":   texts(`HKD`, `USD|JPY|CNY|AED|EUR`, `hkd|XXX|HKDD`),
+	"txcurrcd":   texts(`HKD`, `USD|JPY|CNY|AED|EUR`, `hkd|QQQ|HKDD`),
 	"goods_name": texts(`[A-Za-z0-9奶茶]{0,20}`, `[a奶 ★\n𠀀]{0,22}`, `𠀀{15,18}`),
 	"expired_time": rapid.OneOf(texts(`0{0,2}[0-9]{1,3}`, `-[0-9]`, `[ +]9`), rapid.StringMatching(`-?[1-9][0-9]{0,2}`),
 		rapid.SampledFrom([]string{"0", "4", "5", "120", "121", "5.0", "99999999999"})),

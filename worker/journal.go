@@ -92,10 +92,12 @@ func (j *journal) claim(ctx context.Context, id, token string) (claim, error) {
 	return c, nil
 }
 
-// renew takes an order anew that is in hand still, for another lease.
+// renew takes an order anew that is in hand still, for another lease. When the lease had run
+// out meanwhile and others have had the order, what this attempt knows of it is of no use any
+// more, though it is free: taking it then counts as another attempt.
 func (j *journal) renew(ctx context.Context, c *claim) error {
 	again, err := j.claim(ctx, c.id, c.token)
-	if err == nil && again.status != claimOurs {
+	if err == nil && (again.status != claimOurs || again.attempts != c.attempts) {
 		return errLost
 	}
 	return err

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -60,5 +61,26 @@ func TestASlowGatewayDoesNotKeepAnOrderInDoubt(t *testing.T) {
 		if res.Outcome != string(tasks.Created) {
 			t.Errorf("%s: %s", no, res.Outcome)
 		}
+	}
+}
+
+// An attempt that lost its order for a while goes on with nothing that it knew: others may
+// have sent it again, or closed it.
+func TestWhoLostItsOrderDoesNotRenewItsHold(t *testing.T) {
+	d := newDesk(t)
+	one := d.take("one")
+	for range 2 {
+		ok(t, d.renew(t.Context(), one))
+	}
+	d.lapse()
+	ok(t, d.renew(t.Context(), one)) // nobody else has had it
+	d.lapse()
+	two := d.take("two")
+	if err := d.renew(t.Context(), one); !errors.Is(err, errLost) {
+		t.Errorf("while another has it: %v", err)
+	}
+	ok(t, d.release(t.Context(), two, 0, false, DeferDoubt, nil))
+	if err := d.renew(t.Context(), one); !errors.Is(err, errLost) {
+		t.Errorf("after another had it: %v", err)
 	}
 }
