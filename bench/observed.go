@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"sync"
 	"time"
@@ -35,6 +36,7 @@ type observedCmd struct {
 
 // Run works until ctx ends.
 func (c *observedCmd) Run(ctx context.Context) error {
+	debug.SetGCPercent(400) // as qfpay-worker run does
 	rdb := redis.NewClient(&redis.Options{Addr: c.Redis, PoolSize: 2*64 + 8})
 	defer rdb.Close()
 	queue := redis.NewClient(&redis.Options{Addr: c.Redis})

@@ -18,6 +18,7 @@ type speedCmd struct {
 	Only   []string `help:"Sections to run: ${enum}. Default: all." enum:"idle,cost,throughput,calls,load,bulk,growth"`
 	Plots  string   `type:"existingdir" help:"Directory to draw the plots into."`
 	Quick  bool     `help:"A smoke test in seconds: its figures mean nothing."`
+	Set    []string `placeholder:"NAME=VALUE" help:"Further settings of the worker, to see what they do to its throughput."`
 	Most   int      `default:"1000000" help:"Orders of the largest backlog."`
 }
 

@@ -16,7 +16,7 @@ func measureThroughput(ctx context.Context, run *speedRun) error {
 		return err
 	}
 	defer s.close()
-	contestants := []contestant{ours(), plain("asynq, 64 at once", 64, 20*time.Millisecond), plain("asynq, default", 0, 0)}
+	contestants := []contestant{ours(run.Set...), plain("asynq, 64 at once", 64, 20*time.Millisecond), plain("asynq, default", 0, 0)}
 	found := make([]throughputs, len(contestants))
 	for range run.Pairs {
 		for i, c := range contestants {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -25,13 +26,18 @@ type batcher struct {
 
 	mu      sync.Mutex
 	waiting []*scriptCall
-	flights int // batches under way
+	flights int       // batches under way
+	left    time.Time // when the latest one left
+	crowd   bool      // and whether it was a crowd
 }
 
 const (
 	gathered    = 16  // scripts that do not wait for the batch before them
 	mostFlights = 4   // batches under way
 	mostBatched = 128 // scripts in one batch: other clients have their turn in between
+
+	crowded = 4 // scripts in a batch
+	apart   = time.Millisecond
 )
 
 // scriptCall is one script on its way.
@@ -49,27 +55,56 @@ func (b *batcher) do(ctx context.Context, cmd *redis.Cmd, alone redis.ProcessHoo
 		cmd.SetErr(err)
 		return err
 	}
-	// A command of its own, so that nobody writes into the caller's after it has left.
-	f := &scriptCall{ctx: ctx, cmd: redis.NewCmd(ctx, cmd.Args()...), alone: alone, done: make(chan struct{})}
-	f.cmd.SetFirstKeyPos(3) // evalsha, hash, number of keys
+	f := newScriptCall(ctx, cmd, alone)
 	if b.enter(f) {
 		b.fly()
 	}
-	select {
-	case <-f.done:
-		cmd.SetVal(f.cmd.Val())
-		cmd.SetErr(f.cmd.Err())
-	case <-ctx.Done():
-		cmd.SetErr(ctx.Err())
-	}
+	answer := f.answer(ctx)
+	cmd.SetVal(answer.Val())
+	cmd.SetErr(answer.Err())
 	return cmd.Err()
 }
 
-// enter puts a script in line, and tells whether its caller is to send what is there.
-func (b *batcher) enter(f *scriptCall) bool {
+// times runs the script of an EVALSHA n times, and returns the answers.
+func (b *batcher) times(ctx context.Context, cmd *redis.Cmd, n int, alone redis.ProcessHook) []*redis.Cmd {
+	calls, answers := make([]*scriptCall, n), make([]*redis.Cmd, n)
+	for i := range calls {
+		calls[i] = newScriptCall(ctx, cmd, alone)
+	}
+	if b.enter(calls...) {
+		b.fly()
+	}
+	for i, f := range calls {
+		answers[i] = f.answer(ctx)
+	}
+	return answers
+}
+
+// newScriptCall is a call with a command of its own, so that nobody writes into the caller's
+// after it has left.
+func newScriptCall(ctx context.Context, cmd *redis.Cmd, alone redis.ProcessHook) *scriptCall {
+	f := &scriptCall{ctx: ctx, cmd: redis.NewCmd(ctx, cmd.Args()...), alone: alone, done: make(chan struct{})}
+	f.cmd.SetFirstKeyPos(3) // evalsha, hash, number of keys
+	return f
+}
+
+// answer waits for the answer.
+func (f *scriptCall) answer(ctx context.Context) *redis.Cmd {
+	select {
+	case <-f.done:
+		return f.cmd
+	case <-ctx.Done():
+		late := redis.NewCmd(ctx)
+		late.SetErr(ctx.Err())
+		return late
+	}
+}
+
+// enter puts scripts in line, and tells whether their caller is to send what is there.
+func (b *batcher) enter(calls ...*scriptCall) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting = append(b.waiting, f)
+	b.waiting = append(b.waiting, calls...)
 	leaves := b.flights == 0 || len(b.waiting) >= gathered && b.flights < mostFlights
 	if leaves {
 		b.flights++
@@ -83,6 +118,7 @@ func (b *batcher) fly() {
 	// Whoever is about to run a script may still come along. When nobody is, as in an
 	// idle worker, this costs nothing.
 	runtime.Gosched()
+	b.keepApart()
 	if batch := b.take(); len(batch) > 0 {
 		b.send(batch)
 	}
@@ -95,6 +131,17 @@ func (b *batcher) fly() {
 	go b.fly()
 }
 
+// keepApart lets further scripts come, when there were many of them just now.
+func (b *batcher) keepApart() {
+	b.mu.Lock()
+	pause := time.Duration(0)
+	if b.crowd {
+		pause = apart - time.Since(b.left)
+	}
+	b.mu.Unlock()
+	time.Sleep(pause)
+}
+
 // take takes the next batch out of the line.
 func (b *batcher) take() []*scriptCall {
 	b.mu.Lock()
@@ -104,6 +151,7 @@ func (b *batcher) take() []*scriptCall {
 	if b.waiting = b.waiting[n:]; len(b.waiting) == 0 {
 		b.waiting = nil // keeps none of those that have left
 	}
+	b.left, b.crowd = time.Now(), len(batch) >= crowded
 	return batch
 }
 
@@ -168,9 +216,13 @@ func (b batched) EvalSha(ctx context.Context, sha string, keys []string, args ..
 	return cmd
 }
 
-// batchHook has the scripts of the client it is on go in batches. It is the innermost
-// of the hooks of asynq's client: the others see each script by itself.
-type batchHook struct{ scripts *batcher }
+// batchHook has the scripts of asynq's client go in batches, and its dequeues answered by
+// the supplies of their queues. It is the innermost of the hooks: the others see each script
+// by itself.
+type batchHook struct {
+	scripts  *batcher
+	supplies map[string]*supply // by the key of the queue's pending list
+}
 
 // DialHook implements [redis.Hook].
 func (batchHook) DialHook(next redis.DialHook) redis.DialHook {
@@ -188,6 +240,9 @@ func (h batchHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		script, ok := cmd.(*redis.Cmd)
 		if !ok || cmd.Name() != "evalsha" {
 			return next(ctx, cmd)
+		}
+		if pending, is := dequeues(cmd); is && h.supplies[pending] != nil {
+			return h.supplies[pending].dequeue(ctx, script, h.scripts, next)
 		}
 		return h.scripts.do(ctx, script, next)
 	}

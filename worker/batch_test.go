@@ -158,3 +158,26 @@ func TestABatchLastsAsLongAsItsMostPatientCaller(t *testing.T) {
 		t.Errorf("it ends in %s, and one of its callers waits for ever", time.Until(got))
 	}
 }
+
+// Where many come, a batch lets others come along; where few come, none waits.
+func TestBatchesKeepApartWhenThereIsACrowd(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	ok(t, parrot.Load(t.Context(), rdb).Err())
+	b := newBatched(rdb).scripts
+	cmd := redis.NewCmd(t.Context(), "evalsha", parrot.Hash(), 1, "{k}", "word")
+	for n, crowd := range map[int]bool{crowded - 1: false, crowded: true} {
+		for _, a := range b.times(t.Context(), cmd, n, rdb.Process) {
+			if word, err := a.Text(); word != "word" || err != nil {
+				t.Errorf("answer %q, %v", word, err)
+			}
+		}
+		left := b.left
+		if b.crowd != crowd {
+			t.Errorf("%d scripts are a crowd: %v", n, b.crowd)
+		}
+		b.do(t.Context(), cmd, rdb.Process)
+		if between := b.left.Sub(left); crowd && between < apart {
+			t.Errorf("the batch after a crowd left %s after it", between)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -59,6 +60,8 @@ func settleOp(err error) string {
 // reportUnconfirmed writes the log line of a result that is in the stream, and that no
 // replica has confirmed while there was time. Readers may have it, so it stands.
 func (a *attempt) reportUnconfirmed(r tasks.Result, err error) {
-	a.handler.log.Error("a result is published, but no replica of Redis has confirmed it: a failover now may lose it",
-		append(a.attrs(), "outcome", r.Outcome, "error", err, "hint", "look at the replicas: INFO replication")...)
+	a.handler.log.LogAttrs(context.Background(), slog.LevelError,
+		"a result is published, but no replica of Redis has confirmed it: a failover now may lose it",
+		append(a.attrs(), slog.String("outcome", r.Outcome), slog.Any("error", err),
+			slog.String("hint", "look at the replicas: INFO replication"))...)
 }

@@ -63,7 +63,8 @@ func (h *handler) answered(id string, err error) error {
 		return nil
 	}
 	h.observer.Observe(RedisFailed{Op: "attempt"})
-	h.log.Error("an attempt was given up; its order comes back", append([]any{"id", id, "error", err}, traceOf(err)...)...)
+	h.log.LogAttrs(context.Background(), slog.LevelError, "an attempt was given up; its order comes back",
+		append([]slog.Attr{slog.String("id", id), slog.Any("error", err)}, traceOf(err)...)...)
 	return err
 }
 
@@ -320,9 +321,9 @@ func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Du
 // may have it, or it is about to be configured, so the order waits; after its
 // deadline it has expired, since nothing was ever sent for it.
 func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
-	h.log.Error("no such merchant here; the order waits", append([]any{"merchant", a.order.Merchant,
-		"out_trade_no", a.order.OutTradeNo, "hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer"},
-		a.claim.trace()...)...)
+	h.log.LogAttrs(context.Background(), slog.LevelError, "no such merchant here; the order waits", append([]slog.Attr{
+		slog.String("merchant", a.order.Merchant), slog.String("out_trade_no", a.order.OutTradeNo),
+		slog.String("hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer")}, a.claim.trace()...)...)
 	if a.look().late && a.claim.state == stateNew {
 		return h.publish(ctx, a, a.result(settled(tasks.Expired, "no worker knows its merchant")))
 	}

@@ -103,41 +103,42 @@ func (j *journal) renew(ctx context.Context, c *claim) error {
 	return err
 }
 
-// read fills the claim from the journal's fields.
-func (c *claim) read(pairs []string) error {
-	fields := make(map[string]string, len(pairs)/2)
-	for i := 0; i+1 < len(pairs); i += 2 {
-		fields[pairs[i]] = pairs[i+1]
+// read fills the claim from the fields of the journal, in the order of claim.lua.
+func (c *claim) read(fields []string) error {
+	if len(fields) != len(claimFields) {
+		return fmt.Errorf("journal: claim: unexpected answer of %d fields", len(fields))
 	}
 	var bad error
-	number := func(name string) int64 {
-		if fields[name] == "" {
+	number := func(i int) int64 {
+		if fields[i] == "" {
 			return 0
 		}
-		n, err := strconv.ParseInt(fields[name], 10, 64)
+		n, err := strconv.ParseInt(fields[i], 10, 64)
 		if err != nil {
-			bad = errors.Join(bad, fmt.Errorf("journal: claim: field %s: %w", name, err))
+			bad = errors.Join(bad, fmt.Errorf("journal: claim: field %s: %w", claimFields[i], err))
 		}
 		return n
 	}
-	moment := func(name string) time.Time {
-		if ms := number(name); ms > 0 {
+	moment := func(i int) time.Time {
+		if ms := number(i); ms > 0 {
 			return time.UnixMilli(ms)
 		}
 		return time.Time{}
 	}
 	var known bool
-	if c.state, known = stateNames[fields["state"]]; !known {
-		bad = fmt.Errorf("journal: claim: field state: unexpected %q", fields["state"])
+	if c.state, known = stateNames[fields[1]]; !known {
+		bad = fmt.Errorf("journal: claim: field state: unexpected %q", fields[1])
 	}
-	c.number, c.sends = int(number("number")), int(number("sends"))
-	c.absents, c.attempts = int(number("absents")), int(number("attempts"))
-	c.acceptedAt, c.firstSentAt = moment("accepted_at"), moment("first_sent_at")
-	c.sentAt, c.claimedAt = moment("sent_at"), moment("now")
-	c.waitedFor, c.order = DeferReason(fields["waits_for"]), []byte(fields["order"])
-	c.traceparent = fields["traceparent"]
+	c.claimedAt, c.attempts = moment(0), int(number(2))
+	c.number, c.sends, c.absents = int(number(3)), int(number(4)), int(number(5))
+	c.acceptedAt, c.firstSentAt, c.sentAt = moment(6), moment(7), moment(8)
+	c.waitedFor, c.order, c.traceparent = DeferReason(fields[9]), []byte(fields[10]), fields[11]
 	return bad
 }
+
+// claimFields are what claim.lua answers of an order that is ours.
+var claimFields = []string{"now", "state", "attempts", "number", "sends", "absents", "accepted_at", "first_sent_at", "sent_at",
+	"waits_for", "order", "traceparent"}
 
 // intent writes down that a create is about to leave.
 func (j *journal) intent(ctx context.Context, c *claim) error {
@@ -310,7 +311,11 @@ func (j *journal) run(ctx context.Context, s *redis.Script, op string, keys []st
 func texts(answer []any) []string {
 	words := make([]string, len(answer))
 	for i, v := range answer {
-		words[i] = fmt.Sprint(v)
+		if word, is := v.(string); is {
+			words[i] = word
+		} else {
+			words[i] = fmt.Sprint(v)
+		}
 	}
 	return words
 }

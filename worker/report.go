@@ -11,21 +11,21 @@ import (
 // report writes the one log line of an attempt that was to end an order. It never
 // has the QR code in it.
 func (a *attempt) report(r tasks.Result, published bool, err error) {
-	attrs := append(a.attrs(), "outcome", r.Outcome, "respcd", r.RespCd, "syssn", r.Syssn)
+	attrs := append(a.attrs(), slog.String("outcome", r.Outcome), slog.String("respcd", r.RespCd), slog.String("syssn", r.Syssn))
 	if r.Reason != "" {
-		attrs = append(attrs, "reason", r.Reason)
+		attrs = append(attrs, slog.String("reason", r.Reason))
 	}
-	log := a.handler.log
+	level, what := slog.LevelInfo, "order settled"
 	switch {
 	case err != nil:
-		log.Error("a result could not be published; the order comes back", append(attrs, "error", err)...)
+		level, what = slog.LevelError, "a result could not be published; the order comes back"
+		attrs = append(attrs, slog.Any("error", err))
 	case !published:
-		log.Warn("the order has its result already; this one was dropped", attrs...)
+		level, what = slog.LevelWarn, "the order has its result already; this one was dropped"
 	case r.Outcome == string(tasks.Unresolved):
-		log.Warn("order settled", attrs...)
-	default:
-		log.Info("order settled", attrs...)
+		level = slog.LevelWarn
 	}
+	a.handler.log.LogAttrs(context.Background(), level, what, attrs...)
 }
 
 // waits writes the one log line of an attempt that put its order down.
@@ -34,19 +34,21 @@ func (a *attempt) waits(s step, delay time.Duration) {
 	if s.why == DeferQuota || s.why == DeferHeld {
 		level = slog.LevelDebug // the normal course of a backlog
 	}
-	attrs := append(a.attrs(), "waits_for", s.why, "back_in", delay.Round(time.Millisecond).String())
+	attrs := append(a.attrs(), slog.String("waits_for", string(s.why)), slog.String("back_in", delay.Round(time.Millisecond).String()))
 	if a.err != nil {
-		attrs = append(attrs, "error", a.err)
+		attrs = append(attrs, slog.Any("error", a.err))
 	}
-	a.handler.log.Log(context.Background(), level, "order put down", attrs...)
+	a.handler.log.LogAttrs(context.Background(), level, "order put down", attrs...)
 }
 
-func (a *attempt) attrs() []any {
+func (a *attempt) attrs() []slog.Attr {
 	o, c := a.order, a.claim
-	attrs := []any{"merchant", o.Merchant, "out_trade_no", o.OutTradeNo, "pay_type", o.PayType,
-		"attempt", c.attempts, "calls", a.calls, "took", time.Since(a.began).Round(time.Millisecond).String()}
+	attrs := make([]slog.Attr, 0, 12)
+	attrs = append(attrs, slog.String("merchant", o.Merchant), slog.String("out_trade_no", o.OutTradeNo),
+		slog.String("pay_type", string(o.PayType)), slog.Int("attempt", c.attempts), slog.Int("calls", a.calls),
+		slog.String("took", time.Since(a.began).Round(time.Millisecond).String()))
 	if c.number > 0 {
-		attrs = append(attrs, "issued_as", issuedAs(o.OutTradeNo, c.number))
+		attrs = append(attrs, slog.String("issued_as", issuedAs(o.OutTradeNo, c.number)))
 	}
 	return append(attrs, c.trace()...)
 }

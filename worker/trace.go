@@ -1,20 +1,23 @@
 package worker
 
-import "errors"
+import (
+	"errors"
+	"log/slog"
+)
 
 // trace is what a log line says of the producer's trace: nothing when there is none.
-func (c *claim) trace() []any {
+func (c *claim) trace() []slog.Attr {
 	if c.traceparent == "" {
 		return nil
 	}
-	return []any{"traceparent", c.traceparent}
+	return []slog.Attr{slog.String("traceparent", c.traceparent)}
 }
 
 // tracedError is why an attempt at an order that is traced failed. Its text is that of
 // the error itself.
 type tracedError struct {
 	error
-	attrs []any
+	attrs []slog.Attr
 }
 
 // Unwrap is for package errors.
@@ -29,7 +32,7 @@ func (c *claim) traced(err error) error {
 }
 
 // traceOf is what a log line about an error says of the producer's trace.
-func traceOf(err error) []any {
+func traceOf(err error) []slog.Attr {
 	if e, ok := errors.AsType[*tracedError](err); ok {
 		return e.attrs
 	}

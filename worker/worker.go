@@ -17,15 +17,16 @@ import (
 
 // Worker takes orders to their results, until it is told to stop.
 type Worker struct {
-	config  Config
-	handler *handler
-	sweeper *sweeper
-	caller  *caller
-	intake  *intake
-	trimmer *trimmer
-	recalls *recaller
-	servers []*asynq.Server
-	stop    chan struct{} // closed when no further orders are taken
+	config   Config
+	handler  *handler
+	sweeper  *sweeper
+	caller   *caller
+	intake   *intake
+	trimmer  *trimmer
+	recalls  *recaller
+	servers  []*asynq.Server
+	supplies []*supply     // of the servers
+	stop     chan struct{} // closed when no further orders are taken
 
 	changing sync.Mutex // has whoever changes the merchants
 	counting Config     // of counters: its scripts go in batches
@@ -62,9 +63,15 @@ func New(c Config) (*Worker, error) {
 	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, caller: w.caller, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis), agenda: w.handler.agenda}
 	w.intake, w.trimmer = newIntake(c, producer.WithHighWater(c.HighWater)), newTrimmer(c)
+	supplies := make(map[string]*supply)
+	for _, lane := range tasks.Lanes() {
+		s := &supply{concurrency: c.Concurrency, stop: w.stop}
+		w.supplies = append(w.supplies, s)
+		supplies["asynq:{"+c.Keys.Queue(lane)+"}:pending"] = s
+	}
 	c.Queue.AddHook(ackHook{})
-	c.Queue.AddHook(wakeHook{rdb: c.Queue, stop: w.stop})
-	c.Queue.AddHook(batchHook{&batcher{rdb: c.Queue}})
+	c.Queue.AddHook(wakeHook{rdb: c.Queue, stop: w.stop, supplies: supplies})
+	c.Queue.AddHook(batchHook{scripts.scripts, supplies})
 	for _, lane := range tasks.Lanes() {
 		w.servers = append(w.servers, asynq.NewServerFromRedisClient(c.Queue, w.serverConfig(lane)))
 	}
@@ -100,7 +107,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	sweep, stopSweeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSweeping()
 	for i, server := range w.servers {
-		if err := server.Start(w.handler); err != nil {
+		if err := server.Start(w.supplies[i].counted(w.handler)); err != nil {
 			w.shutdown(w.servers[:i])
 			return fmt.Errorf("worker: %w", err)
 		}
@@ -126,8 +133,9 @@ func (w *Worker) shutdown(servers []*asynq.Server) {
 	close(w.stop)
 	var all sync.WaitGroup
 	all.Go(func() { w.caller.shutDown(w.config.ShutdownTimeout) })
-	for _, server := range servers {
+	for i, server := range servers {
 		all.Go(func() {
+			w.supplies[i].drain()
 			server.Stop()
 			server.Shutdown()
 		})

@@ -1,12 +1,13 @@
 --[[ held: put before the scripts that only the holder of an order may run.
 
-Gives them now, in ms on Redis's clock, and holder(journal, token): whether this
-token holds the order, that is, its lease has not run out and nobody else took it.
+Gives them now, in ms on Redis's clock, and holder(journal, token, …): whether this
+token holds the order, that is, its lease has not run out and nobody else took it. If so, it
+answers the journal's lease_until and the fields that are named behind the token.
 ]]
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local function holder(journal, token)
-  local h = redis.call("HMGET", journal, "token", "lease_until")
-  return h[1] == token and tonumber(h[2]) > now
+local function holder(journal, token, ...)
+  local h = redis.call("HMGET", journal, "token", "lease_until", ...)
+  if h[1] == token and tonumber(h[2]) > now then return unpack(h, 2) end
 end

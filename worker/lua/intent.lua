@@ -21,12 +21,13 @@ local journal, numbered = KEYS[1], KEYS[2]
 local id, keep = ARGV[5], ARGV[6]
 local token, number, sends, need = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
-if not holder(journal, token) then return {"lost"} end
-local h = redis.call("HMGET", journal, "state", "number", "sends", "lease_until", "sender")
-if h[2] ~= number or tonumber(h[4]) < now + need then return {"lost"} end
-if h[1] == "SENT" and h[5] == token and tonumber(h[3]) == sends + 1 then return {"sent", sends + 1} end
-if tonumber(h[3]) ~= sends then return {"lost"} end
-if h[1] ~= "NEW" and h[1] ~= "SENT" then return {"lost"} end
+local lease_until, state, current, sent, sender, first =
+  holder(journal, token, "state", "number", "sends", "sender", "first_sent_at")
+if not lease_until then return {"lost"} end
+if current ~= number or tonumber(lease_until) < now + need then return {"lost"} end
+if state == "SENT" and sender == token and tonumber(sent) == sends + 1 then return {"sent", sends + 1} end
+if tonumber(sent) ~= sends then return {"lost"} end
+if state ~= "NEW" and state ~= "SENT" then return {"lost"} end
 
 if numbered ~= journal then
   local reserved = redis.call("HMGET", numbered, "state", "reserved_for")
@@ -37,6 +38,6 @@ if numbered ~= journal then
   redis.call("HSET", numbered, "state", "RESERVED", "reserved_for", id, "fingerprint", "reserved for " .. id)
   redis.call("PEXPIRE", numbered, keep)
 end
-redis.call("HSET", journal, "state", "SENT", "sends", sends + 1, "sender", token, "sent_at", now, "absents", 0)
-redis.call("HSETNX", journal, "first_sent_at", now)
+redis.call("HSET", journal, "state", "SENT", "sends", sends + 1, "sender", token, "sent_at", now,
+  "first_sent_at", first or now, "absents", 0)
 return {"sent", sends + 1}

@@ -9,10 +9,10 @@ Answers
 ]]
 local journal, token, number = KEYS[1], ARGV[1], tonumber(ARGV[2])
 
-if not holder(journal, token) then return {"lost"} end
-local h = redis.call("HMGET", journal, "state", "number")
-if h[1] == "NEW" and tonumber(h[2]) == number + 1 then return {"minted", number + 1} end
-if tonumber(h[2]) ~= number or (h[1] ~= "SENT" and h[1] ~= "VOIDING") then return {"lost"} end
+local held, state, current = holder(journal, token, "state", "number")
+if not held then return {"lost"} end
+if state == "NEW" and tonumber(current) == number + 1 then return {"minted", number + 1} end
+if tonumber(current) ~= number or (state ~= "SENT" and state ~= "VOIDING") then return {"lost"} end
 
 redis.call("HSET", journal, "state", "NEW", "number", number + 1, "sends", 0, "absents", 0)
 redis.call("HDEL", journal, "sent_at", "first_sent_at", "sender")

@@ -9,11 +9,11 @@ Answers
 ]]
 local journal, token, number = KEYS[1], ARGV[1], ARGV[2]
 
-if not holder(journal, token) then return {"lost"} end
-local h = redis.call("HMGET", journal, "state", "number", "sends", "sender")
-if h[2] ~= number then return {"lost"} end
-if h[1] == "NEW" and h[3] == "0" then return {"retracted"} end
-if h[1] ~= "SENT" or h[3] ~= "1" or h[4] ~= token then return {"lost"} end
+local held, state, current, sends, sender = holder(journal, token, "state", "number", "sends", "sender")
+if not held then return {"lost"} end
+if current ~= number then return {"lost"} end
+if state == "NEW" and sends == "0" then return {"retracted"} end
+if state ~= "SENT" or sends ~= "1" or sender ~= token then return {"lost"} end
 
 redis.call("HSET", journal, "state", "NEW", "sends", 0)
 redis.call("HDEL", journal, "sent_at", "first_sent_at", "sender")

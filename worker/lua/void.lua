@@ -11,10 +11,10 @@ Answers
 ]]
 local journal, token, number, need = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 
-if not holder(journal, token) then return {"lost"} end
-local h = redis.call("HMGET", journal, "state", "number", "lease_until")
-if h[2] ~= number or tonumber(h[3]) < now + need then return {"lost"} end
-if h[1] ~= "SENT" and h[1] ~= "VOIDING" then return {"lost"} end
+local lease_until, state, current = holder(journal, token, "state", "number")
+if not lease_until then return {"lost"} end
+if current ~= number or tonumber(lease_until) < now + need then return {"lost"} end
+if state ~= "SENT" and state ~= "VOIDING" then return {"lost"} end
 
 redis.call("HSET", journal, "state", "VOIDING")
 return {"voiding"}

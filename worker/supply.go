@@ -1,0 +1,163 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// supply fetches the tasks of one queue. asynq's server takes one at a time, and asks for
+// the next when it has the answer: no more than one each round trip, and of what a task
+// costs in Redis and here a good part. A supply asks as many times at once as there is
+// room for orders, and has the others ready when asynq asks. They do not wait: there is
+// room for them.
+//
+// What is fetched is active in Redis, as is what asynq has in hand. A process that dies
+// with it has it come back as any task it had in hand, and its order through due.
+type supply struct {
+	concurrency int
+	stop        <-chan struct{} // closed when the worker stops taking orders
+
+	mu       sync.Mutex
+	fetched  []any // answers of asynq's dequeue that it has not asked for yet
+	handed   int   // tasks handed to asynq that have not come to the handler yet
+	running  int   // tasks that the handler has in hand
+	next     int   // how many to ask for
+	fetching bool
+	failed   error // why the latest fetch brought nothing, if Redis failed
+	lull     bool  // the latest task was waited for: there are no others
+}
+
+// mostFetched bounds how many tasks are fetched at once: other processes want some.
+const mostFetched = 32
+
+// dequeue answers asynq's dequeue: with a task that is ready, or else by asking Redis
+// for as many as there is room for.
+func (s *supply) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *batcher, alone redis.ProcessHook) error {
+	if n := s.wants(); n > 0 {
+		s.fetch(scripts.times(ctx, cmd, n, alone))
+	}
+	return s.hand(cmd)
+}
+
+// arrived tells that asynq has a task that was waited for so long. When that was for a
+// moment, there are no others, and whoever asks for the next may as well wait for it at once.
+func (s *supply) arrived(waited time.Duration) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lull = waited > lull
+}
+
+const lull = time.Millisecond
+
+// wants is how many tasks to ask for: none while one is ready.
+func (s *supply) wants() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.fetched) > 0 || s.lull {
+		s.lull = false
+		return 0
+	}
+	s.fetching = true
+	if s.isStopping() {
+		return 1
+	}
+	return max(1, min(s.next, mostFetched, s.concurrency-s.running-s.handed))
+}
+
+func (s *supply) isStopping() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// fetch takes the answers. Where all of them are tasks there may be more, and twice as many
+// are asked for the next time; where one is not, one.
+func (s *supply) fetch(answers []*redis.Cmd) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetching, s.failed, s.next = false, nil, 2*len(answers)
+	for _, a := range answers {
+		switch {
+		case a.Err() == nil:
+			s.fetched = append(s.fetched, a.Val())
+			continue
+		case !errors.Is(a.Err(), redis.Nil):
+			s.failed = a.Err()
+		}
+		s.next = 1
+	}
+}
+
+// hand gives asynq a task, or tells why there is none.
+func (s *supply) hand(cmd *redis.Cmd) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.fetched) > 0 {
+		cmd.SetVal(s.fetched[0])
+		cmd.SetErr(nil)
+		s.fetched = s.fetched[1:]
+		s.handed++
+		return nil
+	}
+	s.handed = 0 // what was handed over has come to the handler by now, or never will
+	cmd.SetErr(redis.Nil)
+	if s.failed != nil {
+		cmd.SetErr(s.failed)
+		s.failed = nil
+	}
+	return cmd.Err()
+}
+
+// counted counts the tasks that the handler has in hand.
+func (s *supply) counted(h asynq.Handler) asynq.Handler {
+	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
+		growStack(0)
+		s.count(-1, +1)
+		defer s.count(0, -1)
+		return h.ProcessTask(ctx, t)
+	})
+}
+
+func (s *supply) count(handed, running int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handed = max(0, s.handed+handed)
+	s.running += running
+}
+
+// drain waits until asynq has taken what was fetched, when nothing is fetched ahead any
+// more: a moment, as there is room for it. Should there be none, it is left to whoever takes
+// its order over.
+func (s *supply) drain() {
+	for end := time.Now().Add(drainTimeout); time.Now().Before(end); time.Sleep(time.Millisecond) { // polling
+		s.mu.Lock()
+		empty := len(s.fetched) == 0 && !s.fetching
+		s.mu.Unlock()
+		if empty {
+			return
+		}
+	}
+}
+
+const drainTimeout = 250 * time.Millisecond
+
+// growStack has the stack of a new goroutine grow at once, while next to nothing is on it, to
+// what an attempt needs. By itself it would be copied two or three times on the way there,
+// with more on it each time.
+//
+//go:noinline
+func growStack(i int) byte {
+	var room [8 << 10]byte
+	return room[i]
+}
