@@ -9,6 +9,7 @@ FUZZTIME    ?= 10s
 BENCH       ?= .
 SPEED       ?=
 SOAK        ?= 30m
+BASE        ?= HEAD~1
 DEMO        ?=
 
 # The end-to-end tests measure rates at the gateway: other tests on the same cores
@@ -85,6 +86,11 @@ bench: ## Measure the worker beside a plain asynq handler; under 10 min (SPEED='
 microbench: ## Run the Go benchmarks (BENCH=Sign)
 	.ci/install redis-server
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(UNIT)
+
+.PHONY: benchstat
+benchstat: ## Compare the Go benchmarks with those of another commit, in turns (BASE=HEAD~1 BENCH=Take)
+	.ci/install redis-server
+	bench/compare $(BASE) '$(BENCH)'
 
 QUOTA ?=
 

@@ -10,6 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 func BenchmarkNext(b *testing.B) {
@@ -20,6 +22,50 @@ func BenchmarkNext(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		next(all[i%len(all)])
+	}
+}
+
+// The journal's scripts on an order's normal course, one after the other, over a Unix
+// socket: nothing shares their way.
+func BenchmarkClaimIntentSettle(b *testing.B) {
+	r := newRig(b, simulator.Config{})
+	orders := make([]tasks.Order, b.N)
+	for i := range orders {
+		orders[i] = anOrder(fmt.Sprint("J", i))
+	}
+	accepted, err := r.producer().EnqueueAll(b.Context(), orders)
+	ok(b, err)
+	j := &journal{rdb: r.rdb, scripts: r.rdb, keys: r.keys, times: slowTimes()}
+	published := outcome(tasks.Created)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for _, a := range accepted {
+		c, err := j.claim(b.Context(), a.ID, "token")
+		ok(b, err)
+		ok(b, j.intent(b.Context(), &c))
+		_, err = j.settle(b.Context(), &c, published)
+		ok(b, err)
+	}
+}
+
+// A place within the limits, while the windows are full and while there is room.
+func BenchmarkTake(b *testing.B) {
+	for name, perMinute := range map[string]int{"full": 400, "room": 800} {
+		b.Run(name, func(b *testing.B) {
+			l := testLimiter(redistest.Start(b).Client(b), 0, perMinute)
+			for i := range 400 { // over the last 40 s
+				at := time.Now().Add(-time.Duration(i) * 100 * time.Millisecond).UnixMicro()
+				ok(b, l.rdb.ZAdd(b.Context(), l.keys[0], redis.Z{Score: float64(at), Member: i}).Err())
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				_, granted, err := l.take(b.Context(), classInteractive, "call") // the same one moves on
+				ok(b, err)
+				if granted != (name == "room") {
+					b.Fatalf("granted: %v", granted)
+				}
+			}
+		})
 	}
 }
 
