@@ -15,8 +15,12 @@ import (
 // with a gateway that answers at once: from before the enqueuing until the result is
 // with a consumer that waits for it.
 func measureIdle(ctx context.Context, run *speedRun) error {
-	s, err := newStage(ctx, run.rig, 0)
-	if err != nil {
+	s := &stage{rig: run.rig}
+	var err error
+	if s.redis, err = run.rig.StartRedis(ctx); err != nil {
+		return err
+	}
+	if s.gateway, err = rig.ServeGateway(); err != nil {
 		return err
 	}
 	defer s.close()

@@ -74,66 +74,29 @@ func TestHooksFitAsynq(t *testing.T) {
 	}
 }
 
-// dequeueScript does with a list what asynq's does with a queue, and counts.
-var dequeueScript = redis.NewScript(`redis.call("INCR", KEYS[4]) return redis.call("RPOPLPUSH", KEYS[1], KEYS[3])`)
-
-const pendingList = "asynq:{q}:pending"
-
-// asks asks once for a task, as asynq does, and returns what it gets and how often Redis was
-// asked.
-func asks(t *testing.T, rdb *redis.Client, hook wakeHook) (task any, times int, err error) {
-	t.Helper()
-	keys := []string{pendingList, "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease"}
-	ok(t, dequeueScript.Load(t.Context(), rdb).Err())
-	ok(t, rdb.Del(t.Context(), keys[3]).Err())
-	cmd := redis.NewCmd(t.Context(), "evalsha", dequeueScript.Hash(), 4, keys[0], keys[1], keys[2], keys[3])
-	err = hook.ProcessHook(rdb.Process)(t.Context(), cmd)
-	times, counted := rdb.Get(t.Context(), keys[3]).Int()
-	ok(t, counted)
-	return cmd.Val(), times, err
-}
-
-func TestADequeueThatFindsNothingWaitsForATask(t *testing.T) {
-	rdb := redistest.Start(t).Client(t)
-	hook := wakeHook{rdb: rdb, stop: make(chan struct{}), supplies: map[string]*supply{pendingList: {}}}
-	go func() {
-		for blocked(t, rdb) == 0 && t.Context().Err() == nil {
-			time.Sleep(time.Millisecond) // polling
+// asks is asynq's dequeue: empty the first time.
+func asks(ctx context.Context, hook wakeHook) (times int, err error) {
+	next := func(context.Context, redis.Cmder) error {
+		if times++; times == 1 {
+			return redis.Nil
 		}
-		time.Sleep(2 * lull) // it is to be waited for
-		rdb.LPush(t.Context(), pendingList, "task")
-	}()
-	if task, times, err := asks(t, rdb, hook); task != "task" || times != 2 || err != nil {
-		t.Errorf("got %v, asked %d times, error %v", task, times, err)
+		return nil
 	}
-	if !hook.supplies[pendingList].lull {
-		t.Error("nobody is told that the task was waited for")
-	}
+	err = hook.ProcessHook(next)(ctx, redis.NewCmd(ctx, "evalsha", "sha", 4,
+		"asynq:{q}:pending", "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease"))
+	return times, err
 }
 
-// blocked is how many clients wait in a blocking command.
-func blocked(t *testing.T, rdb *redis.Client) int {
-	t.Helper()
-	text, err := rdb.Info(t.Context(), "clients").Result()
-	ok(t, err)
-	_, rest, _ := strings.Cut(text, "blocked_clients:")
-	digits, _, _ := strings.Cut(rest, "\r")
-	n, err := strconv.Atoi(digits)
-	ok(t, err)
-	return n
-}
-
-// BLMOVE looks at what arrives by moving it onto its own place.
-func TestTheWaitLeavesTheQueueAsItIs(t *testing.T) {
+func TestAnEmptyDequeueIsRepeatedWhenATaskArrives(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
-	ok(t, rdb.LPush(t.Context(), pendingList, "newer").Err())
-	ok(t, rdb.RPush(t.Context(), pendingList, "older").Err())
+	const pending = "asynq:{q}:pending"
+	ok(t, rdb.LPush(t.Context(), pending, "newer").Err())
+	ok(t, rdb.RPush(t.Context(), pending, "older").Err())
 	hook := wakeHook{rdb: rdb, stop: make(chan struct{})}
-	paused := redis.NewCmd(t.Context(), "get", "nothing")
-	if err := hook.await(t.Context(), paused, pendingList); !errors.Is(err, redis.Nil) {
-		t.Errorf("error %v of a queue that has elements and gives none", err)
+	if times, err := asks(t.Context(), hook); times != 2 || err != nil {
+		t.Errorf("asked %d times, error %v", times, err)
 	}
-	if list := rdb.LRange(t.Context(), pendingList, 0, -1).Val(); len(list) != 2 || list[1] != "older" {
+	if list := rdb.LRange(t.Context(), pending, 0, -1).Val(); len(list) != 2 || list[1] != "older" {
 		t.Errorf("the wait changed the queue: %v", list)
 	}
 }
@@ -145,9 +108,9 @@ func TestADequeueIsHeldBackForLessThanALease(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	began := time.Now()
-	_, _, err := asks(t, rdb, wakeHook{rdb: rdb, stop: make(chan struct{})})
-	if held := time.Since(began); !errors.Is(err, redis.Nil) || held < 10*time.Second || held > 25*time.Second {
-		t.Errorf("held back for %s, %v", held, err)
+	times, err := asks(t.Context(), wakeHook{rdb: rdb, stop: make(chan struct{})})
+	if held := time.Since(began); times != 1 || !errors.Is(err, redis.Nil) || held > 25*time.Second {
+		t.Errorf("asked %d times, held back for %s, %v", times, held, err)
 	}
 }
 
@@ -155,10 +118,10 @@ func TestAnEmptyDequeueStaysEmptyWhenTheWorkerStops(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	stopped := make(chan struct{})
 	hook := wakeHook{rdb: rdb, stop: stopped}
-	asked := make(chan error)
+	asked := make(chan int)
 	go func() {
-		_, _, err := asks(t, rdb, hook)
-		asked <- err
+		times, _ := asks(t.Context(), hook)
+		asked <- times
 	}()
 	// It blocks longer than one BLMOVE does: asynq would sleep after an answer.
 	blocks := func() int64 { return commandCalls(t, rdb, "blmove") }
@@ -169,11 +132,12 @@ func TestAnEmptyDequeueStaysEmptyWhenTheWorkerStops(t *testing.T) {
 		time.Sleep(20 * time.Millisecond) // polling
 	}
 	close(stopped)
-	if err := <-asked; !errors.Is(err, redis.Nil) {
-		t.Errorf("nothing arrived and the worker stopped: %v", err)
+	if times := <-asked; times != 1 {
+		t.Errorf("nothing arrived and the worker stopped: asked %d times", times)
 	}
-	if _, times, err := asks(t, rdb, hook); times != 1 || !errors.Is(err, redis.Nil) {
-		t.Errorf("a worker that stops asked %d times, %v", times, err)
+	ok(t, rdb.LPush(t.Context(), "asynq:{q}:pending", "task").Err())
+	if times, _ := asks(t.Context(), hook); times != 1 {
+		t.Errorf("a worker that stops asked %d times", times)
 	}
 }
 

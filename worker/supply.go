@@ -29,7 +29,6 @@ type supply struct {
 	next     int   // how many to ask for
 	fetching bool
 	failed   error // why the latest fetch brought nothing, if Redis failed
-	lull     bool  // the latest task was waited for: there are no others
 }
 
 // mostFetched bounds how many tasks are fetched at once: other processes want some.
@@ -44,25 +43,11 @@ func (s *supply) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *batcher, 
 	return s.hand(cmd)
 }
 
-// arrived tells that asynq has a task that was waited for so long. When that was for a
-// moment, there are no others, and whoever asks for the next may as well wait for it at once.
-func (s *supply) arrived(waited time.Duration) {
-	if s == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lull = waited > lull
-}
-
-const lull = time.Millisecond
-
 // wants is how many tasks to ask for: none while one is ready.
 func (s *supply) wants() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.fetched) > 0 || s.lull {
-		s.lull = false
+	if len(s.fetched) > 0 {
 		return 0
 	}
 	s.fetching = true

@@ -14,8 +14,7 @@ import (
 // again: with its defaults an idle worker finds an order after half a second. This
 // hook, on the client given to asynq's server, holds an empty answer back until
 // something arrives: it blocks in BLMOVE, which moves the last element of the
-// pending list onto itself and so changes nothing. The dequeue stands behind it in one
-// pipeline, so that a task is on its way here as soon as it arrives. While nothing
+// pending list onto itself and so changes nothing, and asks once more. While nothing
 // arrives it goes on blocking for a while: an answer to asynq is followed by its sleep,
 // and an order that arrives then waits. Not for long, though: asynq has reckoned the
 // task's lease of 30 s from before it asked.
@@ -26,8 +25,6 @@ import (
 type wakeHook struct {
 	rdb  redis.UniversalClient // to block on: the client the hook is on
 	stop <-chan struct{}       // closed when the worker stops taking orders
-
-	supplies map[string]*supply // by the key of the queue's pending list; told of what arrives
 }
 
 // longestBlock bounds how long one BLMOVE blocks, and so how long a shutdown waits
@@ -56,15 +53,11 @@ func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			h.rest(ctx)
 			return err
 		}
-		script, ok := cmd.(*redis.Cmd)
-		if !is || !ok || !errors.Is(err, redis.Nil) {
+		if !is || !errors.Is(err, redis.Nil) || !h.arrives(ctx, pending) {
 			return err
 		}
-		began := time.Now()
-		if err = h.await(ctx, script, pending); err == nil {
-			h.supplies[pending].arrived(time.Since(began))
-		}
-		return err
+		cmd.SetErr(nil)
+		return next(ctx, cmd)
 	}
 }
 
@@ -84,29 +77,21 @@ func (h wakeHook) rest(ctx context.Context) {
 	}
 }
 
-// await blocks until the list has an element, and dequeues it. It gives up after
-// longestWait, when the worker stops, when Redis fails, and when there is nothing to have
-// though the list has elements: the queue is paused, or others were first.
-func (h wakeHook) await(ctx context.Context, dequeue *redis.Cmd, pending string) error {
+// arrives blocks until the list has an element, and tells whether it has. It gives up
+// after longestWait, when the worker stops, and when Redis fails.
+func (h wakeHook) arrives(ctx context.Context, pending string) bool {
 	for end := time.Now().Add(longestWait); ctx.Err() == nil && time.Now().Before(end); {
 		select {
 		case <-h.stop:
-			return redis.Nil
+			return false
 		default:
 		}
-		pipe := h.rdb.Pipeline()
-		block := pipe.Do(ctx, "blmove", pending, pending, "right", "right", longestBlock.Seconds())
-		answer := redis.NewCmd(ctx, dequeue.Args()...)
-		answer.SetFirstKeyPos(3) // evalsha, hash, number of keys
-		pipe.Process(ctx, answer)
-		pipe.Exec(ctx) // its error is that of a command
-		dequeue.SetVal(answer.Val())
-		dequeue.SetErr(answer.Err())
-		if !errors.Is(block.Err(), redis.Nil) || !errors.Is(answer.Err(), redis.Nil) {
-			return answer.Err()
+		err := h.rdb.Do(ctx, "blmove", pending, pending, "right", "right", longestBlock.Seconds()).Err()
+		if !errors.Is(err, redis.Nil) {
+			return err == nil
 		}
 	}
-	return redis.Nil
+	return false
 }
 
 // dequeues tells whether cmd is asynq's dequeue script, and on which pending list.

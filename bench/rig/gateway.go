@@ -4,14 +4,41 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
 // Gateway is the simulator, without limits of its own.
 type Gateway struct {
 	*Process
 	URL string
+
+	within *http.Server // nil when it is a process
+}
+
+// Kill ends the gateway.
+func (g *Gateway) Kill() {
+	if g.within != nil {
+		g.within.Close()
+		return
+	}
+	g.Process.Kill()
+}
+
+// ServeGateway starts a gateway for the sample merchant, without limits, within this process:
+// what waits for one call at a time would only measure how fast two more processes wake up.
+func ServeGateway() (*Gateway, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{URL: "http://" + listener.Addr().String(), within: &http.Server{
+		Handler: simulator.New(simulator.Config{PerSecond: simulator.NoLimit, PerMinute: simulator.NoLimit})}}
+	go g.within.Serve(listener) // ends with an error when it is closed
+	return g, nil
 }
 
 // StartGateway starts a gateway with so many sample merchants, without limits, that
