@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/qfpay-worker/qfpay-worker/bench/rig"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
 // measureCalls counts what an order costs Redis: the calls on the happy path, with
@@ -45,13 +46,17 @@ func measureCalls(ctx context.Context, run *speedRun) error {
 
 // callsPerOrder counts the commands and scripts of a worker that goes through a few
 // orders: as many as the limiter, which spaces calls by 10 ms, has places for within
-// a second. One more would have to come back.
+// the second that an interactive order waits for one. One more would have to come back.
 func callsPerOrder(ctx context.Context, s *stage, c contestant) (float64, error) {
 	const n = 80
 	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
 		return 0, err
 	}
-	if err := c.producer(s.redis.Client).many(ctx, newOrders(s.series(), 0, n)); err != nil {
+	orders := newOrders(s.series(), 0, n)
+	for i := range orders {
+		orders[i].Lane = tasks.Interactive
+	}
+	if err := c.producer(s.redis.Client).many(ctx, orders); err != nil {
 		return 0, err
 	}
 	m, err := s.redis.Monitor()

@@ -34,9 +34,9 @@ func measureLoad(ctx context.Context, run *speedRun) error {
 	defer s.close()
 	rate := run.sizes.firstRate
 	var seen loaded
-	// The rate that takes 80 % is found by trying: the share of each try says
+	// The rate that takes 80 % is found by trying: the share of the first try says
 	// which is next.
-	for range 3 {
+	for range 2 {
 		if seen, err = load(ctx, s, merchants, rate, run.sizes.load); err != nil {
 			return err
 		}
