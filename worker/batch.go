@@ -12,10 +12,11 @@ import (
 
 // batcher sends the scripts of many goroutines in one pipeline. A worker with many
 // orders in hand runs some thousand scripts a second, and most of what one costs is
-// the system calls around it. Nothing waits for company: a script that comes while no
-// other is under way leaves at once, and those that come meanwhile leave together when
-// that one is back. With a Redis far away many gather meanwhile, and further batches
-// leave without waiting.
+// the system calls around it. A script that comes while no other is under way leaves at
+// once, and those that come meanwhile leave together when that one is back. Only after a
+// crowd a batch waits, for a millisecond at most, so that more come along: one after
+// another in one order's hand are no crowd. With a Redis far away many gather meanwhile,
+// and further batches leave without waiting for those before them.
 //
 // What a script is does not change: each is atomic by itself, each has its own
 // answer, and the steps of one order follow each other since each waits for its
@@ -36,8 +37,8 @@ const (
 	mostFlights = 4   // batches under way
 	mostBatched = 128 // scripts in one batch: other clients have their turn in between
 
-	crowded = 4 // scripts in a batch
-	apart   = time.Millisecond
+	crowded = 4                // scripts in a batch that is a crowd
+	apart   = time.Millisecond // how long after a crowd the next batch leaves, at the earliest
 )
 
 // scriptCall is one script on its way.

@@ -38,12 +38,7 @@ type handler struct {
 
 // isStopping tells whether orders in hand should be put down as soon as they can be.
 func (h *handler) isStopping(ctx context.Context) bool {
-	select {
-	case <-h.stop:
-		return true
-	default:
-		return ctx.Err() != nil
-	}
+	return isClosed(h.stop) || ctx.Err() != nil
 }
 
 // ProcessTask implements [asynq.Handler].

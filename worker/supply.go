@@ -28,7 +28,6 @@ type supply struct {
 	running  int   // tasks that the handler has in hand
 	next     int   // how many to ask for
 	fetching bool
-	failed   error // why the latest fetch brought nothing, if Redis failed
 }
 
 // mostFetched bounds how many tasks are fetched at once: other processes want some.
@@ -37,10 +36,11 @@ const mostFetched = 32
 // dequeue answers asynq's dequeue: with a task that is ready, or else by asking Redis
 // for as many as there is room for.
 func (s *supply) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *batcher, alone redis.ProcessHook) error {
+	var err error
 	if n := s.wants(); n > 0 {
-		s.fetch(scripts.times(ctx, cmd, n, alone))
+		err = s.fetch(scripts.times(ctx, cmd, n, alone))
 	}
-	return s.hand(cmd)
+	return s.hand(cmd, err)
 }
 
 // wants is how many tasks to ask for: none while one is ready.
@@ -51,41 +51,33 @@ func (s *supply) wants() int {
 		return 0
 	}
 	s.fetching = true
-	if s.isStopping() {
+	if isClosed(s.stop) {
 		return 1
 	}
 	return max(1, min(s.next, mostFetched, s.concurrency-s.running-s.handed))
 }
 
-func (s *supply) isStopping() bool {
-	select {
-	case <-s.stop:
-		return true
-	default:
-		return false
-	}
-}
-
 // fetch takes the answers. Where all of them are tasks there may be more, and twice as many
-// are asked for the next time; where one is not, one.
-func (s *supply) fetch(answers []*redis.Cmd) {
+// are asked for the next time; where one is not, one. Its error is why one is not.
+func (s *supply) fetch(answers []*redis.Cmd) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fetching, s.failed, s.next = false, nil, 2*len(answers)
+	s.fetching, s.next = false, 2*len(answers)
 	for _, a := range answers {
-		switch {
-		case a.Err() == nil:
+		if a.Err() == nil {
 			s.fetched = append(s.fetched, a.Val())
 			continue
-		case !errors.Is(a.Err(), redis.Nil):
-			s.failed = a.Err()
 		}
 		s.next = 1
+		if err == nil || errors.Is(err, redis.Nil) {
+			err = a.Err()
+		}
 	}
+	return err
 }
 
 // hand gives asynq a task, or tells why there is none.
-func (s *supply) hand(cmd *redis.Cmd) error {
+func (s *supply) hand(cmd *redis.Cmd, none error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.fetched) > 0 {
@@ -96,12 +88,8 @@ func (s *supply) hand(cmd *redis.Cmd) error {
 		return nil
 	}
 	s.handed = 0 // what was handed over has come to the handler by now, or never will
-	cmd.SetErr(redis.Nil)
-	if s.failed != nil {
-		cmd.SetErr(s.failed)
-		s.failed = nil
-	}
-	return cmd.Err()
+	cmd.SetErr(none)
+	return none
 }
 
 // counted counts the tasks that the handler has in hand.

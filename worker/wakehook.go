@@ -80,12 +80,7 @@ func (h wakeHook) rest(ctx context.Context) {
 // arrives blocks until the list has an element, and tells whether it has. It gives up
 // after longestWait, when the worker stops, and when Redis fails.
 func (h wakeHook) arrives(ctx context.Context, pending string) bool {
-	for end := time.Now().Add(longestWait); ctx.Err() == nil && time.Now().Before(end); {
-		select {
-		case <-h.stop:
-			return false
-		default:
-		}
+	for end := time.Now().Add(longestWait); ctx.Err() == nil && !isClosed(h.stop) && time.Now().Before(end); {
 		err := h.rdb.Do(ctx, "blmove", pending, pending, "right", "right", longestBlock.Seconds()).Err()
 		if !errors.Is(err, redis.Nil) {
 			return err == nil

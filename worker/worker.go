@@ -145,15 +145,23 @@ func (w *Worker) shutdown(servers []*asynq.Server) {
 
 // Ready tells why no order would be taken now, or nil.
 func (w *Worker) Ready(ctx context.Context) error {
-	select {
-	case <-w.stop:
+	if isClosed(w.stop) {
 		return errors.New("shutting down")
-	default:
 	}
 	if err := w.config.Redis.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("Redis does not answer: %w", err)
 	}
 	return nil
+}
+
+// isClosed tells whether stop is closed.
+func isClosed(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
 }
 
 // asynqLog passes asynq's own words on.

@@ -10,8 +10,7 @@ Answers
 local journal, token, number = KEYS[1], ARGV[1], ARGV[2]
 
 local held, state, current, sends, sender = holder(journal, token, "state", "number", "sends", "sender")
-if not held then return {"lost"} end
-if current ~= number then return {"lost"} end
+if not held or current ~= number then return {"lost"} end
 if state == "NEW" and sends == "0" then return {"retracted"} end
 if state ~= "SENT" or sends ~= "1" or sender ~= token then return {"lost"} end
 
