@@ -53,13 +53,13 @@ func (a *acceptance) trace(traceparent string) {
 	}
 }
 
-// accept runs the script for all of them at once, and writes down what came of each.
-// It returns the first error that is none of an order's own.
-func (p *Producer) accept(ctx context.Context, all []acceptance) error {
+// accept runs the script for all of them at once, and writes down what came of each. along,
+// if there is one, goes behind it. It returns the first error that is none of an order's own.
+func (p *Producer) accept(ctx context.Context, all []acceptance, along *wakeNew) error {
 	if len(all) == 0 {
 		return nil
 	}
-	answers, unconfirmed, err := p.runAccept(ctx, all)
+	answers, unconfirmed, err := p.runAccept(ctx, all, along)
 	if err != nil {
 		for _, a := range all {
 			a.result.Err = fmt.Errorf("order %s: not accepted: %w", a.id, err)
@@ -93,13 +93,17 @@ func readAccept(words []string, n int) (map[int]acceptAnswer, error) {
 	return answers, nil
 }
 
-// runAccept returns what the script answers. A server that does not know the script is
+// scriptRun is how a script is run: by its digest or by its text.
+type scriptRun func(s *redis.Script, ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd
+
+// runAccept returns what the script answers. A server that does not know a script is
 // given it. unconfirmed is why what was written may be lost in a failover.
-func (p *Producer) runAccept(ctx context.Context, all []acceptance) (answers map[int]acceptAnswer, unconfirmed, err error) {
+func (p *Producer) runAccept(ctx context.Context, all []acceptance, along *wakeNew) (answers map[int]acceptAnswer, unconfirmed, err error) {
 	keys := make([]string, 0, 2+len(all))
 	args := make([]any, 0, 2+5*len(all))
 	keys = append(keys, p.keys.Due(), p.keys.Results())
-	args = append(args, rand.Text(), p.highWater)
+	nonce := rand.Text()
+	args = append(args, nonce, p.highWater)
 	for _, a := range all {
 		keys = append(keys, p.keys.Order(a.id))
 		args = append(args, a.id, a.fingerprint, a.payload, string(a.lane), a.look.Milliseconds())
@@ -110,13 +114,14 @@ func (p *Producer) runAccept(ctx context.Context, all []acceptance) (answers map
 		}
 	}
 	var words []string
-	for _, run := range []func(redis.Pipeliner) *redis.Cmd{
-		func(pipe redis.Pipeliner) *redis.Cmd { return acceptScript.EvalSha(ctx, pipe, keys, args...) },
-		func(pipe redis.Pipeliner) *redis.Cmd { return acceptScript.Eval(ctx, pipe, keys, args...) },
-	} {
+	for _, run := range []scriptRun{(*redis.Script).EvalSha, (*redis.Script).Eval} {
 		var answer *redis.Cmd
-		unconfirmed = p.durability.Write(ctx, p.rdb, p.keys, func(pipe redis.Pipeliner) { answer = run(pipe) })
-		if words, err = answer.StringSlice(); !redis.HasErrorPrefix(err, "NOSCRIPT") {
+		unconfirmed = p.durability.Write(ctx, p.rdb, p.keys, func(pipe redis.Pipeliner) {
+			answer = run(acceptScript, ctx, pipe, keys, args...)
+			along.run(ctx, pipe, run, nonce)
+		})
+		words, err = answer.StringSlice()
+		if !redis.HasErrorPrefix(err, "NOSCRIPT") && !along.unknown() {
 			break
 		}
 	}

@@ -18,7 +18,7 @@ func (p *Producer) Accept(ctx context.Context, o Order) (Acceptance, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := p.accept(ctx, []acceptance{a}); err != nil {
+	if err := p.accept(ctx, []acceptance{a}, nil); err != nil {
 		return "", err
 	}
 	return result.Acceptance, result.Err
@@ -33,7 +33,7 @@ func (p *Producer) AcceptInvalid(ctx context.Context, id string, payload []byte,
 	a := acceptance{id: id, lane: Bulk, fingerprint: hex.EncodeToString(sum[:12]), payload: payload,
 		look: firstLook, result: &result}
 	a.trace(traceparent)
-	if err := p.accept(ctx, []acceptance{a}); err != nil {
+	if err := p.accept(ctx, []acceptance{a}, nil); err != nil {
 		return err
 	}
 	return result.Err

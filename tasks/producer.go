@@ -30,13 +30,16 @@ type Producer struct {
 	keys  Keys
 	asynq *asynq.Client
 
+	noting *asynq.Client // notes down what asynq would do
+
 	durability Durability
 	highWater  int // of the result stream; 0: none
 }
 
 // NewProducer returns a producer. The keys' prefix must be that of the workers.
 func NewProducer(rdb redis.UniversalClient, keys Keys) *Producer {
-	return &Producer{rdb: rdb, keys: keys, asynq: asynq.NewClientFromRedisClient(rdb), highWater: DefaultHighWater}
+	return &Producer{rdb: rdb, keys: keys, asynq: asynq.NewClientFromRedisClient(rdb),
+		noting: newNotingClient(rdb), highWater: DefaultHighWater}
 }
 
 // Acceptance is how an order was accepted.
@@ -99,12 +102,8 @@ func (p *Producer) Enqueue(ctx context.Context, o Order) (Acceptance, error) {
 // the order's id and its state as well.
 func (p *Producer) EnqueueOne(ctx context.Context, o Order) Accepted {
 	results := make([]Accepted, 1)
-	valid := acceptances([]Order{o}, results, firstLook)
-	p.accept(ctx, valid) // what is wrong is in results
-	for _, a := range valid {
-		if a.result.Acceptance == Enqueued {
-			p.wakeOne(ctx, p.asynq, a)
-		}
+	for _, a := range acceptances([]Order{o}, results, firstLook) { // none, if it is not valid
+		p.acceptAndWake(ctx, a)
 	}
 	return results[0]
 }
@@ -133,7 +132,7 @@ func (p *Producer) EnqueueAll(ctx context.Context, orders []Order) ([]Accepted, 
 	for from := 0; from < len(orders); from += chunk {
 		valid, to := <-next, min(from+chunk, len(orders))
 		go prepare(to)
-		err := p.accept(ctx, valid)
+		err := p.accept(ctx, valid, nil)
 		accepted <- valid
 		if err != nil {
 			<-next
@@ -151,9 +150,8 @@ func (p *Producer) wakeBehind(ctx context.Context) (chunks chan<- []acceptance, 
 	accepted := make(chan []acceptance, 1)
 	var waking sync.WaitGroup
 	waking.Go(func() {
-		wake := newBulkWaker(p)
 		for chunk := range accepted {
-			wake.all(ctx, chunk)
+			p.wakeAll(ctx, chunk)
 		}
 	})
 	return accepted, func() { close(accepted); waking.Wait() }

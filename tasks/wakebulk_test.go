@@ -1,6 +1,8 @@
 package tasks
 
 import (
+	"context"
+	"encoding/json"
 	"slices"
 	"testing"
 
@@ -12,24 +14,42 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// What wake.lua does is what asynq in the version of go.mod does, to the byte but for
-// the time.
-func TestTasksEnqueuedInBulkAreThoseOfAsynq(t *testing.T) {
+// What wake.lua and wakenew.lua do is what asynq in the version of go.mod does, to the byte
+// but for the time.
+func TestTasksEnqueuedHereAreThoseOfAsynq(t *testing.T) {
 	t.Parallel()
-	one, many := redistest.Start(t).Client(t), redistest.Start(t).Client(t)
 	orders := []Order{numbered("A1"), numbered("A2"), numbered("A3")}
 	orders[1].Lane = Interactive
-	for _, o := range orders {
-		must(NewProducer(one, keys).Enqueue(t.Context(), o))
+	ways := map[string]func(*Producer){
+		"asynq": func(p *Producer) {
+			for _, o := range orders {
+				if err := p.Wake(t.Context(), o.ID(), o.Lane, must(json.Marshal(o)), o.ID()); err != nil {
+					t.Error(err)
+				}
+			}
+		},
+		"wakenew.lua": func(p *Producer) {
+			for _, o := range orders {
+				must(p.Enqueue(t.Context(), o))
+			}
+		},
+		"wake.lua": func(p *Producer) { must(p.EnqueueAll(t.Context(), orders)) },
 	}
-	must(NewProducer(many, keys).EnqueueAll(t.Context(), orders))
-	if diff := cmp.Diff(dump(t, one), dump(t, many)); diff != "" {
-		t.Errorf("(-asynq +wake.lua):\n%s", diff)
+	servers := map[string]redis.UniversalClient{}
+	for name, way := range ways {
+		servers[name] = redistest.Start(t).Client(t)
+		way(NewProducer(servers[name], keys))
 	}
-	for _, l := range Lanes() {
-		but := cmpopts.IgnoreFields(asynq.TaskInfo{}, "NextProcessAt")
-		if diff := cmp.Diff(pending(t, one, l), pending(t, many, l), but); diff != "" {
-			t.Errorf("%s (-asynq +wake.lua):\n%s", l, diff)
+	asynqs := servers["asynq"]
+	for name, rdb := range servers {
+		if diff := cmp.Diff(dump(t, asynqs), dump(t, rdb)); diff != "" {
+			t.Errorf("(-asynq +%s):\n%s", name, diff)
+		}
+		for _, l := range Lanes() {
+			but := cmpopts.IgnoreFields(asynq.TaskInfo{}, "NextProcessAt")
+			if diff := cmp.Diff(pending(t, asynqs, l), pending(t, rdb, l), but); diff != "" {
+				t.Errorf("%s (-asynq +%s):\n%s", l, name, diff)
+			}
 		}
 	}
 }
@@ -76,13 +96,14 @@ func TestATaskThatIsThereIsNotEnqueuedAgainInBulk(t *testing.T) {
 // Should asynq's script change, its tasks come one by one, in their order.
 func TestAnotherAsynqIsLeftToEnqueueByItself(t *testing.T) {
 	t.Parallel()
-	taken := &takenScripts{}
-	taken.EvalSha(t.Context(), "0123", []string{"task", "pending"}, "message", "id", int64(1))
-	if taken.last != nil {
+	var call *enqueueCall
+	ctx := context.WithValue(t.Context(), noteKey{}, &call)
+	noteTaker{}.EvalSha(ctx, "0123", []string{"task", "pending"}, "message", "id", int64(1))
+	if call != nil {
 		t.Error("an unknown script was taken for asynq's")
 	}
-	taken.EvalSha(t.Context(), enqueueSHA, []string{"task", "pending"}, "message", "id", int64(1))
-	if taken.last == nil || taken.last.task != "task" || taken.last.pending != "pending" {
-		t.Errorf("asynq's script was not taken: %+v", taken.last)
+	noteTaker{}.EvalSha(ctx, enqueueSHA, []string{"task", "pending"}, "message", "id", int64(1))
+	if call == nil || call.task != "task" || call.pending != "pending" {
+		t.Errorf("asynq's script was not taken: %+v", call)
 	}
 }
