@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -68,9 +69,16 @@ func (b *batcher) do(ctx context.Context, cmd *redis.Cmd, alone redis.ProcessHoo
 
 // times runs the script of an EVALSHA n times, and returns the answers.
 func (b *batcher) times(ctx context.Context, cmd *redis.Cmd, n int, alone redis.ProcessHook) []*redis.Cmd {
-	calls, answers := make([]*scriptCall, n), make([]*redis.Cmd, n)
+	return b.all(ctx, slices.Repeat([]*redis.Cmd{cmd}, n), alone)
+}
+
+// all runs the scripts of several EVALSHA, one after the other, and returns the answers. Where
+// a batch is full, the next may be faster than it: who needs the order must see from the
+// answers that it was kept.
+func (b *batcher) all(ctx context.Context, cmds []*redis.Cmd, alone redis.ProcessHook) []*redis.Cmd {
+	calls, answers := make([]*scriptCall, len(cmds)), make([]*redis.Cmd, len(cmds))
 	for i := range calls {
-		calls[i] = newScriptCall(ctx, cmd, alone)
+		calls[i] = newScriptCall(ctx, cmds[i], alone)
 	}
 	if b.enter(calls...) {
 		b.fly()
@@ -194,6 +202,12 @@ func longest(batch []*scriptCall) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, last)
 }
 
+// scripter runs scripts, and several in one round trip: see [batcher.all].
+type scripter interface {
+	redis.Scripter
+	all(ctx context.Context, cmds ...*redis.Cmd) []*redis.Cmd
+}
+
 // batched is a client whose scripts go in batches, and everything else as before.
 type batched struct {
 	redis.UniversalClient
@@ -206,6 +220,17 @@ func newBatched(rdb redis.UniversalClient) batched {
 
 // EvalSha implements [redis.Scripter].
 func (b batched) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	cmd := evalSha(ctx, sha, keys, args...)
+	b.scripts.do(ctx, cmd, b.Process) // its error is in the command
+	return cmd
+}
+
+// all runs several scripts as [batcher.all] does.
+func (b batched) all(ctx context.Context, cmds ...*redis.Cmd) []*redis.Cmd {
+	return b.scripts.all(ctx, cmds, b.Process)
+}
+
+func evalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	line := make([]any, 0, 3+len(keys)+len(args))
 	line = append(line, "evalsha", sha, len(keys))
 	for _, k := range keys {
@@ -213,7 +238,6 @@ func (b batched) EvalSha(ctx context.Context, sha string, keys []string, args ..
 	}
 	cmd := redis.NewCmd(ctx, append(line, args...)...)
 	cmd.SetFirstKeyPos(3)
-	b.scripts.do(ctx, cmd, b.Process) // its error is in the command
 	return cmd
 }
 

@@ -15,7 +15,7 @@ func strictDesk(t *testing.T) (d *desk, stall func()) {
 	primary := redistest.StartTCP(t)
 	proxy := redistest.StartProxy(t, "tcp", primary.Addr)
 	redistest.StartReplica(t, proxy.Addr)
-	d = &desk{t: t, id: "default:A1", journal: &journal{rdb: primary.Client(t), scripts: primary.Client(t), keys: tasks.Keys{Prefix: tasks.DefaultPrefix},
+	d = &desk{t: t, id: "default:A1", journal: &journal{rdb: primary.Client(t), scripts: newBatched(primary.Client(t)), keys: tasks.Keys{Prefix: tasks.DefaultPrefix},
 		times: calmTimes(), durability: tasks.Strict}}
 	_, err := tasks.NewProducer(d.rdb, d.keys).Accept(t.Context(), anOrder("A1").WithDefaults(time.Now()))
 	ok(t, err)

@@ -119,7 +119,7 @@ func (h *handler) refuse(ctx context.Context, payload []byte, why error) error {
 // wake takes the order in hand, if it is free, and works on it.
 func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	token := rand.Text()
-	c, err := h.journal.claim(ctx, w.id, token)
+	c, err := h.claim(ctx, w, token)
 	if err == nil && c.status == claimNone {
 		c, err = h.adopt(ctx, w, token)
 	}
@@ -140,6 +140,24 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 		return c.traced(h.work(ctx, c, w))
 	}
 	return nil
+}
+
+// claim takes the order in hand, and where nothing is known that would keep its create from
+// leaving at once, writes down that it leaves.
+func (h *handler) claim(ctx context.Context, w wakeUp, token string) (claim, error) {
+	if h.leavesAtOnce(w) {
+		return h.journal.claimAhead(ctx, w.id, token)
+	}
+	return h.journal.claim(ctx, w.id, token)
+}
+
+// leavesAtOnce tells whether an order, if it is new, has nothing to wait for: its merchant has
+// no limits, is not held, and has room here.
+func (h *handler) leavesAtOnce(w wakeUp) bool {
+	roster := h.roster.Load()
+	at := roster.counters[w.order.Merchant]
+	return w.invalid == nil && at != nil && at.limiter == nil && !at.hold.is() &&
+		at.inHand.Load() < roster.crowd && time.Now().Before(w.order.Deadline)
 }
 
 // called takes an order in hand that was called up from its line with a place. When it

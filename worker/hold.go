@@ -38,6 +38,13 @@ func (h *hold) wait(now time.Time, answer time.Duration) time.Duration {
 	return 0
 }
 
+// is tells whether the merchant is held.
+func (h *hold) is() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.reason != ""
+}
+
 // set holds the merchant, or holds it longer after a probe was refused. The calls
 // that were under way when it began are refused as well, and change nothing. It
 // tells whether it was not held before.

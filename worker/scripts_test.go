@@ -24,7 +24,7 @@ type desk struct {
 func newDesk(t *testing.T) *desk {
 	rdb := redistest.Start(t).Client(t)
 	d := &desk{t: t, id: "default:A1",
-		journal: &journal{rdb: rdb, scripts: rdb, keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: quickTimes()}}
+		journal: &journal{rdb: rdb, scripts: newBatched(rdb), keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: quickTimes()}}
 	if _, err := tasks.NewProducer(rdb, d.keys).Accept(t.Context(), anOrder("A1").WithDefaults(time.Now())); err != nil {
 		t.Fatal(err)
 	}
