@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -278,18 +279,16 @@ func (noWake) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (noWake) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if !wakes(cmds[0]) {
-			return next(ctx, cmds)
-		}
-		for _, c := range cmds {
+		err := next(ctx, slices.DeleteFunc(slices.Clone(cmds), wakes))
+		for _, c := range slices.DeleteFunc(slices.Clone(cmds), func(c redis.Cmder) bool { return !wakes(c) }) {
 			c.SetErr(errors.New("killed"))
 		}
-		return cmds[0].Err()
+		return err
 	}
 }
 
 func wakes(cmd redis.Cmder) bool {
-	return cmd.Name() == "evalsha" && strings.Contains(fmt.Sprint(cmd.Args()), "asynq:{")
+	return (cmd.Name() == "evalsha" || cmd.Name() == "eval") && strings.Contains(fmt.Sprint(cmd.Args()), "asynq:{")
 }
 
 func TestAnOrderThatCouldNotBeWokenIsAcceptedAndInDue(t *testing.T) {

@@ -22,7 +22,7 @@ type ahead struct {
 func (a ahead) stands() bool { return !a.at.IsZero() && time.Since(a.at) < margin }
 
 // claimAhead is claim, and for an order under its first number, of which nothing was sent, intent
-// as well. Under the profile strict, where an intent has to be confirmed, it is claim alone.
+// as well. The token must be new. Under the profile strict, where an intent has to be confirmed, it is claim alone.
 func (j *journal) claimAhead(ctx context.Context, id, token string) (claim, error) {
 	if j.durability == tasks.Strict {
 		return j.claim(ctx, id, token)
@@ -46,6 +46,9 @@ func (j *journal) claimAhead(ctx context.Context, id, token string) (claim, erro
 		c.ahead = ahead{possible: true}
 	case answer[0] == "sent":
 		c.ahead = ahead{possible: true, at: asked}
+		// Both may have been sent again after their answer was lost; the claim has found
+		// this intent then.
+		c.state, c.sends, c.firstSentAt, c.sentAt = stateNew, 0, time.Time{}, time.Time{}
 	}
 	return c, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -74,30 +75,81 @@ func TestHooksFitAsynq(t *testing.T) {
 	}
 }
 
-// asks is asynq's dequeue: empty the first time.
-func asks(ctx context.Context, hook wakeHook) (times int, err error) {
+// takes is what asynq's dequeue does, as far as it matters here.
+var takes = redis.NewScript(`return redis.call("RPOPLPUSH", KEYS[1], KEYS[3])`)
+
+const pendingQ = "asynq:{q}:pending"
+
+// dequeueOf is a dequeue on a server that knows the script.
+func dequeueOf(t *testing.T, rdb *redis.Client) *redis.Cmd {
+	t.Helper()
+	ok(t, takes.Load(t.Context(), rdb).Err())
+	return redis.NewCmd(t.Context(), "evalsha", takes.Hash(), 4, pendingQ, "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease")
+}
+
+// asks has the hook answer a dequeue that is empty the first time. It tells how often asynq's
+// own question went to Redis.
+func asks(ctx context.Context, hook wakeHook, dequeue *redis.Cmd) (times int, err error) {
 	next := func(context.Context, redis.Cmder) error {
-		if times++; times == 1 {
-			return redis.Nil
-		}
-		return nil
+		times++
+		dequeue.SetErr(redis.Nil)
+		return redis.Nil
 	}
-	err = hook.ProcessHook(next)(ctx, redis.NewCmd(ctx, "evalsha", "sha", 4,
-		"asynq:{q}:pending", "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease"))
+	err = hook.ProcessHook(next)(ctx, dequeue)
 	return times, err
 }
 
-func TestAnEmptyDequeueIsRepeatedWhenATaskArrives(t *testing.T) {
+func TestAnEmptyDequeueIsAnsweredWhenATaskArrives(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	const pending = "asynq:{q}:pending"
-	ok(t, rdb.LPush(t.Context(), pending, "newer").Err())
-	ok(t, rdb.RPush(t.Context(), pending, "older").Err())
-	hook := wakeHook{rdb: rdb, stop: make(chan struct{})}
-	if times, err := asks(t.Context(), hook); times != 2 || err != nil {
-		t.Errorf("asked %d times, error %v", times, err)
+	supplied := &supply{concurrency: 4}
+	hook := wakeHook{rdb: rdb, stop: make(chan struct{}), supplies: map[string]*supply{pendingQ: supplied}}
+	dequeue := dequeueOf(t, rdb)
+	go func() {
+		for commandCalls(t, rdb, "blmove") == 0 && t.Context().Err() == nil {
+			time.Sleep(time.Millisecond) // polling
+		}
+		rdb.LPush(t.Context(), pendingQ, "older")
+		rdb.LPush(t.Context(), pendingQ, "newer")
+	}()
+	if times, err := asks(t.Context(), hook, dequeue); times != 1 || err != nil || dequeue.Val() != "older" {
+		t.Errorf("asked %d times, answered %v, %v", times, dequeue.Val(), err)
 	}
-	if list := rdb.LRange(t.Context(), pending, 0, -1).Val(); len(list) != 2 || list[1] != "older" {
+	if supplied.handed != 1 || supplied.wants() != 2 {
+		t.Errorf("the supply counts %d tasks handed over, and wants %d", supplied.handed, supplied.next)
+	}
+	if list := rdb.LRange(t.Context(), pendingQ, 0, -1).Val(); len(list) > 1 || slices.Contains(list, "older") {
+		t.Errorf("the queue is left with %v", list)
+	}
+}
+
+// A queue that is paused has tasks and gives none: asynq must not be kept from its pause.
+func TestAnEmptyDequeueStaysEmptyWhenTheQueueGivesNone(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	none := redis.NewScript(`return false`)
+	ok(t, none.Load(t.Context(), rdb).Err())
+	ok(t, rdb.LPush(t.Context(), pendingQ, "older", "newer").Err())
+	dequeue := redis.NewCmd(t.Context(), "evalsha", none.Hash(), 4, pendingQ, "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease")
+	if _, err := asks(t.Context(), wakeHook{rdb: rdb, stop: make(chan struct{})}, dequeue); !errors.Is(err, redis.Nil) {
+		t.Error(err)
+	}
+	if n := commandCalls(t, rdb, "blmove"); n != 1 {
+		t.Errorf("blocked %d times, want once", n)
+	}
+	if list := rdb.LRange(t.Context(), pendingQ, 0, -1).Val(); !slices.Equal(list, []string{"newer", "older"}) {
 		t.Errorf("the wait changed the queue: %v", list)
+	}
+}
+
+// A server that does not know the script says so, and asynq gives it.
+func TestADequeueThatIsRefusedWhileItIsHeldBackIsTold(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	ok(t, rdb.LPush(t.Context(), pendingQ, "task").Err())
+	dequeue := redis.NewCmd(t.Context(), "evalsha", takes.Hash(), 4, pendingQ, "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease")
+	if _, err := asks(t.Context(), wakeHook{rdb: rdb, stop: make(chan struct{})}, dequeue); !redis.HasErrorPrefix(err, "NOSCRIPT") {
+		t.Error(err)
 	}
 }
 
@@ -108,7 +160,7 @@ func TestADequeueIsHeldBackForLessThanALease(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	began := time.Now()
-	times, err := asks(t.Context(), wakeHook{rdb: rdb, stop: make(chan struct{})})
+	times, err := asks(t.Context(), wakeHook{rdb: rdb, stop: make(chan struct{})}, dequeueOf(t, rdb))
 	if held := time.Since(began); times != 1 || !errors.Is(err, redis.Nil) || held > 25*time.Second {
 		t.Errorf("asked %d times, held back for %s, %v", times, held, err)
 	}
@@ -117,11 +169,11 @@ func TestADequeueIsHeldBackForLessThanALease(t *testing.T) {
 func TestAnEmptyDequeueStaysEmptyWhenTheWorkerStops(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	stopped := make(chan struct{})
-	hook := wakeHook{rdb: rdb, stop: stopped}
-	asked := make(chan int)
+	hook, dequeue := wakeHook{rdb: rdb, stop: stopped}, dequeueOf(t, rdb)
+	answered := make(chan error)
 	go func() {
-		times, _ := asks(t.Context(), hook)
-		asked <- times
+		_, err := asks(t.Context(), hook, dequeue)
+		answered <- err
 	}()
 	// It blocks longer than one BLMOVE does: asynq would sleep after an answer.
 	blocks := func() int64 { return commandCalls(t, rdb, "blmove") }
@@ -132,12 +184,12 @@ func TestAnEmptyDequeueStaysEmptyWhenTheWorkerStops(t *testing.T) {
 		time.Sleep(20 * time.Millisecond) // polling
 	}
 	close(stopped)
-	if times := <-asked; times != 1 {
-		t.Errorf("nothing arrived and the worker stopped: asked %d times", times)
+	if err := <-answered; !errors.Is(err, redis.Nil) {
+		t.Errorf("nothing arrived and the worker stopped: %v", err)
 	}
-	ok(t, rdb.LPush(t.Context(), "asynq:{q}:pending", "task").Err())
-	if times, _ := asks(t.Context(), hook); times != 1 {
-		t.Errorf("a worker that stops asked %d times", times)
+	ok(t, rdb.LPush(t.Context(), pendingQ, "task").Err())
+	if _, err := asks(t.Context(), hook, dequeue); !errors.Is(err, redis.Nil) {
+		t.Errorf("a worker that stops was answered: %v", err)
 	}
 }
 

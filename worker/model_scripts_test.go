@@ -71,6 +71,7 @@ func (w *twins) walk() {
 		"":        func(*rapid.T) { w.same() },
 		"claim":   w.claim,
 		"claim ":  w.claim,
+		"ahead":   w.claimAhead,
 		"intent":  w.intent,
 		"retract": w.retract,
 		"void":    w.void,
@@ -149,6 +150,40 @@ func (w *twins) claim(*rapid.T) {
 	*c = got
 	w.dueIn(w.real.times.lease)
 	w.knows(c, handOf(w.book))
+}
+
+// claimAhead is a claim and, where it fits, an intent. If that stands, the attempt either makes
+// use of it or takes it back.
+func (w *twins) claimAhead(*rapid.T) {
+	t, c := w.who()
+	if w.book.sender == t {
+		return // whoever claims ahead has a new token
+	}
+	got, err := w.real.claimAhead(w.ctx, w.id, w.name(t))
+	w.must(err)
+	if want := w.book.claim(t); got.status != want {
+		w.Fatalf("claim: Redis %d, model %d", got.status, want)
+	}
+	if got.status != claimOurs {
+		return
+	}
+	*c = got
+	w.knows(c, handOf(w.book))
+	if want := w.book.intent(t, 0, 0); got.ahead.stands() != want || got.ahead.possible != want {
+		w.Fatalf("an intent ahead: Redis %+v, model %t", got.ahead, want)
+	}
+	if !got.ahead.possible {
+		return
+	}
+	if rapid.Bool().Draw(w.T, "taken back") {
+		w.must(w.real.takeBack(w.ctx, c))
+		w.book.retract(t, 0)
+	} else {
+		w.must(w.real.intent(w.ctx, c))
+	}
+	if c.state != w.book.state || c.sends != int(w.book.sends) || c.ahead.possible {
+		w.Fatalf("the attempt knows %+v, the model %+v", c, w.book)
+	}
 }
 
 // knows compares what a claim says with what the model's attempt would know.

@@ -102,6 +102,15 @@ func (s *supply) counted(h asynq.Handler) asynq.Handler {
 	})
 }
 
+// arrived counts a task that asynq was given by another way, and lets the next question be
+// for more than one: where there was one there may be others.
+func (s *supply) arrived() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handed++
+	s.next = 2
+}
+
 func (s *supply) count(handed, running int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

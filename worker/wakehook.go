@@ -14,22 +14,23 @@ import (
 // again: with its defaults an idle worker finds an order after half a second. This
 // hook, on the client given to asynq's server, holds an empty answer back until
 // something arrives: it blocks in BLMOVE, which moves the last element of the
-// pending list onto itself and so changes nothing, and asks once more. While nothing
-// arrives it goes on blocking for a while: an answer to asynq is followed by its sleep,
-// and an order that arrives then waits. Not for long, though: asynq has reckoned the
-// task's lease of 30 s from before it asked.
+// pending list onto itself and so changes nothing, and has asynq's question go right
+// behind it, in the same round trip. While nothing arrives it goes on blocking for a while:
+// an answer to asynq is followed by its sleep, and an order that arrives then waits. Not for
+// long, though: asynq has reckoned the task's lease of 30 s from before it asked.
 //
 // It knows asynq's dequeue by its keys (internal/rdb/rdb.go of v0.26.0: pending,
 // paused, active, lease). Should they change, nothing matches and asynq polls as
-// before; TestWakeHookFits holds it against the version in go.mod.
+// before; TestHooksFitAsynq holds it against the version in go.mod.
 type wakeHook struct {
-	rdb  redis.UniversalClient // to block on: the client the hook is on
-	stop <-chan struct{}       // closed when the worker stops taking orders
+	rdb      redis.UniversalClient // to block on: the client the hook is on
+	stop     <-chan struct{}       // closed when the worker stops taking orders
+	supplies map[string]*supply    // by the key of the queue's pending list
 }
 
 // longestBlock bounds how long one BLMOVE blocks, and so how long a shutdown waits
-// for it. It must stay below go-redis's read timeout (3 s).
-const longestBlock = time.Second
+// for it. It must stay below go-redis's read timeout (3 s). Each is two commands.
+const longestBlock = 1500 * time.Millisecond
 
 // longestWait bounds how long a dequeue is held back in all: half of asynq's lease.
 const longestWait = 15 * time.Second
@@ -49,15 +50,16 @@ func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		pending, is := dequeues(cmd)
-		if is && err != nil && !errors.Is(err, redis.Nil) {
+		if !is {
+			return err
+		}
+		if dequeue, script := cmd.(*redis.Cmd); script && errors.Is(err, redis.Nil) {
+			err = h.await(ctx, pending, dequeue)
+		}
+		if err != nil && !errors.Is(err, redis.Nil) {
 			h.rest(ctx)
-			return err
 		}
-		if !is || !errors.Is(err, redis.Nil) || !h.arrives(ctx, pending) {
-			return err
-		}
-		cmd.SetErr(nil)
-		return next(ctx, cmd)
+		return err
 	}
 }
 
@@ -77,16 +79,38 @@ func (h wakeHook) rest(ctx context.Context) {
 	}
 }
 
-// arrives blocks until the list has an element, and tells whether it has. It gives up
-// after longestWait, when the worker stops, and when Redis fails.
-func (h wakeHook) arrives(ctx context.Context, pending string) bool {
+// await blocks until the list has an element, and answers the dequeue. It gives up, with
+// the empty answer, after longestWait and when the worker stops. The element may be gone
+// before the dequeue, or its queue be paused: that is asynq's to see.
+func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd) error {
 	for end := time.Now().Add(longestWait); ctx.Err() == nil && !isClosed(h.stop) && time.Now().Before(end); {
-		err := h.rdb.Do(ctx, "blmove", pending, pending, "right", "right", longestBlock.Seconds()).Err()
-		if !errors.Is(err, redis.Nil) {
-			return err == nil
+		arrived, answer := h.block(ctx, pending, dequeue)
+		switch err := answer.Err(); {
+		case err == nil:
+			if s := h.supplies[pending]; s != nil {
+				s.arrived()
+			}
+			dequeue.SetVal(answer.Val())
+			dequeue.SetErr(nil)
+			return nil
+		case !errors.Is(err, redis.Nil) || arrived:
+			dequeue.SetErr(err)
+			return err
 		}
 	}
-	return false
+	return dequeue.Err()
+}
+
+// block waits for one BLMOVE, and returns whether something has arrived and the answer to the
+// dequeue behind it.
+func (h wakeHook) block(ctx context.Context, pending string, dequeue *redis.Cmd) (arrived bool, answer *redis.Cmd) {
+	answer = redis.NewCmd(ctx, dequeue.Args()...)
+	answer.SetFirstKeyPos(3)
+	pipe := h.rdb.Pipeline()
+	move := pipe.Do(ctx, "blmove", pending, pending, "right", "right", longestBlock.Seconds())
+	pipe.Process(ctx, answer)
+	pipe.Exec(ctx) // its error is that of a command
+	return move.Err() == nil, answer
 }
 
 // dequeues tells whether cmd is asynq's dequeue script, and on which pending list.

@@ -70,7 +70,7 @@ func New(c Config) (*Worker, error) {
 		supplies["asynq:{"+c.Keys.Queue(lane)+"}:pending"] = s
 	}
 	c.Queue.AddHook(ackHook{})
-	c.Queue.AddHook(wakeHook{rdb: c.Queue, stop: w.stop})
+	c.Queue.AddHook(wakeHook{rdb: c.Queue, stop: w.stop, supplies: supplies})
 	c.Queue.AddHook(batchHook{&batcher{rdb: c.Queue}, supplies})
 	for _, lane := range tasks.Lanes() {
 		w.servers = append(w.servers, asynq.NewServerFromRedisClient(c.Queue, w.serverConfig(lane)))
