@@ -98,7 +98,8 @@ func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd)
 			return err
 		}
 	}
-	return dequeue.Err()
+	dequeue.SetErr(redis.Nil) // within the hooks, go-redis has not always noted it there yet
+	return redis.Nil
 }
 
 // block waits for one BLMOVE, and returns whether something has arrived and the answer to the
