@@ -21,6 +21,7 @@ type cli struct {
 	Profile profileCmd `cmd:"" help:"Write CPU and allocation profiles of the happy path."`
 
 	Peer     peerCmd     `cmd:"" hidden:"" help:"The plain asynq handler; speed starts it."`
+	Echo     echoCmd     `cmd:"" hidden:"" help:"A gateway that says yes and keeps nothing; speed starts it."`
 	Observed observedCmd `cmd:"" hidden:"" help:"A worker that writes down its own times; speed and profile start it."`
 }
 

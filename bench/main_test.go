@@ -19,11 +19,11 @@ func TestSpeedRuns(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, err := exec.Command(program, "speed", "--quick", "--only", "throughput,calls,bulk,growth").CombinedOutput()
+	out, err := exec.Command(program, "speed", "--quick", "--only", "throughput,calls,load,bulk,growth").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, section := range []string{"Throughput", "What an order costs", "Enqueuing", "Growth"} {
+	for _, section := range []string{"Throughput", "What an order costs", "Under load", "Enqueuing", "Growth"} {
 		if !strings.Contains(string(out), "\n"+section) {
 			t.Errorf("no section %q in\n%s", section, out)
 		}

@@ -24,20 +24,21 @@ import (
 // observedCmd is a worker as qfpay-worker runs it, put together here so that it can
 // be looked into: it writes profiles, and what its calls took, when it ends.
 type observedCmd struct {
-	Redis     string `required:"" help:"host:port"`
-	Gateway   string `required:"" help:"URL"`
-	Merchants int    `default:"1" help:"How many of the sample merchants, named m0, m1, …; the first is default."`
-	PerSecond int    `help:"Of each merchant; 0: no limit."`
-	PerMinute int    `help:"Of each merchant; 0: no limit."`
-	CPU       string `help:"File for the CPU profile."`
-	Allocs    string `help:"File for the allocation profile: every one is in it, which is slow."`
-	Calls     string `help:"File for the calls to the gateway, one JSON object a line."`
+	Redis       string `required:"" help:"host:port"`
+	Gateway     string `required:"" help:"URL"`
+	Merchants   int    `default:"1" help:"How many of the sample merchants, named m0, m1, …; the first is default."`
+	Concurrency int    `default:"64" help:"Orders in hand at once, per lane."`
+	PerSecond   int    `help:"Of each merchant; 0: no limit."`
+	PerMinute   int    `help:"Of each merchant; 0: no limit."`
+	CPU         string `help:"File for the CPU profile."`
+	Allocs      string `help:"File for the allocation profile: every one is in it, which is slow."`
+	Calls       string `help:"File for the calls to the gateway, one JSON object a line."`
 }
 
 // Run works until ctx ends.
 func (c *observedCmd) Run(ctx context.Context) error {
 	debug.SetGCPercent(400) // as qfpay-worker run does
-	rdb := redis.NewClient(&redis.Options{Addr: c.Redis, PoolSize: 2*64 + 8})
+	rdb := redis.NewClient(&redis.Options{Addr: c.Redis, PoolSize: 2*c.Concurrency + 8})
 	defer rdb.Close()
 	queue := redis.NewClient(&redis.Options{Addr: c.Redis})
 	defer queue.Close()
@@ -45,7 +46,7 @@ func (c *observedCmd) Run(ctx context.Context) error {
 	w, err := worker.New(worker.Config{
 		Redis: rdb, Queue: queue, Keys: keys, Merchants: c.accounts(),
 		CallTimeout: 10 * time.Second, Verify: qfpay.VerifyWarn, LostResponse: worker.Auto, UniqueNumbers: true,
-		Concurrency: 64, ShutdownTimeout: 25 * time.Second, Durability: tasks.Standard, Observer: seen,
+		Concurrency: c.Concurrency, ShutdownTimeout: 25 * time.Second, Durability: tasks.Standard, Observer: seen,
 		Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	})
 	if err != nil {

@@ -77,9 +77,8 @@ func (c *soakCmd) watch(ctx context.Context, s *stage, w *rig.Worker) ([]soakSam
 	feeding, stop := context.WithCancel(ctx)
 	fed := make(chan error, 1)
 	go func() {
-		feed := feeder{producer: tasks.NewProducer(s.redis.Client, keys), series: s.series(), merchants: soakMerchants}
-		_, err := feed.run(feeding, soakMerchants*soakPerMinute*soakShare/60.0, c.For)
-		fed <- err
+		feed := feeder{producer: tasks.NewProducer(s.redis.Client, keys), series: s.series(), merchants: soakMerchants, lanes: []tasks.Lane{tasks.Bulk}}
+		fed <- feed.run(feeding, soakMerchants*soakPerMinute*soakShare/60.0, c.For)
 	}()
 	defer func() { stop(); <-fed }()
 	fmt.Printf("%10s %10s %12s %8s %10s %8s %10s\n", "after", "RSS MB", "goroutines", "files", "waiting", "keys", "settled")

@@ -53,17 +53,18 @@ type sizes struct {
 	watch                              time.Duration // how long an idle worker is watched
 	throughput                         int           // orders a run
 	weighed                            int           // orders whose memory is measured
-	load                               time.Duration // how long a steady load lasts
+	load                               time.Duration // how long a step of a steady load lasts
 	firstRate                          float64       // of it, orders a second, to begin with
+	steps                              int           // by which it rises, at most
 	singles                            int           // orders enqueued one by one; ten times as many in bulk
 	growth                             int           // orders gone through with each backlog
 }
 
 var (
 	full = sizes{idleOrders: 400, pollOrders: 100, lazyOrders: 15, watch: 30 * time.Second, throughput: 10_000, weighed: 10_000,
-		load: 15 * time.Second, firstRate: 500, singles: 10_000, growth: 5000}
+		load: 8 * time.Second, firstRate: 640, steps: 7, singles: 10_000, growth: 5000}
 	quick = sizes{idleOrders: 20, pollOrders: 10, lazyOrders: 1, watch: time.Second, throughput: 500, weighed: 500,
-		load: time.Second, firstRate: 100, singles: 500, growth: 300}
+		load: time.Second, firstRate: 100, steps: 1, singles: 500, growth: 300}
 )
 
 // Run measures and prints. Goals that are missed are said, and are no error: a

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-// Gateway is the simulator, without limits of its own.
+// Gateway is the simulator without limits of its own, or what stands in for it.
 type Gateway struct {
 	*Process
 	URL string
@@ -49,12 +50,26 @@ func (r *Rig) StartGateway(ctx context.Context, merchants int, latency time.Dura
 
 // StartGatewayWith starts a gateway with further flags.
 func (r *Rig) StartGatewayWith(ctx context.Context, merchants int, flags ...string) (*Gateway, error) {
+	return r.startGateway(ctx, r.program("qfpay-sandbox"), append([]string{"simulator", "--merchants", strconv.Itoa(merchants)}, flags...))
+}
+
+// StartEcho starts a gateway of this program, which says yes to every create after
+// the latency.
+func (r *Rig) StartEcho(ctx context.Context, latency time.Duration) (*Gateway, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return r.startGateway(ctx, self, []string{"echo", "--latency", latency.String()})
+}
+
+// startGateway starts a program that is told where to listen, and waits until it does.
+func (r *Rig) startGateway(ctx context.Context, program string, args []string) (*Gateway, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.Start("gateway", nil, r.program("qfpay-sandbox"),
-		append([]string{"simulator", "--addr", addr, "--merchants", strconv.Itoa(merchants)}, flags...)...)
+	p, err := r.Start("gateway", nil, program, append(args, "--addr", addr)...)
 	if err != nil {
 		return nil, err
 	}

@@ -54,3 +54,35 @@ func (p *Process) Files() (int, error) {
 	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.PID()))
 	return len(open), err
 }
+
+// Cores is what the machine's cores have done so far, in ticks.
+type Cores struct{ idle, all int64 }
+
+// ReadCores reads what the cores have done since the machine started.
+func ReadCores() (c Cores, err error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return c, err
+	}
+	first, _, _ := strings.Cut(string(b), "\n")
+	// cpu user nice system idle iowait irq softirq steal …; the guests' time is within user.
+	for i, field := range strings.Fields(first)[1:9] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return c, fmt.Errorf("/proc/stat: %w", err)
+		}
+		if c.all += n; i == 3 || i == 4 {
+			c.idle += n
+		}
+	}
+	return c, nil
+}
+
+// BusySince is the share of the cores' time since then in which they were not idle.
+func (c Cores) BusySince() (float64, error) {
+	now, err := ReadCores()
+	if err != nil || now.all == c.all {
+		return 0, err
+	}
+	return 1 - float64(now.idle-c.idle)/float64(now.all-c.all), nil
+}
