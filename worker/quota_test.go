@@ -59,7 +59,7 @@ func TestTheWholeQuotaAndNeverMore(t *testing.T) {
 		t.Errorf("%d calls for %d orders", arrived, n)
 	}
 	// The first window's calls leave at once, and each later window's when it begins.
-	if most := 4*(aMinute+guard) + aMinute + 2*time.Second + gate.late.longest(); took > most {
+	if most := 4*(aMinute+guard) + aMinute + 2*time.Second + gate.late.cost(); took > most {
 		t.Errorf("%d orders took %s; the limits allow them within %s", n, took, most)
 	}
 	touched(t, results, 3)
@@ -108,8 +108,9 @@ func TestAnInteractiveOrderDoesNotWaitBehindBulk(t *testing.T) {
 	if worst := waits[len(waits)-1]; worst > 350*time.Millisecond {
 		t.Errorf("an interactive call was %s from its place, want at most 350ms; all: %v", worst, waits)
 	}
-	if arrived, _ := gate.between(began, ended); arrived < allowed(4)*90/100 {
-		t.Errorf("%d calls in four windows, though bulk could have filled them: %d are allowed", arrived, allowed(4))
+	windows := 4 - gate.late.cost().Seconds()/aMinute.Seconds()
+	if arrived, _ := gate.between(began, ended); arrived < allowed(windows)*90/100 {
+		t.Errorf("%d calls in %.1f windows, though bulk could have filled them: %d are allowed", arrived, windows, allowed(windows))
 	}
 	if n := gate.excess(perMinute, aMinute); n > 0 {
 		t.Errorf("%d calls arrived in windows that had %d already", n, perMinute)

@@ -159,12 +159,15 @@ func (l *lateness) before(t time.Time) (sum time.Duration) {
 	return sum
 }
 
-// longest is how long it was not run at the longest.
-func (l *lateness) longest() (longest time.Duration) {
+// cost is how long in all it was not run, and for each time that places may have lapsed
+// meanwhile: those given out ahead.
+func (l *lateness) cost() (sum time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, d := range l.lasts {
-		longest = max(longest, d)
+	var last time.Time
+	for i, until := range l.until {
+		sum += l.lasts[i] + min(callAhead, until.Sub(last))
+		last = until
 	}
-	return longest
+	return sum
 }
