@@ -77,7 +77,7 @@ func (c *soakCmd) watch(ctx context.Context, s *stage, w *rig.Worker) ([]soakSam
 	feeding, stop := context.WithCancel(ctx)
 	fed := make(chan error, 1)
 	go func() {
-		feed := feeder{producer: tasks.NewProducer(s.redis.Client, keys), series: s.series(), merchants: soakMerchants, lanes: []tasks.Lane{tasks.Bulk}}
+		feed := feeder{producer: tasks.NewProducer(s.redis.Client, keys), series: s.series(), merchants: soakMerchants}
 		fed <- feed.run(feeding, soakMerchants*soakPerMinute*soakShare/60.0, c.For)
 	}()
 	defer func() { stop(); <-fed }()

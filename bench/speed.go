@@ -62,7 +62,7 @@ type sizes struct {
 
 var (
 	full = sizes{idleOrders: 400, pollOrders: 100, lazyOrders: 15, watch: 30 * time.Second, throughput: 10_000, weighed: 10_000,
-		load: 8 * time.Second, firstRate: 640, steps: 7, singles: 10_000, growth: 5000}
+		load: 8 * time.Second, firstRate: 800, steps: 7, singles: 10_000, growth: 5000}
 	quick = sizes{idleOrders: 20, pollOrders: 10, lazyOrders: 1, watch: time.Second, throughput: 500, weighed: 500,
 		load: time.Second, firstRate: 100, steps: 1, singles: 500, growth: 300}
 )

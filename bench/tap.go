@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// tap lets orders into the worker's queues at a rate. They have been accepted before, and
+// their tasks stand aside: letting one in is one LMOVE, so that a producer takes no cores away
+// from what is measured.
+type tap struct {
+	stage  *stage
+	opened map[string]time.Time // by the order's id: when its task was let in
+	warm   int                  // orders that were let in before it counted
+}
+
+// fillTap accepts n orders on an empty Redis, in both lanes and for all merchants, and puts
+// their tasks aside. The sweeper looks after them half a minute later, as they were forgotten.
+func fillTap(ctx context.Context, s *stage, n int) (*tap, error) {
+	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
+		return nil, err
+	}
+	orders := newOrders(s.series(), 0, n)
+	for i := range orders {
+		orders[i].Merchant = merchantName(i / 2 % loadMerchants)
+		orders[i].Lane = tasks.Lanes()[i%2]
+	}
+	if _, err := tasks.NewProducer(s.redis.Client, keys).EnqueueAll(ctx, orders); err != nil {
+		return nil, err
+	}
+	for _, lane := range tasks.Lanes() {
+		if err := s.redis.Client.Rename(ctx, pending(lane), aside(lane)).Err(); err != nil {
+			return nil, err
+		}
+	}
+	return &tap{stage: s, opened: make(map[string]time.Time, n)}, nil
+}
+
+// pending is asynq's list of a lane's tasks, and aside the list of those that stand aside.
+func pending(l tasks.Lane) string { return "asynq:{" + keys.Queue(l) + "}:pending" }
+func aside(l tasks.Lane) string   { return "asynq:{" + keys.Queue(l) + "}:aside" }
+
+// run lets orders in at a rate. Its steps are as short as the machine lets them be: orders come
+// one by one, and a burst would be its own queue.
+func (t *tap) run(ctx context.Context, rate float64, span time.Duration) error {
+	for began, n := time.Now(), 0; time.Since(began) < span; {
+		due := int(min(time.Since(began), span).Seconds() * rate)
+		if err := t.open(ctx, due-n); err != nil {
+			return err
+		}
+		n = due
+		if err := pause(ctx, 2*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open lets n orders in.
+func (t *tap) open(ctx context.Context, n int) error {
+	pipe := t.stage.redis.Client.Pipeline()
+	for i := range n {
+		lane := tasks.Lanes()[(len(t.opened)+i)%2]
+		pipe.LMove(ctx, aside(lane), pending(lane), "right", "left")
+	}
+	now := time.Now()
+	moved, err := pipe.Exec(ctx)
+	for _, m := range moved {
+		t.opened[m.(*redis.StringCmd).Val()] = now
+	}
+	return err
+}
+
+// overheads is what each order took beyond the gateway's time, from when it was let in to
+// its result.
+func (t *tap) overheads(ctx context.Context, stream string) ([]time.Duration, error) {
+	entries, err := t.stage.redis.Client.XRange(ctx, stream, "-", "+").Result()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]time.Duration, 0, len(entries))
+	for _, entry := range entries[t.warm:] {
+		id := fmt.Sprint(entry.Values["id"])
+		opened, is := t.opened[id]
+		settled, err := time.Parse(time.RFC3339, fmt.Sprint(entry.Values["settled_at"]))
+		if err != nil || !is {
+			return nil, fmt.Errorf("settled_at of the result of %q, let in %s: %w", id, opened, err)
+		}
+		all = append(all, max(0, settled.Sub(opened)-gatewayTime))
+	}
+	return all, nil
+}
+
+// leaves is how long each call but the first took from its turn to its first byte.
+func leaves(file string, first int) ([]time.Duration, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var all []time.Duration
+	for lines := json.NewDecoder(bufio.NewReader(f)); lines.More(); {
+		var call qfpay.Call
+		if err := lines.Decode(&call); err != nil {
+			return nil, err
+		}
+		all = append(all, call.Leaving)
+	}
+	return all[first:], nil
+}
