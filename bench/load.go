@@ -38,6 +38,12 @@ func measureLoad(ctx context.Context, run *speedRun) error {
 	if err != nil {
 		return err
 	}
+	printLoad(run.table, steps)
+	return nil
+}
+
+// printLoad prints every step, and asks the goals of the last one with room on the machine.
+func printLoad(t *table, steps []loaded) {
 	var lines []line
 	for _, l := range steps {
 		lines = append(lines, line{fmt.Sprintf("%.0f orders a second: overhead p99", l.rate), ms(quantile(l.overhead, 0.99)),
@@ -48,12 +54,11 @@ func measureLoad(ctx context.Context, run *speedRun) error {
 		last = steps[len(steps)-2]
 	}
 	overhead, leave := quantile(last.overhead, 0.99), quantile(last.leave, 0.99)
-	run.table.section(fmt.Sprintf("Under load, goals at %.0f a second, %.0f %% of one core; %d merchants, two lanes, a gateway that takes %s",
+	t.section(fmt.Sprintf("Under load, goals at %.0f a second, %.0f %% of one core; %d merchants, two lanes, a gateway that takes %s",
 		last.rate, 100*last.cpu, loadMerchants, gatewayTime), append(lines,
 		line{"turn to first byte sent, p99", ms(leave), "p50 " + ms(quantile(last.leave, 0.5)), "≤ 20 ms", judge(leave, 20*time.Millisecond, atMost)},
 		line{"in queue to result beyond the gateway, p99", ms(overhead), "p50 " + ms(quantile(last.overhead, 0.5)), "≤ 30 ms", judge(overhead, 30*time.Millisecond, atMost)},
 	)...)
-	return nil
 }
 
 // loadSteps raises the rate until the worker takes its share of one core or the machine is
