@@ -16,17 +16,27 @@ type feeder struct {
 
 // run enqueues at a rate, in steps of 10 ms.
 func (f *feeder) run(ctx context.Context, rate float64, span time.Duration) error {
-	for began, n := time.Now(), 0; time.Since(began) < span; {
-		due := int(time.Since(began).Seconds() * rate)
-		orders := newOrders(f.series, f.sent, due-n)
+	return pace(ctx, rate, span, 10*time.Millisecond, func(n int) error {
+		orders := newOrders(f.series, f.sent, n)
 		for i := range orders {
 			orders[i].Merchant = merchantName((f.sent + i) % f.merchants)
 		}
-		if _, err := f.producer.EnqueueAll(ctx, orders); err != nil {
+		f.sent += n
+		_, err := f.producer.EnqueueAll(ctx, orders)
+		return err
+	})
+}
+
+// pace has for span so many done a second, step by step: those that have come due since the
+// step before.
+func pace(ctx context.Context, rate float64, span, step time.Duration, do func(n int) error) error {
+	for began, done := time.Now(), 0; time.Since(began) < span; {
+		due := int(min(time.Since(began), span).Seconds() * rate)
+		if err := do(due - done); err != nil {
 			return err
 		}
-		f.sent, n = f.sent+len(orders), due
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
+		done = due
+		if err := pause(ctx, step); err != nil {
 			return err
 		}
 	}

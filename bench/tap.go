@@ -52,17 +52,7 @@ func aside(l tasks.Lane) string   { return "asynq:{" + keys.Queue(l) + "}:aside"
 // run lets orders in at a rate. Its steps are as short as the machine lets them be: orders come
 // one by one, and a burst would be its own queue.
 func (t *tap) run(ctx context.Context, rate float64, span time.Duration) error {
-	for began, n := time.Now(), 0; time.Since(began) < span; {
-		due := int(min(time.Since(began), span).Seconds() * rate)
-		if err := t.open(ctx, due-n); err != nil {
-			return err
-		}
-		n = due
-		if err := pause(ctx, 2*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	return nil
+	return pace(ctx, rate, span, 2*time.Millisecond, func(n int) error { return t.open(ctx, n) })
 }
 
 // open lets n orders in.
