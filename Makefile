@@ -12,8 +12,6 @@ SOAK        ?= 30m
 BASE        ?= HEAD~1
 DEMO        ?=
 
-# The end-to-end tests measure rates at the gateway: other tests on the same cores
-# would be seen in them, so they run alone.
 E2E  := ./cmd/e2e
 UNIT := $$(go list ./... | grep -v '/cmd/e2e$$')
 
@@ -39,12 +37,15 @@ build: ## Build static binaries into bin/
 		./cmd/qfpay-worker ./cmd/qfpay-sandbox
 
 .PHONY: test
-test: ## Run every test, with the race detector; the end-to-end tests last
+test: ## Run every test, with the race detector: before a commit; 5 min on two cores
 	.ci/install gcc redis-server python3 promtool prometheus $(LANGUAGES)
-	go test -race -count=1 -timeout 20m $(UNIT)
-	cd deploy/tests && go test -count=1 ./...
+	go test -race -count=1 -timeout 10m -p 4 -parallel 16 ./...
+	cd deploy/tests && go test -count=1 -parallel 8 ./...
 	cd bench && go vet ./... && go test -count=1 ./...
-	go test -race -count=1 -timeout 20m $(E2E)
+
+.PHONY: quick
+quick: ## Run the tests that need neither Redis nor time: while writing; seconds
+	go test -short $(UNIT)
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests only, and show them
@@ -56,7 +57,7 @@ OBSERVE_FOR ?= 5m
 .PHONY: observe-test
 observe-test: ## See every panel with data of real workers, and draw them (OBSERVE_FOR=5m) into docs/img
 	.ci/install redis-server prometheus
-	cd deploy/tests && go test -count=1 -timeout 60m -run TestEveryPanelHasDataUnderLoad -v . \
+	cd deploy/tests && go test -count=1 -timeout 60m -run TestDashboard_EveryPanelHasDataUnderLoad -v . \
 		-observe.for=$(OBSERVE_FOR) -observe.images=../../docs/img
 
 .PHONY: incidents
@@ -122,7 +123,7 @@ clean: ## Remove what the other targets made
 
 .PHONY: model
 model: ## Explore the model further than make test does (BUDGET=5; 6 GB, two minutes)
-	go test -run 'TestNoPromise' -count=1 -timeout 60m -v ./worker/ -model.budget=$(or $(BUDGET),5)
+	go test -run 'TestModel_BreaksNoPromise' -count=1 -timeout 60m -v ./worker/ -model.budget=$(or $(BUDGET),5)
 
 .PHONY: mutants
 mutants: ## Break the worker in every way on the list; a test must notice each
@@ -134,24 +135,24 @@ LONG   = .ci/install redis-server && go test -count=1 -timeout 60m -v $(E2E) -ru
 
 .PHONY: chaos
 chaos: ## Kill workers among 10,000 orders with 10 % faults; 4 min (CHAOS='-chaos.seed=2')
-	$(LONG) '^(TestChaos|TestAKilledWorkersOrdersAreInHandAgain|TestARollingRestartCutsNoCallOff)$$' -args -raced=false \
+	$(LONG) '^(TestChaos_EveryOrderHasOneTrueResult|TestTakeover_OrdersOfAKilledWorkerAreInFlightAgain|TestRollingRestart_CutsNoCallOff)$$' -parallel 1 -args -raced=false \
 		-chaos.orders=10000 -chaos.rate=120 -chaos.workers=4 -chaos.kill=300ms -chaos.calm=0 -chaos.within=15m -chaos.drain \
 		-takeover.default -rolling.orders=5000 -rolling.rate=60 $(CHAOS)
 
 .PHONY: chaos-hard
 chaos-hard: ## The same with 20,000 orders, 30 % faults and frozen workers
-	$(LONG) '^TestChaos$$' -args -raced=false \
+	$(LONG) '^TestChaos_EveryOrderHasOneTrueResult$$' -args -raced=false \
 		-chaos.orders=20000 -chaos.rate=200 -chaos.workers=4 -chaos.kill=300ms -chaos.calm=0 -chaos.within=25m -chaos.drain \
 		-chaos.faults=0.3 -chaos.late=8s -chaos.frozen=0.05 $(CHAOS)
 
 .PHONY: large
 large: ## Enqueue a file of 1 GB, and read a million results that a consumer has missed; 5 min, 2 GB
-	$(LONG) '^(TestALargeFileNeedsNoMoreMemoryThanASmallOne|TestAConsumerThatWasAwayReadsEverything)$$' -parallel 1 -args -raced=false \
+	$(LONG) '^(TestEnqueue_LargeFileNeedsNoMoreMemoryThanASmallOne|TestResults_ConsumerThatWasAwayReadsEverything)$$' -parallel 1 -args -raced=false \
 		-large.file=1000000000 -large.results=1000000
 
 .PHONY: points
 points: ## Kill workers at each point between two steps of an order, 100 times each
-	$(LONG) '^TestADeathAtAnyPointLosesNothing$$' -args -raced=false -points.deaths=100
+	$(LONG) '^TestFailpoint_LosesNothing$$' -args -raced=false -points.deaths=100
 
 .PHONY: redis-hard
 redis-hard: ## Redis in trouble, the long versions: 5,000 orders, killed every 5 s; away for 15 s

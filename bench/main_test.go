@@ -11,7 +11,7 @@ import (
 // Every section that takes seconds is run once, in small: it says nothing about speed,
 // and that the rig still fits what it measures. The peer and the observed worker are
 // this program, so it is built.
-func TestSpeedRuns(t *testing.T) {
+func TestSpeed_EverySectionRuns(t *testing.T) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Fatal("redis-server is missing; install it with: apt-get install redis-server (make test does)")
 	}
@@ -30,7 +30,7 @@ func TestSpeedRuns(t *testing.T) {
 	}
 }
 
-func TestQuantilesAndMedians(t *testing.T) {
+func TestStats_QuantilesAndMediansAreRight(t *testing.T) {
 	four := []time.Duration{4, 1, 3, 2}
 	for name, c := range map[string]struct{ got, want time.Duration }{
 		"the median of four is between the middle two": {median([]time.Duration{40, 10, 30, 20}), 25},
@@ -48,7 +48,7 @@ func TestQuantilesAndMedians(t *testing.T) {
 	}
 }
 
-func TestWhatGrowsIsNotFlat(t *testing.T) {
+func TestSoak_GrowthIsNotFlat(t *testing.T) {
 	grown := func(by int64) []soakSample {
 		samples := make([]soakSample, 30)
 		for i := range samples {

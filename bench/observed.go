@@ -41,10 +41,10 @@ func (c *observedCmd) Run(ctx context.Context) error {
 	rdb := redis.NewClient(&redis.Options{Addr: c.Redis, PoolSize: 2*c.Concurrency + 8})
 	defer rdb.Close()
 	queue := redis.NewClient(&redis.Options{Addr: c.Redis})
-	defer queue.Close()
+	blocking := redis.NewClient(&redis.Options{Addr: c.Redis})
 	seen := &witness{Observer: metrics.New(prometheus.NewRegistry(), metrics.BuildInfo{}, c.names())}
 	w, err := worker.New(worker.Config{
-		Redis: rdb, Queue: queue, Keys: keys, Merchants: c.accounts(),
+		Redis: rdb, Queue: queue, Blocking: blocking, Keys: keys, Merchants: c.accounts(),
 		CallTimeout: 10 * time.Second, Verify: qfpay.VerifyWarn, LostResponse: worker.Auto, UniqueNumbers: true,
 		Concurrency: c.Concurrency, ShutdownTimeout: 25 * time.Second, Durability: tasks.Standard, Observer: seen,
 		Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil)),
@@ -52,6 +52,7 @@ func (c *observedCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer w.Close() // and with it the last two clients
 	if c.Allocs != "" {
 		runtime.MemProfileRate = 1
 	}

@@ -28,7 +28,8 @@ func read(t *testing.T, rdb redis.UniversalClient) backlog {
 }
 
 // Before the first order there is not one key, and that is no error.
-func TestAnEmptyRedisHasNoBacklog(t *testing.T) {
+func TestBacklog_AnEmptyRedisHasNone(t *testing.T) {
+	t.Parallel()
 	b := read(t, redistest.Start(t).Client(t))
 	none := laneBacklog{tasks: map[string]int64{"pending": 0, "active": 0, "scheduled": 0, "retry": 0, "archived": 0}}
 	want := backlog{
@@ -44,7 +45,8 @@ func TestAnEmptyRedisHasNoBacklog(t *testing.T) {
 
 // The keys are asynq's; what it says of them itself is the measure. A new version
 // of asynq that keeps them elsewhere fails here.
-func TestQueuesAreCountedAsAsynqCountsThem(t *testing.T) {
+func TestBacklog_QueuesAreCountedAsAsynqCountsThem(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	queue := keys.Queue(tasks.Bulk)
 	inEveryState(t, rdb, queue)
@@ -127,7 +129,8 @@ func activate(t *testing.T, rdb *redis.Client, queue string) {
 	t.Cleanup(func() { close(end); server.Shutdown() })
 }
 
-func TestOrdersWithoutAResultAreCountedAndTheLatestNeedIsSeen(t *testing.T) {
+func TestBacklog_OrdersWithoutAResultAreCountedAndTheMostOverdueIsSeen(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	ctx := t.Context()
 	began := time.Now()
@@ -147,7 +150,8 @@ func TestOrdersWithoutAResultAreCountedAndTheLatestNeedIsSeen(t *testing.T) {
 	}
 }
 
-func TestUnreadIsWhatAGroupHasNotAcknowledged(t *testing.T) {
+func TestBacklog_EntriesThatAGroupHasNotAcknowledgedAreUnread(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	ctx := t.Context()
 	var ids []string
@@ -173,7 +177,8 @@ func TestUnreadIsWhatAGroupHasNotAcknowledged(t *testing.T) {
 	}
 }
 
-func TestTheOldestRequestHasAnAge(t *testing.T) {
+func TestBacklog_TheOldestRequestHasAnAge(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	ctx := t.Context()
 	now := rdb.Time(ctx).Val()
@@ -195,7 +200,8 @@ func TestTheOldestRequestHasAnAge(t *testing.T) {
 }
 
 // A key of another type is somebody's mistake; numbers beside it could be wrong too.
-func TestAKeyOfAnotherTypeFailsTheReading(t *testing.T) {
+func TestBacklog_AKeyOfAnotherTypeFailsTheReading(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	rdb.Set(t.Context(), keys.Due(), "x", 0)
 	if b, err := readBacklog(t.Context(), rdb, keys); err == nil {
@@ -204,7 +210,8 @@ func TestAKeyOfAnotherTypeFailsTheReading(t *testing.T) {
 }
 
 // What a scrape costs Redis must not grow with the backlog.
-func TestAScrapeIsOneRoundTripHoweverLongTheBacklog(t *testing.T) {
+func TestBacklog_AScrapeIsOneRoundTripAtAnyLength(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	read(t, rdb) // connects, which takes round trips of its own
 	count := &roundTrips{}

@@ -47,7 +47,7 @@ var promised = map[string][]string{
 	"qfpay_redis_clock_offset_seconds":    nil,
 }
 
-func TestEveryPromisedMetricIsThereAndNoOther(t *testing.T) {
+func TestContract_EveryPromisedMetricIsThereAndNoOther(t *testing.T) {
 	families, err := exposition(t).Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func labelNames(m *dto.Metric) []string {
 }
 
 // What can be foreseen is there at 0, since rate() does not see a counter appear.
-func TestForeseeableSeriesStartAtZero(t *testing.T) {
+func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	New(reg, BuildInfo{}, []string{"default", "shop"})
 	want := map[string]int{
@@ -105,7 +105,7 @@ func TestForeseeableSeriesStartAtZero(t *testing.T) {
 	}
 }
 
-func TestTheRuntimeShowsItself(t *testing.T) {
+func TestContract_TheRuntimeShowsItself(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	New(reg, BuildInfo{}, nil)
 	for _, name := range []string{"go_goroutines", "process_cpu_seconds_total"} {

@@ -83,7 +83,7 @@ func ours(g prometheus.Gatherer) prometheus.Gatherer {
 	})
 }
 
-func TestExpositionIsAsWrittenDown(t *testing.T) {
+func TestGolden_TheExpositionIsAsWrittenDown(t *testing.T) {
 	g := exposition(t)
 	if *update {
 		writeGolden(t, g)
@@ -115,7 +115,7 @@ func writeGolden(t *testing.T, g prometheus.Gatherer) {
 	}
 }
 
-func TestExpositionFollowsPrometheusNaming(t *testing.T) {
+func TestGolden_TheExpositionFollowsPrometheusNaming(t *testing.T) {
 	problems, err := testutil.GatherAndLint(exposition(t))
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,8 @@ func TestExpositionFollowsPrometheusNaming(t *testing.T) {
 	}
 }
 
-func TestPromtoolFindsNothingInTheExposition(t *testing.T) {
+func TestGolden_PromtoolFindsNothingInTheExposition(t *testing.T) {
+	t.Parallel()
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Fatal("promtool is missing; install it with: apt-get install prometheus (make test does)")

@@ -15,7 +15,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-func TestRedisSaysHowItFares(t *testing.T) {
+func TestHealth_RedisSaysHowItFares(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t, "--appendonly", "yes", "--maxmemory", "512mb", "--maxmemory-policy", "allkeys-lru").Client(t)
 	got := read(t, rdb).redis
 	if used := got.says["used_memory"]; used < 100_000 || used > 512<<20 {
@@ -39,7 +40,8 @@ func TestRedisSaysHowItFares(t *testing.T) {
 
 // The server's clock was read between two readings of ours; so the offset, when both
 // clocks are one, is at most half of what lies between them.
-func TestTheOffsetOfTheClockIsExactToHalfARoundTrip(t *testing.T) {
+func TestHealth_TheOffsetOfTheClockIsExactToHalfARoundTrip(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	before := time.Now()
 	offset := read(t, rdb).redis.offset
@@ -58,7 +60,8 @@ func TestTheOffsetOfTheClockIsExactToHalfARoundTrip(t *testing.T) {
 
 // Managed servers forbid INFO, some forbid scripts, and the demo's is no Redis at all.
 // None of them may cost us the other figures.
-func TestARedisThatDoesNotTellDoesNotBreakTheScrape(t *testing.T) {
+func TestHealth_ARedisThatDoesNotTellDoesNotBreakTheScrape(t *testing.T) {
+	t.Parallel()
 	restricted := func(rules ...string) redis.UniversalClient {
 		server := redistest.Start(t)
 		admin := server.Client(t)
@@ -100,7 +103,8 @@ func TestARedisThatDoesNotTellDoesNotBreakTheScrape(t *testing.T) {
 	}
 }
 
-func TestTheOldestUnreadEntryOfEachGroupHasAnAge(t *testing.T) {
+func TestBacklog_TheOldestUnreadEntryOfEachGroupHasAnAge(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	ctx := t.Context()
 	now := rdb.Time(ctx).Val()
@@ -134,7 +138,8 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 func redisID(t time.Time) string { return itoa(t.UnixMilli()) + "-0" }
 
 // Anybody can make groups; what a scrape looks at stays bounded.
-func TestOnlySoManyGroupsAreLookedAt(t *testing.T) {
+func TestBacklog_OnlySoManyGroupsAreLookedAt(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Results(), Values: []any{"v", 1}})
 	for i := range mostGroups + 5 {
@@ -152,7 +157,8 @@ func TestOnlySoManyGroupsAreLookedAt(t *testing.T) {
 }
 
 // Two shards of a Cluster may lie on two servers; each says how its own fares.
-func TestOnAClusterTheServerOfTheShardIsAsked(t *testing.T) {
+func TestHealth_TheServerOfTheShardIsAskedOnACluster(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.StartCluster(t, 3).Client(t)
 	for i, prefix := range []string{"{a}", "{b}", "{c}"} {
 		k := tasks.Keys{Prefix: prefix}

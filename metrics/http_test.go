@@ -26,7 +26,7 @@ func isReady(context.Context) error { return nil }
 
 func notReady(context.Context) error { return errors.New("shutting down") }
 
-func TestPages(t *testing.T) {
+func TestMux_EveryPageIsAnswered(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	New(reg, BuildInfo{Version: "1.2.3"}, nil)
 	for name, test := range map[string]struct {
@@ -54,7 +54,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-func TestReadinessIsAnsweredBeforeAProbeGivesUp(t *testing.T) {
+func TestReadyz_TheAnswerComesBeforeAProbeGivesUp(t *testing.T) {
 	var left time.Duration
 	ready := func(ctx context.Context) error {
 		end, ok := ctx.Deadline()
@@ -70,7 +70,7 @@ func TestReadinessIsAnsweredBeforeAProbeGivesUp(t *testing.T) {
 	}
 }
 
-func TestHealthIsNotCached(t *testing.T) {
+func TestMux_HealthzAndReadyzAreNotCached(t *testing.T) {
 	mux := Mux(prometheus.NewRegistry(), notReady)
 	for _, path := range []string{"/healthz", "/readyz"} {
 		if got := get(t, mux, "GET", path).Header().Get("Cache-Control"); got != "no-store" {
@@ -81,7 +81,8 @@ func TestHealthIsNotCached(t *testing.T) {
 
 // A scrape during an outage of Redis shows the process's own metrics, says that
 // something failed, and is whole again as soon as Redis is.
-func TestAScrapeOutlivesRedis(t *testing.T) {
+func TestQueues_AScrapeOutlivesRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	reg := prometheus.NewPedanticRegistry()
 	m := New(reg, BuildInfo{}, []string{"default"})

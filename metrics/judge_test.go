@@ -8,7 +8,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-func TestOrdersAreJudgedByTheObjectiveOfTheirLane(t *testing.T) {
+func TestJudge_OrdersAreJudgedByTheObjectiveOfTheirLane(t *testing.T) {
 	for name, test := range map[string]struct {
 		settled worker.Settled
 		want    verdict

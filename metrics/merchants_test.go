@@ -21,7 +21,7 @@ func merchantNames(n int) []string {
 
 // A thousand merchants cost Prometheus hardly more than a hundred. What may be added
 // is bounded too: by 130 results at four endpoints for each that is shown by name.
-func TestManyMerchantsAreFewSeries(t *testing.T) {
+func TestMerchants_ManyMerchantsAreFewSeries(t *testing.T) {
 	series := func(n int) int {
 		reg := prometheus.NewPedanticRegistry()
 		m := New(reg, BuildInfo{}, merchantNames(n))
@@ -45,7 +45,7 @@ func TestManyMerchantsAreFewSeries(t *testing.T) {
 }
 
 // An alert must name whose key is refused, also beyond the hundredth.
-func TestAHeldMerchantIsShownByNameWhereverItStands(t *testing.T) {
+func TestHeld_AMerchantIsShownByNameWhereverItStands(t *testing.T) {
 	m, _ := newMetrics(t, merchantNames(1000)...)
 	m.Observe(worker.Held{Merchant: "shop0999", Reason: "1108", Held: true})
 	if got := testutil.ToFloat64(m.held.WithLabelValues("shop0999", "1108")); got != 1 {
@@ -58,7 +58,7 @@ func TestAHeldMerchantIsShownByNameWhereverItStands(t *testing.T) {
 }
 
 // Of those that share the label "other", the fullest quota is the one to see.
-func TestTheFullestQuotaIsSeenOfThoseNotShownByName(t *testing.T) {
+func TestUsage_TheFullestQuotaIsSeenOfMerchantsNotShownByName(t *testing.T) {
 	m, _ := newMetrics(t, merchantNames(1000)...)
 	m.Observe(worker.LimiterWaited{Merchant: "shop0500", UsedMinute: 1})
 	m.Observe(worker.LimiterWaited{Merchant: "shop0501", UsedMinute: 0.1})

@@ -30,7 +30,7 @@ func newMetrics(t *testing.T, merchants ...string) (*Metrics, *prometheus.Regist
 
 // No text from outside becomes a label: not a producer's merchant, not a gateway's
 // respcd.
-func TestWhatIsNotInAClosedSetCountsAsOther(t *testing.T) {
+func TestObserve_ALabelOutsideItsClosedSetCountsAsOther(t *testing.T) {
 	for name, test := range map[string]struct {
 		event worker.Event
 		of    func(*Metrics) prometheus.Counter
@@ -78,7 +78,7 @@ func requests(endpoint, result string) func(*Metrics) prometheus.Counter {
 	return func(m *Metrics) prometheus.Counter { return m.requests.WithLabelValues("default", endpoint, result) }
 }
 
-func TestEveryMerchantShowsOneSeriesThatSaysWhetherItIsHeld(t *testing.T) {
+func TestHeld_EveryMerchantShowsOneSeriesThatSaysWhetherItIsHeld(t *testing.T) {
 	m, reg := newMetrics(t, "default", "shop")
 	for _, step := range []struct {
 		event worker.Held
@@ -104,7 +104,7 @@ qfpay_merchant_held{merchant="shop",` + step.want + "\n"
 	}
 }
 
-func TestOrdersInHandAreTakenAndPutDown(t *testing.T) {
+func TestInFlight_OrdersAreCountedUpAndDown(t *testing.T) {
 	m, _ := newMetrics(t)
 	for _, delta := range []int{1, 1, -1} {
 		m.Observe(worker.InFlight{Lane: tasks.Interactive, Delta: delta})
@@ -114,7 +114,7 @@ func TestOrdersInHandAreTakenAndPutDown(t *testing.T) {
 	}
 }
 
-func TestACallThatNeverLeftHasNoDuration(t *testing.T) {
+func TestObserve_ACallThatWasNotSentHasNoDuration(t *testing.T) {
 	m, reg := newMetrics(t, "default")
 	m.Observe(called("payment", "not_sent"))
 	if got := histogramCount(t, reg, "qfpay_gateway_request_seconds"); got != 0 {
@@ -127,7 +127,7 @@ func TestACallThatNeverLeftHasNoDuration(t *testing.T) {
 }
 
 // Whatever a worker says failed is foreseen, so that rate() sees the first failure.
-func TestEveryOperationOfAWorkerIsForeseen(t *testing.T) {
+func TestObserve_EveryOperationOfAWorkerIsForeseen(t *testing.T) {
 	files, err := filepath.Glob("../worker/*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func TestEveryOperationOfAWorkerIsForeseen(t *testing.T) {
 }
 
 // Clocks of two machines differ; a _sum that falls looks like a restart.
-func TestNegativeDurationsCountAsZero(t *testing.T) {
+func TestObserve_NegativeDurationsCountAsZero(t *testing.T) {
 	m, reg := newMetrics(t)
 	m.Observe(worker.Started{Lane: tasks.Bulk, Waited: -time.Minute})
 	families, err := reg.Gather()
@@ -191,7 +191,8 @@ func histogramCount(t *testing.T, g prometheus.Gatherer, name string) (n uint64)
 	return n
 }
 
-func TestUsedQuotaIsForgottenAMinuteAfterTheLastCall(t *testing.T) {
+func TestUsage_UsedQuotaIsForgottenAMinuteAfterTheLastCall(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := newMetrics(t, "default")
 		m.Observe(worker.LimiterWaited{Merchant: "default", UsedSecond: 0.25, UsedMinute: 0.75})
@@ -209,7 +210,7 @@ func TestUsedQuotaIsForgottenAMinuteAfterTheLastCall(t *testing.T) {
 	})
 }
 
-func TestNoEventIsLostWhenManyObserve(t *testing.T) {
+func TestObserve_NoEventIsLostWhenManyObserve(t *testing.T) {
 	m, reg := newMetrics(t, "default")
 	const observers, each = 8, 200
 	var all sync.WaitGroup

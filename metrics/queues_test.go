@@ -13,7 +13,8 @@ import (
 
 // A client of Redis need not heed its context; the scrape ends in time all the same,
 // and no second reading starts behind the one that hangs.
-func TestAScrapeDoesNotWaitForASilentRedis(t *testing.T) {
+func TestQueues_AScrapeDoesNotWaitForASilentRedis(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := newMetrics(t)
 		silent := make(chan struct{})
@@ -48,7 +49,7 @@ func TestAScrapeDoesNotWaitForASilentRedis(t *testing.T) {
 	})
 }
 
-func TestAReadingThatFailsShowsNoNumbers(t *testing.T) {
+func TestQueues_AReadingThatFailsShowsNoNumbers(t *testing.T) {
 	m, _ := newMetrics(t)
 	q := m.queues(func(context.Context) (backlog, error) {
 		return someBacklog, errors.New("WRONGTYPE") // half an answer is none

@@ -30,7 +30,7 @@ func of(t *testing.T, g prometheus.Gatherer, merchant string) int {
 	return n
 }
 
-func TestMerchantsThatComeAreShownAndThoseThatGoAreNot(t *testing.T) {
+func TestSetMerchants_MerchantsThatComeAreShownAndThoseThatGoAreNot(t *testing.T) {
 	m, reg := newMetrics(t, "stays", "goes")
 	for _, name := range []string{"stays", "goes"} {
 		m.ShowLimit(name, 100, 400)
@@ -66,7 +66,7 @@ func TestMerchantsThatComeAreShownAndThoseThatGoAreNot(t *testing.T) {
 }
 
 // However often merchants come and go, no more than a hundred are shown by name.
-func TestMerchantsThatComeAndGoAreFewSeries(t *testing.T) {
+func TestSetMerchants_MerchantsThatComeAndGoAreFewSeries(t *testing.T) {
 	m, reg := newMetrics(t, merchantNames(mostMerchants-1)...)
 	all := merchantNames(3 * mostMerchants)
 	m.SetMerchants(all)
@@ -88,7 +88,7 @@ func TestMerchantsThatComeAndGoAreFewSeries(t *testing.T) {
 	}
 }
 
-func TestMerchantsChangeBesideEvents(t *testing.T) {
+func TestSetMerchants_MerchantsChangeBesideEvents(t *testing.T) {
 	m, reg := newMetrics(t, "a")
 	var all sync.WaitGroup
 	for _, name := range []string{"a", "b"} {

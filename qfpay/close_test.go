@@ -13,7 +13,8 @@ import (
 
 const closedBody = `{"syssn":"S2","orig_syssn":"S1","txamt":"2500","respcd":"0000","resperr":"","respmsg":""}`
 
-func TestClosesByTheWaysOfThePayType(t *testing.T) {
+func TestClose_AnOrderIsClosedByTheWaysOfItsPayType(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		why     string
 		payType PayType
@@ -66,7 +67,8 @@ func TestClosesByTheWaysOfThePayType(t *testing.T) {
 	}
 }
 
-func TestCloseNamesTheOrderItCloses(t *testing.T) {
+func TestClose_TheRequestNamesItsOrder(t *testing.T) {
+	t.Parallel()
 	g, c := newGateway(t, says(closedBody))
 	c.Merchant.MchID = "M1"
 	got, err := c.Close(t.Context(), testOrder(), nil)
@@ -83,7 +85,8 @@ func TestCloseNamesTheOrderItCloses(t *testing.T) {
 	}
 }
 
-func TestOthersAreNotClosable(t *testing.T) {
+func TestClose_OtherPayTypesAreNotClosable(t *testing.T) {
+	t.Parallel()
 	g, c := newGateway(t, says(closedBody))
 	for _, p := range []PayType{PayMe, UnionPay, FPS, Octopus, "800108", ""} {
 		intent := func(context.Context) error { t.Errorf("%s: intent", p); return nil }
@@ -96,7 +99,8 @@ func TestOthersAreNotClosable(t *testing.T) {
 	}
 }
 
-func TestFailedIntentClosesNothing(t *testing.T) {
+func TestClose_AFailedIntentClosesNothing(t *testing.T) {
+	t.Parallel()
 	g, c := newGateway(t, says(closedBody))
 	errJournal := errors.New("journal away")
 	_, err := c.Close(t.Context(), pay(WeChat, nil), func(context.Context) error { return errJournal })

@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestCreatesAPayment(t *testing.T) {
+func TestCreate_APaymentIsCreated(t *testing.T) {
+	t.Parallel()
 	g, c := newGateway(t, says(createdBody()))
 	got, err := c.CreatePayment(t.Context(), testOrder(), nil)
 	if err != nil {
@@ -30,7 +31,8 @@ func TestCreatesAPayment(t *testing.T) {
 	}
 }
 
-func TestCreateIsSentAsQFPayAsks(t *testing.T) {
+func TestCreate_TheRequestIsAsQFPayAsks(t *testing.T) {
+	t.Parallel()
 	g, c := newGateway(t, says(createdBody()))
 	c.Merchant.MchID = "lkbqahlRYj"
 	o := with(func(o *Order) { o.UDID, o.NotifyURL, o.ExpiredTime = "a+b c", "https://shop.example/n?a=1&b=%2F", 10 })
@@ -58,7 +60,8 @@ func TestCreateIsSentAsQFPayAsks(t *testing.T) {
 	}
 }
 
-func TestSignsWithMD5WhenTheMerchantDoes(t *testing.T) {
+func TestSign_MD5IsUsedForAMerchantThatUsesIt(t *testing.T) {
+	t.Parallel()
 	g, c := newGateway(t, says(createdBody()))
 	c.Merchant.SignType = MD5
 	if _, err := c.CreatePayment(t.Context(), testOrder(), nil); err != nil {
@@ -70,7 +73,8 @@ func TestSignsWithMD5WhenTheMerchantDoes(t *testing.T) {
 	}
 }
 
-func TestReadsAnAnswerToACreate(t *testing.T) {
+func TestCreate_EveryAnswerIsRead(t *testing.T) {
+	t.Parallel()
 	qr := `"https://qr.alipay.com/bax03190uxd47wbekffy6033"`
 	for _, row := range []struct {
 		why, body, want string
@@ -143,7 +147,8 @@ func TestReadsAnAnswerToACreate(t *testing.T) {
 	}
 }
 
-func TestReadsAnHTTPStatus(t *testing.T) {
+func TestCreate_EveryHTTPStatusIsRead(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		status       int
 		body         string
@@ -200,7 +205,8 @@ func TestReadsAnHTTPStatus(t *testing.T) {
 	}
 }
 
-func TestRefusalTellsWhatTheGatewaySaid(t *testing.T) {
+func TestCreate_ARefusalTellsTheWordsOfTheGateway(t *testing.T) {
+	t.Parallel()
 	_, c := newGateway(t, says(`{"respcd":"1205","resperr":"try later(1205)","respmsg":"PR001","syssn":"20260301"}`))
 	o := with(func(o *Order) { o.UDID = "A1" })
 	_, err := c.CreatePayment(t.Context(), o, nil)
@@ -214,7 +220,8 @@ func TestRefusalTellsWhatTheGatewaySaid(t *testing.T) {
 	}
 }
 
-func TestDeviceOfTheOrderIsTheOrdersFault(t *testing.T) {
+func TestCreate_AWrongDeviceIsTheFaultOfItsOrder(t *testing.T) {
+	t.Parallel()
 	_, c := newGateway(t, says(`{"respcd":"1106"}`))
 	_, err := c.CreatePayment(t.Context(), with(func(o *Order) { o.UDID = "A1" }), nil)
 	if got := kind(err); got != "refusal refused" {
@@ -222,7 +229,7 @@ func TestDeviceOfTheOrderIsTheOrdersFault(t *testing.T) {
 	}
 }
 
-func TestReadsRetryAfter(t *testing.T) {
+func TestRetryAfter_SecondsAndDatesAreRead(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	for value, want := range map[string]time.Duration{
 		"":                              0,
@@ -242,7 +249,7 @@ func TestReadsRetryAfter(t *testing.T) {
 	}
 }
 
-func TestEveryResultIsInTheClosedSet(t *testing.T) {
+func TestCallResults_EveryResultIsInTheClosedSet(t *testing.T) {
 	all := map[string]bool{}
 	for _, r := range CallResults() {
 		if all[r] {

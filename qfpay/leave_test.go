@@ -43,7 +43,8 @@ func (c *clerk) intent(took time.Duration, err error) func(context.Context) erro
 	}
 }
 
-func TestLeaveThenIntentThenTheRequest(t *testing.T) {
+func TestPermit_TheIntentFollowsItAndTheRequestFollowsTheIntent(t *testing.T) {
+	t.Parallel()
 	errJournal := errors.New("journal away")
 	busy := &Throttled{RetryAfter: time.Minute}
 	for _, row := range []struct {
@@ -94,7 +95,8 @@ func TestLeaveThenIntentThenTheRequest(t *testing.T) {
 	}
 }
 
-func TestNothingIsWrittenDownOrSentForACallerWhoHasGone(t *testing.T) {
+func TestPermit_NothingIsWrittenOrSentForACallerThatHasGone(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipe{answer: created}
 		c := p.client(t)
@@ -110,7 +112,8 @@ func TestNothingIsWrittenDownOrSentForACallerWhoHasGone(t *testing.T) {
 	})
 }
 
-func TestCallerWhoLeavesAfterTheIntentSendsNothing(t *testing.T) {
+func TestPermit_ACallerThatGoesAfterTheIntentSendsNothing(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipe{answer: created}
 		c := p.client(t)
@@ -124,7 +127,8 @@ func TestCallerWhoLeavesAfterTheIntentSendsNothing(t *testing.T) {
 	})
 }
 
-func TestWaitForLeaveIsNoPartOfTheCall(t *testing.T) {
+func TestPermit_TheWaitForItIsNoPartOfTheCall(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipe{answer: created}
 		c := p.client(t)
@@ -142,7 +146,8 @@ func TestWaitForLeaveIsNoPartOfTheCall(t *testing.T) {
 	})
 }
 
-func TestRefusedLeaveIsNoCall(t *testing.T) {
+func TestPermit_ARefusedPermitIsNoCall(t *testing.T) {
+	t.Parallel()
 	g, c := newGateway(t, says(createdBody()))
 	c.Limiter = limiterFunc(func(context.Context) (Leave, error) {
 		return Leave{}, &Throttled{RetryAfter: 3 * time.Second}

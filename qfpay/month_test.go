@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestMonthsAround(t *testing.T) {
+func TestMonth_TheMonthsAroundASpanHaveAMargin(t *testing.T) {
 	at := func(s string) time.Time {
 		when, err := ParseDateTime(s)
 		if err != nil {
@@ -35,7 +35,7 @@ func TestMonthsAround(t *testing.T) {
 	}
 }
 
-func TestWindowIsOneWholeMonth(t *testing.T) {
+func TestMonth_TheWindowIsOneWholeMonth(t *testing.T) {
 	for m, want := range map[Month][2]string{
 		{2026, time.February}: {"2026-02-01 00:00:00", "2026-02-28 23:59:59"},
 		{2028, time.February}: {"2028-02-01 00:00:00", "2028-02-29 23:59:59"},

@@ -2,7 +2,7 @@ package qfpay
 
 import "testing"
 
-func TestSevenPayTypesInTheOrderOfThePage(t *testing.T) {
+func TestPayType_AllSevenComeInTheOrderOfThePage(t *testing.T) {
 	want := []PayType{"800101", "801501", "800201", "805801", "800701", "802001", "803701"}
 	got := PayTypes()
 	if len(got) != len(want) {

@@ -23,7 +23,8 @@ func rows(all ...string) string {
 	return `{"respcd":"0000","resperr":"","respmsg":"","page":"1","page_size":100,"data":[` + strings.Join(all, ",") + `]}`
 }
 
-func TestQueryAsksForOneMonthAndReadsItsRows(t *testing.T) {
+func TestQuery_OneMonthIsAskedForAndItsRowsAreRead(t *testing.T) {
+	t.Parallel()
 	g, c := newGateway(t, says(rows(oneRow)))
 	c.Merchant.MchID = "M1"
 	got, err := c.Query(t.Context(), []string{"ORD_0001"}, march)
@@ -47,7 +48,8 @@ func TestQueryAsksForOneMonthAndReadsItsRows(t *testing.T) {
 	}
 }
 
-func TestQueryReadsAnAnswer(t *testing.T) {
+func TestQuery_EveryAnswerIsRead(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		why, body string
 		rows      int
@@ -84,7 +86,8 @@ func TestQueryReadsAnAnswer(t *testing.T) {
 	}
 }
 
-func TestQueryTurnsPagesUntilAShortOne(t *testing.T) {
+func TestQuery_PagesAreTurnedUntilAShortOne(t *testing.T) {
+	t.Parallel()
 	g, c := newGateway(t, pages(250, 100))
 	got, err := c.Query(t.Context(), []string{"ORD_0001"}, march)
 	if err != nil || len(got) != 250 || len(g.received()) != 3 {
@@ -92,9 +95,10 @@ func TestQueryTurnsPagesUntilAShortOne(t *testing.T) {
 	}
 }
 
-// TestQueryBelievesASmallerPage: a gateway that gives fewer rows a page than asked,
+// TestQuery_ASmallerPageIsBelieved: a gateway that gives fewer rows a page than asked,
 // and says so, has more pages.
-func TestQueryBelievesASmallerPage(t *testing.T) {
+func TestQuery_ASmallerPageIsBelieved(t *testing.T) {
+	t.Parallel()
 	_, c := newGateway(t, pages(25, 10))
 	got, err := c.Query(t.Context(), []string{"ORD_0001"}, march)
 	if err != nil || len(got) != 25 {
@@ -102,7 +106,8 @@ func TestQueryBelievesASmallerPage(t *testing.T) {
 	}
 }
 
-func TestQueryProvesNothingWhenPagesDoNotTurnOrEnd(t *testing.T) {
+func TestQuery_NothingIsProvedWhenPagesDoNotTurnOrEnd(t *testing.T) {
+	t.Parallel()
 	same := strings.TrimSuffix(strings.Repeat(oneRow+",", 100), ",")
 	g, c := newGateway(t, says(rows(same)))
 	if _, err := c.Query(t.Context(), []string{"ORD_0001"}, march); kind(err) != "unanswered bad_answer" || len(g.received()) != 2 {
@@ -127,7 +132,8 @@ func pages(total, size int) http.HandlerFunc {
 	}
 }
 
-func TestQueryAsksForThreeNumbersOfFullLengthAtOnce(t *testing.T) {
+func TestQuery_ThreeNumbersOfFullLengthAreAskedForAtOnce(t *testing.T) {
+	t.Parallel()
 	var numbers []string
 	for i := range 7 {
 		numbers = append(numbers, fmt.Sprintf("%0*d_2", MaxOutTradeNo, i))
@@ -154,7 +160,7 @@ func TestQueryAsksForThreeNumbersOfFullLengthAtOnce(t *testing.T) {
 	}
 }
 
-func TestListOfNumbersFillsTheFieldAndNoMore(t *testing.T) {
+func TestQuery_AListOfNumbersFillsTheFieldAndNoMore(t *testing.T) {
 	half := strings.Repeat("a", 64)
 	for second, want := range map[string]int{half[:63]: 1, half: 2} { // 64+1+63 = 128
 		if got := len(batches([]string{half, second})); got != want {
@@ -163,7 +169,8 @@ func TestListOfNumbersFillsTheFieldAndNoMore(t *testing.T) {
 	}
 }
 
-func TestQueryRefusesWhatWouldAskForSomethingElse(t *testing.T) {
+func TestQuery_ArgumentsThatWouldAskForSomethingElseAreRefused(t *testing.T) {
+	t.Parallel()
 	g, c := newGateway(t, says(rows()))
 	for _, tc := range []struct {
 		numbers []string
@@ -185,7 +192,8 @@ func TestQueryRefusesWhatWouldAskForSomethingElse(t *testing.T) {
 	}
 }
 
-func TestOneFailedCallFailsTheQuery(t *testing.T) {
+func TestQuery_OneFailedCallFailsTheQuery(t *testing.T) {
+	t.Parallel()
 	_, c := newGateway(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Form.Get("start_time")[:7] == "2026-02" {
 			w.WriteHeader(http.StatusTooManyRequests)

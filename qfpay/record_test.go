@@ -2,7 +2,7 @@ package qfpay
 
 import "testing"
 
-func TestRowTellsTheStandingOfItsOrder(t *testing.T) {
+func TestRecord_ARowTellsTheStandingOfItsOrder(t *testing.T) {
 	for _, row := range []struct {
 		code   RespCd
 		cancel string
@@ -31,7 +31,7 @@ func TestRowTellsTheStandingOfItsOrder(t *testing.T) {
 	}
 }
 
-func TestRowMatchesItsOrder(t *testing.T) {
+func TestRecord_ARowMatchesItsOrder(t *testing.T) {
 	for _, row := range []struct {
 		amount, currency string
 		want             bool
@@ -48,7 +48,7 @@ func TestRowMatchesItsOrder(t *testing.T) {
 	}
 }
 
-func TestNamesOfUnknownValuesAreTheCautiousOnes(t *testing.T) {
+func TestRespCd_UnknownClassesAndStandingsHaveTheCautiousNames(t *testing.T) {
 	if Standing(99).String() != "unclear" || Class(99).String() != "doubt" {
 		t.Error(Standing(99), Class(99))
 	}

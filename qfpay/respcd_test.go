@@ -9,9 +9,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestTableHoldsWhatTheListSays compares the table with a list that was written
+// TestRespCd_TheTableAgreesWithTheList compares the table with a list that was written
 // from the status pages without it: code, class, standing.
-func TestTableHoldsWhatTheListSays(t *testing.T) {
+func TestRespCd_TheTableAgreesWithTheList(t *testing.T) {
 	text, err := os.ReadFile("testdata/respcd.tsv")
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +25,7 @@ func TestTableHoldsWhatTheListSays(t *testing.T) {
 	}
 }
 
-func TestEveryCodeHasOneRowAndAMeaning(t *testing.T) {
+func TestRespCd_EveryCodeHasOneRowAndAMeaning(t *testing.T) {
 	all := RespCds()
 	if !slices.IsSorted(all) || len(slices.Compact(slices.Clone(all))) != len(all) {
 		t.Error("codes are not in ascending order, each once")
@@ -40,7 +40,7 @@ func TestEveryCodeHasOneRowAndAMeaning(t *testing.T) {
 	}
 }
 
-func TestUnknownCodeIsADoubt(t *testing.T) {
+func TestRespCd_AnUnknownCodeIsADoubt(t *testing.T) {
 	for _, code := range []RespCd{"", "0", "9999", "00000"} {
 		if code.Known() || code.Class(Hint{}) != Doubt || code.Standing() != Unclear {
 			t.Errorf("%q: %v, %v", code, code.Class(Hint{}), code.Standing())
@@ -48,7 +48,7 @@ func TestUnknownCodeIsADoubt(t *testing.T) {
 	}
 }
 
-func TestTextAndDeviceDecideOverloadedCodes(t *testing.T) {
+func TestRespCd_TextAndDeviceDecideOverloadedCodes(t *testing.T) {
 	for _, row := range []struct {
 		code RespCd
 		hint Hint

@@ -30,7 +30,7 @@ func forms() []string {
 	return []string{testKey, fmt.Sprintf("%x", testKey), fmt.Sprintf("%X", testKey), fmt.Sprintf("%d", []byte(testKey))}
 }
 
-func TestSecretCannotBePrinted(t *testing.T) {
+func TestSecret_TheKeyCannotBePrinted(t *testing.T) {
 	m := Merchant{Name: "default", Key: testKey}
 	for _, v := range []any{m.Key, &m.Key, m, &m, []Secret{m.Key}, map[string]Secret{"key": m.Key}, &Client{Merchant: m}, Client{Merchant: m}} {
 		text := everyWay(v)
@@ -45,8 +45,9 @@ func TestSecretCannotBePrinted(t *testing.T) {
 	}
 }
 
-// TestNoErrorShowsTheKey makes every kind of error and prints it in every way.
-func TestNoErrorShowsTheKey(t *testing.T) {
+// TestSecret_NoErrorShowsTheKey makes every kind of error and prints it in every way.
+func TestSecret_NoErrorShowsTheKey(t *testing.T) {
+	t.Parallel()
 	answers := []string{`{"respcd":"1108"}`, `{"respcd":"0000"}`, `<html>`, createdBody("ORD_0001", "X"), "#429", "#404", "#502", "#cut"}
 	var errs []error
 	for _, answer := range answers {
@@ -85,7 +86,7 @@ func TestNoErrorShowsTheKey(t *testing.T) {
 	}
 }
 
-func TestErrorsSayWhatIsKnown(t *testing.T) {
+func TestErrors_EveryErrorSaysAllThatIsKnown(t *testing.T) {
 	cause := errors.New("no route")
 	for _, row := range []struct {
 		err  error

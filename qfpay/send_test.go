@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// TestRequestIsNeverSentTwice: net/http sends some requests again on its own when a
+// TestSend_ARequestIsNeverSentTwice: net/http sends some requests again on its own when a
 // kept-alive connection breaks. Ours leaves once, whatever the connection did before.
-func TestRequestIsNeverSentTwice(t *testing.T) {
+func TestSend_ARequestIsNeverSentTwice(t *testing.T) {
+	t.Parallel()
 	for name, breaks := range map[string]int64{"on a new connection": 1, "on a connection used before": 2} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -40,7 +41,8 @@ func TestRequestIsNeverSentTwice(t *testing.T) {
 	}
 }
 
-func TestResetIsADoubt(t *testing.T) {
+func TestSend_AResetIsADoubt(t *testing.T) {
+	t.Parallel()
 	g, c := newGateway(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -58,7 +60,7 @@ func TestResetIsADoubt(t *testing.T) {
 	}
 }
 
-func TestRefusedConnectionIsNotSent(t *testing.T) {
+func TestSend_NothingIsSentWhenTheConnectionIsRefused(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +77,8 @@ func TestRefusedConnectionIsNotSent(t *testing.T) {
 	}
 }
 
-func TestUntrustedCertificateIsNotSent(t *testing.T) {
+func TestSend_NothingIsSentUnderAnUntrustedCertificate(t *testing.T) {
+	t.Parallel()
 	s := httptest.NewUnstartedServer(says(createdBody()))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
@@ -86,7 +89,7 @@ func TestUntrustedCertificateIsNotSent(t *testing.T) {
 	}
 }
 
-func TestWrongBaseURLIsNotSent(t *testing.T) {
+func TestSend_NothingIsSentToAWrongBaseURL(t *testing.T) {
 	for _, base := range []string{"", "://", "gateway", "ftp://gateway"} {
 		c := (&gateway{}).client(t, base)
 		if _, err := c.CreatePayment(t.Context(), testOrder(), nil); kind(err) != "not sent" {
@@ -95,7 +98,8 @@ func TestWrongBaseURLIsNotSent(t *testing.T) {
 	}
 }
 
-func TestSlowGatewayIsADoubtAfterTheTimeout(t *testing.T) {
+func TestSend_ASlowGatewayIsADoubtAfterTheTimeout(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipe{answer: func(_ int64, _ *http.Request, conn net.Conn) bool {
 			time.Sleep(time.Minute)
@@ -111,7 +115,8 @@ func TestSlowGatewayIsADoubtAfterTheTimeout(t *testing.T) {
 	})
 }
 
-func TestSlowConnectionIsNotSentAfterTheTimeout(t *testing.T) {
+func TestSend_NothingIsSentOverASlowConnectionAfterTheTimeout(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipe{dialing: time.Minute, answer: created}
 		c := p.client(t)
@@ -126,7 +131,8 @@ func TestSlowConnectionIsNotSentAfterTheTimeout(t *testing.T) {
 	})
 }
 
-func TestGivingUpWhileTheGatewayWorksIsADoubt(t *testing.T) {
+func TestSend_GivingUpWhileTheGatewayWorksIsADoubt(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		p := &pipe{answer: func(_ int64, _ *http.Request, conn net.Conn) bool {
@@ -141,7 +147,8 @@ func TestGivingUpWhileTheGatewayWorksIsADoubt(t *testing.T) {
 	})
 }
 
-func TestCutAnswerIsADoubtAndKeepsWhatCame(t *testing.T) {
+func TestSend_ACutAnswerIsADoubtAndItsBeginningIsKept(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := &pipe{answer: func(_ int64, _ *http.Request, conn net.Conn) bool {
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"respcd\"")
@@ -155,7 +162,7 @@ func TestCutAnswerIsADoubtAndKeepsWhatCame(t *testing.T) {
 	})
 }
 
-func TestClientWithoutHTTPUsesTheSharedOne(t *testing.T) {
+func TestSend_AClientWithoutHTTPUsesTheSharedOne(t *testing.T) {
 	g, _ := newGateway(t, says(createdBody()))
 	c := &Client{Merchant: Merchant{BaseURL: g.URL + "/"}}
 	defer sharedHTTP().CloseIdleConnections()

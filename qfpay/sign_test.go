@@ -39,7 +39,7 @@ func vectors(t testing.TB) []vector {
 	return all
 }
 
-func TestSignsEveryVector(t *testing.T) {
+func TestSign_EveryVectorIsReproduced(t *testing.T) {
 	for _, v := range vectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
 			key := Secret(v.Key)
@@ -54,7 +54,7 @@ func TestSignsEveryVector(t *testing.T) {
 	}
 }
 
-func TestSignatureIsUpperCaseAndComparedWithoutRegardToCase(t *testing.T) {
+func TestSign_ASignatureIsUpperCaseAndComparedWithoutRegardToCase(t *testing.T) {
 	sign := MD5.Sign(Params{"a": "1"}, testKey)
 	if sign != strings.ToUpper(sign) {
 		t.Errorf("%s is not upper case", sign)
@@ -67,7 +67,7 @@ func TestSignatureIsUpperCaseAndComparedWithoutRegardToCase(t *testing.T) {
 	}
 }
 
-func TestBodySaysWhatWasSigned(t *testing.T) {
+func TestSign_TheBodySaysTheSameAsTheSignedText(t *testing.T) {
 	name := rapid.StringMatching(`[a-zA-Z_]{1,12}`)
 	rapid.Check(t, func(t *rapid.T) {
 		p := Params(rapid.MapOf(name, rapid.String()).Draw(t, "params"))

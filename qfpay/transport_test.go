@@ -13,9 +13,9 @@ type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestForeignTransportIsJudgedByTheBody: without word from net/http, a call has left
+// TestSend_AForeignTransportIsJudgedByTheBody: without word from net/http, a call has left
 // when its body was read.
-func TestForeignTransportIsJudgedByTheBody(t *testing.T) {
+func TestSend_AForeignTransportIsJudgedByTheBody(t *testing.T) {
 	errDown := errors.New("down")
 	for want, transport := range map[string]transportFunc{
 		"not sent": func(*http.Request) (*http.Response, error) { return nil, errDown },
@@ -36,9 +36,9 @@ func TestForeignTransportIsJudgedByTheBody(t *testing.T) {
 	}
 }
 
-// TestNothingCanMakeTheBodyAgain: with GetBody net/http would send a second body,
+// TestSend_NothingCanMakeTheBodyAgain: with GetBody net/http would send a second body,
 // past the gate, when a connection that was used before breaks early.
-func TestNothingCanMakeTheBodyAgain(t *testing.T) {
+func TestSend_NothingCanMakeTheBodyAgain(t *testing.T) {
 	c := &Client{Merchant: Merchant{BaseURL: "http://gateway"}, HTTP: &http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
 		if r.GetBody != nil || r.ContentLength <= 0 {
 			t.Errorf("GetBody %t, ContentLength %d", r.GetBody != nil, r.ContentLength)
@@ -48,7 +48,7 @@ func TestNothingCanMakeTheBodyAgain(t *testing.T) {
 	_, _ = c.CreatePayment(t.Context(), testOrder(), nil)
 }
 
-func TestHTTPClientTakesNoDetours(t *testing.T) {
+func TestHTTPClient_NoDetourIsTaken(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://proxy.example:3128")
 	tr := NewHTTPClient().Transport.(*http.Transport)
 	if tr.Proxy != nil || !tr.DisableCompression || tr.Protocols.HTTP2() || !tr.Protocols.HTTP1() || tr.TLSClientConfig.InsecureSkipVerify {

@@ -23,7 +23,7 @@ func pay(t PayType, change func(*Order)) Order {
 	})
 }
 
-func TestValidOrdersPass(t *testing.T) {
+func TestValidate_ValidOrdersPass(t *testing.T) {
 	for name, o := range map[string]Order{
 		"plain":                   testOrder(),
 		"only what is required":   {OutTradeNo: "a", PayType: Octopus, TxAmt: 1, TxCurrCd: "HKD"},
@@ -62,7 +62,7 @@ func TestValidOrdersPass(t *testing.T) {
 	}
 }
 
-func TestWrongFieldIsNamed(t *testing.T) {
+func TestValidate_AWrongFieldIsNamed(t *testing.T) {
 	for _, row := range []struct {
 		field string
 		order Order
@@ -138,7 +138,7 @@ func TestWrongFieldIsNamed(t *testing.T) {
 	}
 }
 
-func TestAllErrorsComeAtOnce(t *testing.T) {
+func TestValidate_AllErrorsComeAtOnce(t *testing.T) {
 	o := Order{ExpiredTime: 1, LimitPay: "x", PayTag: "x", UDID: "\n", NotifyURL: "x", TxDtm: "x", GoodsName: "!"}
 	errs, _ := errors.AsType[FieldErrors](o.Validate())
 	if len(errs) != 11 {
@@ -146,7 +146,7 @@ func TestAllErrorsComeAtOnce(t *testing.T) {
 	}
 }
 
-func TestErrorShowsNoPasswordAndNoEndlessValue(t *testing.T) {
+func TestValidate_AnErrorShowsNoPasswordAndNoEndlessValue(t *testing.T) {
 	o := with(func(o *Order) {
 		o.OutTradeNo = strings.Repeat("茶", 1000)
 		o.NotifyURL = "https://user:hunter2@shop.example/"
@@ -157,7 +157,7 @@ func TestErrorShowsNoPasswordAndNoEndlessValue(t *testing.T) {
 	}
 }
 
-func TestSmallAmountIsWarnedOf(t *testing.T) {
+func TestWarnings_ASmallAmountIsWarnedOf(t *testing.T) {
 	for amount, want := range map[int64]int{0: 0, 1: 1, 200: 1, 201: 0} {
 		o := with(func(o *Order) { o.TxAmt = amount })
 		if got := len(o.Warnings()); got != want {
@@ -166,7 +166,7 @@ func TestSmallAmountIsWarnedOf(t *testing.T) {
 	}
 }
 
-func TestTimesAreWrittenInUTCPlus8(t *testing.T) {
+func TestDateTime_TimesAreWrittenInUTCPlus8(t *testing.T) {
 	at := time.Date(2026, 2, 28, 16, 0, 0, 0, time.UTC)
 	if got := FormatDateTime(at); got != "2026-03-01 00:00:00" {
 		t.Error(got)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestReproducesTheSignatureOfTheReferenceOf2018(t *testing.T) {
+func TestVerify_TheSignatureOfTheReferenceOf2018IsRight(t *testing.T) {
 	for _, v := range vectors(t) {
 		if v.Kind != "response_body" {
 			continue
@@ -19,7 +19,7 @@ func TestReproducesTheSignatureOfTheReferenceOf2018(t *testing.T) {
 	}
 }
 
-func TestWaysToSignAnAnswer(t *testing.T) {
+func TestVerify_EveryWayToSignAnAnswerIsKnown(t *testing.T) {
 	wrapped := `{"respcd":"0000","data":{"b":2,"a":"1","empty":"","none":null}}`
 	for _, row := range []struct {
 		why, body, sign, signType string
@@ -48,8 +48,9 @@ func TestWaysToSignAnAnswer(t *testing.T) {
 	}
 }
 
-// TestWrongSignatureIsTreatedAsConfigured for every call alike.
-func TestWrongSignatureIsTreatedAsConfigured(t *testing.T) {
+// TestVerify_AWrongSignatureIsTreatedAsConfigured for every call alike.
+func TestVerify_AWrongSignatureIsTreatedAsConfigured(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		verify    Verify
 		want      string
@@ -86,8 +87,9 @@ func TestWrongSignatureIsTreatedAsConfigured(t *testing.T) {
 	}
 }
 
-// TestStrictDoesNotTrustARefusalEither: an answer that is not QFPay's proves nothing.
-func TestStrictDoesNotTrustARefusalEither(t *testing.T) {
+// TestVerify_StrictDoesNotTrustARefusalEither: an answer that is not QFPay's proves nothing.
+func TestVerify_StrictDoesNotTrustARefusalEither(t *testing.T) {
+	t.Parallel()
 	for _, status := range []int{200, 400, 401, 429, 502} {
 		_, c := newGateway(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-QF-SIGN", "00112233")

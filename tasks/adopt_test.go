@@ -10,7 +10,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-func TestAcceptWritesTheJournalAndWakesNobody(t *testing.T) {
+func TestAccept_TheJournalIsWrittenAndNoWorkerIsWoken(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	p := NewProducer(rdb, Keys{DefaultPrefix})
 	o := Order{Order: qfpay.Order{OutTradeNo: "A1", PayType: qfpay.FPS, TxAmt: 100, TxCurrCd: "HKD"}}.WithDefaults(time.Now())
@@ -30,7 +31,8 @@ func TestAcceptWritesTheJournalAndWakesNobody(t *testing.T) {
 }
 
 // What is no valid order still gets a journal, so that it can get a result.
-func TestAcceptInvalidKeepsThePayload(t *testing.T) {
+func TestAcceptInvalid_ThePayloadIsKept(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	k := Keys{DefaultPrefix}
 	p := NewProducer(rdb, k)
@@ -48,7 +50,7 @@ func TestAcceptInvalidKeepsThePayload(t *testing.T) {
 	}
 }
 
-func TestIdentifyNeedsAMerchantAndANumber(t *testing.T) {
+func TestIdentify_AnIDNeedsAMerchantAndANumber(t *testing.T) {
 	for _, c := range []struct{ merchant, outTradeNo, id, wrong string }{
 		{"", "A1", "default:A1", ""},
 		{"eu", "A-1_b", "eu:A-1_b", ""},

@@ -16,7 +16,7 @@ import (
 
 // The bytes of an order are read by producers, consumers and orders on their way:
 // a change of this file is a change of the contract.
-func TestOrderIsWrittenAndReadAsInTheGoldenFile(t *testing.T) {
+func TestOrder_ReadingAndWritingFollowTheGoldenFile(t *testing.T) {
 	golden, err := os.ReadFile("testdata/order.json")
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func TestOrderIsWrittenAndReadAsInTheGoldenFile(t *testing.T) {
 	}
 }
 
-func TestTheSameOrderComesFromEveryDoor(t *testing.T) {
+func TestDecode_TheSameOrderComesFromEveryDoor(t *testing.T) {
 	want := validOrder()
 	for door, read := range map[string]func() (Order, error){
 		"JSON": func() (Order, error) {
@@ -69,7 +69,7 @@ func TestTheSameOrderComesFromEveryDoor(t *testing.T) {
 	}
 }
 
-func TestNothingIsFilledInWhenAnOrderIsRead(t *testing.T) {
+func TestDecode_NothingIsFilledIn(t *testing.T) {
 	got, err := ParseOrder([]byte(`{"out_trade_no":"A1","pay_type":"802001","txamt":100,"txcurrcd":"HKD"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +82,7 @@ func TestNothingIsFilledInWhenAnOrderIsRead(t *testing.T) {
 
 const good = `"out_trade_no":"A1","pay_type":"802001","txcurrcd":"HKD"` // all that is required but txamt
 
-func TestWrongOrdersAreRefusedWithTheFieldNamed(t *testing.T) {
+func TestDecode_WrongOrdersAreRefusedWithTheFieldNamed(t *testing.T) {
 	for _, c := range []struct{ name, order, field, value, rule string }{
 		{"amount with a fraction", `{` + good + `,"txamt":1.5}`, "txamt", "1.5", "must be a whole number, or one in quotes"},
 		{"amount with an exponent", `{` + good + `,"txamt":1e3}`, "txamt", "1e3", "must be a whole number, or one in quotes"},
@@ -114,7 +114,7 @@ func TestWrongOrdersAreRefusedWithTheFieldNamed(t *testing.T) {
 	}
 }
 
-func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
+func TestDecode_EverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
 	_, err := ParseOrder([]byte(`{"out_trade_no":7,"pay_type":"801501","txamt":"x","lane":"slow","deadline":"soon","amount":1,"colour":2}`))
 	var named []string
 	for _, e := range err.(qfpay.FieldErrors) {
@@ -126,7 +126,7 @@ func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
 	}
 }
 
-func TestBrokenJSONIsRefusedWithThePlace(t *testing.T) {
+func TestDecode_BrokenJSONIsRefusedWithThePlace(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"nothing", ``, "byte 0"},
 		{"cut off", `{"txamt":1`, "byte 10"},
@@ -144,7 +144,7 @@ func TestBrokenJSONIsRefusedWithThePlace(t *testing.T) {
 	}
 }
 
-func TestManyUnknownFieldsAreCounted(t *testing.T) {
+func TestDecode_ManyUnknownFieldsAreCounted(t *testing.T) {
 	fields := map[string]string{"out_trade_no": "A1", "pay_type": "802001", "txamt": "100", "txcurrcd": "HKD"}
 	for i := range 1000 {
 		fields["x"+strconv.Itoa(i)] = "1"
@@ -158,14 +158,14 @@ func TestManyUnknownFieldsAreCounted(t *testing.T) {
 	}
 }
 
-func TestWhatIsReadOfAWrongOrderIsKept(t *testing.T) {
+func TestDecode_TheRightFieldsOfAWrongOrderAreKept(t *testing.T) {
 	o, err := ParseOrder([]byte(`{` + good + `,"txamt":"x"}`))
 	if err == nil || o.OutTradeNo != "A1" || o.PayType != qfpay.FPS {
 		t.Errorf("%+v, %v", o, err)
 	}
 }
 
-func TestDeadlinesThatCannotBeWrittenAreRefused(t *testing.T) {
+func TestValidate_DeadlinesThatCannotBeWrittenAreRefused(t *testing.T) {
 	for name, deadline := range map[string]time.Time{
 		"missing":         {},
 		"year 10000":      time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC),
@@ -179,7 +179,7 @@ func TestDeadlinesThatCannotBeWrittenAreRefused(t *testing.T) {
 	}
 }
 
-func TestEveryValidOrderSurvivesJSON(t *testing.T) {
+func TestOrder_EveryValidOrderSurvivesJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := anyOrder(t)
 		if err := o.Validate(); err != nil {

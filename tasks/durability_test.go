@@ -10,7 +10,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-func TestStrictAcceptsWhatAReplicaHas(t *testing.T) {
+func TestDurability_StrictAcceptsAnOrderThatAReplicaHas(t *testing.T) {
+	t.Parallel()
 	primary := redistest.StartTCP(t)
 	replica := redistest.StartReplica(t, primary.Addr).Client(t)
 	p := NewProducer(primary.Client(t), keys).WithDurability(Strict)
@@ -24,7 +25,8 @@ func TestStrictAcceptsWhatAReplicaHas(t *testing.T) {
 	}
 }
 
-func TestStrictWithoutAReplicaIsAnErrorThatMayBeRepeated(t *testing.T) {
+func TestDurability_StrictWithoutAReplicaFailsAndTheCallMayBeRepeated(t *testing.T) {
+	t.Parallel()
 	primary := redistest.StartTCP(t)
 	p := NewProducer(primary.Client(t), keys).WithDurability(Strict)
 	got, err := p.Enqueue(t.Context(), validOrder())
@@ -46,7 +48,8 @@ func TestStrictWithoutAReplicaIsAnErrorThatMayBeRepeated(t *testing.T) {
 
 // A replica that is connected and falls behind confirms nothing, also not to those who
 // come on another connection and find that all is written.
-func TestStrictIsNotDeceivedByAReplicaThatIsBehind(t *testing.T) {
+func TestDurability_StrictIsNotDeceivedByAReplicaThatIsBehind(t *testing.T) {
+	t.Parallel()
 	primary := redistest.StartTCP(t)
 	proxy := redistest.StartProxy(t, "tcp", primary.Addr)
 	redistest.StartReplica(t, proxy.Addr)
@@ -63,7 +66,8 @@ func TestStrictIsNotDeceivedByAReplicaThatIsBehind(t *testing.T) {
 }
 
 // WAIT has no key. It must go to the node that has the order, not to any.
-func TestOnAClusterTheNodeOfTheShardConfirms(t *testing.T) {
+func TestDurability_TheNodeOfTheShardConfirmsOnACluster(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.StartCluster(t, 2)
 	safe, bare := shardOn(t, cluster, 0), shardOn(t, cluster, 1)
 	redistest.StartReplica(t, cluster.Nodes[0].Addr)
@@ -90,7 +94,8 @@ func shardOn(t *testing.T, c *redistest.Cluster, node int) Keys {
 	return Keys{}
 }
 
-func TestStandardWaitsForNobody(t *testing.T) {
+func TestDurability_StandardWaitsForNoReplica(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	for _, d := range []Durability{"", Standard} {
 		err := d.Write(t.Context(), rdb, keys, func(pipe redis.Pipeliner) { pipe.Set(t.Context(), "a", 1, 0) })
@@ -101,7 +106,8 @@ func TestStandardWaitsForNobody(t *testing.T) {
 }
 
 // When no node can be found, every command says so; none is left without an error.
-func TestWithoutANodeEveryCommandFails(t *testing.T) {
+func TestDurability_EveryCommandFailsWithoutANode(t *testing.T) {
+	t.Parallel()
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRedirects: -1})
 	defer rdb.Close()
 	_, err := NewProducer(rdb, keys).WithDurability(Strict).Enqueue(t.Context(), validOrder())

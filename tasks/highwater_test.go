@@ -10,7 +10,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-func TestNothingNewIsAcceptedAtTheHighWaterMark(t *testing.T) {
+func TestHighWater_NothingNewIsAcceptedAtTheMark(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	p := NewProducer(rdb, keys).WithHighWater(3)
@@ -49,7 +49,7 @@ func TestNothingNewIsAcceptedAtTheHighWaterMark(t *testing.T) {
 }
 
 // Due or the stream may have become something else: then nothing is written by halves.
-func TestNoOrderIsAcceptedByHalves(t *testing.T) {
+func TestEnqueue_NoOrderIsAcceptedByHalves(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	rdb.Set(t.Context(), keys.Due(), "x", 0)

@@ -59,7 +59,7 @@ func now(t *testing.T, rdb redis.UniversalClient) float64 {
 	return float64(clock.UnixMilli())
 }
 
-func TestAnEnqueuedOrderIsInItsJournalInDueAndInItsQueue(t *testing.T) {
+func TestEnqueue_AnOrderIsInItsJournalInDueAndInItsQueue(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	before := now(t, rdb)
@@ -85,7 +85,7 @@ func TestAnEnqueuedOrderIsInItsJournalInDueAndInItsQueue(t *testing.T) {
 	}
 }
 
-func TestDefaultsAreFilledInWhenAnOrderIsEnqueued(t *testing.T) {
+func TestEnqueue_DefaultsAreFilledIn(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	o := Order{Order: qfpay.Order{OutTradeNo: "A1", PayType: qfpay.FPS, TxAmt: 100, TxCurrCd: "HKD"}, Lane: Interactive}
@@ -105,7 +105,7 @@ func TestDefaultsAreFilledInWhenAnOrderIsEnqueued(t *testing.T) {
 	}
 }
 
-func TestTheSameOrderAgainIsADuplicateAndOtherContentAConflict(t *testing.T) {
+func TestEnqueue_TheSameOrderAgainIsADuplicateAndOtherContentAConflict(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	p := NewProducer(rdb, keys)
@@ -140,7 +140,7 @@ func TestTheSameOrderAgainIsADuplicateAndOtherContentAConflict(t *testing.T) {
 	}
 }
 
-func TestWhatBecameOfEachOrderIsToldInTheirOrder(t *testing.T) {
+func TestEnqueueAll_TheFateOfEachOrderIsToldInItsPlace(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	p := NewProducer(rdb, keys)
@@ -166,7 +166,7 @@ func TestWhatBecameOfEachOrderIsToldInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestManyOrdersAreAllEnqueuedOnce(t *testing.T) {
+func TestEnqueueAll_ManyOrdersAreAllEnqueuedOnce(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	orders := make([]Order, 2*chunk+1)
@@ -194,7 +194,7 @@ func TestManyOrdersAreAllEnqueuedOnce(t *testing.T) {
 	}
 }
 
-func TestAServerThatForgotItsScriptsIsGivenThemAgain(t *testing.T) {
+func TestEnqueueAll_AServerThatForgotItsScriptsIsGivenThemAgain(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	p := NewProducer(rdb, keys)
@@ -236,7 +236,7 @@ func (c cut) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-func TestALostAnswerDoesNotMakeAnOrderADuplicateOfItself(t *testing.T) {
+func TestEnqueueAll_ALostAnswerDoesNotMakeAnOrderADuplicateOfItself(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	var armed atomic.Bool
@@ -291,7 +291,7 @@ func wakes(cmd redis.Cmder) bool {
 	return (cmd.Name() == "evalsha" || cmd.Name() == "eval") && strings.Contains(fmt.Sprint(cmd.Args()), "asynq:{")
 }
 
-func TestAnOrderThatCouldNotBeWokenIsAcceptedAndInDue(t *testing.T) {
+func TestEnqueue_AnOrderThatCouldNotBeWokenIsAcceptedAndInDue(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	rdb, sound := server.Client(t), server.Client(t)
@@ -313,7 +313,7 @@ func TestAnOrderThatCouldNotBeWokenIsAcceptedAndInDue(t *testing.T) {
 	}
 }
 
-func TestRedisFailingIsToldAndRepeatingFinishesWithoutDoubling(t *testing.T) {
+func TestEnqueueAll_AFailureOfRedisIsToldAndRepeatingTheCallDoublesNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, MaxRetries: -1})
@@ -350,7 +350,7 @@ func TestRedisFailingIsToldAndRepeatingFinishesWithoutDoubling(t *testing.T) {
 	}
 }
 
-func TestAnEndedContextStopsEnqueuing(t *testing.T) {
+func TestEnqueueAll_AnEndedContextStopsIt(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -361,7 +361,7 @@ func TestAnEndedContextStopsEnqueuing(t *testing.T) {
 	}
 }
 
-func TestAKeyOfAnotherTypeIsAnErrorOfItsOrderAlone(t *testing.T) {
+func TestEnqueueAll_AKeyOfAnotherTypeIsAnErrorOfItsOrderAlone(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	rdb.Set(t.Context(), keys.Order("default:A1"), "x", 0)
@@ -371,7 +371,7 @@ func TestAKeyOfAnotherTypeIsAnErrorOfItsOrderAlone(t *testing.T) {
 	}
 }
 
-func TestWakeEnqueuesATaskAndNothingElse(t *testing.T) {
+func TestWake_ATaskIsEnqueuedAndNothingElse(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	p := NewProducer(rdb, keys)
@@ -390,7 +390,7 @@ func TestWakeEnqueuesATaskAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestPrefixesAreShards(t *testing.T) {
+func TestKeys_PrefixesAreShards(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	eu := Keys{Prefix: "{eu}"}
@@ -405,7 +405,7 @@ func TestPrefixesAreShards(t *testing.T) {
 }
 
 // An answer of accept.lua that does not fit what was asked is an error, and no acceptance.
-func TestAnAnswerThatDoesNotFitAcceptsNothing(t *testing.T) {
+func TestAccept_AnAnswerThatDoesNotFitAcceptsNothing(t *testing.T) {
 	for _, words := range [][]string{nil, {"3"}, {"2", "1"}, {"2", "0", "duplicate", "NEW"}, {"2", "3", "duplicate", "NEW"}, {"2", "x", "full", "1"}} {
 		if answers, err := readAccept(words, 2); err == nil {
 			t.Errorf("%q is read as %v", words, answers)

@@ -17,7 +17,7 @@ func asFields(o Order) []string {
 		"udid", o.UDID, "notify_url", o.NotifyURL, "deadline", o.Deadline.Format(time.RFC3339), "lane", string(o.Lane)}
 }
 
-func TestARequestIsAnOrderInEitherForm(t *testing.T) {
+func TestRequest_EitherFormIsReadAsAnOrder(t *testing.T) {
 	payload, _ := json.Marshal(validOrder())
 	for name, fields := range map[string][]string{
 		"JSON":       {"order", string(payload)},
@@ -31,7 +31,7 @@ func TestARequestIsAnOrderInEitherForm(t *testing.T) {
 	}
 }
 
-func TestARequestThatIsNoOrderSaysWhy(t *testing.T) {
+func TestRequest_TheErrorSaysWhyARequestIsNoOrder(t *testing.T) {
 	good := asFields(validOrder())
 	payload, _ := json.Marshal(validOrder())
 	for name, c := range map[string]struct {
@@ -66,7 +66,7 @@ func TestARequestThatIsNoOrderSaysWhy(t *testing.T) {
 	}
 }
 
-func TestTheTextOfARequestIsWhatWasSent(t *testing.T) {
+func TestRequest_TheTextIsAsItWasSent(t *testing.T) {
 	for want, fields := range map[string][]string{
 		`{"txamt":1}`:                {"order", `{"txamt":1}`},
 		`{"txamt":"1","a\"b":"茶"}`:   {"txamt", "1", `a"b`, "茶"},

@@ -35,7 +35,7 @@ func message(id string, values []any) redis.XMessage {
 
 // The fields of a result are read by programs of other teams: a change of this file
 // is a change of the contract.
-func TestResultFieldsAreThoseOfTheGoldenFile(t *testing.T) {
+func TestResult_TheFieldsAreThoseOfTheGoldenFile(t *testing.T) {
 	golden, err := os.ReadFile("testdata/result.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func TestResultFieldsAreThoseOfTheGoldenFile(t *testing.T) {
 	}
 }
 
-func TestStreamAndJSONNameAResultsFieldsAlike(t *testing.T) {
+func TestResult_StreamAndJSONNameTheFieldsAlike(t *testing.T) {
 	fields := reflect.TypeFor[Result]()
 	if fields.NumField() != len(resultFields) {
 		t.Fatalf("%d fields, %d in the stream", fields.NumField(), len(resultFields))
@@ -61,7 +61,7 @@ func TestStreamAndJSONNameAResultsFieldsAlike(t *testing.T) {
 	}
 }
 
-func TestEveryResultSurvivesTheStreamAndJSON(t *testing.T) {
+func TestResult_EveryResultSurvivesTheStreamAndJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := Result{}
 		for _, f := range resultFields {
@@ -83,7 +83,7 @@ func TestEveryResultSurvivesTheStreamAndJSON(t *testing.T) {
 	})
 }
 
-func TestWhatIsNoResultIsRefused(t *testing.T) {
+func TestResult_AnEntryThatIsNoResultIsRefused(t *testing.T) {
 	with := func(name string, value any) redis.XMessage {
 		m := message("1-0", result1().Values())
 		if m.Values[name] = value; value == nil {
@@ -115,7 +115,7 @@ func TestWhatIsNoResultIsRefused(t *testing.T) {
 	}
 }
 
-func TestTheResultOfAnOrderHasItsID(t *testing.T) {
+func TestResult_TheResultOfAnOrderHasItsID(t *testing.T) {
 	if got := ResultID("default", "A1001"); got != validOrder().ID() || got != "default:A1001" {
 		t.Error(got)
 	}

@@ -65,7 +65,7 @@ func name(e Entry) string {
 	return e.Result.OutTradeNo
 }
 
-func TestReadGivesWhatThereIsInOrder(t *testing.T) {
+func TestRead_EntriesComeInTheirOrder(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	results := NewResults(rdb, keys)
@@ -97,7 +97,7 @@ func TestReadGivesWhatThereIsInOrder(t *testing.T) {
 	}
 }
 
-func TestFollowGivesOldResultsAndThenNewOnes(t *testing.T) {
+func TestFollow_OldResultsComeAndThenNewOnes(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	results := NewResults(rdb, keys)
@@ -119,7 +119,7 @@ func TestFollowGivesOldResultsAndThenNewOnes(t *testing.T) {
 	}
 }
 
-func TestFollowFromTheEndGivesOnlyNewResults(t *testing.T) {
+func TestFollow_OnlyNewResultsComeFromTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, old := range [][]string{nil, {"A1"}} {
 		rdb := redistest.Start(t).Client(t)
@@ -158,7 +158,7 @@ func (h publishBefore) ProcessPipelineHook(next redis.ProcessPipelineHook) redis
 	return next
 }
 
-func TestReadersEndWithTheirContext(t *testing.T) {
+func TestResults_FollowAndConsumeEndWithTheirContext(t *testing.T) {
 	t.Parallel()
 	for reader, read := range map[string]func(context.Context, *Results, func(Entry) error) error{
 		"Follow":  func(ctx context.Context, r *Results, fn func(Entry) error) error { return r.Follow(ctx, "", fn) },
@@ -175,7 +175,7 @@ func TestReadersEndWithTheirContext(t *testing.T) {
 	}
 }
 
-func TestReadersTellThatRedisFailed(t *testing.T) {
+func TestResults_ReadFollowAndConsumeTellThatRedisFailed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, MaxRetries: -1})
@@ -223,7 +223,7 @@ func unread(t *testing.T, rdb redis.UniversalClient) int64 {
 	return p.Count
 }
 
-func TestConsumersOfAGroupShareTheResults(t *testing.T) {
+func TestConsume_ConsumersOfAGroupShareTheResults(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	results := NewResults(rdb, keys)
@@ -242,7 +242,7 @@ func TestConsumersOfAGroupShareTheResults(t *testing.T) {
 	}
 }
 
-func TestAnEntryComesAgainUntilItIsAcknowledged(t *testing.T) {
+func TestConsume_AnEntryComesAgainUntilItIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	results := NewResults(rdb, keys)
@@ -268,7 +268,7 @@ func TestAnEntryComesAgainUntilItIsAcknowledged(t *testing.T) {
 	}
 }
 
-func TestEntriesOfADeadConsumerAreTakenOver(t *testing.T) {
+func TestConsume_EntriesOfADeadConsumerAreTakenOver(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	results := NewResults(rdb, keys)
@@ -298,7 +298,7 @@ func TestEntriesOfADeadConsumerAreTakenOver(t *testing.T) {
 
 // With hold at nothing, every entry but the first of a batch counts as held too long.
 // Another consumer takes one over meanwhile, so that it is no longer ours to handle.
-func TestEntriesHeldTooLongAreReadAnew(t *testing.T) {
+func TestConsume_EntriesHeldTooLongAreReadAnew(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	results := NewResults(rdb, keys)
@@ -325,7 +325,7 @@ func TestEntriesHeldTooLongAreReadAnew(t *testing.T) {
 	}
 }
 
-func TestEntriesThatAreNoResultsCanBePutAside(t *testing.T) {
+func TestConsume_EntriesThatAreNoResultsCanBeSetAside(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	results := NewResults(rdb, keys)

@@ -52,7 +52,7 @@ func complaint(err error) string {
 	return strings.Join(said, ", ")
 }
 
-func TestGoodRowsAreReadAndBadOnesReported(t *testing.T) {
+func TestRows_GoodRowsAreReadAndBadOnesReported(t *testing.T) {
 	const unclosed = "a quote is not closed within 65536 bytes, nor before the end of the file"
 	for _, c := range []struct {
 		name, file string
@@ -101,7 +101,7 @@ func TestGoodRowsAreReadAndBadOnesReported(t *testing.T) {
 	}
 }
 
-func TestFilesOfAnotherKindAreRefusedAsAWhole(t *testing.T) {
+func TestRows_FilesOfAnotherKindAreRefusedAsAWhole(t *testing.T) {
 	wide := utf16.Encode([]rune(header))
 	var le, be bytes.Buffer
 	for _, u := range wide {
@@ -132,7 +132,7 @@ func TestFilesOfAnotherKindAreRefusedAsAWhole(t *testing.T) {
 	}
 }
 
-func TestLinesOfAnyLengthNeedNoMemory(t *testing.T) {
+func TestRows_LinesOfAnyLengthNeedNoMemory(t *testing.T) {
 	const long = 200 << 20
 	for name, c := range map[string]struct{ before, fill, after string }{
 		"CSV":                     {header + "A1,802001,100,HKD,\n", "x", "\nA2,802001,100,HKD,\n"},
@@ -164,7 +164,7 @@ func (e endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestAnUnclosedQuoteIsLookedForOnlySoFar(t *testing.T) {
+func TestCSV_TheEndOfAQuoteIsLookedForOnlySoFar(t *testing.T) {
 	const orders = 20_000 // far more than 64 KiB
 	file := header + "A0,802001,100,HKD,\"oops\n" + strings.Repeat("A1,802001,100,HKD,\n", orders)
 	got, err := all(t, strings.NewReader(file))
@@ -176,7 +176,7 @@ func TestAnUnclosedQuoteIsLookedForOnlySoFar(t *testing.T) {
 	}
 }
 
-func TestALineOfTheLargestSizeIsRead(t *testing.T) {
+func TestNDJSON_ALineOfTheLargestSizeIsRead(t *testing.T) {
 	order := `{` + good + `,"txamt":1}`
 	for _, c := range []struct {
 		pad  int
@@ -192,7 +192,7 @@ func TestALineOfTheLargestSizeIsRead(t *testing.T) {
 	}
 }
 
-func TestABrokenReaderIsNotTheEndOfTheFile(t *testing.T) {
+func TestRows_ABrokenReaderIsNotTheEndOfTheFile(t *testing.T) {
 	broken := errors.New("disk gone")
 	for name, text := range map[string]string{
 		"before anything":    "",
@@ -219,7 +219,7 @@ func (f *failsOnce) Read([]byte) (int, error) {
 }
 
 // A producer may write orders into a pipe one by one.
-func TestARowIsReadAsSoonAsItsLineIsThere(t *testing.T) {
+func TestRows_ARowIsReadAsSoonAsItsLineIsThere(t *testing.T) {
 	r, w := io.Pipe()
 	rows := NewRows(r)
 	wrote := make(chan struct{})
@@ -238,7 +238,7 @@ func TestARowIsReadAsSoonAsItsLineIsThere(t *testing.T) {
 	}
 }
 
-func TestRawIsTheRowAsItStands(t *testing.T) {
+func TestRows_RawIsTheRowAsItStands(t *testing.T) {
 	for _, c := range []struct{ file, want string }{
 		{header + "A1,8,\"1\",HKD,\r\n", `A1,8,"1",HKD,`},
 		{"{\"txamt\":\"\xe9\"}\n", "{\"txamt\":\"\xe9\"}"},
@@ -277,7 +277,7 @@ func FuzzRows(f *testing.F) {
 	})
 }
 
-func TestLinesOfJSONThatAreNotAreBadRows(t *testing.T) {
+func TestNDJSON_LinesThatAreNoObjectAreBadRows(t *testing.T) {
 	order := `{` + good + `,"txamt":1}`
 	rows := NewJSONRows(strings.NewReader("\uFEFF\n" + header + "[" + order + "]\n" + order))
 	var said []string
@@ -305,7 +305,7 @@ func TestLinesOfJSONThatAreNotAreBadRows(t *testing.T) {
 }
 
 // Whoever gathers rows while some are buffered never waits with rows in hand.
-func TestBufferedSaysWhetherNextWaits(t *testing.T) {
+func TestRows_BufferedSaysWhetherNextWaits(t *testing.T) {
 	order := `{` + good + `,"txamt":1}`
 	r, w := io.Pipe()
 	defer w.Close()

@@ -87,7 +87,7 @@ func jsonFields(of reflect.Type) []string {
 	return names
 }
 
-func TestTheSchemasHaveTheFieldsOfTheTypesAndNoOthers(t *testing.T) {
+func TestSchema_TheFieldsAreThoseOfTheTypesAndNoOthers(t *testing.T) {
 	order, result := documentOf(t, OrderSchema()), documentOf(t, ResultSchema())
 	for _, c := range []struct {
 		what      string
@@ -108,7 +108,7 @@ func TestTheSchemasHaveTheFieldsOfTheTypesAndNoOthers(t *testing.T) {
 	}
 }
 
-func TestTheSchemasKnowTheWordsOfTheTypes(t *testing.T) {
+func TestSchema_TheWordsAreThoseOfTheTypes(t *testing.T) {
 	order, result := documentOf(t, OrderSchema()), documentOf(t, ResultSchema())
 	for _, c := range []struct{ what, want, got string }{
 		{"pay types", fmt.Sprint(qfpay.PayTypes()), fmt.Sprint(order.Properties["pay_type"].Enum)},
@@ -123,7 +123,7 @@ func TestTheSchemasKnowTheWordsOfTheTypes(t *testing.T) {
 
 // Engines of JSON Schema do not agree on how to write a script in a pattern, so the
 // schema lists the ranges.
-func TestTheSchemaKnowsTheChineseCharacters(t *testing.T) {
+func TestSchema_TheChineseCharactersAreKnown(t *testing.T) {
 	goods := regexp.MustCompile(documentOf(t, OrderSchema()).Properties["goods_name"].Pattern)
 	for r := rune(1); r <= unicode.MaxRune; r++ {
 		letter := r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r))
@@ -133,7 +133,7 @@ func TestTheSchemaKnowsTheChineseCharacters(t *testing.T) {
 	}
 }
 
-func TestTheExamplesOfTheSchemaAreOrders(t *testing.T) {
+func TestSchema_TheExamplesAreOrders(t *testing.T) {
 	schema := compiled(t, OrderSchema())
 	examples := documentOf(t, OrderSchema()).Examples
 	if len(examples) == 0 {
@@ -151,7 +151,7 @@ func TestTheExamplesOfTheSchemaAreOrders(t *testing.T) {
 
 // These are the only differences between the schema and ParseOrder; the schema's
 // description names each. beyondSchema tells that an order has one of them.
-func TestWhatTheSchemaCannotSayIsRefusedAllTheSame(t *testing.T) {
+func TestSchema_ParseOrderRefusesOrdersThatTheSchemaCannotRuleOut(t *testing.T) {
 	schema := compiled(t, OrderSchema())
 	for _, c := range []struct{ named, order string }{
 		{"a goods_name of more than 64 bytes", `{` + good + `,"txamt":1,"goods_name":"` + strings.Repeat("𠀀", 17) + `"}`},
@@ -258,7 +258,7 @@ func rendered(fields map[string]string) string {
 	return "{" + strings.Join(members, ",") + "}"
 }
 
-func TestTheSchemaAndParseOrderAcceptTheSame(t *testing.T) {
+func TestSchema_ParseOrderAcceptsTheSameOrders(t *testing.T) {
 	schema := compiled(t, OrderSchema())
 	accepted, refused := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -283,7 +283,7 @@ func TestTheSchemaAndParseOrderAcceptTheSame(t *testing.T) {
 	}
 }
 
-func TestEveryOrderThatIsWrittenIsValidUnderTheSchema(t *testing.T) {
+func TestSchema_EveryOrderThatIsWrittenIsValid(t *testing.T) {
 	schema := compiled(t, OrderSchema())
 	rapid.Check(t, func(t *rapid.T) {
 		b, err := json.Marshal(anyOrder(t))
@@ -296,7 +296,7 @@ func TestEveryOrderThatIsWrittenIsValidUnderTheSchema(t *testing.T) {
 	})
 }
 
-func TestTheSchemaAndParseResultAcceptTheSame(t *testing.T) {
+func TestSchema_ParseResultAcceptsTheSameResults(t *testing.T) {
 	schema := compiled(t, ResultSchema())
 	rapid.Check(t, func(t *rapid.T) {
 		values := map[string]any{}
@@ -323,7 +323,7 @@ func TestTheSchemaAndParseResultAcceptTheSame(t *testing.T) {
 }
 
 // The orders that every door is tried with.
-func TestTheSchemaSaysOfTheOrdersAtTheDoorsWhatTheDoorsSay(t *testing.T) {
+func TestSchema_TheOrdersAtTheDoorsAreJudgedAsTheDoorsJudgeThem(t *testing.T) {
 	schema := compiled(t, OrderSchema())
 	for _, order := range lineList(t, "testdata/doors/good.ndjson") {
 		if err := allows(t, schema, order); err != nil {

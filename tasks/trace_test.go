@@ -31,7 +31,7 @@ var malformed = map[string]string{
 	"no hyphens":          strings.ReplaceAll(aTraceparent, "-", "0"),
 }
 
-func TestWhatIsMalformedIsNoTraceparent(t *testing.T) {
+func TestTraceparent_MalformedTextsAreRefused(t *testing.T) {
 	if !validTraceparent(aTraceparent) || !validTraceparent(aTraceparent[:53]+"00") {
 		t.Error("a good one is refused")
 	}
@@ -61,7 +61,8 @@ func FuzzTraceparent(f *testing.F) {
 // another is a traceparent in which the last digit of the parent is n.
 func another(n string) string { return aTraceparent[:51] + n + aTraceparent[52:] }
 
-func TestATraceparentIsInTheJournalAndNotInTheOrder(t *testing.T) {
+func TestTraceparent_TheJournalHasItAndTheOrderDoesNot(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	p := NewProducer(rdb, keys)
 	traced := func(outTradeNo, traceparent string) Order {
@@ -100,7 +101,7 @@ func TestATraceparentIsInTheJournalAndNotInTheOrder(t *testing.T) {
 	}
 }
 
-func TestARequestHasItsTraceparentBesideTheOrder(t *testing.T) {
+func TestTraceparent_ARequestHasItBesideTheOrder(t *testing.T) {
 	payload := `{"out_trade_no":"A1","pay_type":"802001","txamt":100,"txcurrcd":"HKD"}`
 	flat := []string{"out_trade_no", "A1", "pay_type", "802001", "txamt", "100", "txcurrcd", "HKD"}
 	for name, c := range map[string]struct {

@@ -16,7 +16,7 @@ import (
 
 // What wake.lua and wakenew.lua do is what asynq in the version of go.mod does, to the byte
 // but for the time.
-func TestTasksEnqueuedHereAreThoseOfAsynq(t *testing.T) {
+func TestWake_TasksEnqueuedHereAreThoseOfAsynq(t *testing.T) {
 	t.Parallel()
 	orders := []Order{numbered("A1"), numbered("A2"), numbered("A3")}
 	orders[1].Lane = Interactive
@@ -80,7 +80,7 @@ func dump(t *testing.T, rdb redis.UniversalClient) map[string]any {
 }
 
 // A task that is there is left alone, and one is not taken for another.
-func TestATaskThatIsThereIsNotEnqueuedAgainInBulk(t *testing.T) {
+func TestEnqueueAll_ATaskThatIsThereIsNotEnqueuedAgain(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	p := NewProducer(rdb, keys)
@@ -94,7 +94,7 @@ func TestATaskThatIsThereIsNotEnqueuedAgainInBulk(t *testing.T) {
 }
 
 // Should asynq's script change, its tasks come one by one, in their order.
-func TestAnotherAsynqIsLeftToEnqueueByItself(t *testing.T) {
+func TestWake_AnotherAsynqEnqueuesByItself(t *testing.T) {
 	t.Parallel()
 	var call *enqueueCall
 	ctx := context.WithValue(t.Context(), noteKey{}, &call)

@@ -43,7 +43,7 @@ func (h *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 	}
 }
 
-func TestAnOrderIsAcceptedAndItsWorkerWokenInOneRoundTrip(t *testing.T) {
+func TestEnqueue_AnOrderIsAcceptedAndItsWorkerWokenInOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	p, seen := NewProducer(rdb, keys), &trips{}
@@ -58,7 +58,7 @@ func TestAnOrderIsAcceptedAndItsWorkerWokenInOneRoundTrip(t *testing.T) {
 	}
 }
 
-func TestAServerThatIsOneOfSeveralHasItsWorkerWokenByAsynq(t *testing.T) {
+func TestEnqueue_AServerThatIsOneOfSeveralHasItsWorkerWokenByAsynq(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	rdb.AddHook(&trips{refuse: true})
@@ -72,7 +72,7 @@ func TestAServerThatIsOneOfSeveralHasItsWorkerWokenByAsynq(t *testing.T) {
 
 // A duplicate was woken when it was new, and an order that was not accepted must not be: a
 // worker would take its task for an order.
-func TestOnlyAnOrderThatIsNewHasItsWorkerWoken(t *testing.T) {
+func TestEnqueue_OnlyANewOrderHasItsWorkerWoken(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	p := NewProducer(rdb, keys)
@@ -98,7 +98,7 @@ func TestOnlyAnOrderThatIsNewHasItsWorkerWoken(t *testing.T) {
 	}
 }
 
-func TestAServerThatKnowsOnlyOneOfTheScriptsIsGivenBoth(t *testing.T) {
+func TestEnqueue_AServerThatKnowsOneOfTheScriptsIsGivenBoth(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	p := NewProducer(rdb, keys)

@@ -22,7 +22,8 @@ func sweeps(t *testing.T, a *agenda, answers ...time.Duration) []time.Duration {
 	return at
 }
 
-func TestASweepIsDueWhenTheNextOrderIs(t *testing.T) {
+func TestSweepTimer_FiresWhenTheNextOrderIsDue(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		at := sweeps(t, newAgenda(),
 			-1,                   // at the start; nothing waits
@@ -39,7 +40,8 @@ func TestASweepIsDueWhenTheNextOrderIs(t *testing.T) {
 	})
 }
 
-func TestAnOrderThatIsPutDownIsSweptInTime(t *testing.T) {
+func TestSweepTimer_FiresInTimeForADeferredOrder(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ noted, due, swept time.Duration }{
 		"in the middle of an idle second": {100, 300, 400},
 		"at once":                         {100, 0, 200}, // not before sweepEvery
@@ -60,7 +62,8 @@ func TestAnOrderThatIsPutDownIsSweptInTime(t *testing.T) {
 
 // The script of a sweep has run, an order is put down, the sweep's answer arrives: it
 // knows nothing of the order.
-func TestAnOrderThatIsPutDownDuringASweepIsNotForgotten(t *testing.T) {
+func TestSweepTimer_RemembersAnOrderDeferredDuringASweep(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newAgenda()
 		a.wait(t.Context())

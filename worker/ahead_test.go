@@ -22,7 +22,8 @@ func (d *desk) ahead(token string, age time.Duration) claim {
 	return c
 }
 
-func TestAnIntentThatCameWithTheClaimIsNotWrittenAgain(t *testing.T) {
+func TestClaimWithIntent_DoesNotWriteItsIntentAgain(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	warm(d)
 	c := d.ahead("a", -time.Hour)
@@ -35,7 +36,8 @@ func TestAnIntentThatCameWithTheClaimIsNotWrittenAgain(t *testing.T) {
 }
 
 // A process that was stopped between the claim and the create may have lost the order.
-func TestAnIntentThatIsNotNewAnyMoreIsAskedForAgain(t *testing.T) {
+func TestClaimWithIntent_AsksAgainForAnIntentThatIsNotNewAnyMore(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	warm(d)
 	c := d.ahead("a", margin)
@@ -49,7 +51,8 @@ func TestAnIntentThatIsNotNewAnyMoreIsAskedForAgain(t *testing.T) {
 }
 
 // The answers to both may be lost, and both be sent again.
-func TestAClaimAheadThatIsRepeatedFindsItsOwnIntent(t *testing.T) {
+func TestClaimWithIntent_FindsItsOwnIntentWhenRepeated(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	warm(d)
 	d.ahead("a", 0)
@@ -61,7 +64,8 @@ func TestAClaimAheadThatIsRepeatedFindsItsOwnIntent(t *testing.T) {
 }
 
 // An order that is put down, or ends, without its create is as if none had been meant.
-func TestAnIntentIsTakenBackWhenNoCreateFollows(t *testing.T) {
+func TestClaimWithIntent_TakesItsIntentBackWhenNoCreateFollows(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(*desk, *claim) error{
 		"put down": func(d *desk, c *claim) error {
 			return d.journal.release(d.t.Context(), c, time.Minute, false, DeferHeld, nil)
@@ -72,6 +76,7 @@ func TestAnIntentIsTakenBackWhenNoCreateFollows(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			warm(d)
 			c := d.ahead("a", 0)

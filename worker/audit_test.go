@@ -15,7 +15,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-func TestEveryWayOrdersCanDisagreeIsNamed(t *testing.T) {
+func TestAudit_NamesEveryWayOrdersCanDisagree(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		s       standing
 		problem string
@@ -57,7 +58,8 @@ func breaches(t *testing.T, rdb redis.UniversalClient, keys tasks.Keys) (Audited
 	return counts, found
 }
 
-func TestAnAuditFindsWhatSomebodyBroke(t *testing.T) {
+func TestAudit_FindsWhatSomebodyBroke(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	stop := r.start()
 	r.results(len(r.enqueue(250, nil))) // more than one batch
@@ -95,7 +97,8 @@ func TestAnAuditFindsWhatSomebodyBroke(t *testing.T) {
 	}
 }
 
-func TestATrimmedStreamBreaksNothing(t *testing.T) {
+func TestAudit_FindsNothingWrongWithATrimmedStream(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	stop := r.start()
 	r.results(len(r.enqueue(20, nil)))
@@ -114,7 +117,8 @@ func TestATrimmedStreamBreaksNothing(t *testing.T) {
 }
 
 // Orders come, go, come back and are tried again while they are audited.
-func TestAnAuditBesideWorkersFindsNothing(t *testing.T) {
+func TestAudit_FindsNothingBesideWorkers(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{Faults: simulator.Faults{"unreachable": .1, "http_429": .1, "respcd_1294": .2}})
 	r.start()
 	r.enqueue(300, nil)
@@ -145,7 +149,8 @@ func TestAnAuditBesideWorkersFindsNothing(t *testing.T) {
 }
 
 // SCAN has no key: it must go to the node that has the shard.
-func TestAnAuditOfAClusterLooksAtTheRightNode(t *testing.T) {
+func TestAudit_LooksAtTheRightNodeOfACluster(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.StartCluster(t, 2).Client(t)
 	for _, prefix := range []string{"{a}", "{b}", "{c}"} { // two of them on the same node, or three
 		keys := tasks.Keys{Prefix: prefix}

@@ -74,7 +74,8 @@ func (b *batcher) line(t *testing.T, n int) {
 	}
 }
 
-func TestScriptsThatComeMeanwhileLeaveTogetherAndEachHasItsAnswer(t *testing.T) {
+func TestAutopipeline_SendsWaitingScriptsTogetherAndAnswersEach(t *testing.T) {
+	t.Parallel()
 	rdb, c := newConvoy(t)
 	var all sync.WaitGroup
 	run := func(word string) {
@@ -98,7 +99,8 @@ func TestScriptsThatComeMeanwhileLeaveTogetherAndEachHasItsAnswer(t *testing.T) 
 }
 
 // With a Redis far away, whoever waits for the first answer would wait twice.
-func TestManyScriptsDoNotWaitForTheBatchBeforeThem(t *testing.T) {
+func TestAutopipeline_SendsManyScriptsBeforeTheFirstIsAnswered(t *testing.T) {
+	t.Parallel()
 	rdb, c := newConvoy(t)
 	var first, others sync.WaitGroup
 	first.Go(func() { parrot.Run(t.Context(), rdb, []string{"{k}"}, "first") })
@@ -111,7 +113,8 @@ func TestManyScriptsDoNotWaitForTheBatchBeforeThem(t *testing.T) {
 	first.Wait()
 }
 
-func TestAScriptWhoseTimeIsUpLeavesTheOthersAlone(t *testing.T) {
+func TestAutopipeline_GivesUpAScriptWhoseTimeIsUpAndNoOther(t *testing.T) {
+	t.Parallel()
 	rdb, c := newConvoy(t)
 	var others sync.WaitGroup
 	others.Go(func() { parrot.Run(t.Context(), rdb, []string{"{k}"}, "first") })
@@ -134,7 +137,8 @@ func TestAScriptWhoseTimeIsUpLeavesTheOthersAlone(t *testing.T) {
 	others.Wait()
 }
 
-func TestAScriptTheServerDoesNotKnowIsBrought(t *testing.T) {
+func TestAutopipeline_BringsAScriptTheServerDoesNotKnow(t *testing.T) {
+	t.Parallel()
 	rdb := newBatched(redistest.Start(t).Client(t))
 	if got, err := parrot.Run(t.Context(), rdb, []string{"{k}"}, "word").Text(); got != "word" || err != nil {
 		t.Errorf("answer %q, %v", got, err)
@@ -142,7 +146,8 @@ func TestAScriptTheServerDoesNotKnowIsBrought(t *testing.T) {
 }
 
 // A batch lasts as long as its most patient caller, and for ever if one has no deadline.
-func TestABatchLastsAsLongAsItsMostPatientCaller(t *testing.T) {
+func TestAutopipeline_LastsAsLongAsItsMostPatientCaller(t *testing.T) {
+	t.Parallel()
 	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	late, cancelLate := context.WithTimeout(t.Context(), time.Hour)
@@ -160,7 +165,8 @@ func TestABatchLastsAsLongAsItsMostPatientCaller(t *testing.T) {
 }
 
 // Where many come, a batch lets others come along; where few come, none waits.
-func TestBatchesKeepApartWhenThereIsACrowd(t *testing.T) {
+func TestAutopipeline_SpacesItsPipelinesUnderLoad(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	ok(t, parrot.Load(t.Context(), rdb).Err())
 	b := newBatched(rdb).scripts

@@ -56,6 +56,10 @@ func (c *caller) call(ctx context.Context, appCodes []string) error {
 // nothing else.
 func (c *caller) work(o called) {
 	defer func() { <-c.room }()
+	if c.handler.pool.enter() != nil {
+		return // the order is due
+	}
+	defer c.handler.pool.leave()
 	defer func() {
 		if r := recover(); r != nil {
 			c.handler.log.Error("an attempt panicked; its order comes back", "id", o.id, "panic", r, "stack", string(debug.Stack()))

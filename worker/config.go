@@ -17,7 +17,8 @@ import (
 // Config is everything a worker needs. New checks it.
 type Config struct {
 	Redis     redis.UniversalClient // journal, limiter and results
-	Queue     redis.UniversalClient // asynq's servers: a client of its own, since it gets hooks and blocks
+	Queue     redis.UniversalClient // asynq's servers: a client of its own, since it gets hooks; [Worker.Close] closes it
+	Blocking  redis.UniversalClient // reads that wait for something to arrive; closed when the worker stops
 	Keys      tasks.Keys            // the shard
 	Merchants []Merchant            // at least one; names differ
 	HTTP      *http.Client          // how the gateway is reached; nil: qfpay.NewHTTPClient
@@ -46,6 +47,7 @@ func (c Config) check() error {
 	}
 	require(c.Redis != nil, "Redis is missing")
 	require(c.Queue != nil, "Queue is missing")
+	require(c.Blocking != nil, "Blocking is missing")
 	require(c.Keys.Prefix != "", "Keys.Prefix is empty")
 	require(c.CallTimeout >= time.Second && c.CallTimeout <= time.Minute, "CallTimeout must be 1s to 60s, not %s", c.CallTimeout)
 	require(c.Concurrency > 0, "Concurrency must be at least 1, not %d", c.Concurrency)

@@ -29,7 +29,8 @@ func unconfirmed(t *testing.T, err error) {
 	}
 }
 
-func TestAConfirmedOrderGoesItsWay(t *testing.T) {
+func TestDurability_LetsAConfirmedOrderGoItsWay(t *testing.T) {
+	t.Parallel()
 	d, _ := strictDesk(t)
 	c := d.take("a")
 	ok(t, d.intent(t.Context(), c))
@@ -45,7 +46,8 @@ func TestAConfirmedOrderGoesItsWay(t *testing.T) {
 
 // A create whose intent is not confirmed does not leave, so it is taken back: else
 // every order would have to be enquired about when the replica is away.
-func TestAnUnconfirmedIntentIsTakenBack(t *testing.T) {
+func TestDurability_TakesAnUnconfirmedIntentBack(t *testing.T) {
+	t.Parallel()
 	d, stall := strictDesk(t)
 	c := d.take("a")
 	stall()
@@ -57,7 +59,8 @@ func TestAnUnconfirmedIntentIsTakenBack(t *testing.T) {
 }
 
 // A second create cannot be taken back without an enquiry.
-func TestAnUnconfirmedSecondIntentStands(t *testing.T) {
+func TestDurability_KeepsAnUnconfirmedSecondIntent(t *testing.T) {
+	t.Parallel()
 	d, stall := strictDesk(t)
 	c := d.take("a")
 	ok(t, d.intent(t.Context(), c))
@@ -75,7 +78,8 @@ func TestAnUnconfirmedSecondIntentStands(t *testing.T) {
 	}
 }
 
-func TestTheLeaseOutlastsTheConfirmationToo(t *testing.T) {
+func TestDurability_NeedsALeaseThatOutlastsTheConfirmation(t *testing.T) {
+	t.Parallel()
 	d, _ := strictDesk(t)
 	c := d.take("a")
 	soon := time.Now().Add(d.times.call + tasks.ConfirmWithin/2).UnixMilli()
@@ -94,7 +98,8 @@ func strictRig(t *testing.T) (*rig, *redistest.Server) {
 }
 
 // Without a replica no call leaves and nothing is lost; with one, all go their way.
-func TestAStrictWorkerWaitsForAReplica(t *testing.T) {
+func TestDurability_WaitsForAReplicaWhenStrict(t *testing.T) {
+	t.Parallel()
 	r, primary := strictRig(t)
 	r.start()
 	r.enqueue(5, nil)
@@ -120,7 +125,8 @@ func TestAStrictWorkerWaitsForAReplica(t *testing.T) {
 }
 
 // A result that is published and not confirmed is published, and said to be at risk.
-func TestAResultThatIsNotConfirmedIsRepeatedAndStands(t *testing.T) {
+func TestDurability_RepeatsAnUnconfirmedResultAndKeepsIt(t *testing.T) {
+	t.Parallel()
 	r, primary := strictRig(t)
 	proxy := redistest.StartProxy(t, "tcp", primary.Addr)
 	redistest.StartReplica(t, proxy.Addr)

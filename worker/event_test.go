@@ -8,7 +8,8 @@ import (
 
 // What metrics judge an order by is told with its result: that it was issued again,
 // and what it waited for last.
-func TestASettledOrderSaysWhatItWaitedFor(t *testing.T) {
+func TestSettle_SaysWhatTheOrderWaitedFor(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		fault    string
 		waited   DeferReason

@@ -34,6 +34,7 @@ type handler struct {
 	log      *slog.Logger
 	agenda   *agenda         // of this process's sweeper
 	stop     <-chan struct{} // closed when the worker stops taking orders
+	pool     pool
 }
 
 // isStopping tells whether orders in hand should be put down as soon as they can be.
@@ -43,6 +44,10 @@ func (h *handler) isStopping(ctx context.Context) bool {
 
 // ProcessTask implements [asynq.Handler].
 func (h *handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
+	if err := h.pool.enter(); err != nil {
+		return err
+	}
+	defer h.pool.leave()
 	w, err := readWakeUp(t.Payload())
 	if err != nil {
 		return h.refuse(ctx, t.Payload(), err)

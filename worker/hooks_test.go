@@ -51,12 +51,13 @@ func (s *spy) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // The hooks know asynq's scripts by their keys; this holds them against the asynq
 // of go.mod.
-func TestHooksFitAsynq(t *testing.T) {
+func TestAsynq_HasTheScriptsThatWakeHookAndAckHookLookFor(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	stop, done := make(chan struct{}), make(chan struct{})
 	seen := &spy{}
 	rdb.AddHook(ackHook{})
-	rdb.AddHook(wakeHook{rdb: rdb, stop: stop})
+	rdb.AddHook(wakeHook{blocking: rdb, stop: stop})
 	rdb.AddHook(seen)
 	server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency: 2, Queues: map[string]int{"q": 1}, TaskCheckInterval: 10 * time.Millisecond, LogLevel: asynq.FatalLevel,
@@ -98,11 +99,11 @@ func asks(ctx context.Context, hook wakeHook, dequeue *redis.Cmd) (times int, er
 	return times, err
 }
 
-func TestAnEmptyDequeueIsAnsweredWhenATaskArrives(t *testing.T) {
+func TestWakeHook_AnswersAnEmptyDequeueWhenATaskArrives(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	supplied := &supply{concurrency: 4}
-	hook := wakeHook{rdb: rdb, stop: make(chan struct{}), supplies: map[string]*supply{pendingQ: supplied}}
+	hook := wakeHook{blocking: rdb, stop: make(chan struct{}), supplies: map[string]*supply{pendingQ: supplied}}
 	dequeue := dequeueOf(t, rdb)
 	go func() {
 		for commandCalls(t, rdb, "blmove") == 0 && t.Context().Err() == nil {
@@ -123,14 +124,14 @@ func TestAnEmptyDequeueIsAnsweredWhenATaskArrives(t *testing.T) {
 }
 
 // A queue that is paused has tasks and gives none: asynq must not be kept from its pause.
-func TestAnEmptyDequeueStaysEmptyWhenTheQueueGivesNone(t *testing.T) {
+func TestWakeHook_KeepsADequeueEmptyWhenTheQueueGivesNone(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	none := redis.NewScript(`return false`)
 	ok(t, none.Load(t.Context(), rdb).Err())
 	ok(t, rdb.LPush(t.Context(), pendingQ, "older", "newer").Err())
 	dequeue := redis.NewCmd(t.Context(), "evalsha", none.Hash(), 4, pendingQ, "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease")
-	if _, err := asks(t.Context(), wakeHook{rdb: rdb, stop: make(chan struct{})}, dequeue); !errors.Is(err, redis.Nil) {
+	if _, err := asks(t.Context(), wakeHook{blocking: rdb, stop: make(chan struct{})}, dequeue); !errors.Is(err, redis.Nil) {
 		t.Error(err)
 	}
 	if n := commandCalls(t, rdb, "blmove"); n != 1 {
@@ -142,12 +143,12 @@ func TestAnEmptyDequeueStaysEmptyWhenTheQueueGivesNone(t *testing.T) {
 }
 
 // A server that does not know the script says so, and asynq gives it.
-func TestADequeueThatIsRefusedWhileItIsHeldBackIsTold(t *testing.T) {
+func TestWakeHook_TellsThatADelayedDequeueIsRefused(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	ok(t, rdb.LPush(t.Context(), pendingQ, "task").Err())
 	dequeue := redis.NewCmd(t.Context(), "evalsha", takes.Hash(), 4, pendingQ, "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease")
-	if _, err := asks(t.Context(), wakeHook{rdb: rdb, stop: make(chan struct{})}, dequeue); !redis.HasErrorPrefix(err, "NOSCRIPT") {
+	if _, err := asks(t.Context(), wakeHook{blocking: rdb, stop: make(chan struct{})}, dequeue); !redis.HasErrorPrefix(err, "NOSCRIPT") {
 		t.Error(err)
 	}
 }
@@ -155,20 +156,21 @@ func TestADequeueThatIsRefusedWhileItIsHeldBackIsTold(t *testing.T) {
 // asynq reckons a task's lease of 30 s from before it asks for one. A dequeue that was held
 // back for longer would take a task whose lease is over: asynq gives it up as it begins,
 // and runs it again a minute later.
-func TestADequeueIsHeldBackForLessThanALease(t *testing.T) {
+func TestWakeHook_DelaysADequeueForLessThanALease(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	began := time.Now()
-	times, err := asks(t.Context(), wakeHook{rdb: rdb, stop: make(chan struct{})}, dequeueOf(t, rdb))
+	times, err := asks(t.Context(), wakeHook{blocking: rdb, stop: make(chan struct{})}, dequeueOf(t, rdb))
 	if held := time.Since(began); times != 1 || !errors.Is(err, redis.Nil) || held > 25*time.Second {
 		t.Errorf("asked %d times, held back for %s, %v", times, held, err)
 	}
 }
 
-func TestAnEmptyDequeueStaysEmptyWhenTheWorkerStops(t *testing.T) {
+func TestWakeHook_KeepsADequeueEmptyWhenTheWorkerStops(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	stopped := make(chan struct{})
-	hook, dequeue := wakeHook{rdb: rdb, stop: stopped}, dequeueOf(t, rdb)
+	hook, dequeue := wakeHook{blocking: rdb, stop: stopped}, dequeueOf(t, rdb)
 	answered := make(chan error)
 	go func() {
 		_, err := asks(t.Context(), hook, dequeue)
@@ -222,7 +224,8 @@ func ackCmd(ctx context.Context) redis.Cmder {
 	return redis.NewCmd(ctx, "evalsha", "sha", 3, "asynq:{q}:active", "asynq:{q}:lease", "asynq:{q}:t:1", "id")
 }
 
-func TestAnAcknowledgementIsRepeatedUntilItIsWritten(t *testing.T) {
+func TestAckHook_RepeatsAnAcknowledgementUntilItIsWritten(t *testing.T) {
+	t.Parallel()
 	away := &net.OpError{Op: "dial", Err: io.EOF}
 	for name, c := range map[string]struct {
 		cmd   func(context.Context) redis.Cmder
@@ -238,6 +241,7 @@ func TestAnAcknowledgementIsRepeatedUntilItIsWritten(t *testing.T) {
 		}, away, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			next, tries := failing(2, c.err)
@@ -249,7 +253,8 @@ func TestAnAcknowledgementIsRepeatedUntilItIsWritten(t *testing.T) {
 	}
 }
 
-func TestAnAcknowledgementIsNotRepeatedPastItsLease(t *testing.T) {
+func TestAckHook_DoesNotRepeatAnAcknowledgementPastItsLease(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	next, _ := failing(1<<30, io.EOF)

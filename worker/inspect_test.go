@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-func TestTheHistoryOfAnOrderIsItsJournal(t *testing.T) {
+func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	i := d.inspector()
 	h, err := i.Order(t.Context(), d.id)
@@ -50,7 +51,8 @@ func TestTheHistoryOfAnOrderIsItsJournal(t *testing.T) {
 }
 
 // Whoever looks at a damaged journal wants to see what there is.
-func TestADamagedJournalIsShownAllTheSame(t *testing.T) {
+func TestInspect_ShowsADamagedJournalAllTheSame(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ok(t, d.rdb.HSet(t.Context(), d.keys.Order(d.id), "order", "\xff{", "sends", "many", "accepted_at", "-").Err())
 	h, err := d.inspector().Order(t.Context(), d.id)

@@ -20,7 +20,7 @@ import (
 const (
 	intakeBatch = 1000             // entries that are read at once
 	intakeHands = 3                // batches that are accepted at once: Redis is not kept waiting
-	intakeBlock = time.Second      // one blocking read; also how late a shutdown is seen
+	intakeBlock = time.Second      // one blocking read
 	intakeIdle  = 30 * time.Second // an entry that was left for so long is taken over
 	intakeLast  = 3 * time.Second  // what was read when a shutdown began may still take
 )
@@ -36,6 +36,7 @@ type intake struct {
 	observer Observer
 	log      *slog.Logger
 	idle     time.Duration // intakeIdle, but for tests
+	ended    chan struct{} // closed when what was read is accepted, or left
 }
 
 // arrival is an entry that was read, and the order in it.
@@ -51,8 +52,8 @@ func (a arrival) isOrder() bool { return a.fields != nil && a.bad == nil }
 func newIntake(c Config, p *tasks.Producer) *intake {
 	host, _ := os.Hostname() // for people who look at the group; it need not be there
 	consumer := fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
-	return &intake{requests: requestsOf(c.Redis, c.Keys, consumer), keys: c.Keys, producer: p,
-		observer: c.Observer, log: c.Logger, idle: intakeIdle}
+	return &intake{requests: requestsOf(c, consumer), keys: c.Keys, producer: p,
+		observer: c.Observer, log: c.Logger, idle: intakeIdle, ended: make(chan struct{})}
 }
 
 // run takes orders in until ctx ends. While some are accepted the next are read.
@@ -77,6 +78,7 @@ func (in *intake) run(ctx context.Context) {
 	in.readAll(ctx, batches, &inHand)
 	close(batches)
 	hands.Wait()
+	close(in.ended)
 	if err := in.forget(accepting, 2*in.idle, in.consumer); err != nil {
 		in.log.Debug("the name of this consumer stays in the group for now", "error", err)
 	}
@@ -130,7 +132,7 @@ func (r *intakeReader) next(ctx context.Context) error {
 	}
 	if r.left {
 		r.inHand.Wait() // what is still ours then was left
-		ours, err := r.read(ctx, "0", intakeBatch, intakeBlock)
+		ours, err := r.requests.left(ctx, intakeBatch)
 		if err == nil {
 			r.left = len(ours) > 0
 			r.hand(ctx, ours)
@@ -140,7 +142,7 @@ func (r *intakeReader) next(ctx context.Context) error {
 	if time.Since(r.looked) >= r.idle/3 {
 		return r.takeOver(ctx)
 	}
-	entries, err := r.read(ctx, ">", intakeBatch, intakeBlock)
+	entries, err := r.fresh(ctx, intakeBatch, intakeBlock)
 	r.hand(ctx, entries)
 	return err
 }

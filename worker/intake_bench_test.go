@@ -38,7 +38,7 @@ func BenchmarkIntake(b *testing.B) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			newIntake(r.config, r.producer()).run(ctx)
+			newIntake(r.intakeConfig(), r.producer()).run(ctx)
 		}()
 		for r.rdb.XLen(b.Context(), r.keys.Requests()).Val() > 0 {
 			time.Sleep(5 * time.Millisecond) // polling, seldom enough to cost nothing
@@ -82,7 +82,7 @@ func BenchmarkIdleRequestToAccepted(b *testing.B) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		newIntake(r.config, r.producer()).run(ctx)
+		newIntake(r.intakeConfig(), r.producer()).run(ctx)
 	}()
 	defer func() { cancel(); <-ended }()
 	var took []time.Duration
@@ -101,4 +101,11 @@ func BenchmarkIdleRequestToAccepted(b *testing.B) {
 	for _, q := range []int{50, 99} {
 		b.ReportMetric(float64(took[len(took)*q/100].Microseconds())/1000, fmt.Sprintf("p%d-ms", q))
 	}
+}
+
+// intakeConfig is the rig's configuration for an intake that runs by itself.
+func (r *rig) intakeConfig() Config {
+	c := r.config
+	c.Blocking = r.rdb
+	return c
 }

@@ -60,7 +60,7 @@ func (r *rig) consumers() (names []string) {
 	return names
 }
 
-func TestRequestsInEitherFormBecomeResults(t *testing.T) {
+func TestIntake_TurnsRequestsInEitherFormIntoResults(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.request(requestOf(anOrder("S0"))...) // before there was any worker
@@ -83,7 +83,7 @@ func TestRequestsInEitherFormBecomeResults(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoOrderIsRefusedWithTheReason(t *testing.T) {
+func TestIntake_RefusesARequestThatIsNoOrderAndSaysWhy(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	good := requestOf(anOrder("S1"))
@@ -123,18 +123,18 @@ func TestWhatIsNoOrderIsRefusedWithTheReason(t *testing.T) {
 }
 
 // What a dead worker was given and had not accepted is taken over, and its name goes.
-func TestRequestsOfADeadWorkerAreTakenOver(t *testing.T) {
+func TestIntake_TakesOverTheRequestsOfADeadWorker(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
-	dead := requestsOf(r.rdb, r.keys, "dead")
+	dead := requestsOf(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys}, "dead")
 	ok(t, dead.open(t.Context()))
-	idle := requestsOf(r.rdb, r.keys, "without anything")
-	_, err := idle.read(t.Context(), ">", 10, time.Millisecond)
+	idle := requestsOf(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys}, "without anything")
+	_, err := idle.fresh(t.Context(), 10, time.Millisecond)
 	ok(t, err)
 	for i := range 20 {
 		r.request(requestOf(anOrder(fmt.Sprint("S", i)))...)
 	}
-	taken, err := dead.read(t.Context(), ">", 10, time.Millisecond)
+	taken, err := dead.fresh(t.Context(), 10, time.Millisecond)
 	if ok(t, err); len(taken) != 10 {
 		t.Fatalf("%d entries", len(taken))
 	}
@@ -155,13 +155,13 @@ func TestRequestsOfADeadWorkerAreTakenOver(t *testing.T) {
 }
 
 // A consumer that has something left keeps its name, however long it has been silent.
-func TestAConsumerWithEntriesIsNotForgotten(t *testing.T) {
+func TestIntake_DoesNotForgetAConsumerWithEntries(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
-	dead := requestsOf(r.rdb, r.keys, "dead")
+	dead := requestsOf(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys}, "dead")
 	ok(t, dead.open(t.Context()))
 	id := r.request("order", "x")
-	_, err := dead.read(t.Context(), ">", 10, time.Millisecond)
+	_, err := dead.fresh(t.Context(), 10, time.Millisecond)
 	ok(t, err)
 	ok(t, dead.forget(t.Context(), -1, "dead"))
 	if diff := cmp.Diff([]string{"dead"}, r.consumers()); diff != "" {
@@ -174,7 +174,7 @@ func TestAConsumerWithEntriesIsNotForgotten(t *testing.T) {
 	}
 }
 
-func TestRedisAwayLosesNoRequest(t *testing.T) {
+func TestIntake_LosesNoRequestWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
 	r := newRigOn(t, redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always"))
 	r.start()
@@ -192,7 +192,7 @@ func TestRedisAwayLosesNoRequest(t *testing.T) {
 	r.takenIn()
 }
 
-func TestRequestsWaitWhileTheResultStreamIsFull(t *testing.T) {
+func TestIntake_WaitsWhileTheResultStreamIsFull(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.config.HighWater = 3
@@ -212,7 +212,7 @@ func TestRequestsWaitWhileTheResultStreamIsFull(t *testing.T) {
 	r.takenIn()
 }
 
-func TestAStrictWorkerKeepsARequestUntilAReplicaHasIt(t *testing.T) {
+func TestIntake_KeepsARequestUntilAReplicaHasItWhenStrict(t *testing.T) {
 	t.Parallel()
 	r, primary := strictRig(t)
 	r.request(requestOf(anOrder("S1"))...)
@@ -230,7 +230,7 @@ func TestAStrictWorkerKeepsARequestUntilAReplicaHasIt(t *testing.T) {
 }
 
 // The group may be deleted under the worker's feet, and the stream too.
-func TestAnIntakeOpensItsGroupAgain(t *testing.T) {
+func TestIntake_OpensItsGroupAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.start()
@@ -242,7 +242,8 @@ func TestAnIntakeOpensItsGroupAgain(t *testing.T) {
 	r.takenIn()
 }
 
-func TestWhatRedisAnswersAboutRequestsIsReadInEitherProtocol(t *testing.T) {
+func TestIntake_ReadsAnswersOfRedisInEitherProtocol(t *testing.T) {
+	t.Parallel()
 	entries := []any{[]any{"1-0", []any{"a", "1", "a", "2"}}, []any{"2-0", nil}, nil}
 	want := []request{{id: "1-0", fields: []string{"a", "1", "a", "2"}}, {id: "2-0"}}
 	for _, answer := range []any{map[any]any{"s": entries}, []any{[]any{"s", entries}}} {

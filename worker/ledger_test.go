@@ -26,7 +26,8 @@ var manyFaults = simulator.Faults{
 // Every order of every pay type is delivered three times at once, to two workers,
 // while two calls in five go wrong. Each must end once, and the gateway's books and
 // the result stream must tell the same.
-func TestNoOrderIsLostOrDoubled(t *testing.T) {
+func TestWorker_LosesAndDoublesNoOrder(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +75,8 @@ func again(t *testing.T, r *rig, orders []tasks.Order) {
 }
 
 // Without faults every order is created, with one call each.
-func TestWithoutFaultsEveryOrderIsCreatedWithOneCall(t *testing.T) {
+func TestWorker_CreatesEveryOrderWithOneCallWithoutFaults(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.start()
 	results := r.results(len(r.enqueue(100, nil)))
@@ -103,7 +105,8 @@ func (r *rig) fault(f simulator.Fault) {
 }
 
 // One fault at the first create, and how the order must end.
-func TestEveryFaultOfACreateEndsWell(t *testing.T) {
+func TestWorker_EndsWellAfterEveryFaultOfACreate(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		fault   simulator.Fault
 		payType qfpay.PayType
@@ -155,8 +158,10 @@ func TestEveryFaultOfACreateEndsWell(t *testing.T) {
 
 // A producer uses the very number under which another order is, or would be, issued
 // again. Neither order may cost the other its QR code.
-func TestAProducersNumberAndAReissueDoNotMeet(t *testing.T) {
+func TestReissue_NeverMeetsAProducersNumber(t *testing.T) {
+	t.Parallel()
 	t.Run("the reissue is first", func(t *testing.T) {
+		t.Parallel()
 		r := newRig(t, simulator.Config{})
 		r.fault("drop_after")
 		r.start()
@@ -173,6 +178,7 @@ func TestAProducersNumberAndAReissueDoNotMeet(t *testing.T) {
 		r.agree(results)
 	})
 	t.Run("the producer is first", func(t *testing.T) {
+		t.Parallel()
 		r := newRig(t, simulator.Config{})
 		r.fault("drop_after")
 		o := anOrder("A0000_2")
@@ -202,7 +208,8 @@ func TestAProducersNumberAndAReissueDoNotMeet(t *testing.T) {
 }
 
 // With numbers that are not trusted to be unique, no order is ever sent twice.
-func TestWithoutTrustInUniqueNumbersNothingIsSentTwice(t *testing.T) {
+func TestWorker_SendsNothingTwiceWithoutTrustInUniqueNumbers(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{Duplicate: simulator.DuplicateNone, Late: time.Second,
 		Faults: simulator.Faults{"payment.drop": .2, "payment.drop_after": .2, "payment.land_late": .2}})
 	r.config.UniqueNumbers = false
@@ -225,7 +232,8 @@ func TestWithoutTrustInUniqueNumbersNothingIsSentTwice(t *testing.T) {
 
 // An order is paid by somebody though its QR code never reached us: a person must
 // look, and nothing is closed, since that might refund it.
-func TestAPaidOrderIsNeverClosed(t *testing.T) {
+func TestClose_NeverMeetsAPaidOrder(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{Late: time.Second})
 	r.times = quickTimes()
 	r.gateway.Choose(func(c simulator.Call) simulator.Fault {
@@ -256,7 +264,8 @@ func TestAPaidOrderIsNeverClosed(t *testing.T) {
 	}
 }
 
-func TestADeadlineThatPassesInTheQueueExpiresTheOrder(t *testing.T) {
+func TestWorker_ExpiresAnOrderWhoseDeadlinePassesInTheQueue(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.enqueue(1, func(_ int, o *tasks.Order) { o.Deadline = time.Now().Add(-time.Second) })
 	r.start()
@@ -269,7 +278,8 @@ func TestADeadlineThatPassesInTheQueueExpiresTheOrder(t *testing.T) {
 }
 
 // A producer that knows asynq and nothing else gets the same guarantees.
-func TestAPlainAsynqProducerGetsOneResult(t *testing.T) {
+func TestWorker_GivesAPlainAsynqProducerOneResult(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.start()
 	client := asynq.NewClientFromRedisClient(r.rdb)
@@ -287,7 +297,8 @@ func TestAPlainAsynqProducerGetsOneResult(t *testing.T) {
 
 // What is wrong with a task that a plain producer enqueued is said where it can be
 // seen, and nothing loops.
-func TestBadTasksAreAnsweredAndGone(t *testing.T) {
+func TestHandler_AnswersBadTasksAndKeepsNone(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.start()
 	client := asynq.NewClientFromRedisClient(r.rdb)

@@ -1,9 +1,12 @@
 package worker
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
@@ -12,7 +15,8 @@ import (
 
 // The calls under way when a worker is told to stop are answered, and their results
 // published, before it ends.
-func TestAShutdownFinishesTheOrdersInHand(t *testing.T) {
+func TestWorker_FinishesTheOrdersInFlightOnShutdown(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{Latency: simulator.Latency{Min: 200 * time.Millisecond, Max: 200 * time.Millisecond}})
 	stop := r.start()
 	r.enqueue(8, nil)
@@ -30,9 +34,43 @@ func TestAShutdownFinishesTheOrdersInHand(t *testing.T) {
 	}
 }
 
+// A worker that waits for orders ends although its Redis does not answer any more: nothing
+// it waits for comes, and nobody answers its last words.
+func TestWorker_StopsWhileRedisIsFrozen(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	patient := func() *redis.Client { // that waits for ever
+		rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: r.server.Socket, ReadTimeout: -1})
+		t.Cleanup(func() { rdb.Close() })
+		return rdb
+	}
+	r.config.Redis, r.config.Queue, r.config.Blocking = patient(), patient(), patient()
+	w, err := New(r.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	for !strings.Contains(r.rdb.Info(t.Context(), "clients").Val(), "blocked_clients:3") {
+		time.Sleep(time.Millisecond) // until both lanes and the intake wait
+	}
+	r.server.Freeze()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	r.server.Thaw()
+	w.Close()
+	if !strings.Contains(r.log.String(), "leaving before Redis has answered") {
+		t.Errorf("a worker that leaves without a word must say so:\n%s", r.log.tail(10))
+	}
+}
+
 // A wrong key holds the merchant: its orders wait, hardly anything is sent, and the
 // other merchant's orders go on.
-func TestAWrongKeyHoldsOneMerchantOnly(t *testing.T) {
+func TestBreaker_StopsOnlyTheMerchantWithAWrongKey(t *testing.T) {
+	t.Parallel()
 	accounts := simulator.SampleAccounts(2)
 	r := newRig(t, simulator.Config{Merchants: accounts})
 	r.config.Merchants = []Merchant{
@@ -71,7 +109,8 @@ func TestAWrongKeyHoldsOneMerchantOnly(t *testing.T) {
 	}
 }
 
-func TestAHoldSendsOneProbeAtATimeAndEnds(t *testing.T) {
+func TestBreaker_SendsOneProbeAtATimeAndEnds(t *testing.T) {
+	t.Parallel()
 	var h hold
 	now := time.Now()
 	if h.wait(now, time.Second) != 0 {
@@ -102,7 +141,8 @@ func TestAHoldSendsOneProbeAtATimeAndEnds(t *testing.T) {
 	}
 }
 
-func TestAnOrderOfAnUnknownMerchantWaits(t *testing.T) {
+func TestMerchants_AnOrderOfAnUnknownOneWaits(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.start()
 	r.enqueue(2, func(i int, o *tasks.Order) {
@@ -120,7 +160,8 @@ func TestAnOrderOfAnUnknownMerchantWaits(t *testing.T) {
 
 // The gateway's 429 pauses the app_code and fails no order, nor does it leave one in
 // doubt: QFPay does not process what it answers with 429.
-func TestTooManyRequestsFailNoOrder(t *testing.T) {
+func TestLimiter_FailsNoOrderForTooManyRequests(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{PerSecond: 10, PerMinute: simulator.NoLimit})
 	r.config.Merchants[0].PerSecond = 50 // more than the gateway allows
 	r.start()
@@ -142,7 +183,8 @@ func TestTooManyRequestsFailNoOrder(t *testing.T) {
 }
 
 // An order whose turn would come after its deadline expires at its deadline.
-func TestAnOrderThatWaitsForItsTurnExpiresInTime(t *testing.T) {
+func TestWaitQueue_LetsAnOrderExpireInTime(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.config.Merchants[0].PerMinute = 1
 	r.enqueue(2, func(i int, o *tasks.Order) { o.Deadline = time.Now().Add(3 * time.Second) })
@@ -155,7 +197,8 @@ func TestAnOrderThatWaitsForItsTurnExpiresInTime(t *testing.T) {
 }
 
 // What a worker observes is what happened.
-func TestEventsAddUp(t *testing.T) {
+func TestWorker_ReportsEventsThatAddUp(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	stop := r.start()
 	r.results(len(r.enqueue(20, func(i int, o *tasks.Order) { o.Lane = tasks.Lanes()[i%2] })))
@@ -178,7 +221,8 @@ func TestEventsAddUp(t *testing.T) {
 	}
 }
 
-func TestNewSaysEverythingThatIsWrong(t *testing.T) {
+func TestWorker_NewSaysEverythingThatIsWrong(t *testing.T) {
+	t.Parallel()
 	_, err := New(Config{})
 	if err == nil {
 		t.Fatal("an empty configuration was taken")
@@ -191,7 +235,8 @@ func TestNewSaysEverythingThatIsWrong(t *testing.T) {
 }
 
 // call < attempt < lease < quiet, for every call timeout that may be configured.
-func TestTheTimesKeepTheirOrder(t *testing.T) {
+func TestWorker_KeepsItsTimesInOrder(t *testing.T) {
+	t.Parallel()
 	for call := time.Second; call <= time.Minute; call += time.Second {
 		s := timesFor(call)
 		if !(s.call < s.attempt && s.attempt < s.lease && s.lease < s.quiet) || (1+mostRenewals)*s.attempt+settleTimeout >= tasks.TaskTimeout {

@@ -56,7 +56,8 @@ func most(at []time.Duration, window time.Duration) int {
 
 // Sixteen greedy callers on as many limiters, as in sixteen processes, who come
 // back when they are told to: both limits are kept, and both are used up.
-func TestNoWindowHoldsMoreThanItsLimit(t *testing.T) {
+func TestLimiter_LetsNoWindowExceedItsLimit(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	var all sync.WaitGroup
 	for range 16 {
@@ -93,7 +94,8 @@ func TestNoWindowHoldsMoreThanItsLimit(t *testing.T) {
 	}
 }
 
-func TestLeaveThatWasNotUsedGoesToAnother(t *testing.T) {
+func TestReservation_GoesToAnotherWhenItWasNotUsed(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	l := testLimiter(rdb, 0, 1)
 	leave, err := l.Take(t.Context())
@@ -108,7 +110,8 @@ func TestLeaveThatWasNotUsedGoesToAnother(t *testing.T) {
 }
 
 // Whoever stops waiting leaves no hole in the quota.
-func TestACallerWhoGivesUpGivesItsPlaceBack(t *testing.T) {
+func TestReservation_IsGivenBackByACallerThatGivesUp(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	l := testLimiter(rdb, 2, 0)
 	for range 2 {
@@ -130,7 +133,8 @@ func TestACallerWhoGivesUpGivesItsPlaceBack(t *testing.T) {
 	}
 }
 
-func TestAPauseHoldsEveryProcess(t *testing.T) {
+func TestLimiter_PausesEveryProcess(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	one, other := testLimiter(rdb, 100, 400), testLimiter(rdb, 100, 400)
 	pause, err := one.pause(t.Context(), 20*time.Second)
@@ -146,7 +150,8 @@ func TestAPauseHoldsEveryProcess(t *testing.T) {
 }
 
 // Many workers report the 429s of one burst; that is one strike, not many.
-func TestReportsDuringAPauseAreNoStrikes(t *testing.T) {
+func TestLimiter_CountsNoStrikeDuringAPause(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	l := testLimiter(rdb, 100, 400)
 	for range 50 {
@@ -158,7 +163,8 @@ func TestReportsDuringAPauseAreNoStrikes(t *testing.T) {
 	}
 }
 
-func TestWithoutRedisNoCallLeaves(t *testing.T) {
+func TestLimiter_LetsNoCallGoWithoutRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	l := testLimiter(server.Client(t), 100, 400)
 	server.Kill()
@@ -168,7 +174,8 @@ func TestWithoutRedisNoCallLeaves(t *testing.T) {
 }
 
 // Leave is good for a moment: used later it would count in another window.
-func TestLeaveRunsOut(t *testing.T) {
+func TestReservation_RunsOut(t *testing.T) {
+	t.Parallel()
 	l := testLimiter(redistest.Start(t).Client(t), 100, 400)
 	leave, err := l.Take(t.Context())
 	ok(t, err)

@@ -10,7 +10,8 @@ import (
 
 // A search that finds nothing is worth as much as what it would have found. Each of
 // these breaks one rule of the design, and the search must see it.
-func TestTheModelSeesEveryBrokenRule(t *testing.T) {
+func TestModel_SeesEveryBrokenRule(t *testing.T) {
+	t.Parallel()
 	closable := setting{payType: qfpay.WeChat, lost: Auto, trusted: true, unique: true}
 	for _, c := range []struct {
 		name  string
@@ -85,7 +86,8 @@ func TestTheModelSeesEveryBrokenRule(t *testing.T) {
 
 // Two worlds: one goes on as it is, unless somebody pays, and then there is a result.
 // A result can be reached, but it is not bound to come.
-func TestTheModelSeesAnOrderThatGoesRoundInCircles(t *testing.T) {
+func TestModel_SeesAnOrderThatGoesRoundInCircles(t *testing.T) {
+	t.Parallel()
 	m := newModel(settings[0])
 	round, out := m.start(0), m.start(0)
 	round.clock, out.book.end = overdue, endUnresolved

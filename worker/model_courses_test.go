@@ -9,7 +9,8 @@ import (
 
 // Courses that a random replay seldom takes: an order was sent once, long ago, and not
 // found since; these are the gateway's answers, and this is what must come of it.
-func TestAnAttemptInDoubtTakesNothingForGranted(t *testing.T) {
+func TestAttempt_TakesNothingForGrantedInDoubt(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		answers []byte

@@ -20,7 +20,8 @@ import (
 // reading of answers, and what lies outside an order's life. Here they are held
 // against plain expectations. Each test was written for a mutant that lived.
 
-func TestFactsAreWhatTheClaimAndTheClockSay(t *testing.T) {
+func TestAttempt_TakesItsFactsFromTheClaimAndTheClock(t *testing.T) {
+	t.Parallel()
 	for _, s := range settings {
 		for h := range everyHand {
 			for clock := range clocks {
@@ -40,7 +41,8 @@ func TestFactsAreWhatTheClaimAndTheClockSay(t *testing.T) {
 }
 
 // Each answer of the gateway, and what the worker must make of it.
-func TestWhatTheGatewaySaysIsReadAsItIsMeant(t *testing.T) {
+func TestAnswer_IsReadAsTheGatewayMeansIt(t *testing.T) {
+	t.Parallel()
 	got := []reply{replyCreated, replyLost, replyNotSent, replyThrottled, replyBusy, replyHeld, replyRefused,
 		replyDuplicate, replyUnknown, replyStored, replyClosed, replyCloseLost, replyNotClosed, replyNoAnswer}
 	want := []reply{created, doubtful, notTaken, notTaken, notTaken, heldBack, refused,
@@ -54,7 +56,8 @@ func TestWhatTheGatewaySaysIsReadAsItIsMeant(t *testing.T) {
 }
 
 // Of several rows under one number the one that could cost somebody money decides.
-func TestTheRowThatCostsMostDecides(t *testing.T) {
+func TestAnswer_IsDecidedByTheRowThatCostsMost(t *testing.T) {
+	t.Parallel()
 	least := []record{none, barred, broken, shut, others, earlier, live, bought}
 	o := anOrder("A1").Order
 	for i, r := range least {
@@ -81,7 +84,8 @@ func (c cutOff) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // What the gateway did is written down though the task has no time left, and an order
 // without a result is put down, not left lying until its lease is over.
-func TestAnAttemptThatIsCutOffWritesDownHowItEnded(t *testing.T) {
+func TestAttempt_WritesDownHowItEndedWhenItIsCutOff(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		prompt byte
 		state  string
@@ -101,7 +105,8 @@ func TestAnAttemptThatIsCutOffWritesDownHowItEnded(t *testing.T) {
 }
 
 // The windows are counted longer than the gateway's by the guard, and calls are spaced.
-func TestPlacesAreApartByTheWindowsAndTheGuard(t *testing.T) {
+func TestReservation_KeepsApartByTheWindowsAndTheGuard(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		perSecond, perMinute int
 		apart                time.Duration // the first call and the one after the last that is allowed
@@ -134,7 +139,8 @@ func TestPlacesAreApartByTheWindowsAndTheGuard(t *testing.T) {
 }
 
 // A task that asynq will not run is no reason to wait; one that it will is.
-func TestATaskThatWillNotRunIsReplaced(t *testing.T) {
+func TestSweep_ReplacesATaskThatWillNotRun(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	inspector := asynq.NewInspectorFromRedisClient(d.rdb)
 	s := &sweeper{journal: d.journal, producer: tasks.NewProducer(d.rdb, d.keys), inspector: inspector,

@@ -42,7 +42,7 @@ const (
 )
 
 // book is the journal of one order: what the Lua scripts keep of it, with the clock
-// left out. Each method is one script, and TestTheModelsJournalIsTheRealOne holds
+// left out. Each method is one script, and TestModel_HasTheRealJournal holds
 // them against the scripts.
 type book struct {
 	state   state

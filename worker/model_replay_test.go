@@ -20,7 +20,8 @@ import (
 // The model's attempt and the real one, with its client, its policy and its journal
 // on a real Redis, begin with the same journal and get the same answers from the
 // gateway. They must make the same calls and leave the same journal behind.
-func TestTheModelsAttemptIsTheRealOne(t *testing.T) {
+func TestModel_HasTheRealAttempt(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	orders := 0
 	for range 5 { // a hundred each

@@ -21,7 +21,8 @@ import (
 // sequences of steps by three attempts, with leases that lapse, scripts that are
 // repeated, and attempts that act on what they knew long ago. Every answer, and
 // everything that is written, must be the same.
-func TestTheModelsJournalIsTheRealOne(t *testing.T) {
+func TestModel_HasTheRealJournal(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	for _, s := range []*redis.Script{claimScript, intentScript} { // a claim ahead is for a server that knows them
 		ok(t, s.Load(t.Context(), rdb).Err())

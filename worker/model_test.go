@@ -28,7 +28,8 @@ var settings = []setting{
 
 // One order, two attempts, the project's own policy: whatever goes wrong, in
 // whatever order, and however often within the budget, no promise is broken.
-func TestNoPromiseIsBrokenWhateverGoesWrong(t *testing.T) {
+func TestModel_BreaksNoPromiseWhateverGoesWrong(t *testing.T) {
+	t.Parallel()
 	for _, s := range settings {
 		t.Run(s.name, func(t *testing.T) {
 			began := time.Now()

@@ -10,7 +10,8 @@ import (
 
 // A QR code that came too late is not published, and what stands at QFPay with it is
 // written down, once: a person may have to look.
-func TestAQRCodeThatIsNotPublishedLeavesAnOrphan(t *testing.T) {
+func TestSettle_NotesAnUnpublishedQRCodeAsAnOrphan(t *testing.T) {
+	t.Parallel()
 	for name, overtaken := range map[string]func(*desk, *claim){
 		"while its number was closed": func(d *desk, c *claim) { ok(d.t, d.void(d.t.Context(), c)) },
 		"after its number was dead": func(d *desk, c *claim) {
@@ -23,6 +24,7 @@ func TestAQRCodeThatIsNotPublishedLeavesAnOrphan(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			late := d.take("a")
 			ok(t, d.intent(t.Context(), late))
@@ -44,7 +46,8 @@ func TestAQRCodeThatIsNotPublishedLeavesAnOrphan(t *testing.T) {
 
 // A gateway may answer a repeated create with what it had answered before: then both
 // answers are of the one order that was published.
-func TestTheOrderThatWasPublishedIsNoOrphan(t *testing.T) {
+func TestSettle_NotesNoOrphanForThePublishedOrder(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	late := d.take("a")
 	ok(t, d.intent(t.Context(), late))

@@ -30,7 +30,8 @@ func (c *clumsy) RoundTrip(r *http.Request) (*http.Response, error) {
 // A panic ends one attempt and nothing else: the order comes back and has its result.
 // asynq writes what was panicked with into its log and into Redis, so the keys must
 // not be in that either, even when it holds them.
-func TestAPanicCostsOneAttemptAndShowsNoKey(t *testing.T) {
+func TestHandler_LosesOneAttemptToAPanicAndShowsNoKey(t *testing.T) {
+	t.Parallel()
 	r := newRigOn(t, redistest.Start(t, "--appendonly", "yes"))
 	bug := &clumsy{RoundTripper: r.gateway.Transport(), knows: r.config.Merchants}
 	r.config.HTTP = &http.Client{Transport: bug}

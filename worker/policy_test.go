@@ -34,7 +34,8 @@ func everyFacts(yield func(facts) bool) {
 
 // Each rule says when a step is allowed at all. They are written from the design's
 // invariants and not from the policy, so that the two check each other.
-func TestEveryCombinationOfFactsKeepsTheRules(t *testing.T) {
+func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
+	t.Parallel()
 	in := func(r reply, set ...reply) bool { return slices.Contains(set, r) }
 	rules := []struct {
 		name string
@@ -101,7 +102,8 @@ func TestEveryCombinationOfFactsKeepsTheRules(t *testing.T) {
 }
 
 // A created order is published whatever else is true: the customer can pay it.
-func TestAQRCodeIsAlwaysPublished(t *testing.T) {
+func TestPolicy_AlwaysPublishesAQRCode(t *testing.T) {
+	t.Parallel()
 	for f := range everyFacts {
 		if s := next(f); f.reply == created && (s.do != settle || s.outcome != tasks.Created) {
 			t.Fatalf("%+v for %+v", s, f)
@@ -111,7 +113,8 @@ func TestAQRCodeIsAlwaysPublished(t *testing.T) {
 
 // What is certain to be dead or paid ends the order, or goes on under a new number;
 // it never waits.
-func TestCertaintyEndsTheWaiting(t *testing.T) {
+func TestPolicy_EndsTheWaitingUponCertainty(t *testing.T) {
+	t.Parallel()
 	for f := range everyFacts {
 		if s := next(f); slices.Contains([]reply{paid, dead, failed, declined, strange}, f.reply) && (s.do == wait || s.do == waitGone) {
 			t.Fatalf("%+v for %+v", s, f)
@@ -120,7 +123,8 @@ func TestCertaintyEndsTheWaiting(t *testing.T) {
 }
 
 // Once patience is over, no doubt goes on, but for what may still be on its way.
-func TestDoubtEnds(t *testing.T) {
+func TestPolicy_EndsDoubt(t *testing.T) {
+	t.Parallel()
 	for f := range everyFacts {
 		f.overdue, f.late = true, true
 		if s := next(f); slices.Contains([]reply{unpaid, unclear}, f.reply) && s.do != settle {
@@ -130,7 +134,8 @@ func TestDoubtEnds(t *testing.T) {
 }
 
 // The courses of an order that matter most, call by call.
-func TestCoursesOfAnOrder(t *testing.T) {
+func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
+	t.Parallel()
 	type turn struct {
 		facts facts
 		want  step
@@ -191,7 +196,8 @@ func TestCoursesOfAnOrder(t *testing.T) {
 	}
 }
 
-func TestReissuedNumbersAreTheOrdersOwnWithASuffix(t *testing.T) {
+func TestReissue_AddsASuffixToTheOrdersOwnNumber(t *testing.T) {
+	t.Parallel()
 	for number, want := range []string{"A1", "A1_2", "A1_3"} {
 		if got := issuedAs("A1", number); got != want {
 			t.Errorf("number %d is %q, want %q", number, got, want)
@@ -201,7 +207,8 @@ func TestReissuedNumbersAreTheOrdersOwnWithASuffix(t *testing.T) {
 
 // Whether a lost QR code may be replaced is a matter of the setting, of the pay
 // type, and of trust in unique numbers.
-func TestWhoMayBeReissued(t *testing.T) {
+func TestReissue_DependsOnSettingPayTypeAndTrust(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		mode           LostResponse
 		payType        qfpay.PayType

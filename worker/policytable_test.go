@@ -14,15 +14,16 @@ var update = flag.Bool("update", false, "write the policy's table in docs/archit
 
 const (
 	architecture  = "../docs/architecture.md"
-	tableBegins   = "<!-- printed from next by TestTheDocsShowThePolicy -update -->\n"
+	tableBegins   = "<!-- printed from next by TestPolicy_IsShownInTheDocs -update -->\n"
 	tableEnds     = "<!-- end of it -->\n"
-	drawingBegins = "<!-- drawn from next by TestTheDocsShowThePolicy -update -->\n"
+	drawingBegins = "<!-- drawn from next by TestPolicy_IsShownInTheDocs -update -->\n"
 	drawingEnds   = "<!-- end of the drawing -->\n"
 )
 
 // The table and the drawing in the docs are printed from next itself, so they cannot be out
 // of date.
-func TestTheDocsShowThePolicy(t *testing.T) {
+func TestPolicy_IsShownInTheDocs(t *testing.T) {
+	t.Parallel()
 	holdsDocsTo(t, tableBegins, policyTable(), tableEnds)
 	holdsDocsTo(t, drawingBegins, policyDrawing(), drawingEnds)
 }
@@ -46,7 +47,7 @@ func holdsDocsTo(t *testing.T, begin, want, end string) {
 		return
 	}
 	if old != want {
-		t.Errorf("%s does not show the policy as it is; run go test ./worker -run DocsShow -update\nwant:\n%s", architecture, want)
+		t.Errorf("%s does not show the policy as it is; run go test ./worker -run Policy_IsShown -update\nwant:\n%s", architecture, want)
 	}
 }
 

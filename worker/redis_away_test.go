@@ -105,7 +105,7 @@ func (r *rig) startThrough(m *moment) {
 		r.t.Cleanup(func() { rdb.Close() })
 		return rdb
 	}
-	r.config.Redis, r.config.Queue = client(), client()
+	r.config.Redis, r.config.Queue, r.config.Blocking = client(), client(), client()
 	r.oneByOne = true // a batch that is held up would hold up those behind it
 	r.run()
 }
@@ -137,6 +137,7 @@ func (r *rig) run() {
 		if err := <-ended; err != nil {
 			r.t.Error(err)
 		}
+		w.Close()
 	})
 }
 
@@ -145,7 +146,8 @@ func (r *rig) run() {
 // and when the QR code is there and its result is about to be published. When Redis
 // is back, the tasks are done, no task has run twice, and nothing was asked again at
 // the gateway. (asynq alone runs each task again a minute later.)
-func TestRedisAwayWhenOrdersSettleCausesNoSecondRun(t *testing.T) {
+func TestRedis_AwayWhenOrdersSettleCausesNoSecondRun(t *testing.T) {
+	t.Parallel()
 	away := []time.Duration{time.Second, 3 * time.Second}
 	if *hard {
 		away = append(away, 15*time.Second)

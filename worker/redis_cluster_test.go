@@ -14,7 +14,8 @@ import (
 // On a cluster of several nodes every script of ours and of asynq's finds its keys
 // on one node, also those for orders whose first create goes wrong: which takes
 // enquiries, closes, new numbers and pauses. Each prefix is served, side by side.
-func TestEveryScriptRunsOnACluster(t *testing.T) {
+func TestRedis_RunsEveryScriptOnACluster(t *testing.T) {
+	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)
 	if cluster.Node(t, "{a}").Addr == cluster.Node(t, "{b}").Addr {
 		t.Fatal("one node has both prefixes: this test tests too little")
@@ -27,7 +28,7 @@ func TestEveryScriptRunsOnACluster(t *testing.T) {
 			r.keys = tasks.Keys{Prefix: prefix}
 			r.server = cluster.Node(t, r.keys.Due())
 			r.rdb = r.server.Client(t)
-			r.config.Keys, r.config.Redis, r.config.Queue = r.keys, cluster.Client(t), cluster.Client(t)
+			r.config.Keys, r.config.Redis, r.config.Queue, r.config.Blocking = r.keys, cluster.Client(t), cluster.Client(t), cluster.Client(t)
 			r.faultsInTurn("", "drop_after", "drop", "no_qrcode")
 			r.config.Merchants[0].PerSecond, r.config.Merchants[0].PerMinute = 500, 10_000
 			const orders = 40

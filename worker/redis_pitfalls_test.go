@@ -16,7 +16,8 @@ import (
 
 // asynq knows whole seconds only and cuts the rest off: a retry meant for half a
 // second comes at once. And its own first retry comes after 15 to 44 s.
-func TestRetriesComeAfterWholeSecondsAndSoon(t *testing.T) {
+func TestAsynq_RetriesAfterWholeSecondsAndSoon(t *testing.T) {
+	t.Parallel()
 	for range 1000 {
 		d := retryDelay(7, nil, nil)
 		if d%time.Second != 0 || d < time.Second || d > 5*time.Second {
@@ -27,7 +28,8 @@ func TestRetriesComeAfterWholeSecondsAndSoon(t *testing.T) {
 
 // One merchant with a backlog far above its limit does not hold up another whose
 // order comes later, in the same queue of the same worker.
-func TestOneMerchantsBacklogDoesNotHoldUpAnother(t *testing.T) {
+func TestMerchants_ABacklogOfOneDelaysNoOther(t *testing.T) {
+	t.Parallel()
 	accounts := simulator.SampleAccounts(2)
 	r := newRig(t, simulator.Config{Merchants: accounts})
 	r.config.Concurrency = 4
@@ -55,7 +57,8 @@ func TestOneMerchantsBacklogDoesNotHoldUpAnother(t *testing.T) {
 
 // Somebody cancels the tasks of orders under way with asynq's tools. asynq runs them
 // again; each order has one result all the same.
-func TestACancelledTaskIsNoSecondOrder(t *testing.T) {
+func TestAsynq_ACancelledTaskIsNoSecondOrder(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{Latency: simulator.Latency{Min: time.Second, Max: time.Second}})
 	r.times = steadyTimes()
 	midway := r.arrive(8)
@@ -78,7 +81,8 @@ func TestACancelledTaskIsNoSecondOrder(t *testing.T) {
 // archives a task at its first failure; a timeout that rounds down to none; a lock
 // that outlives its task. With a call longer than the timeout, the order ends all the
 // same, once.
-func TestOptionsOfAPlainProducerLoseNoOrder(t *testing.T) {
+func TestAsynq_OptionsOfAPlainProducerLoseNoOrder(t *testing.T) {
+	t.Parallel()
 	for name, options := range map[string][]asynq.Option{
 		"no retries":          {asynq.MaxRetry(0)},
 		"half a second":       {asynq.MaxRetry(math.MaxInt32), asynq.Timeout(500 * time.Millisecond)},

@@ -13,7 +13,8 @@ import (
 // A Redis that is out of memory refuses asynq's dequeue, whether there is a task or
 // not. It is asked again, but not all the time. (Without the pause of the wake hook:
 // 20,000 times a second.)
-func TestARedisThatRefusesIsNotHammered(t *testing.T) {
+func TestRedis_IsNotHammeredWhileItRefuses(t *testing.T) {
+	t.Parallel()
 	r := newRigOn(t, redistest.Start(t))
 	r.server.Do(t, "config", "set", "maxmemory", "1")
 	r.start()
@@ -38,7 +39,8 @@ func TestARedisThatRefusesIsNotHammered(t *testing.T) {
 
 // An acknowledgement is repeated while the server says "not now", in every way it has
 // of saying so.
-func TestAnAcknowledgementIsRepeatedWhileTheServerRefuses(t *testing.T) {
+func TestAckHook_RepeatsAnAcknowledgementWhileTheServerRefuses(t *testing.T) {
+	t.Parallel()
 	for _, refusal := range []string{
 		"READONLY You can't write against a read only replica.",
 		"LOADING Redis is loading the dataset in memory",
@@ -60,7 +62,8 @@ func TestAnAcknowledgementIsRepeatedWhileTheServerRefuses(t *testing.T) {
 
 // An order that got a new number at the end of an attempt goes on at once: nothing
 // of that number is on its way, so there is nothing to wait for.
-func TestANewNumberDoesNotWait(t *testing.T) {
+func TestReissue_DoesNotWait(t *testing.T) {
+	t.Parallel()
 	h := &handler{times: calmTimes()}
 	a := &attempt{handler: h, began: time.Now(), claim: claim{state: stateNew, number: 1, claimedAt: time.Now()}}
 	if d := h.delay(t.Context(), a, &step{do: wait, why: DeferDoubt}); d != 0 {

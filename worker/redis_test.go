@@ -89,7 +89,8 @@ func (r *rig) enqueueEach(n int) int {
 
 // Whatever happens to Redis in the middle of a run, each order ends once and the
 // gateway's books agree.
-func TestEveryOrderEndsOnceWhateverHappensToRedis(t *testing.T) {
+func TestRedis_InTroubleStillHasEveryOrderEndOnce(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		args    []string
 		trouble func(r *rig)

@@ -51,7 +51,8 @@ func (d *desk) sound() {
 	ok(d.t, err)
 }
 
-func TestAnOrderIsReopenedWhereItStands(t *testing.T) {
+func TestReopen_GoesOnWhereTheOrderStands(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		lead   func(*desk, *claim) // what has happened before it ended
@@ -84,6 +85,7 @@ func TestAnOrderIsReopenedWhereItStands(t *testing.T) {
 		}, tasks.Expired, "NEW", "1", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			held := d.take("a")
 			c.lead(d, held)
@@ -114,7 +116,8 @@ func TestAnOrderIsReopenedWhereItStands(t *testing.T) {
 }
 
 // What was shown twice before the order ended says nothing of now.
-func TestAReopenedOrderMustBeShownAbsentTwiceAnew(t *testing.T) {
+func TestReopen_NeedsTheOrderShownAbsentTwiceAnew(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	c := d.take("a")
 	ok(t, d.intent(t.Context(), c))
@@ -126,7 +129,8 @@ func TestAReopenedOrderMustBeShownAbsentTwiceAnew(t *testing.T) {
 	}
 }
 
-func TestTheResultAfterARetryHasAnIDOfItsOwn(t *testing.T) {
+func TestReopen_GivesTheNextResultAnIDOfItsOwn(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ended := d.result(tasks.Unresolved)
 	for n, want := range []string{"default:A1", "default:A1#2", "default:A1#3"} {
@@ -150,7 +154,8 @@ func TestTheResultAfterARetryHasAnIDOfItsOwn(t *testing.T) {
 // Somebody has had the QR code all along, and was not heard: it is the QR code of the
 // number that the order goes on under, so it is the result. What he says of an order
 // that goes on under another number is not.
-func TestALateQRCodeAfterARetry(t *testing.T) {
+func TestReopen_PublishesALateQRCodeOfTheSameNumberAlone(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	late := d.take("a")
 	ok(t, d.intent(t.Context(), late))
@@ -174,7 +179,8 @@ func TestALateQRCodeAfterARetry(t *testing.T) {
 	lost(t, d.intent(t.Context(), late))
 }
 
-func TestWhatMayNotBeReopenedStaysAsItIs(t *testing.T) {
+func TestReopen_ChangesNothingWhereItIsNotAllowed(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, why string
 		lead      func(*desk)
@@ -193,6 +199,7 @@ func TestWhatMayNotBeReopenedStaysAsItIs(t *testing.T) {
 		}, time.Time{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			c.lead(d)
 			before := d.rdb.HGetAll(t.Context(), d.keys.Order(d.id)).Val()
@@ -213,7 +220,8 @@ func TestWhatMayNotBeReopenedStaysAsItIs(t *testing.T) {
 }
 
 // The script itself checks everything again: between looking and acting, others act.
-func TestReopenChecksBeforeItWrites(t *testing.T) {
+func TestReopen_ChecksBeforeItWrites(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx, journal := t.Context(), d.keys.Order(d.id)
 	run := func(id, entry, nonce string) []string {
@@ -256,7 +264,8 @@ func TestReopenChecksBeforeItWrites(t *testing.T) {
 // Attempts and people do whatever they may in any order: there is one result for each
 // time that the order was open, no number is created under that has been closed or
 // left, and nothing comes after a QR code.
-func TestNoRetryLeadsToASecondQRCode(t *testing.T) {
+func TestReopen_NeverLeadsToASecondQRCode(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	n := 0
@@ -320,7 +329,8 @@ func TestNoRetryLeadsToASecondQRCode(t *testing.T) {
 }
 
 // With workers and a gateway: how each kind of order ends when it is tried again.
-func TestARetriedOrderEndsWell(t *testing.T) {
+func TestReopen_BringsTheOrderToAGoodEnd(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name          string
 		fault         simulator.Fault

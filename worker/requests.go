@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
 // intakeGroup is the consumer group of the workers on the request stream.
@@ -23,25 +21,33 @@ type request struct {
 // requests is the request stream as one consumer of the group sees it.
 type requests struct {
 	rdb      redis.UniversalClient
+	reading  redis.UniversalClient // closed when the worker stops, so that no read keeps it
 	stream   string
 	consumer string
 }
 
 // open makes the group, at the beginning of the stream, if it is missing.
 func (r requests) open(ctx context.Context) error {
-	err := r.rdb.XGroupCreateMkStream(ctx, r.stream, intakeGroup, "0").Err()
+	err := r.reading.XGroupCreateMkStream(ctx, r.stream, intakeGroup, "0").Err()
 	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
 		return fmt.Errorf("create group %s of %s: %w", intakeGroup, r.stream, err)
 	}
 	return nil
 }
 
-// read returns entries after an ID: ">" for those that no consumer was given, waiting for
-// one for as long as block; "0" for those that this one was given and has left.
-func (r requests) read(ctx context.Context, from string, count int, block time.Duration) ([]request, error) {
-	cmd := onceCmd{redis.NewCmd(ctx, "xreadgroup", "group", intakeGroup, r.consumer, "count", count,
-		"block", block.Milliseconds(), "streams", r.stream, from)}
-	err := r.rdb.Process(ctx, cmd)
+// left returns entries that this consumer was given and has left.
+func (r requests) left(ctx context.Context, count int) ([]request, error) {
+	return r.read(ctx, "count", count, "streams", r.stream, "0")
+}
+
+// fresh returns entries that no consumer was given, and waits for one for as long as block.
+func (r requests) fresh(ctx context.Context, count int, block time.Duration) ([]request, error) {
+	return r.read(ctx, "count", count, "block", block.Milliseconds(), "streams", r.stream, ">")
+}
+
+func (r requests) read(ctx context.Context, args ...any) ([]request, error) {
+	cmd := onceCmd{redis.NewCmd(ctx, append([]any{"xreadgroup", "group", intakeGroup, r.consumer}, args...)...)}
+	err := r.reading.Process(ctx, cmd)
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
 	} else if err != nil {
@@ -58,7 +64,7 @@ func (r requests) read(ctx context.Context, from string, count int, block time.D
 // for so long. next is where to go on looking, "0-0" when it has looked everywhere.
 func (r requests) claim(ctx context.Context, idle time.Duration, from string, count int) (found []request, next string, err error) {
 	cmd := onceCmd{redis.NewCmd(ctx, "xautoclaim", r.stream, intakeGroup, r.consumer, idle.Milliseconds(), from, "count", count)}
-	if err := r.rdb.Process(ctx, cmd); err != nil {
+	if err := r.reading.Process(ctx, cmd); err != nil {
 		return nil, from, fmt.Errorf("take over entries of %s: %w", r.stream, err)
 	}
 	answer, _ := cmd.Val().([]any)
@@ -143,6 +149,6 @@ func entryList(answer any) ([]request, error) {
 	return entries, nil
 }
 
-func requestsOf(rdb redis.UniversalClient, keys tasks.Keys, consumer string) requests {
-	return requests{rdb: rdb, stream: keys.Requests(), consumer: consumer}
+func requestsOf(c Config, consumer string) requests {
+	return requests{rdb: c.Redis, reading: c.Blocking, stream: c.Keys.Requests(), consumer: consumer}
 }

@@ -14,7 +14,7 @@ import (
 // found nothing. In line for that create it would begin with the enquiry each time it is
 // called up, find others in line, and be the first of them again: one such order would have
 // all of the quota for its enquiries.
-func TestAnOrderThatIsSentAgainDoesNotAskForEver(t *testing.T) {
+func TestAttempt_DoesNotQueryForEverBeforeItSendsAgain(t *testing.T) {
 	t.Parallel()
 	const doubtful, others = 3, 100
 	r := newRig(t, simulator.Config{})
@@ -43,7 +43,7 @@ func TestAnOrderThatIsSentAgainDoesNotAskForEver(t *testing.T) {
 
 // A gateway so slow that no enquiry leaves time for the close that follows on it: the order is
 // kept in hand, and comes to its end all the same.
-func TestASlowGatewayDoesNotKeepAnOrderInDoubt(t *testing.T) {
+func TestAttempt_EndsDoubtThoughTheGatewayIsSlow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{Latency: simulator.Latency{Min: 300 * time.Millisecond, Max: 300 * time.Millisecond}})
 	r.times.call, r.times.attempt = 2*time.Second, 2200*time.Millisecond
@@ -66,7 +66,8 @@ func TestASlowGatewayDoesNotKeepAnOrderInDoubt(t *testing.T) {
 
 // An attempt that lost its order for a while goes on with nothing that it knew: others may
 // have sent it again, or closed it.
-func TestWhoLostItsOrderDoesNotRenewItsHold(t *testing.T) {
+func TestJournal_DoesNotRenewALostLease(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	one := d.take("one")
 	for range 2 {

@@ -66,7 +66,7 @@ func newRig(t testing.TB, c simulator.Config) *rig {
 func (r *rig) start() (stop func()) {
 	r.t.Helper()
 	c := r.config
-	c.Queue = r.server.Client(r.t)
+	c.Queue, c.Blocking = r.server.Client(r.t), r.server.Client(r.t)
 	w, err := New(c)
 	if err != nil {
 		r.t.Fatal(err)
@@ -87,6 +87,7 @@ func (r *rig) start() (stop func()) {
 		if err := <-ended; err != nil {
 			r.t.Error(err)
 		}
+		w.Close()
 	})
 	r.t.Cleanup(stop)
 	return stop

@@ -109,7 +109,8 @@ func lost(t *testing.T, err error) {
 
 func outcome(o tasks.Outcome) tasks.Result { return tasks.Result{Outcome: string(o)} }
 
-func TestClaimAnswersEveryCase(t *testing.T) {
+func TestClaim_AnswersEveryCase(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	if c, err := d.claim(ctx, "default:nobody", "a"); err != nil || c.status != claimNone {
@@ -136,7 +137,8 @@ func TestClaimAnswersEveryCase(t *testing.T) {
 	}
 }
 
-func TestIntentIsWrittenOncePerCreate(t *testing.T) {
+func TestIntent_IsWrittenOncePerCreate(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	c := d.take("a")
@@ -149,7 +151,8 @@ func TestIntentIsWrittenOncePerCreate(t *testing.T) {
 	d.want("SENT", "2", "0")
 }
 
-func TestIntentNeedsTheLeaseForTheWholeCall(t *testing.T) {
+func TestIntent_NeedsTheLeaseForTheWholeCall(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	c := d.take("a")
@@ -161,7 +164,8 @@ func TestIntentNeedsTheLeaseForTheWholeCall(t *testing.T) {
 	d.want("NEW", "0", "0")
 }
 
-func TestOnlyTheHolderChangesAnOrder(t *testing.T) {
+func TestJournal_RefusesAStaleLease(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	old := d.take("a")
@@ -183,7 +187,8 @@ func TestOnlyTheHolderChangesAnOrder(t *testing.T) {
 	}
 }
 
-func TestRetractIsForTheSoleSender(t *testing.T) {
+func TestRetract_IsForTheSoleSender(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	c := d.take("a")
@@ -200,7 +205,8 @@ func TestRetractIsForTheSoleSender(t *testing.T) {
 	d.want("SENT", "2", "0")
 }
 
-func TestVoidForbidsTheQRCode(t *testing.T) {
+func TestClose_ForbidsTheQRCode(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	c := d.take("a")
@@ -214,7 +220,8 @@ func TestVoidForbidsTheQRCode(t *testing.T) {
 	lost(t, d.intent(ctx, c)) // and nothing is sent under it any more
 }
 
-func TestMintTakesTheNextNumberOnce(t *testing.T) {
+func TestReissue_TakesTheNextNumberOnce(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	c := d.take("a")
@@ -238,7 +245,8 @@ func (d *desk) reissue(c *claim) error {
 }
 
 // The number under which an order is issued again is one that a producer may use.
-func TestAReissuedNumberIsReservedAgainstProducers(t *testing.T) {
+func TestReissue_ReservesItsNumberAgainstProducers(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	c := d.take("a")
@@ -258,7 +266,8 @@ func TestAReissuedNumberIsReservedAgainstProducers(t *testing.T) {
 	}
 }
 
-func TestAReissueStepsAsideForAProducersNumber(t *testing.T) {
+func TestReissue_StepsAsideForAProducersNumber(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	_, err := tasks.NewProducer(d.rdb, d.keys).Accept(ctx, anOrder("A1_2").WithDefaults(time.Now()))
@@ -272,9 +281,11 @@ func TestAReissueStepsAsideForAProducersNumber(t *testing.T) {
 	d.want("SENT", "1", "2")
 }
 
-func TestSettleHappensOnce(t *testing.T) {
+func TestSettle_PublishesOnce(t *testing.T) {
+	t.Parallel()
 	for _, o := range tasks.Outcomes() {
 		t.Run(string(o), func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			ctx := t.Context()
 			c := d.take("a")
@@ -303,7 +314,8 @@ func TestSettleHappensOnce(t *testing.T) {
 
 // Whoever has the QR code of the current number publishes it, in time or not: the
 // order stands, and nobody else can have its QR code.
-func TestALateQRCodeIsPublishedAllTheSame(t *testing.T) {
+func TestSettle_PublishesALateQRCodeAllTheSame(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	late := d.take("a")
@@ -317,7 +329,8 @@ func TestALateQRCodeIsPublishedAllTheSame(t *testing.T) {
 	}
 }
 
-func TestNothingIsCreatedThatWasNotSent(t *testing.T) {
+func TestSettle_CreatesNothingThatWasNotSent(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	_, err := d.settle(t.Context(), d.take("a"), outcome(tasks.Created))
 	lost(t, err)
@@ -325,7 +338,8 @@ func TestNothingIsCreatedThatWasNotSent(t *testing.T) {
 	lost(t, err)
 }
 
-func TestReleaseSaysWhenToComeBack(t *testing.T) {
+func TestRelease_SaysWhenToComeBack(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	c := d.take("a")
@@ -340,7 +354,8 @@ func TestReleaseSaysWhenToComeBack(t *testing.T) {
 	}
 }
 
-func TestSweepHandsEachOrderToOne(t *testing.T) {
+func TestSweep_HandsEachOrderToOne(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	ok(t, d.rdb.ZAdd(ctx, d.keys.Due(), redis.Z{Score: 1, Member: d.id}, redis.Z{Score: 2, Member: "default:ghost"}).Err())
@@ -361,7 +376,8 @@ func TestSweepHandsEachOrderToOne(t *testing.T) {
 	}
 }
 
-func TestSweepTellsWhenNothingWaits(t *testing.T) {
+func TestSweep_TellsWhenNothingWaits(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ok(t, d.rdb.Del(t.Context(), d.keys.Due()).Err())
 	if found, err := d.sweep(t.Context(), 10, time.Minute, time.Hour); err != nil || found.next >= 0 {
@@ -370,7 +386,8 @@ func TestSweepTellsWhenNothingWaits(t *testing.T) {
 }
 
 // An order that nobody gets to is looked at less and less often; a claim starts over.
-func TestLooksThinOut(t *testing.T) {
+func TestSweep_LooksLessAndLessOften(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx := t.Context()
 	pause := func() time.Duration {
@@ -392,7 +409,8 @@ func TestLooksThinOut(t *testing.T) {
 }
 
 // A script that touches keys of two slots fails on a cluster and nowhere else.
-func TestEveryKeyOfAScriptIsInOneSlot(t *testing.T) {
+func TestJournal_KeepsEveryKeyOfAScriptInOneSlot(t *testing.T) {
+	t.Parallel()
 	keys := tasks.Keys{Prefix: "{eu}"}
 	for _, k := range []string{keys.Order("m:A1"), keys.Due(), keys.Results(), keys.Rejected(), keys.Calls("APP"), keys.Calls("APP") + ":state"} {
 		if !strings.HasPrefix(k, "{eu}:") {
@@ -402,7 +420,8 @@ func TestEveryKeyOfAScriptIsInOneSlot(t *testing.T) {
 }
 
 // The settling script must not be repeated by go-redis into a second entry.
-func TestJournalErrorsNameTheStep(t *testing.T) {
+func TestJournal_NamesTheStepInItsErrors(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

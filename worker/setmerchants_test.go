@@ -56,7 +56,7 @@ func (r *rig) deferred(why DeferReason) int {
 
 // The hold has grown to its longest, so that orders wait for five minutes and more. With
 // the right key they are done at once.
-func TestTheRightKeyEndsAHold(t *testing.T) {
+func TestBreaker_EndsWithTheRightKey(t *testing.T) {
 	t.Parallel()
 	r := newShops(t, simulator.Latency{})
 	right := r.config.Merchants
@@ -82,7 +82,7 @@ func TestTheRightKeyEndsAHold(t *testing.T) {
 }
 
 // What is in hand ends as it was begun, whichever of the keys was the right one.
-func TestOrdersInHandKeepTheKeyTheyWereBegunWith(t *testing.T) {
+func TestMerchants_OrdersInFlightKeepTheKeyTheyWereBegunWith(t *testing.T) {
 	t.Parallel()
 	r := newShops(t, simulator.Latency{Min: 500 * time.Millisecond, Max: 500 * time.Millisecond})
 	r.start()
@@ -96,7 +96,7 @@ func TestOrdersInHandKeepTheKeyTheyWereBegunWith(t *testing.T) {
 }
 
 // A refusal of the key of before says nothing of the one in force.
-func TestAnAnswerToTheKeyOfBeforeHoldsNobody(t *testing.T) {
+func TestBreaker_IgnoresAnAnswerToTheKeyOfBefore(t *testing.T) {
 	t.Parallel()
 	r := newShops(t, simulator.Latency{Min: 500 * time.Millisecond, Max: 500 * time.Millisecond})
 	right := r.config.Merchants
@@ -114,7 +114,7 @@ func TestAnAnswerToTheKeyOfBeforeHoldsNobody(t *testing.T) {
 	}
 }
 
-func TestAMerchantGoesAndComes(t *testing.T) {
+func TestMerchants_GoAndCome(t *testing.T) {
 	t.Parallel()
 	r := newShops(t, simulator.Latency{})
 	r.start()
@@ -133,7 +133,7 @@ func TestAMerchantGoesAndComes(t *testing.T) {
 }
 
 // Merchants come, go and get other limits while orders flow.
-func TestNoOrderIsLostWhileMerchantsChange(t *testing.T) {
+func TestMerchants_LoseNoOrderWhileTheyChange(t *testing.T) {
 	t.Parallel()
 	r := newShops(t, simulator.Latency{Min: 5 * time.Millisecond, Max: 50 * time.Millisecond})
 	for i := range r.config.Merchants {
@@ -173,10 +173,10 @@ func TestNoOrderIsLostWhileMerchantsChange(t *testing.T) {
 	}
 }
 
-func TestWrongMerchantsChangeNothing(t *testing.T) {
+func TestMerchants_ChangeNothingWhenTheyAreWrong(t *testing.T) {
 	t.Parallel()
 	r := newShops(t, simulator.Latency{})
-	r.config.Queue = r.server.Client(t)
+	r.config.Queue, r.config.Blocking = r.server.Client(t), r.server.Client(t)
 	w, err := New(r.config)
 	ok(t, err)
 	before := w.handler.roster.Load()
@@ -199,7 +199,8 @@ func TestWrongMerchantsChangeNothing(t *testing.T) {
 	}
 }
 
-func TestWhatAMerchantKeepsWhenItChanges(t *testing.T) {
+func TestMerchants_KeepAllThatAChangeDoesNotTouch(t *testing.T) {
+	t.Parallel()
 	server := "http://gateway"
 	base := Merchant{Merchant: qfpay.Merchant{Name: "a", BaseURL: server, AppCode: "A", Key: "k"}, PerSecond: 5}
 	config := Config{Observer: nobody{}}
@@ -227,7 +228,8 @@ func TestWhatAMerchantKeepsWhenItChanges(t *testing.T) {
 }
 
 // A place is good for one app_code alone.
-func TestAPlaceOfAnotherAppCodeIsGivenBack(t *testing.T) {
+func TestReservation_OfAnotherAppCodeIsGivenBack(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	limiterOf := func(appCode string) *limiter {
 		return newLimiter(r.rdb, r.keys, Merchant{Merchant: qfpay.Merchant{Name: "a", AppCode: appCode}, PerSecond: 9}, nobody{})
@@ -247,7 +249,8 @@ func TestAPlaceOfAnotherAppCodeIsGivenBack(t *testing.T) {
 	}
 }
 
-func TestRecallTakesUpWhatWaitsForItsMerchant(t *testing.T) {
+func TestRecall_MakesOrdersDueThatWaitForTheirMerchant(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		why      DeferReason
 		merchant string
@@ -261,6 +264,7 @@ func TestRecallTakesUpWhatWaitsForItsMerchant(t *testing.T) {
 		"in somebody's hand": {why: DeferHeld, merchant: "default", inHand: true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			d := newDesk(t)
 			ok(t, d.release(t.Context(), d.take("one"), time.Hour, false, tt.why, nil))
 			if tt.inHand {

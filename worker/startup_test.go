@@ -20,7 +20,8 @@ func fit() server {
 	}}
 }
 
-func TestWhatIsWrongWithARedisIsSaid(t *testing.T) {
+func TestRedisCheck_SaysAllThatIsWrong(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		change func(*server)
@@ -66,7 +67,8 @@ func TestWhatIsWrongWithARedisIsSaid(t *testing.T) {
 	}
 }
 
-func TestInfoIsRead(t *testing.T) {
+func TestRedisCheck_ReadsInfo(t *testing.T) {
+	t.Parallel()
 	got := parseInfo("# Server\r\nredis_version:7.0.15\r\n\r\nexecutable:/usr/bin/a:b\r\nbare\r\n:x\n")
 	if want := map[string]string{"redis_version": "7.0.15", "executable": "/usr/bin/a:b"}; !maps.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
@@ -87,7 +89,8 @@ func FuzzInfo(f *testing.F) {
 }
 
 // Against servers as they are, one line for each thing that is wrong.
-func TestRealServersAreChecked(t *testing.T) {
+func TestRedisCheck_JudgesRealServers(t *testing.T) {
+	t.Parallel()
 	check := func(rdb redis.UniversalClient, d tasks.Durability) (string, string) {
 		t.Helper()
 		warnings, err := CheckRedis(t.Context(), rdb, tasks.Keys{Prefix: "{qfpay}"}, d)
@@ -134,7 +137,8 @@ func TestRealServersAreChecked(t *testing.T) {
 	want("a cluster", w, r, "keeps NOTHING", "allkeys-lru")
 }
 
-func TestACheckThatIsInterruptedSaysSo(t *testing.T) {
+func TestRedisCheck_SaysThatItWasInterrupted(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := CheckRedis(ctx, redistest.Start(t).Client(t), tasks.Keys{Prefix: "{qfpay}"}, tasks.Standard); err == nil {

@@ -58,7 +58,8 @@ func (a *till) active() int {
 	return int(n)
 }
 
-func TestASupplyFetchesMoreAndMoreWhileThereIsMore(t *testing.T) {
+func TestPrefetch_FetchesMoreAndMoreWhileThereIsMore(t *testing.T) {
+	t.Parallel()
 	a := newTill(t, 64)
 	a.fill(20)
 	var active []int
@@ -82,7 +83,8 @@ func TestASupplyFetchesMoreAndMoreWhileThereIsMore(t *testing.T) {
 
 // A task that is fetched without room for it would wait here while another process has
 // room.
-func TestASupplyFetchesNoMoreThanThereIsRoomFor(t *testing.T) {
+func TestPrefetch_FetchesNoMoreThanThereIsRoomFor(t *testing.T) {
+	t.Parallel()
 	a := newTill(t, 4)
 	a.fill(20)
 	hold, begun := make(chan struct{}), make(chan struct{})
@@ -108,7 +110,8 @@ func TestASupplyFetchesNoMoreThanThereIsRoomFor(t *testing.T) {
 }
 
 // What is handed over has room of its own before its handler begins.
-func TestASupplyCountsWhatIsHandedOver(t *testing.T) {
+func TestPrefetch_CountsTasksThatAreHandedOver(t *testing.T) {
+	t.Parallel()
 	a := newTill(t, 2)
 	a.fill(20)
 	for asked := 1; asked <= 3; asked++ {
@@ -118,7 +121,8 @@ func TestASupplyCountsWhatIsHandedOver(t *testing.T) {
 	}
 }
 
-func TestAStoppingSupplyFetchesNothingAhead(t *testing.T) {
+func TestPrefetch_DrainsWithoutFetchingMore(t *testing.T) {
+	t.Parallel()
 	a := newTill(t, 64)
 	a.fill(20)
 	for range 4 { // one, two more, and four more, three of which are ready
@@ -149,7 +153,8 @@ func TestAStoppingSupplyFetchesNothingAhead(t *testing.T) {
 }
 
 // asynq brings a script that Redis does not know, when it is told so.
-func TestASupplyTellsWhyItHasNothing(t *testing.T) {
+func TestPrefetch_TellsWhyItHasNothing(t *testing.T) {
+	t.Parallel()
 	a := newTill(t, 64)
 	ok(t, a.rdb.ScriptFlush(t.Context()).Err())
 	if _, err := a.ask(); !redis.HasErrorPrefix(err, "NOSCRIPT") {

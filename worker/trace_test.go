@@ -30,7 +30,7 @@ func (r *rig) about(outTradeNo string) (lines []string) {
 
 // By whatever door an order came, its result and the lines about it say of which trace
 // it is.
-func TestATraceparentComesBackWithTheResultAndInTheLog(t *testing.T) {
+func TestTrace_ComesBackWithTheResultAndInTheLog(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.request(append(requestOf(anOrder("T1")), "traceparent", traceOfOrder(1))...)
@@ -82,7 +82,7 @@ func TestATraceparentComesBackWithTheResultAndInTheLog(t *testing.T) {
 	}
 }
 
-func TestTheLinesAboutAnOrderThatWaitsNameItsTrace(t *testing.T) {
+func TestTrace_IsLoggedForAnOrderThatWaits(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	o := anOrder("T1")
@@ -104,7 +104,7 @@ func TestTheLinesAboutAnOrderThatWaitsNameItsTrace(t *testing.T) {
 }
 
 // An attempt that fails is logged where its journal is not at hand any more.
-func TestAnAttemptThatIsGivenUpNamesItsTrace(t *testing.T) {
+func TestTrace_IsLoggedForAnAttemptThatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	o := anOrder("T1")
@@ -123,7 +123,8 @@ func TestAnAttemptThatIsGivenUpNamesItsTrace(t *testing.T) {
 	}
 }
 
-func TestATraceChangesNothingAboutAnError(t *testing.T) {
+func TestTrace_ChangesNothingAboutAnError(t *testing.T) {
+	t.Parallel()
 	failed, traced := errors.New("Redis is away"), &claim{traceparent: traceOfOrder(1)}
 	if err := traced.traced(failed); !errors.Is(err, failed) || err.Error() != failed.Error() {
 		t.Errorf("it has become %v", err)

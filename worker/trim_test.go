@@ -16,12 +16,13 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// away is how many results a reader misses in TestAReaderThatWasAwayReadsEverything.
+// away is how many results a reader misses in TestTrim_LetsAReaderThatWasAwayReadEverything.
 var away = flag.Int("results.away", 20_000, "results that a reader has missed")
 
 // Whatever the groups have read: nothing that one has not is removed before its time and
 // its warning, and what nobody needs any more is.
-func TestWhereResultsMayBeTrimmedTo(t *testing.T) {
+func TestTrim_RemovesOnlyResultsThatNobodyNeeds(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_772_424_000_000)
 	ages := rapid.Custom(func(t *rapid.T) time.Duration {
 		return time.Duration(rapid.Int64Range(0, int64(20*24*time.Hour/time.Millisecond)).Draw(t, "age")) * time.Millisecond
@@ -74,7 +75,8 @@ func TestWhereResultsMayBeTrimmedTo(t *testing.T) {
 	})
 }
 
-func TestAGroupIsWarnedAboutADayBefore(t *testing.T) {
+func TestTrim_WarnsAboutAGroupADayBefore(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_772_424_000_000)
 	b := trimBounds{keep: 7 * 24 * time.Hour}
 	at := func(age time.Duration) tasks.Progress {
@@ -115,7 +117,7 @@ func publishOld(t *testing.T, rdb *redis.Client, keys tasks.Keys, n int, age tim
 
 // Groups read, acknowledge and leave as they like while the stream is trimmed again and
 // again: what one has not read or not acknowledged stays, and in the end all else goes.
-func TestNoGroupLosesAnEntryToTrimming(t *testing.T) {
+func TestTrim_LosesNoEntryOfAGroup(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	ctx, n := t.Context(), 3000
@@ -189,7 +191,7 @@ func (r *rig) existing(ids []string) []bool {
 	return here
 }
 
-func TestWithoutGroupsOnlyTheAgeCounts(t *testing.T) {
+func TestTrim_GoesByAgeAloneWithoutGroups(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	publishOld(t, r.rdb, r.keys, 1000, 8*24*time.Hour)
@@ -203,7 +205,7 @@ func TestWithoutGroupsOnlyTheAgeCounts(t *testing.T) {
 
 // A group that is about to lose results is warned about, and loses none on the first day
 // of the warning, however old they are.
-func TestUnreadResultsOutliveTheirTimeUntilTheWarningIsOver(t *testing.T) {
+func TestTrim_KeepsUnreadResultsUntilTheWarningIsOver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	publishOld(t, r.rdb, r.keys, 1000, 30*24*time.Hour)
@@ -226,7 +228,7 @@ func TestUnreadResultsOutliveTheirTimeUntilTheWarningIsOver(t *testing.T) {
 }
 
 // When the stream is half full, what everybody has read goes at once.
-func TestAFullStreamKeepsNothingThatWasRead(t *testing.T) {
+func TestTrim_KeepsNothingReadInAFullStream(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	publishOld(t, r.rdb, r.keys, 1000, time.Hour)
@@ -241,7 +243,7 @@ func TestAFullStreamKeepsNothingThatWasRead(t *testing.T) {
 }
 
 // A consumer comes back to everything that it has missed, whatever was trimmed meanwhile.
-func TestAReaderThatWasAwayReadsEverything(t *testing.T) {
+func TestTrim_LetsAReaderThatWasAwayReadEverything(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	rdb, keys := server.Client(t), tasks.Keys{Prefix: tasks.DefaultPrefix}

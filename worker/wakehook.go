@@ -21,15 +21,16 @@ import (
 //
 // It knows asynq's dequeue by its keys (internal/rdb/rdb.go of v0.26.0: pending,
 // paused, active, lease). Should they change, nothing matches and asynq polls as
-// before; TestHooksFitAsynq holds it against the version in go.mod.
+// before; TestAsynq_HasTheScriptsThatWakeHookAndAckHookLookFor holds it against the version
+// in go.mod.
 type wakeHook struct {
-	rdb      redis.UniversalClient // to block on: the client the hook is on
+	blocking redis.UniversalClient // closed when the worker stops
 	stop     <-chan struct{}       // closed when the worker stops taking orders
 	supplies map[string]*supply    // by the key of the queue's pending list
 }
 
-// longestBlock bounds how long one BLMOVE blocks, and so how long a shutdown waits
-// for it. It must stay below go-redis's read timeout (3 s). Each is two commands.
+// longestBlock bounds how long one BLMOVE blocks. It must stay below go-redis's read timeout
+// (3 s). Each is two commands.
 const longestBlock = 1500 * time.Millisecond
 
 // longestWait bounds how long a dequeue is held back in all: half of asynq's lease.
@@ -57,23 +58,28 @@ func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			err = h.await(ctx, pending, dequeue)
 		}
 		if err != nil && !errors.Is(err, redis.Nil) {
-			h.rest(ctx)
+			h.rest(ctx, dequeuePause)
 		}
 		return err
 	}
 }
 
-// dequeuePause is between two tries to dequeue from a Redis that refuses.
-const dequeuePause = 250 * time.Millisecond
+const (
+	// dequeuePause is between two tries to dequeue from a Redis that refuses. asynq asks
+	// again at once; a Redis that is out of memory, which go-redis does not repeat anything
+	// for, would be asked more than 20,000 times a second by an idle worker.
+	dequeuePause = 250 * time.Millisecond
+	// emptyPause is between two tries where a queue has tasks and gives none: it is paused,
+	// or another worker was faster.
+	emptyPause = 80 * time.Millisecond
+)
 
-// rest pauses after a dequeue that failed. asynq asks again at once; a Redis that is
-// out of memory, which go-redis does not repeat anything for, would be asked more
-// than 20,000 times a second by an idle worker.
-func (h wakeHook) rest(ctx context.Context) {
-	pause := time.NewTimer(dequeuePause)
-	defer pause.Stop()
+// rest pauses, unless the worker stops.
+func (h wakeHook) rest(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
 	select {
-	case <-pause.C:
+	case <-timer.C:
 	case <-h.stop:
 	case <-ctx.Done():
 	}
@@ -93,9 +99,15 @@ func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd)
 			dequeue.SetVal(answer.Val())
 			dequeue.SetErr(nil)
 			return nil
-		case !errors.Is(err, redis.Nil) || arrived:
+		case isClosed(h.stop):
+			// The connection was closed to end the wait.
+		case !errors.Is(err, redis.Nil):
 			dequeue.SetErr(err)
 			return err
+		case arrived:
+			h.rest(ctx, emptyPause)
+			dequeue.SetErr(redis.Nil)
+			return redis.Nil
 		}
 	}
 	dequeue.SetErr(redis.Nil) // within the hooks, go-redis has not always noted it there yet
@@ -107,7 +119,7 @@ func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd)
 func (h wakeHook) block(ctx context.Context, pending string, dequeue *redis.Cmd) (arrived bool, answer *redis.Cmd) {
 	answer = redis.NewCmd(ctx, dequeue.Args()...)
 	answer.SetFirstKeyPos(3)
-	pipe := h.rdb.Pipeline()
+	pipe := h.blocking.Pipeline()
 	move := pipe.Do(ctx, "blmove", pending, pending, "right", "right", longestBlock.Seconds())
 	pipe.Process(ctx, answer)
 	pipe.Exec(ctx) // its error is that of a command

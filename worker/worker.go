@@ -27,6 +27,8 @@ type Worker struct {
 	servers  []*asynq.Server
 	supplies []*supply     // of the servers
 	stop     chan struct{} // closed when no further orders are taken
+	pool     pool
+	running  sync.WaitGroup // whatever Run has started
 
 	changing sync.Mutex // has whoever changes the merchants
 	counting Config     // of counters: its scripts go in batches
@@ -53,10 +55,10 @@ func New(c Config) (*Worker, error) {
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
 	counting := c
 	counting.Redis = scripts
-	w := &Worker{config: c, counting: counting, stop: make(chan struct{})}
+	w := &Worker{config: c, counting: counting, stop: make(chan struct{}), pool: newPool(c.Concurrency * (len(tasks.Lanes()) + 1))}
 	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, times: times,
 		lost: c.LostResponse, unique: c.UniqueNumbers,
-		observer: c.Observer, log: c.Logger, agenda: newAgenda(), stop: w.stop}
+		observer: c.Observer, log: c.Logger, agenda: newAgenda(), stop: w.stop, pool: w.pool}
 	w.handler.roster.Store(w.rosterOf(c.Merchants, &roster{}))
 	w.recalls = newRecaller(w.handler)
 	w.caller = newCaller(w.handler, c.Concurrency)
@@ -70,7 +72,7 @@ func New(c Config) (*Worker, error) {
 		supplies["asynq:{"+c.Keys.Queue(lane)+"}:pending"] = s
 	}
 	c.Queue.AddHook(ackHook{})
-	c.Queue.AddHook(wakeHook{rdb: c.Queue, stop: w.stop, supplies: supplies})
+	c.Queue.AddHook(wakeHook{blocking: c.Blocking, stop: w.stop, supplies: supplies})
 	c.Queue.AddHook(batchHook{&batcher{rdb: c.Queue}, supplies})
 	for _, lane := range tasks.Lanes() {
 		w.servers = append(w.servers, asynq.NewServerFromRedisClient(c.Queue, w.serverConfig(lane)))
@@ -84,8 +86,8 @@ func (w *Worker) serverConfig(lane tasks.Lane) asynq.Config {
 	return asynq.Config{
 		Concurrency:              w.config.Concurrency,
 		Queues:                   map[string]int{w.config.Keys.Queue(lane): 1},
-		TaskCheckInterval:        100 * time.Millisecond, // only when the wake hook has waited in vain
-		DelayedTaskCheckInterval: 3 * time.Second,        // orders do not wait there; only runs that Redis failed do
+		TaskCheckInterval:        5 * time.Millisecond, // only when the wake hook has waited in vain; a shutdown waits for it
+		DelayedTaskCheckInterval: 3 * time.Second,      // orders do not wait there; only runs that Redis failed do
 		ShutdownTimeout:          w.config.ShutdownTimeout,
 		RetryDelayFunc:           retryDelay,
 		// The order's end is the policy's to decide, never asynq's retry counter.
@@ -101,36 +103,71 @@ func retryDelay(int, error, *asynq.Task) time.Duration {
 }
 
 // Run takes orders until ctx ends, then finishes those in hand, for at most the
-// shutdown timeout. What is unfinished then comes back elsewhere.
+// shutdown timeout. What is unfinished then comes back elsewhere. An idle worker ends at
+// once, also when Redis does not answer: see [Worker.Close].
 func (w *Worker) Run(ctx context.Context) error {
-	var taking, sweeping sync.WaitGroup
-	sweep, stopSweeping := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopSweeping()
+	defer w.stopTaking()
 	for i, server := range w.servers {
 		if err := server.Start(w.supplies[i].counted(w.handler)); err != nil {
+			w.stopTaking()
 			w.shutdown(w.servers[:i])
 			return fmt.Errorf("worker: %w", err)
 		}
 	}
-	sweeping.Go(func() { w.sweeper.run(sweep) })
-	sweeping.Go(func() { w.trimmer.run(sweep) })
-	sweeping.Go(func() { w.recalls.run(sweep) })
-	taking.Go(func() { w.intake.run(ctx) })
+	var loops sync.WaitGroup
+	loops.Go(func() { w.sweeper.run(ctx) })
+	loops.Go(func() { w.trimmer.run(ctx) })
+	loops.Go(func() { w.recalls.run(ctx) })
+	loops.Go(func() { w.intake.run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.handler.roster.Load().counters), "concurrency", w.config.Concurrency)
 
 	<-ctx.Done()
 	w.config.Logger.Info("shutting down; finishing the orders in hand", "timeout", w.config.ShutdownTimeout.String())
-	taking.Wait()
-	stopSweeping()
-	sweeping.Wait()
-	w.shutdown(w.servers)
+	w.stopTaking()
+	ended := make(chan struct{})
+	w.running.Go(func() {
+		defer close(ended)
+		loops.Wait()
+		w.shutdown(w.servers)
+	})
+	w.await(ended)
 	w.config.Logger.Info("shut down")
 	return nil
 }
 
+// stopTaking ends every wait for something to arrive.
+func (w *Worker) stopTaking() {
+	if !isClosed(w.stop) {
+		close(w.stop)
+		w.config.Blocking.Close() // its error is that of a connection which is not needed any more
+	}
+}
+
+// await waits until everything has ended. Once no order is in hand and no request is being
+// accepted, what is left to say to Redis is worth a moment and no more: all of it runs out
+// by itself there.
+func (w *Worker) await(ended <-chan struct{}) {
+	if !w.pool.close(ended) {
+		return
+	}
+	select {
+	case <-w.intake.ended:
+	case <-ended:
+	}
+	moment := time.NewTimer(lastWords)
+	defer moment.Stop()
+	select {
+	case <-ended:
+	case <-moment.C:
+		w.config.Logger.Warn("leaving before Redis has answered the last commands")
+	}
+}
+
+// lastWords is how long a worker without orders in hand takes to leave.
+const lastWords = 60 * time.Millisecond
+
 // shutdown stops servers, all at once, each within the shutdown timeout.
 func (w *Worker) shutdown(servers []*asynq.Server) {
-	close(w.stop)
 	var all sync.WaitGroup
 	all.Go(func() { w.caller.shutDown(w.config.ShutdownTimeout) })
 	for i, server := range servers {
@@ -141,6 +178,15 @@ func (w *Worker) shutdown(servers []*asynq.Server) {
 		})
 	}
 	all.Wait()
+}
+
+// Close waits until nothing of the worker runs any more, also not its last words to a Redis
+// that does not answer, and closes the clients Queue and Blocking. Closed before, asynq
+// would panic. A process that exits needs no Close.
+func (w *Worker) Close() {
+	w.running.Wait()
+	w.config.Queue.Close()
+	w.config.Blocking.Close()
 }
 
 // Ready tells why no order would be taken now, or nil.

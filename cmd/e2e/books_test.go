@@ -79,7 +79,7 @@ func unlike(r tasks.Result, ledger []simulator.Order) []string {
 	return nil
 }
 
-func TestTheBooksShowEveryKindOfError(t *testing.T) {
+func TestBooks_ShowEveryKindOfError(t *testing.T) {
 	order := wanted{"A1", "800201", "100", "HKD"}
 	result := tasks.Result{OutTradeNo: "A1", IssuedAs: "A1", Outcome: "created", RespCd: "0000",
 		QRCode: "weixin://1", Syssn: "7", PayType: "800201", TxAmt: "100", TxCurrCd: "HKD"}

@@ -18,9 +18,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// TestChaosFindsOutANaiveWorker runs the same chaos with a worker as one would write
+// TestChaos_FindsOutANaiveWorker runs the same chaos with a worker as one would write
 // it at first. What passes for it proves nothing about the other.
-func TestChaosFindsOutANaiveWorker(t *testing.T) {
+func TestChaos_FindsOutANaiveWorker(t *testing.T) {
+	t.Parallel()
 	p := shortPlan
 	p.naive, p.orders, p.rate, p.kill, p.faults, p.unwoken = true, 200, 50, 300*time.Millisecond, 0.3, 0
 	c := startChaos(t, p)

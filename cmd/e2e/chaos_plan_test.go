@@ -37,7 +37,7 @@ var shortPlan = plan{
 	twice: 0.03, unwoken: 0.01, urgent: 0.03, lost: "auto", seed: 1, within: 3 * time.Minute, still: 6 * time.Second,
 }
 
-// given is the plan of TestChaos: the short one, unless flags say otherwise.
+// given is the plan of TestChaos_EveryOrderHasOneTrueResult: the short one, unless flags say otherwise.
 var given = shortPlan
 
 func init() {

@@ -11,7 +11,7 @@ import (
 )
 
 // An audit that finds nothing is worth what it would have found.
-func TestTheAuditFindsEveryBrokenPromise(t *testing.T) {
+func TestChaos_AuditFindsEveryBrokenPromise(t *testing.T) {
 	order := wanted{"A1", "800201", "100", "HKD"}
 	for _, c := range auditCases() {
 		t.Run(c.name, func(t *testing.T) {

@@ -69,10 +69,11 @@ func (c *chaos) close() {
 	c.report(c.audit().violations())
 }
 
-// TestAStoppedWorkerIsNoDanger stops a worker in the midst of its calls for twice its
-// lease. Others take its orders over; when it goes on, it finds answers in its hands
-// to orders that are not its own any more.
-func TestAStoppedWorkerIsNoDanger(t *testing.T) {
+// TestTakeover_StoppedWorkerDoesNoHarm stops a worker in the midst of its calls for
+// twice its lease. Others take its orders over; when it goes on, it finds answers in its
+// hands to orders that are not its own any more.
+func TestTakeover_StoppedWorkerDoesNoHarm(t *testing.T) {
+	t.Parallel()
 	p := calmPlan(40, "20ms-50ms")
 	p.late = 3 * time.Second // the answers arrive while it is stopped
 	c := newChaos(t, p, p.unanswered())
@@ -90,9 +91,10 @@ func TestAStoppedWorkerIsNoDanger(t *testing.T) {
 	c.close()
 }
 
-// TestAKilledWorkersOrdersAreInHandAgain kills a worker with 50 orders in hand. With
-// the default timeouts, which are for make chaos, that takes at most 15 s.
-func TestAKilledWorkersOrdersAreInHandAgain(t *testing.T) {
+// TestTakeover_OrdersOfAKilledWorkerAreInFlightAgain kills a worker with 50 orders in
+// hand. With the default timeouts, which are for make chaos, that takes at most 15 s.
+func TestTakeover_OrdersOfAKilledWorkerAreInFlightAgain(t *testing.T) {
+	t.Parallel()
 	p := calmPlan(50, "20ms-50ms")
 	p.late = 20 * time.Second // longer than any worker waits
 	c := newChaos(t, p, p.unanswered())
@@ -134,10 +136,11 @@ func takenUp(calls []simulator.Call, since time.Time) []time.Duration {
 	return all
 }
 
-// TestARollingRestartCutsNoCallOff restarts one worker after another with SIGTERM
+// TestRollingRestart_CutsNoCallOff restarts one worker after another with SIGTERM
 // while orders come in. A call that is cut off leaves its order in doubt, and an
 // enquiry at the gateway: there must be none. One create an order, and all is said.
-func TestARollingRestartCutsNoCallOff(t *testing.T) {
+func TestRollingRestart_CutsNoCallOff(t *testing.T) {
+	t.Parallel()
 	p := calmPlan(*rollingOrders, "50ms-300ms")
 	p.rate = *rollingRate
 	c := newChaos(t, p, p.gatewayArgs())
@@ -174,9 +177,10 @@ func TestARollingRestartCutsNoCallOff(t *testing.T) {
 	}
 }
 
-// TestOrdersOutliveTheirTasks deletes everything that asynq has in the middle of the
-// work. A task is a wake-up: the orders are in due, and are woken again.
-func TestOrdersOutliveTheirTasks(t *testing.T) {
+// TestDeletedTasks_OrdersOutliveTheirTasks deletes everything that asynq has in the
+// middle of the work. A task is a wake-up: the orders are in due, and are woken again.
+func TestDeletedTasks_OrdersOutliveTheirTasks(t *testing.T) {
+	t.Parallel()
 	p := calmPlan(60, "200ms-300ms")
 	c := newChaos(t, p, p.gatewayArgs())
 	c.enqueueAll()

@@ -13,10 +13,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// TestChaos has worker processes killed, calls fail, deliveries doubled and wake-ups
-// lost, all at random and all at once, and then compares the books: every order has
-// one result, and it is true. See docs/chaos.md for the long runs.
-func TestChaos(t *testing.T) {
+// TestChaos_EveryOrderHasOneTrueResult has worker processes killed, calls fail,
+// deliveries doubled and wake-ups lost, all at random and all at once, and then compares
+// the books: every order has one result, and it is true. See docs/chaos.md for the long
+// runs. It is not parallel: beside other tests, no worker gets to work between two kills.
+func TestChaos_EveryOrderHasOneTrueResult(t *testing.T) {
 	c := startChaos(t, given)
 	c.rage()
 	c.settleDown()

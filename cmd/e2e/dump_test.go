@@ -8,9 +8,9 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// TestADumpShowsNoKey has a worker dump all its goroutines in the middle of its calls,
+// TestDump_ShowsNoKey has a worker dump all its goroutines in the middle of its calls,
 // as Go does when a program dies of a panic or of SIGQUIT.
-func TestADumpShowsNoKey(t *testing.T) {
+func TestDump_ShowsNoKey(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	gateway := startGateway(t, "--latency", "30s")

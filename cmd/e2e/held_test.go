@@ -10,10 +10,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// TestAWrongClientKeyHoldsTheOrders: a key that QFPay refuses is a mistake in the
-// configuration, and no reason to fail an order. The orders wait, the gateway is not
+// TestBreaker_WrongClientKeyKeepsOrdersWaiting: a key that QFPay refuses is a mistake in
+// the configuration, and no reason to fail an order. The orders wait, the gateway is not
 // hammered, somebody is told, and the right key ends it.
-func TestAWrongClientKeyHoldsTheOrders(t *testing.T) {
+func TestBreaker_WrongClientKeyKeepsOrdersWaiting(t *testing.T) {
 	t.Parallel()
 	const inHand = 8
 	redis := redistest.Start(t)

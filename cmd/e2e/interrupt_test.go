@@ -16,7 +16,7 @@ import (
 // Ctrl-C in the middle of a file says how far it got, and running it again finishes the
 // rest and doubles nothing. The file is a pipe the first time, and its end does not come,
 // so that the command cannot have been done before.
-func TestAnInterruptedFileIsFinishedByRunningItAgain(t *testing.T) {
+func TestEnqueue_InterruptedFileIsFinishedByRunningItAgain(t *testing.T) {
 	t.Parallel()
 	const rows = 5000
 	redis := redistest.Start(t)

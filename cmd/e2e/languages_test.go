@@ -15,10 +15,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// TestTheExamplesInEveryLanguageGetTheirResults runs the examples of producers and
+// TestExamples_ProgramsOfEveryLanguageGetTheirResults runs the examples of producers and
 // consumers in four languages at once, against one worker. Each enqueues 100 orders on
 // the request stream, reads their results, and prints a QR code.
-func TestTheExamplesInEveryLanguageGetTheirResults(t *testing.T) {
+func TestExamples_ProgramsOfEveryLanguageGetTheirResults(t *testing.T) {
 	t.Parallel()
 	redis := redistest.StartTCP(t)
 	startWorker(t, quick(redis, startGateway(t, "--per-second", "0", "--per-minute", "0"), "QFPAY_PER_SECOND=0"))

@@ -22,13 +22,13 @@ import (
 
 // What `make large` has larger.
 var (
-	largeFile    = flag.Int64("large.file", 24<<20, "bytes of the file in TestALargeFileNeedsNoMoreMemoryThanASmallOne")
-	largeResults = flag.Int("large.results", 20_000, "results that the consumer of TestAConsumerThatWasAwayReadsEverything has missed")
+	largeFile    = flag.Int64("large.file", 24<<20, "bytes of the file in TestEnqueue_LargeFileNeedsNoMoreMemoryThanASmallOne")
+	largeResults = flag.Int("large.results", 20_000, "results that the consumer of TestResults_ConsumerThatWasAwayReadsEverything has missed")
 )
 
 // The memory of enqueue is that of a batch, however large the file is. Its rows come again
 // and again, so that Redis needs none either: it is enqueue that is measured.
-func TestALargeFileNeedsNoMoreMemoryThanASmallOne(t *testing.T) {
+func TestEnqueue_LargeFileNeedsNoMoreMemoryThanASmallOne(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	small := enqueueMeasured(t, redis, 4<<20)
@@ -93,7 +93,7 @@ func repeatedFile(t *testing.T, size int64) string {
 
 // A consumer comes back after days and reads every result that it has missed, each once and
 // in turn, though workers have trimmed the stream for another that was there.
-func TestAConsumerThatWasAwayReadsEverything(t *testing.T) {
+func TestResults_ConsumerThatWasAwayReadsEverything(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	rdb, stream := redis.Client(t), tasks.Keys{Prefix: tasks.DefaultPrefix}.Results()

@@ -19,7 +19,7 @@ var raced = flag.Bool("raced", true, "build the binaries under test with the rac
 
 // TestMain builds both binaries, with the race detector: a race in a process is
 // then seen in its output and its exit code. Under another name, this program is the
-// worker of TestChaosFindsOutANaiveWorker.
+// worker of TestChaos_FindsOutANaiveWorker.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == naiveName {
 		workNaively()

@@ -8,11 +8,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// TestAKilledRedisLosesNothing kills redis-server in the middle of the work. No
+// TestRedisOutage_LosesNothing kills redis-server in the middle of the work. No
 // call may leave while it is away, and what was answered meanwhile is written down
 // when it is back. The orders are of pay types whose lost QR code can be reissued,
 // so that each of them must end with one.
-func TestAKilledRedisLosesNothing(t *testing.T) {
+func TestRedisOutage_LosesNothing(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t, "--appendonly", "yes")
 	gateway := startGateway(t, "--latency", "50ms-150ms")

@@ -9,12 +9,13 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// TestWhoComesTooLateChangesNothing stops a worker with what it knows of an order in
+// TestFailpoint_LateWorkerChangesNothing stops a worker with what it knows of an order in
 // its hands until its lease is over and another worker has come to a certain point
 // with the order, which stops there. Now the first goes on, to its end, and then the
 // other. What the first had to say must not count; each case would publish a QR code
 // twice, or one that is about to be closed, if it did.
-func TestWhoComesTooLateChangesNothing(t *testing.T) {
+func TestFailpoint_LateWorkerChangesNothing(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		first, second string // where they stop
 		payType       qfpay.PayType

@@ -37,10 +37,11 @@ var points = []string{
 	"swept",     // an order that is due was handed out, and nobody was woken
 }
 
-// TestADeathAtAnyPointLosesNothing has a worker die at each point in turn, while
+// TestFailpoint_LosesNothing has a worker die at each point in turn, while
 // others work, until it was killed there as often as asked. Then the books must
 // agree.
-func TestADeathAtAnyPointLosesNothing(t *testing.T) {
+func TestFailpoint_LosesNothing(t *testing.T) {
+	t.Parallel()
 	c := pointsChaos(t, len(points), // the faults lead orders past all points
 		"--fault=payment.drop_after=0.3", "--fault=payment.http_429=0.1", "--fault=payment.drop=0.05")
 	d := &deaths{chaos: c, luck: rand.New(rand.NewPCG(c.seed, 3)), at: make([]int, len(points))}

@@ -11,10 +11,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// TestATaskThatIsNoOrderIsSetAside: whoever can reach Redis can put anything into
+// TestPoisonTask_IsSetAside: whoever can reach Redis can put anything into
 // the queue. What is no order is set aside where it can be seen, with the reason;
 // what is one is carried out, though its producer knows nothing but asynq.
-func TestATaskThatIsNoOrderIsSetAside(t *testing.T) {
+func TestPoisonTask_IsSetAside(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	gateway := startGateway(t)

@@ -10,10 +10,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// TestTwoPrefixesShareACluster: two shards, {a} and {b}, on different nodes of one
+// TestRedisCluster_ServesTwoPrefixes: two shards, {a} and {b}, on different nodes of one
 // cluster, at work at once. Neither sees anything of the other's, though their
 // orders have the same numbers.
-func TestTwoPrefixesShareACluster(t *testing.T) {
+func TestRedisCluster_ServesTwoPrefixes(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)
 	redis := at(cluster.URL)

@@ -68,11 +68,11 @@ func lost(before, after []tasks.Result) int {
 	return n
 }
 
-// TestAFailoverInStepLosesNoOrder kills the master in the middle of the work, its
-// replica in step but for the last milliseconds. Under standard an entry of these
-// may be lost: its order gets another one then, under another number, and the QR
-// code of the lost one is dead.
-func TestAFailoverInStepLosesNoOrder(t *testing.T) {
+// TestFailover_ToAReplicaInStepLosesNoOrder kills the master in the middle of the work,
+// its replica in step but for the last milliseconds. Under standard an entry of these
+// may be lost: its order gets another one then, under another number, and the QR code of
+// the lost one is dead.
+func TestFailover_ToAReplicaInStepLosesNoOrder(t *testing.T) {
 	t.Parallel()
 	w := startWard(t, 1)
 	gateway := startGateway(t, "--latency", "50ms-150ms", "--per-minute", "0")
@@ -100,12 +100,11 @@ func TestAFailoverInStepLosesNoOrder(t *testing.T) {
 	t.Logf("of %d results read before the kill, %d are lost", len(before), lost(before, after))
 }
 
-// TestAFailoverBehindLosesWhatTheDocsSay: replication has stalled, unseen, when the
-// master dies. Under standard all since the stall is lost: orders that were
-// accepted, and results that were read. Nothing is doubled: whoever enqueues the
-// same file again gets one result for each order, and one live QR code at the
-// gateway.
-func TestAFailoverBehindLosesWhatTheDocsSay(t *testing.T) {
+// TestFailover_ToAReplicaBehindLosesWhatTheDocsSay: replication has stalled, unseen,
+// when the master dies. Under standard all since the stall is lost: orders that were
+// accepted, and results that were read. Nothing is doubled: whoever enqueues the same
+// file again gets one result for each order, and one live QR code at the gateway.
+func TestFailover_ToAReplicaBehindLosesWhatTheDocsSay(t *testing.T) {
 	t.Parallel()
 	w := startWard(t, 1)
 	gateway := startGateway(t, "--latency", "50ms-150ms", "--per-minute", "0")
@@ -139,11 +138,11 @@ func TestAFailoverBehindLosesWhatTheDocsSay(t *testing.T) {
 	t.Logf("enqueued again: every order has one result; %d of those read before have been replaced", lost(before, after))
 }
 
-// TestStrictLosesNothingInAFailover: the same stall under strict. Nothing counts as
+// TestFailover_UnderStrictLosesNothing: the same stall under strict. Nothing counts as
 // done that no replica has: enqueue says so, and no call leaves. What was accepted
 // has its result in the end, without anybody enqueuing it again, and what was
 // confirmed is what it was.
-func TestStrictLosesNothingInAFailover(t *testing.T) {
+func TestFailover_UnderStrictLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := startWard(t, 2) // one to be the master, and one to confirm it then
 	gateway := startGateway(t, "--latency", "50ms-150ms", "--per-minute", "0")

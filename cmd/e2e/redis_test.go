@@ -42,14 +42,14 @@ func checkNothingDue(t *testing.T, rdb redis.UniversalClient, prefix string) {
 	}
 }
 
-// TestRedisKilledAgainAndAgainLosesNothing kills redis-server with SIGKILL in the
+// TestRedisOutage_RepeatedKillsLoseNothing kills redis-server with SIGKILL in the
 // middle of the work and boots it on its append-only file, twice; in the long
 // version every 5 s while 5,000 orders are worked on. Each time work goes on within
 // 10 s, and in the end each order has one result and the gateway agrees.
 //
 // appendfsync is always: under everysec redis answers while a slow disk still has
 // the last write to come, and a disk is slow when it likes.
-func TestRedisKilledAgainAndAgainLosesNothing(t *testing.T) {
+func TestRedisOutage_RepeatedKillsLoseNothing(t *testing.T) {
 	t.Parallel()
 	n, rate := 300, 60
 	if *hard {

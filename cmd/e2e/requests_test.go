@@ -13,7 +13,7 @@ import (
 
 // A worker that is killed while it takes requests in has some that nobody else was given.
 // Another takes them over: each becomes one order, and none is left on the stream.
-func TestRequestsOfAKilledWorkerAreTakenOver(t *testing.T) {
+func TestTakeover_RequestsOfAKilledWorkerAreTakenIn(t *testing.T) {
 	t.Parallel()
 	const requests = 4000
 	redisServer := redistest.StartTCP(t)

@@ -48,9 +48,10 @@ func (v secretVolume) rotate(t *testing.T, version, key string) {
 // logs counts the lines of the worker's log that say something.
 func (w *worker) logs(what string) int { return strings.Count(w.err.text(), what) }
 
-// TestAKeyIsRotatedWhileOrdersFlow: another key comes into force without a restart, first
-// a wrong one and then no key at all, and no order is lost or doubled by it.
-func TestAKeyIsRotatedWhileOrdersFlow(t *testing.T) {
+// TestReload_KeyIsRotatedWhileOrdersFlow: another key comes into force without a
+// restart, first a wrong one and then no key at all, and no order is lost or doubled by
+// it.
+func TestReload_KeyIsRotatedWhileOrdersFlow(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	gateway := startGateway(t, "--latency", "20ms-120ms")
@@ -101,8 +102,8 @@ func (w *worker) hangUp(t *testing.T) {
 	}
 }
 
-// TestAMerchantComesWithTheFile: its orders were there before it.
-func TestAMerchantComesWithTheFile(t *testing.T) {
+// TestReload_MerchantComesWithTheFile: its orders were there before it.
+func TestReload_MerchantComesWithTheFile(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	gateway := startGateway(t)

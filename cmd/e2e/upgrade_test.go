@@ -9,10 +9,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// TestFieldsOfALaterVersionAreLeftAlone: after a roll back, journals have fields that the
+// TestUpgrade_FieldsOfALaterVersionStay: after a roll back, journals have fields that the
 // worker does not know. Their orders go on, and the fields are there when the later version
 // is back.
-func TestFieldsOfALaterVersionAreLeftAlone(t *testing.T) {
+func TestUpgrade_FieldsOfALaterVersionStay(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	gateway := startGateway(t)

@@ -99,7 +99,8 @@ func (c *DemoCmd) orders(w io.Writer) (orders []tasks.Order, invalid int, err er
 type sandbox struct {
 	redis   *miniredis.Miniredis
 	rdb     *redis.Client
-	queue   *redis.Client
+	queue   *redis.Client // closed by the worker, as the next
+	blocks  *redis.Client
 	keys    tasks.Keys
 	gateway *simulator.Gateway
 	worker  *worker.Worker
@@ -121,8 +122,9 @@ func openSandbox(orders []tasks.Order) (*sandbox, error) {
 	}
 	s.rdb = redis.NewClient(&redis.Options{Addr: s.redis.Addr(), PoolSize: 64})
 	s.queue = redis.NewClient(&redis.Options{Addr: s.redis.Addr()})
+	s.blocks = redis.NewClient(&redis.Options{Addr: s.redis.Addr()})
 	s.worker, err = worker.New(worker.Config{
-		Redis: s.rdb, Queue: s.queue, Keys: s.keys,
+		Redis: s.rdb, Queue: s.queue, Blocking: s.blocks, Keys: s.keys,
 		Merchants:       merchantsAt(names, accounts),
 		HTTP:            &http.Client{Transport: s.gateway.Transport()},
 		CallTimeout:     time.Second,
@@ -134,15 +136,18 @@ func openSandbox(orders []tasks.Order) (*sandbox, error) {
 		Logger:          slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
-		s.close()
+		s.queue.Close()
+		s.blocks.Close()
+		s.rdb.Close()
+		s.redis.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
 func (s *sandbox) close() {
+	s.worker.Close()
 	s.rdb.Close()
-	s.queue.Close()
 	s.redis.Close()
 }
 

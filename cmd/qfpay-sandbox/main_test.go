@@ -26,7 +26,8 @@ func runWith(ctx context.Context, args ...string) (code int, out, err string) {
 	return code, stdout.String(), stderr.String()
 }
 
-func TestTheDemoShowsEveryPayTypeAndAQRCode(t *testing.T) {
+func TestDemo_ShowsEveryPayTypeAndAQRCode(t *testing.T) {
+	t.Parallel()
 	code, out, stderr := runWith(t.Context(), "demo", "--orders", "14")
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, out, stderr)
@@ -58,7 +59,8 @@ func write(t *testing.T, text string) string {
 
 const head = "merchant,out_trade_no,pay_type,txamt,txcurrcd\n"
 
-func TestTheDemoTakesAFileWithManyMerchants(t *testing.T) {
+func TestDemo_TakesAFileWithManyMerchants(t *testing.T) {
+	t.Parallel()
 	file := write(t, head+"north,N1,800101,2500,HKD\nsouth,S1,802001,900,HKD\nnorth,N1,800101,2500,HKD\n")
 	code, out, stderr := runWith(t.Context(), "demo", file)
 	if code != 0 || !strings.Contains(out, "orders=2 created=2") {
@@ -67,14 +69,15 @@ func TestTheDemoTakesAFileWithManyMerchants(t *testing.T) {
 }
 
 // What is wrong in a file is named by line, and the good rows go through.
-func TestTheDemoNamesBadRowsAndGoesOn(t *testing.T) {
+func TestDemo_NamesBadRowsAndGoesOn(t *testing.T) {
+	t.Parallel()
 	code, out, stderr := runWith(t.Context(), "demo", write(t, head+",A1,800101,2500,HKD\n,A2,999999,2500,HKD\n"))
 	if code != 2 || !strings.Contains(out, "created=1") || !strings.Contains(stderr, "line 3: pay_type") {
 		t.Errorf("exit code %d\n%s%s", code, out, stderr)
 	}
 }
 
-func TestWrongUsageEndsWithTwo(t *testing.T) {
+func TestUsage_WrongUsageEndsWithTwo(t *testing.T) {
 	for name, args := range map[string][]string{
 		"no command":          {},
 		"an unknown command":  {"dmeo"},
@@ -94,7 +97,8 @@ func TestWrongUsageEndsWithTwo(t *testing.T) {
 	}
 }
 
-func TestADemoThatIsStoppedSaysSo(t *testing.T) {
+func TestDemo_SaysThatItWasStopped(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	code, _, stderr := runWith(ctx, "demo", "--orders", "2000") // limits alone make that minutes
@@ -103,7 +107,8 @@ func TestADemoThatIsStoppedSaysSo(t *testing.T) {
 	}
 }
 
-func TestTheSimulatorEndsWhenItIsTold(t *testing.T) {
+func TestSimulator_EndsWhenItIsTold(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
 	code, _, stderr := runWith(ctx, "simulator", "--addr", "127.0.0.1:0", "--fault", "payment.drop=0.5,reset=0.1", "--latency", "1ms-2ms")
@@ -112,7 +117,8 @@ func TestTheSimulatorEndsWhenItIsTold(t *testing.T) {
 	}
 }
 
-func TestATakenPortIsSaid(t *testing.T) {
+func TestSimulator_SaysThatItsPortIsTaken(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +130,7 @@ func TestATakenPortIsSaid(t *testing.T) {
 	}
 }
 
-func TestHelpAndVersion(t *testing.T) {
+func TestUsage_HelpAndVersionAreShown(t *testing.T) {
 	if code, out, _ := runWith(t.Context(), "--help"); code != 0 || !strings.Contains(out, "demo") || !strings.Contains(out, "simulator") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
@@ -133,7 +139,7 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 }
 
-func TestTheSampleIsValid(t *testing.T) {
+func TestSample_IsValid(t *testing.T) {
 	for _, o := range sampleOrders(200) {
 		if err := o.WithDefaults(time.Now()).Validate(); err != nil {
 			t.Errorf("%s: %v", o.OutTradeNo, err)

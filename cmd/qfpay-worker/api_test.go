@@ -45,14 +45,14 @@ func pair(t *testing.T) (cert, key string) {
 		file(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
 }
 
-func TestTheAPIIsOffUnlessItHasAnAddress(t *testing.T) {
+func TestAPI_IsOffUnlessItHasAnAddress(t *testing.T) {
 	s, wrong := settings(t, oneMerchant("WORKER_API_TOKEN_FILE=/nowhere", "WORKER_API_CERT_FILE=/nowhere"))
 	if wrong != nil || s.API != (APISettings{}) {
 		t.Errorf("%+v, %v", s.API, wrong)
 	}
 }
 
-func TestTheAPIHasAFlagOfItsOwnName(t *testing.T) {
+func TestAPI_HasAFlagOfItsOwnName(t *testing.T) {
 	token := file(t, "token", " "+apiToken+"\n")
 	for _, flags := range [][]string{
 		{"--api=127.0.0.1:9465", "--worker-api-token-file=" + token},
@@ -66,7 +66,7 @@ func TestTheAPIHasAFlagOfItsOwnName(t *testing.T) {
 	}
 }
 
-func TestAnAddressThatOthersReachNeedsTLS(t *testing.T) {
+func TestAPI_NeedsTLSAtAnAddressThatOthersReach(t *testing.T) {
 	cert, key := pair(t)
 	token := "--worker-api-token-file=" + file(t, "token", apiToken)
 	for addr, alone := range map[string]bool{
@@ -84,7 +84,7 @@ func TestAnAddressThatOthersReachNeedsTLS(t *testing.T) {
 	}
 }
 
-func TestEveryWrongSettingOfTheAPIIsNamed(t *testing.T) {
+func TestAPI_EveryWrongSettingIsNamed(t *testing.T) {
 	cert, key := pair(t)
 	_, otherKey := pair(t)
 	token := file(t, "token", apiToken)
@@ -117,7 +117,7 @@ var taking = regexp.MustCompile(`"taking orders over HTTP","addr":"([^"]+)"`)
 
 // The whole of it: an order goes in over TLS, a worker makes a QR code of it, and the
 // picture comes out; then the command ends well.
-func TestAnOrderComesOverHTTPAndItsQRCodeGoesBack(t *testing.T) {
+func TestAPI_OrderComesOverHTTPAndItsQRCodeGoesBack(t *testing.T) {
 	t.Parallel()
 	gateway := simulator.New(simulator.Config{})
 	server := serveHTTP(t, gateway)
@@ -181,7 +181,7 @@ func TestAnOrderComesOverHTTPAndItsQRCodeGoesBack(t *testing.T) {
 }
 
 // An address that cannot be had is an error before any order is taken.
-func TestAnAPIThatCannotBeServedEndsTheCommand(t *testing.T) {
+func TestAPI_EndsTheCommandWhenItCannotBeServed(t *testing.T) {
 	t.Parallel()
 	taken := serveHTTP(t, http.NotFoundHandler())
 	got := command(t, append(oneMerchant(), "REDIS_URL="+redistest.Start(t).URL, "WORKER_API_TOKEN_FILE="+file(t, "token", apiToken)),

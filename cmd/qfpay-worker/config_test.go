@@ -43,7 +43,7 @@ func oneMerchant(more ...string) []string {
 	}, more...)
 }
 
-func TestTheLeastConfigurationTakesTheDefaults(t *testing.T) {
+func TestConfig_MissingSettingsTakeTheDefaults(t *testing.T) {
 	s, wrong := settings(t, oneMerchant())
 	if wrong != nil {
 		t.Fatal(wrong)
@@ -69,7 +69,7 @@ func TestTheLeastConfigurationTakesTheDefaults(t *testing.T) {
 	}
 }
 
-func TestEverySettingIsRead(t *testing.T) {
+func TestConfig_EverySettingIsRead(t *testing.T) {
 	s, wrong := settings(t, []string{
 		"REDIS_URL=redis-cluster://a:1,b:2", "QFPAY_BASE_URL=http://10.0.0.1:8088/", "QFPAY_ALLOW_HTTP=true",
 		"QFPAY_APP_CODE=APP2", "QFPAY_CLIENT_KEY_FILE=" + file(t, "key", " "+canary+"\n"), "QFPAY_MCHID=M1",
@@ -98,7 +98,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	}
 }
 
-func TestEveryWrongSettingIsNamed(t *testing.T) {
+func TestConfig_EveryWrongSettingIsNamed(t *testing.T) {
 	empty := file(t, "empty", " \n")
 	long := file(t, "long", strings.Repeat("k", maxSecret+1))
 	binary := file(t, "binary", "\xef\xbb\xbf"+canary) // a byte order mark
@@ -190,7 +190,7 @@ func dropped(env []string, name string) []string {
 	return kept
 }
 
-func TestWrongSettingsAreReportedTogetherBeforeAnythingStarts(t *testing.T) {
+func TestConfig_WrongSettingsAreReportedTogetherBeforeAnythingStarts(t *testing.T) {
 	got := command(t, []string{"QFPAY_TIMEOUT=ten", "LOG_LEVEL=loud", "WORKER_CONCURRENCY=many", "REDIS_URL=redis//h"}, "run")
 	want := ended{code: exitInput, err: strings.Join([]string{
 		"qfpay-worker: REDIS_URL: must begin with redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://",
@@ -207,21 +207,21 @@ func TestWrongSettingsAreReportedTogetherBeforeAnythingStarts(t *testing.T) {
 	}
 }
 
-func TestAFlagGoesBeforeItsVariable(t *testing.T) {
+func TestConfig_FlagGoesBeforeItsVariable(t *testing.T) {
 	s, wrong := settings(t, oneMerchant("WORKER_CONCURRENCY=7"), "--worker-concurrency=8")
 	if wrong != nil || s.Concurrency != 8 {
 		t.Errorf("concurrency is %d (%v), want the flag's 8", s.Concurrency, wrong)
 	}
 }
 
-func TestAnEmptyVariableIsNotSet(t *testing.T) {
+func TestConfig_EmptyVariableIsNotSet(t *testing.T) {
 	s, wrong := settings(t, oneMerchant("WORKER_CONCURRENCY=", "QFPAY_MCHID=", "QFPAY_MERCHANTS_FILE=", "LOG_FORMAT="))
 	if wrong != nil || s.Concurrency != 64 {
 		t.Errorf("concurrency is %d (%v), want the default 64", s.Concurrency, wrong)
 	}
 }
 
-func TestPlainHTTPIsForLoopback(t *testing.T) {
+func TestConfig_PlainHTTPIsForLoopback(t *testing.T) {
 	for _, tt := range []struct {
 		url   string
 		allow bool
@@ -253,7 +253,7 @@ func TestPlainHTTPIsForLoopback(t *testing.T) {
 	}
 }
 
-func TestSettingsDoNotPrintSecrets(t *testing.T) {
+func TestConfig_SettingsDoNotPrintSecrets(t *testing.T) {
 	s, wrong := settings(t, oneMerchant("REDIS_URL=redis://user:"+canary+"@h:1/0"))
 	if wrong != nil {
 		t.Fatal(wrong)

@@ -11,7 +11,8 @@ import (
 
 const oneOrder = "out_trade_no,pay_type,txamt,txcurrcd\nA1,800101,2500,HKD\n"
 
-func TestRunRefusesARedisThatIsNotFit(t *testing.T) {
+func TestRun_RefusesARedisThatIsNotFit(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // should it run all the same
 	defer cancel()
@@ -29,7 +30,8 @@ func TestRunRefusesARedisThatIsNotFit(t *testing.T) {
 	}
 }
 
-func TestEnqueueUnderStrictNeedsAReplica(t *testing.T) {
+func TestEnqueue_NeedsAReplicaUnderStrict(t *testing.T) {
+	t.Parallel()
 	primary := redistest.StartTCP(t)
 	env := []string{"REDIS_URL=" + primary.URL, "WORKER_DURABILITY=strict"}
 	orders := file(t, "orders.csv", oneOrder)

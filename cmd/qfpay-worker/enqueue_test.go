@@ -56,7 +56,8 @@ func journals(t *testing.T, rdb *redis.Client) map[string]bool {
 	return found
 }
 
-func TestFilesOfEveryKindAreEnqueued(t *testing.T) {
+func TestEnqueue_FilesOfEveryKindAreRead(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, text string
 		out        string
@@ -124,7 +125,8 @@ func utf16le(s string) string {
 	return string(b)
 }
 
-func TestEnqueuingAFileAgainIsHarmless(t *testing.T) {
+func TestEnqueue_RepeatedFileIsHarmless(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	env := []string{"REDIS_URL=" + server.URL}
 	name := file(t, "orders.csv", head+rows(row, 0, 1234))
@@ -138,7 +140,8 @@ func TestEnqueuingAFileAgainIsHarmless(t *testing.T) {
 	}
 }
 
-func TestStandardInputIsReadToo(t *testing.T) {
+func TestEnqueue_StandardInputIsReadToo(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	got := commandWith(t.Context(), strings.NewReader(object("A")), []string{"REDIS_URL=" + server.URL}, "enqueue", "-")
 	if got.code != exitDone || got.out != "enqueued=1 duplicate=0 invalid=0\n" {
@@ -146,7 +149,8 @@ func TestStandardInputIsReadToo(t *testing.T) {
 	}
 }
 
-func TestFlagsAreForRowsThatNameNone(t *testing.T) {
+func TestEnqueue_FlagsAreForRowsThatNameNone(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	text := object("A") + strings.Replace(object("B"), "{", `{"lane":"bulk","merchant":"own",`, 1)
 	got := commandWith(t.Context(), strings.NewReader(text), []string{"REDIS_URL=" + server.URL, "WORKER_KEY_PREFIX={eu}"},
@@ -162,7 +166,8 @@ func TestFlagsAreForRowsThatNameNone(t *testing.T) {
 	}
 }
 
-func TestRejectsAreWrittenAsTheyStand(t *testing.T) {
+func TestEnqueue_RejectsAreWrittenAsTheyStand(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	out := filepath.Join(t.TempDir(), "rejects")
 	text := head + row("A") + strings.Replace(row("A"), "1250", "1", 1) + "B,800201,12.50,HKD,<&>\n"
@@ -205,7 +210,8 @@ func readRejects(t *testing.T, name string) []reject {
 	}
 }
 
-func TestManyRejectsAreNamedInTheirFile(t *testing.T) {
+func TestEnqueue_ManyRejectsAreNamedInTheirFile(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	out := filepath.Join(t.TempDir(), "rejects")
 	env := []string{"REDIS_URL=" + server.URL}
@@ -224,7 +230,8 @@ func TestManyRejectsAreNamedInTheirFile(t *testing.T) {
 	}
 }
 
-func TestFilesThatCannotBeUsedAreWrongInput(t *testing.T) {
+func TestEnqueue_FilesThatCannotBeUsedAreWrongInput(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	orders := file(t, "orders.csv", head+row("A"))
 	for _, tt := range []struct {
@@ -246,7 +253,8 @@ func TestFilesThatCannotBeUsedAreWrongInput(t *testing.T) {
 	}
 }
 
-func TestRedisAwayAtTheStartIsSaid(t *testing.T) {
+func TestEnqueue_SaysThatRedisIsAwayAtTheStart(t *testing.T) {
+	t.Parallel()
 	got := command(t, []string{"REDIS_URL=unix://:" + canary + "@/nowhere/redis.sock"}, "enqueue", file(t, "orders.csv", head+row("A")))
 	if got.code != exitOutside || got.out != "enqueued=0 duplicate=0 invalid=0\n" ||
 		!strings.Contains(got.err, "Redis at unix:///nowhere/redis.sock (REDIS_URL) failed") || strings.Contains(got.err, canary) {
@@ -294,7 +302,8 @@ func (e *events) Read(b []byte) (int, error) {
 	}
 }
 
-func TestARedisThatIsKilledInTheMiddleCostsNothing(t *testing.T) {
+func TestEnqueue_RedisKilledInTheMiddleCostsNothing(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	env := []string{"REDIS_URL=" + server.URL}
 	before, after := rows(row, 0, 3000), rows(row, 3000, 1000)
@@ -326,7 +335,8 @@ func TestARedisThatIsKilledInTheMiddleCostsNothing(t *testing.T) {
 	}
 }
 
-func TestAnInterruptedFileSaysHowFarItGot(t *testing.T) {
+func TestEnqueue_SaysHowFarItGotWhenInterrupted(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	rdb := server.Client(t)
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -358,7 +368,8 @@ func (f failing) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func TestAFileThatCannotBeReadToItsEndIsNoEnd(t *testing.T) {
+func TestEnqueue_FileThatCannotBeReadToItsEndIsAnError(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	got := commandWith(t.Context(), failing{strings.NewReader(head + row("A"))}, []string{"REDIS_URL=" + server.URL}, "enqueue", "-")
 	if got.code != exitOutside || !strings.Contains(got.err, "after line 2: input/output error") || got.out != "enqueued=1 duplicate=0 invalid=0\n" {
@@ -366,7 +377,8 @@ func TestAFileThatCannotBeReadToItsEndIsNoEnd(t *testing.T) {
 	}
 }
 
-func TestTheExamplesAreWhatTheirReadmeSays(t *testing.T) {
+func TestExamples_AreAsTheirReadmeSays(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	for name, broken := range map[string][]int{
 		"orders.csv":    {42, 88, 134, 181, 227, 273},
@@ -390,7 +402,7 @@ func TestTheExamplesAreWhatTheirReadmeSays(t *testing.T) {
 	}
 }
 
-func TestTheExamplesShowEveryPayTypeAndLane(t *testing.T) {
+func TestExamples_ShowEveryPayTypeAndLane(t *testing.T) {
 	for _, name := range []string{"orders.csv", "orders.ndjson"} {
 		f, err := os.Open("../../examples/" + name)
 		if err != nil {
@@ -419,7 +431,8 @@ func TestTheExamplesShowEveryPayTypeAndLane(t *testing.T) {
 }
 
 // The orders that every door is tried with: the command says of each what the others say.
-func TestTheCommandSaysOfTheOrdersAtTheDoorsWhatTheDoorsSay(t *testing.T) {
+func TestEnqueue_RefusesInTheWordsOfTheOtherDoors(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	env := []string{"REDIS_URL=" + server.URL}
 	got := command(t, env, "enqueue", "../../tasks/testdata/doors/good.ndjson")

@@ -21,7 +21,7 @@ var contractSettings = map[string]string{
 	"WORKER_KEY_PREFIX": "{qfpay}", "LOG_LEVEL": "info", "LOG_FORMAT": "",
 }
 
-func TestHelpListsEverySettingWithItsDefault(t *testing.T) {
+func TestHelp_ListsEverySettingWithItsDefault(t *testing.T) {
 	help := command(t, nil, "--help")
 	if help.code != exitDone || help.err != "" {
 		t.Fatalf("--help ended with %d and %q", help.code, help.err)
@@ -37,7 +37,7 @@ func TestHelpListsEverySettingWithItsDefault(t *testing.T) {
 	}
 }
 
-func TestEverySettingIsAFlagOfRun(t *testing.T) {
+func TestHelp_ShowsEverySettingAsAFlagOfRun(t *testing.T) {
 	help := command(t, nil, "run", "--help")
 	for name := range contractSettings {
 		if !strings.Contains(help.out, "["+name+"]") {
@@ -49,7 +49,7 @@ func TestEverySettingIsAFlagOfRun(t *testing.T) {
 	}
 }
 
-func TestWrongUsageIsOneLineAndExitCode2(t *testing.T) {
+func TestUsage_WrongUsageIsOneLineAndExitCode2(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
 		says string
@@ -79,7 +79,7 @@ func TestWrongUsageIsOneLineAndExitCode2(t *testing.T) {
 	}
 }
 
-func TestMisspeltVariablesAreNamed(t *testing.T) {
+func TestConfig_MisspeltVariablesAreNamed(t *testing.T) {
 	got := command(t, []string{
 		"QFPAY_BASEURL=" + canary, "WORKER_CONCURENCY=1", "QFPAY_CLIENTKEY=" + canary, "QFPAY_COFFEE=strong",
 		"QFPAY_EMPTY=", "PATH=/bin", "QFPAY_BASE_URL=x",
@@ -99,7 +99,7 @@ func TestMisspeltVariablesAreNamed(t *testing.T) {
 	}
 }
 
-func TestDistanceIsLevenshteins(t *testing.T) {
+func TestDistance_IsLevenshteins(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string
 		want int
@@ -110,7 +110,7 @@ func TestDistanceIsLevenshteins(t *testing.T) {
 	}
 }
 
-func TestVersionIsOneLine(t *testing.T) {
+func TestVersion_IsOneLine(t *testing.T) {
 	got := command(t, nil, "version")
 	if got.code != exitDone || !strings.HasPrefix(got.out, "qfpay-worker ") || !strings.Contains(got.out, "go1.") || strings.Count(got.out, "\n") != 1 {
 		t.Errorf("got %+v", got)

@@ -10,7 +10,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-func TestEnqueueStopsWhenTheResultStreamIsFull(t *testing.T) {
+func TestEnqueue_StopsWhenTheResultStreamIsFull(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(t, "xadd", tasks.Keys{Prefix: tasks.DefaultPrefix}.Results(), "*", "v", "1")

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 )
 
-func TestTheLogIsJSONUnlessAPersonReadsIt(t *testing.T) {
+func TestLog_IsJSONUnlessAPersonReadsIt(t *testing.T) {
 	t.Cleanup(logging.Disable) // Logger routes go-redis's messages
 	for _, tt := range []struct {
 		settings LogSettings
@@ -27,7 +27,7 @@ func TestTheLogIsJSONUnlessAPersonReadsIt(t *testing.T) {
 	}
 }
 
-func TestTheLogHasALevelAndGoRedisSpeaksInDebug(t *testing.T) {
+func TestLog_HasALevelAndGoRedisSpeaksInDebug(t *testing.T) {
 	t.Cleanup(logging.Disable)
 	for level, want := range map[slog.Level]int{slog.LevelDebug: 3, slog.LevelInfo: 1, slog.LevelWarn: 1, slog.LevelError: 0} {
 		var out strings.Builder

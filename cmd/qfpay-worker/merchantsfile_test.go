@@ -22,7 +22,7 @@ func merchants(t *testing.T, yaml string, env ...string) (string, Settings, Sett
 	return path, s, wrong
 }
 
-func TestAMerchantsFileTakesItsDefaultsFromTheVariables(t *testing.T) {
+func TestMerchantsFile_TakesItsDefaultsFromTheVariables(t *testing.T) {
 	_, s, wrong := merchants(t, `
 - name: shop-a
   app_code: A1
@@ -59,7 +59,7 @@ const right = `- name: a
   client_key_file: a.key
 `
 
-func TestEveryWrongEntryIsNamedByItsLine(t *testing.T) {
+func TestMerchantsFile_EveryWrongEntryIsNamedByItsLine(t *testing.T) {
 	for _, tt := range []struct {
 		name, yaml string
 		want       []string // one problem each, behind the name of the file
@@ -105,7 +105,7 @@ func TestEveryWrongEntryIsNamedByItsLine(t *testing.T) {
 	}
 }
 
-func TestAMerchantsFileExcludesTheSingleMerchant(t *testing.T) {
+func TestMerchantsFile_ExcludesTheSingleMerchant(t *testing.T) {
 	_, _, wrong := merchants(t, right, "QFPAY_APP_CODE=A", "QFPAY_CLIENT_KEY="+canary, "QFPAY_CLIENT_KEY_FILE=k", "QFPAY_MCHID=M")
 	var named []string
 	for _, w := range wrong {
@@ -117,7 +117,7 @@ func TestAMerchantsFileExcludesTheSingleMerchant(t *testing.T) {
 	}
 }
 
-func TestMerchantsOfOneAppCodeMayShareItsLimits(t *testing.T) {
+func TestMerchantsFile_MerchantsOfOneAppCodeMayShareItsLimits(t *testing.T) {
 	_, s, wrong := merchants(t, right+"  mchid: M1\n"+strings.Replace(right, "name: a", "name: b", 1)+"  mchid: M2\n")
 	if wrong != nil || len(s.Merchants) != 2 {
 		t.Errorf("%d merchants, %v", len(s.Merchants), wrong)

@@ -60,7 +60,8 @@ func unresolved(number string) tasks.Result {
 	return r
 }
 
-func TestAnOrderIsShownWithin80Columns(t *testing.T) {
+func TestOrder_IsShownWithin80Columns(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	rdb := server.Client(t)
 	r := result("A1")
@@ -119,7 +120,8 @@ func TestAnOrderIsShownWithin80Columns(t *testing.T) {
 	}
 }
 
-func TestAnOrderUnderWayIsShownWithWhenItIsDue(t *testing.T) {
+func TestOrder_UnderWayIsShownWithItsDueTime(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	rdb := server.Client(t)
 	journal(t, rdb, "shop:A1", "token", "T", "lease_until", time.Now().Add(time.Hour+30*time.Second).UnixMilli())
@@ -150,7 +152,8 @@ func TestAnOrderUnderWayIsShownWithWhenItIsDue(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoOrderIsShownAsItIs(t *testing.T) {
+func TestOrder_MalformedPayloadIsShownAsItIs(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	rdb := server.Client(t)
 	journal(t, rdb, "default:A1")
@@ -170,7 +173,8 @@ func TestWhatIsNoOrderIsShownAsItIs(t *testing.T) {
 	}
 }
 
-func TestAnOrderInJSONIsOneObject(t *testing.T) {
+func TestOrder_InJSONIsOneObject(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	settledOrder(t, server.Client(t), result("A1"))
 	got := command(t, []string{"REDIS_URL=" + server.URL}, "order", "show", "A1", "--format=json")
@@ -183,7 +187,8 @@ func TestAnOrderInJSONIsOneObject(t *testing.T) {
 	}
 }
 
-func TestARetrySaysHowTheOrderGoesOn(t *testing.T) {
+func TestOrder_RetrySaysHowItGoesOn(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	rdb := server.Client(t)
 	first := settledOrder(t, rdb, unresolved("A1"))
@@ -213,7 +218,8 @@ func TestARetrySaysHowTheOrderGoesOn(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeShownOrRetriedIsSaid(t *testing.T) {
+func TestOrder_RefusalToShowOrRetrySaysWhy(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	settledOrder(t, server.Client(t), result("A1"))
 	for _, c := range []struct {
@@ -244,7 +250,8 @@ func TestWhatCannotBeShownOrRetriedIsSaid(t *testing.T) {
 	}
 }
 
-func TestAnAuditPrintsWhatIsBroken(t *testing.T) {
+func TestAudit_NamesBrokenOrders(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	rdb := server.Client(t)
 	settledOrder(t, rdb, result("A1"))

@@ -33,7 +33,7 @@ func shapeOf(r Redis) shape {
 	return s
 }
 
-func TestEveryFormOfRedisURLIsRead(t *testing.T) {
+func TestRedisURL_EveryFormIsRead(t *testing.T) {
 	for _, tt := range []struct {
 		url  string
 		want shape
@@ -64,7 +64,7 @@ func TestEveryFormOfRedisURLIsRead(t *testing.T) {
 	}
 }
 
-func TestAWrongRedisURLNeverShowsItsPassword(t *testing.T) {
+func TestRedisURL_NeverShowsItsPasswordWhenItIsWrong(t *testing.T) {
 	for _, tt := range []struct{ url, says string }{
 		{"", "must begin with"},
 		{"localhost:6379", "must begin with"},
@@ -95,7 +95,7 @@ func TestAWrongRedisURLNeverShowsItsPassword(t *testing.T) {
 	}
 }
 
-func TestAPasswordFileIsForEveryKindOfRedis(t *testing.T) {
+func TestRedisURL_PasswordFileIsForEveryKindOfRedis(t *testing.T) {
 	pw := file(t, "pw", canary+"\n")
 	for _, u := range []string{"redis://u@h", "redis-sentinel://u@h?master=m", "redis-cluster://u@h"} {
 		r, _, err := RedisConfig{URL: u, PasswordFile: pw, KeyPrefix: "{q}"}.Resolve()
@@ -112,7 +112,7 @@ func TestAPasswordFileIsForEveryKindOfRedis(t *testing.T) {
 	}
 }
 
-func TestErrorsThatQuoteAWholeURLAreNotPassedOn(t *testing.T) {
+func TestRedisURL_ErrorsThatQuoteAllOfItAreNotPassedOn(t *testing.T) {
 	//lint:ignore SA1007 the address is wrong on purpose
 	_, err := url.Parse("redis://:" + canary + "@h:port")
 	if got := readable(err); strings.Contains(got.Error(), canary) {

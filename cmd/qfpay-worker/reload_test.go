@@ -81,7 +81,7 @@ func oneKey(t *testing.T) (GatewayConfig, string) {
 	return GatewayConfig{BaseURL: "https://h", AppCode: "A", ClientKeyFile: key}, key
 }
 
-func TestAKeyFileThatChangesIsReadAgain(t *testing.T) {
+func TestReload_ChangedKeyFileIsReadAgain(t *testing.T) {
 	c, key := oneKey(t)
 	reloadFrom(t, c, func(on *reloading) {
 		on.after(10 * lookEvery)
@@ -95,7 +95,7 @@ func TestAKeyFileThatChangesIsReadAgain(t *testing.T) {
 }
 
 // Half a key looks like a key.
-func TestAFileThatIsBeingWrittenIsLeftAlone(t *testing.T) {
+func TestReload_FileThatIsBeingWrittenIsLeftAlone(t *testing.T) {
 	c, key := oneKey(t)
 	reloadFrom(t, c, func(on *reloading) {
 		on.after(lookEvery - time.Millisecond)
@@ -109,7 +109,7 @@ func TestAFileThatIsBeingWrittenIsLeftAlone(t *testing.T) {
 	})
 }
 
-func TestSIGHUPReadsAgainAtOnce(t *testing.T) {
+func TestReload_SIGHUPReadsAgainAtOnce(t *testing.T) {
 	c, key := oneKey(t)
 	reloadFrom(t, c, func(on *reloading) {
 		on.hup <- os.Interrupt // which signal it is does not matter here
@@ -124,7 +124,7 @@ func TestSIGHUPReadsAgainAtOnce(t *testing.T) {
 	})
 }
 
-func TestAWrongFileChangesNothingAndIsNamedOnce(t *testing.T) {
+func TestReload_WrongFileChangesNothingAndIsNamedOnce(t *testing.T) {
 	c, key := oneKey(t)
 	reloadFrom(t, c, func(on *reloading) {
 		on.write(key, canary+" with spaces")
@@ -149,7 +149,7 @@ func TestAWrongFileChangesNothingAndIsNamedOnce(t *testing.T) {
 }
 
 // What the worker refuses is put under the setting that it came from.
-func TestWhatTheWorkerRefusesIsNamedToo(t *testing.T) {
+func TestReload_RefusalOfTheWorkerIsNamedToo(t *testing.T) {
 	c, _ := oneKey(t)
 	reloadFrom(t, c, func(on *reloading) {
 		on.fail = errors.New("two merchants are one account")
@@ -163,7 +163,7 @@ func TestWhatTheWorkerRefusesIsNamedToo(t *testing.T) {
 
 // As Kubernetes mounts a Secret: every file is a link into a directory that is itself a
 // link, and that one changes.
-func TestAMerchantsFileAndItsKeysAreReadAgain(t *testing.T) {
+func TestReload_MerchantsFileAndItsKeysAreReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	version := func(name, yaml, key string) string {
 		must := func(err error) {

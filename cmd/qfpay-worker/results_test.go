@@ -40,7 +40,8 @@ func publish(t *testing.T, rdb *redis.Client, results ...tasks.Result) []string 
 	return ids
 }
 
-func TestATableOfResultsFitsATerminal(t *testing.T) {
+func TestResults_TableFitsATerminal(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	reissued := result("A1")
 	reissued.IssuedAs = "A1_2"
@@ -78,7 +79,8 @@ func TestATableOfResultsFitsATerminal(t *testing.T) {
 	}
 }
 
-func TestJSONIsOneResultALine(t *testing.T) {
+func TestResults_JSONIsOneResultALine(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	want := []tasks.Result{result("A1"), result("A2")}
 	publish(t, server.Client(t), want...)
@@ -99,7 +101,8 @@ func TestJSONIsOneResultALine(t *testing.T) {
 	}
 }
 
-func TestReadingBeginsAfterFromAndGoesThroughPages(t *testing.T) {
+func TestResults_ReadingBeginsAfterFromAndGoesThroughPages(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	all := make([]tasks.Result, page+2)
 	for i := range all {
@@ -118,7 +121,8 @@ func TestReadingBeginsAfterFromAndGoesThroughPages(t *testing.T) {
 	}
 }
 
-func TestQRCodesAreDrawnBelowTheirRows(t *testing.T) {
+func TestResults_QRCodesAreDrawnBelowTheirRows(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	lost := result("A2")
 	lost.QRCode = strings.Repeat("x", 4000) // no QR code holds that
@@ -135,7 +139,8 @@ func TestQRCodesAreDrawnBelowTheirRows(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoResultIsPassedOver(t *testing.T) {
+func TestResults_ForeignEntriesArePassedOver(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	rdb := server.Client(t)
 	if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "{qfpay}:results", Values: []any{"a", "b"}}).Err(); err != nil {
@@ -158,7 +163,8 @@ func pendingOf(t *testing.T, rdb *redis.Client, group string) int64 {
 	return p.Count
 }
 
-func TestAGroupReadsEachResultOnceAndEnds(t *testing.T) {
+func TestResults_GroupReadsEachResultOnceAndEnds(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	rdb := server.Client(t)
 	env := []string{"REDIS_URL=" + server.URL}
@@ -199,7 +205,8 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return p.lockedBuffer.Write(b)
 }
 
-func TestOnlyWhatWasWrittenIsAcknowledged(t *testing.T) {
+func TestResults_OnlyWrittenOnesAreAcknowledged(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		err  error
 		code int
@@ -208,6 +215,7 @@ func TestOnlyWhatWasWrittenIsAcknowledged(t *testing.T) {
 		{syscall.ENOSPC, exitOutside},
 	} {
 		t.Run(tt.err.Error(), func(t *testing.T) {
+			t.Parallel()
 			server := redistest.Start(t)
 			rdb := server.Client(t)
 			publish(t, rdb, result("A1"), result("A2"), result("A3"))
@@ -229,7 +237,8 @@ func TestOnlyWhatWasWrittenIsAcknowledged(t *testing.T) {
 	}
 }
 
-func TestAGroupThatIsNotThereYetHasNotReadAll(t *testing.T) {
+func TestResults_GroupThatIsNotThereYetHasNotReadAll(t *testing.T) {
+	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	g := groupOf(rdb, tasks.Keys{Prefix: tasks.DefaultPrefix}, "g", "c")
 	if read, err := g.read(t.Context(), "0-0"); read || err != nil {
@@ -262,12 +271,14 @@ func (s *slow) Write(b []byte) (int, error) {
 	return s.lockedBuffer.Write(b)
 }
 
-func TestAGroupDoesNotEndBeforeWhatWasLeftToIt(t *testing.T) {
+func TestResults_GroupTakesOverUnacknowledgedOnesBeforeItEnds(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, consumer string }{
 		{"by itself, when it died", "c"},
 		{"by another consumer, which is dead", "dead"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			server := redistest.Start(t)
 			rdb := server.Client(t)
 			ids := publish(t, rdb, result("A1"), result("A2"), result("A3"))
@@ -302,12 +313,14 @@ func (l *lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func TestFollowingGoesOnUntilInterrupted(t *testing.T) {
+func TestResults_FollowingGoesOnUntilInterrupted(t *testing.T) {
+	t.Parallel()
 	for _, args := range [][]string{
 		{"results", "--follow"},
 		{"results", "--follow", "--group=g", "--consumer=c"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			t.Parallel()
 			server := redistest.Start(t)
 			rdb := server.Client(t)
 			publish(t, rdb, result("A1"))
@@ -339,7 +352,8 @@ func TestFollowingGoesOnUntilInterrupted(t *testing.T) {
 	}
 }
 
-func TestRedisThatGoesAwayWhileFollowingIsSaid(t *testing.T) {
+func TestResults_FollowingSaysThatRedisWentAway(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	ids := publish(t, server.Client(t), result("A1"))
 	out, errs := &lines{came: make(chan string, 100)}, &lockedBuffer{}

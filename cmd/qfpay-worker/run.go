@@ -48,19 +48,31 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	log := settings.Log.Logger(std.err)
-	rdb := settings.Redis.Connect("qfpay-worker", 2*settings.Concurrency+8)
-	defer rdb.Close()
-	queue := settings.Redis.Connect("qfpay-worker:queue", 0)
-	defer queue.Close()
-	if err := reach(ctx, rdb, settings.Redis, log); err != nil {
+	clients := settings.connect()
+	defer clients.orders.Close()
+	if err := reach(ctx, clients.orders, settings.Redis, log); err != nil {
 		return err
 	}
-	if err := checkRedis(ctx, rdb, settings, log); err != nil {
+	if err := checkRedis(ctx, clients.orders, settings, log); err != nil {
 		return err
 	}
 	return withAPI(ctx, settings, log, func(ctx context.Context) error {
-		return serve(ctx, settings, reload, rdb, queue, log)
+		return serve(ctx, settings, reload, clients, log)
 	})
+}
+
+// clients are the worker's connections to Redis, apart by what they are for. The last two
+// end with the process: see [worker.Worker.Close].
+type clients struct {
+	orders, queue, blocking redis.UniversalClient
+}
+
+func (s Settings) connect() clients {
+	return clients{
+		orders:   s.Redis.Connect("qfpay-worker", 2*s.Concurrency+8),
+		queue:    s.Redis.Connect("qfpay-worker:queue", 0),
+		blocking: s.Redis.Connect("qfpay-worker:blocking", 0),
+	}
 }
 
 // collectRarely has the garbage collector come when the heap is five times what is in use,
@@ -109,13 +121,13 @@ func reach(ctx context.Context, rdb redis.UniversalClient, at Redis, log *slog.L
 }
 
 // serve runs the worker and its pages until ctx ends or the pages cannot be served.
-func serve(ctx context.Context, s Settings, reload *reloader, rdb, queue redis.UniversalClient, log *slog.Logger) error {
+func serve(ctx context.Context, s Settings, reload *reloader, redis clients, log *slog.Logger) error {
 	registry := prometheus.NewRegistry()
 	m := metrics.New(registry, metrics.BuildInfo(build.Read()), namesOf(s.Merchants))
-	registry.MustRegister(m.Queues(rdb, s.Keys, scrapeTimeout))
+	registry.MustRegister(m.Queues(redis.orders, s.Keys, scrapeTimeout))
 	showLimits(m, s.Merchants)
 
-	w, err := worker.New(s.workerConfig(rdb, queue, m, log))
+	w, err := worker.New(s.workerConfig(redis, m, log))
 	if err != nil {
 		return err
 	}
@@ -141,10 +153,11 @@ func serve(ctx context.Context, s Settings, reload *reloader, rdb, queue redis.U
 	return err
 }
 
-func (s Settings) workerConfig(rdb, queue redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) worker.Config {
+func (s Settings) workerConfig(redis clients, m *metrics.Metrics, log *slog.Logger) worker.Config {
 	return worker.Config{
-		Redis:           rdb,
-		Queue:           queue,
+		Redis:           redis.orders,
+		Queue:           redis.queue,
+		Blocking:        redis.blocking,
 		Keys:            s.Keys,
 		Merchants:       forWorker(s.Merchants),
 		CallTimeout:     s.Timeout,

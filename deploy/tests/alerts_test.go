@@ -57,7 +57,8 @@ func withRecorded(t *testing.T, known series) series {
 	return known
 }
 
-func TestPromtoolTestsTheAlerts(t *testing.T) {
+func TestAlerts_PassTheirCasesInPromtool(t *testing.T) {
+	t.Parallel()
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Fatal("promtool is missing; install it with: apt-get install prometheus (make test does)")
@@ -68,7 +69,7 @@ func TestPromtoolTestsTheAlerts(t *testing.T) {
 }
 
 // An alert that no case has seen fire may be one that cannot.
-func TestEveryAlertFiresInSomeCase(t *testing.T) {
+func TestAlerts_EachFiresInSomeCase(t *testing.T) {
 	cases, err := os.ReadFile("../prometheus/alerts_test.yml")
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +81,7 @@ func TestEveryAlertFiresInSomeCase(t *testing.T) {
 	}
 }
 
-func TestAlertsAskForMetricsThatExist(t *testing.T) {
+func TestAlerts_AskForMetricsThatExist(t *testing.T) {
 	known := withRecorded(t, exposition(t))
 	for _, r := range rules(t) {
 		expr, err := parser.NewParser(parser.Options{}).ParseExpr(r.Expr)
@@ -95,7 +96,7 @@ func TestAlertsAskForMetricsThatExist(t *testing.T) {
 }
 
 // Whoever is woken must be told how bad it is, what it is, and where to read on.
-func TestEveryAlertSaysWhatToDo(t *testing.T) {
+func TestAlerts_EachSaysHowBadItIsAndWhereToReadOn(t *testing.T) {
 	for _, a := range alerts(t) {
 		if s := a.Labels["severity"]; s != "critical" && s != "warning" {
 			t.Errorf("%s: severity is %q", a.Alert, s)
@@ -113,7 +114,7 @@ var section = regexp.MustCompile(`(?m)^### (Qfpay\w+)\n((?s:.*?))(?:^##|\z)`)
 
 // Each alert has its section in the runbook, whole, and no section is left of an
 // alert that is gone.
-func TestTheRunbookIsAboutTheAlerts(t *testing.T) {
+func TestRunbook_HasOneSectionForEachAlert(t *testing.T) {
 	text, err := os.ReadFile(runbookFile)
 	if err != nil {
 		t.Fatal(err)

@@ -36,14 +36,14 @@ func compose(t *testing.T) *types.Project {
 	return project
 }
 
-func TestComposeHasTheServicesItSpeaksOf(t *testing.T) {
+func TestCompose_HasTheServicesItSpeaksOf(t *testing.T) {
 	want := []string{"grafana", "producer", "prometheus", "redis", "simulator", "worker"}
 	if got := compose(t).ServiceNames(); !slices.Equal(got, want) {
 		t.Errorf("services %q, want %q", got, want)
 	}
 }
 
-func TestImagesArePinnedOrBuiltHere(t *testing.T) {
+func TestCompose_ImagesArePinnedOrBuiltHere(t *testing.T) {
 	for name, s := range compose(t).Services {
 		image, tag, _ := strings.Cut(s.Image, ":")
 		switch {
@@ -57,7 +57,7 @@ func TestImagesArePinnedOrBuiltHere(t *testing.T) {
 	}
 }
 
-func TestEveryContainerGetsAsLittleAsItNeeds(t *testing.T) {
+func TestCompose_ContainersGetAsLittleAsTheyNeed(t *testing.T) {
 	for name, s := range compose(t).Services {
 		if !s.ReadOnly {
 			t.Errorf("%s: its file system can be written to", name)
@@ -105,7 +105,8 @@ func isSetting(t *testing.T, name string) bool {
 	return slices.Contains(names, name)
 }
 
-func TestOnlySettingsThatExistAreSet(t *testing.T) {
+func TestCompose_SetsOnlySettingsThatExist(t *testing.T) {
+	t.Parallel()
 	project := compose(t)
 	for _, name := range []string{"worker", "producer"} {
 		for variable := range project.Services[name].Environment {
@@ -116,7 +117,7 @@ func TestOnlySettingsThatExistAreSet(t *testing.T) {
 	}
 }
 
-func TestTheWorkerIsTheSimulatorsSampleMerchant(t *testing.T) {
+func TestCompose_WorkerIsTheSimulatorsSampleMerchant(t *testing.T) {
 	project := compose(t)
 	worker := project.Services["worker"]
 	if got := variable(t, worker, "QFPAY_APP_CODE"); got != simulator.SampleAppCode {
@@ -138,7 +139,7 @@ func TestTheWorkerIsTheSimulatorsSampleMerchant(t *testing.T) {
 	}
 }
 
-func TestTheWorkerIsNotKilledBeforeItHasShutDown(t *testing.T) {
+func TestCompose_WorkerIsNotKilledBeforeItHasShutDown(t *testing.T) {
 	worker := compose(t).Services["worker"]
 	shutdown, err := time.ParseDuration(variable(t, worker, "WORKER_SHUTDOWN_TIMEOUT"))
 	if err != nil {
@@ -160,7 +161,7 @@ func variable(t *testing.T, s types.ServiceConfig, name string) string {
 
 // Every file that a service mounts is there: docker would make an empty directory
 // of one that is not.
-func TestMountedFilesExist(t *testing.T) {
+func TestCompose_MountedFilesExist(t *testing.T) {
 	project := compose(t)
 	for name, s := range project.Services {
 		for _, v := range s.Volumes {
@@ -184,7 +185,7 @@ func TestMountedFilesExist(t *testing.T) {
 
 // What the services read is in the directories that they are given: Prometheus its
 // rules, Grafana every dashboard and the one it begins with.
-func TestRulesAndDashboardsAreProvisioned(t *testing.T) {
+func TestCompose_RulesAndDashboardsAreProvisioned(t *testing.T) {
 	project := compose(t)
 	under := func(service, inside string) string {
 		t.Helper()

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the dashboards anew")
 const dashboardDir = "../grafana/dashboards"
 
 // What Grafana reads is what package dashboards describes, and nothing besides.
-func TestDashboardsAreAsDescribed(t *testing.T) {
+func TestDashboard_FilesAreAsDescribed(t *testing.T) {
 	var want []string
 	for _, d := range dashboards.All() {
 		want = append(want, d.File)
@@ -60,7 +60,7 @@ func inGrafana(rateInterval string) *strings.Replacer {
 
 // Every metric and every label that a dashboard asks for is one that the worker
 // shows: a misspelt one would be an empty panel that looks like peace.
-func TestPanelsAskForMetricsThatExist(t *testing.T) {
+func TestDashboard_PanelsAskForMetricsThatExist(t *testing.T) {
 	known := exposition(t)
 	for _, d := range dashboards.All() {
 		for _, p := range d.Panels() {
@@ -79,7 +79,7 @@ func TestPanelsAskForMetricsThatExist(t *testing.T) {
 }
 
 // Whatever a worker shows that is not on a dashboard is looked at by nobody.
-func TestEveryMetricIsOnADashboardOrInAnAlert(t *testing.T) {
+func TestDashboard_EveryMetricIsOnOneOrInAnAlert(t *testing.T) {
 	var asked strings.Builder
 	for _, d := range dashboards.All() {
 		text, err := d.JSON()
@@ -134,7 +134,7 @@ func pages(t *testing.T) map[string]page {
 	return all
 }
 
-func TestVariablesComeFromMetricsThatExist(t *testing.T) {
+func TestDashboard_VariablesComeFromMetricsThatExist(t *testing.T) {
 	known := exposition(t)
 	for title, p := range pages(t) {
 		var names []string
@@ -155,7 +155,7 @@ func TestVariablesComeFromMetricsThatExist(t *testing.T) {
 	}
 }
 
-func TestEveryPanelSaysWhatItShows(t *testing.T) {
+func TestDashboard_EveryPanelSaysWhatItShows(t *testing.T) {
 	for title, page := range pages(t) {
 		ids, taken := map[int]bool{}, map[[2]int]string{}
 		for _, p := range page.Panels {
@@ -185,7 +185,7 @@ func TestEveryPanelSaysWhatItShows(t *testing.T) {
 	}
 }
 
-func TestPanelsLeadToSectionsOfTheRunbook(t *testing.T) {
+func TestDashboard_PanelsLeadToSectionsOfTheRunbook(t *testing.T) {
 	var names []string
 	for _, a := range alerts(t) {
 		names = append(names, a.Alert)
@@ -203,7 +203,7 @@ var namedPanel = regexp.MustCompile(`\*(Overview|Merchant & gateway)\*((?:, "[^"
 
 // The figures of Redis are the same in every process that shows them: added up, three
 // workers would make three of each order.
-func TestWhatEveryProcessShowsIsNeverAddedUp(t *testing.T) {
+func TestQueries_MetricsThatEveryProcessShowsAreNeverAddedUp(t *testing.T) {
 	perShard := regexp.MustCompile(`^qfpay_(queue_.*|orders_unsettled|due_late_seconds|results_.*|requests_.*|redis_(memory|evicted|aof)_.*|limiter_limit|limiter_used_ratio|merchant_held)$`)
 	found := 0
 	check := func(where, text string) {
@@ -253,7 +253,7 @@ func TestWhatEveryProcessShowsIsNeverAddedUp(t *testing.T) {
 }
 
 // The runbook names panels that are there.
-func TestTheRunbookNamesPanelsThatExist(t *testing.T) {
+func TestRunbook_NamesPanelsThatExist(t *testing.T) {
 	text, err := os.ReadFile(runbookFile)
 	if err != nil {
 		t.Fatal(err)
@@ -278,7 +278,7 @@ func TestTheRunbookNamesPanelsThatExist(t *testing.T) {
 }
 
 // The documents show pictures, and name files and sections, that are there.
-func TestLinksOfTheDocsLeadSomewhere(t *testing.T) {
+func TestDocs_LinksLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
 		t.Fatal(err)

@@ -56,7 +56,7 @@ func find[T instructions.Command](s instructions.Stage) (found []T) {
 	return found
 }
 
-func TestImagesHoldOneBinaryAndRunAsNobody(t *testing.T) {
+func TestDockerfile_ImagesHaveOneBinaryAndRunAsNobody(t *testing.T) {
 	base := stage(t, "base")
 	if base.BaseName != "scratch" {
 		t.Errorf("base is made from %s", base.BaseName)
@@ -90,14 +90,14 @@ func TestImagesHoldOneBinaryAndRunAsNobody(t *testing.T) {
 	}
 }
 
-func TestTheImageToGetWithoutAskingIsTheWorker(t *testing.T) {
+func TestDockerfile_DefaultImageIsTheWorker(t *testing.T) {
 	all := stages(t)
 	if last := all[len(all)-1]; last.Name != "worker" {
 		t.Errorf("the last stage is %q", last.Name)
 	}
 }
 
-func TestTheImageIsBuiltWithTheGoOfTheModule(t *testing.T) {
+func TestDockerfile_BuildsWithTheGoOfTheModule(t *testing.T) {
 	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,8 @@ func TestTheImageIsBuiltWithTheGoOfTheModule(t *testing.T) {
 
 // What the Dockerfile runs, run here: it must give static binaries that carry the
 // version they were given.
-func TestTheBuildGivesStaticBinariesWithTheirVersion(t *testing.T) {
+func TestDockerfile_BuildGivesStaticBinariesWithTheirVersion(t *testing.T) {
+	t.Parallel()
 	runs := find[*instructions.RunCommand](stage(t, "build"))
 	command := runs[len(runs)-1].CmdLine[0]
 	out := t.TempDir()
@@ -135,7 +136,8 @@ func TestTheBuildGivesStaticBinariesWithTheirVersion(t *testing.T) {
 
 // Everything the binaries are made of reaches the build, and no key or test data
 // does.
-func TestTheBuildContextHasWhatTheBuildNeeds(t *testing.T) {
+func TestDockerfile_ContextHasAllThatTheBuildNeeds(t *testing.T) {
+	t.Parallel()
 	f, err := os.Open("../Dockerfile.dockerignore")
 	if err != nil {
 		t.Fatal(err)

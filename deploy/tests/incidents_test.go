@@ -18,7 +18,7 @@ import (
 // The incidents of docs/runbook.md, in real time, as the alerts saw them: make
 // incidents prints a line whenever an alert begins or ends to fire.
 
-func TestIncidentWrongKey(t *testing.T) {
+func TestIncident_WrongKeyIsAlertedOf(t *testing.T) {
 	t.Parallel()
 	r, w := incident(t, "wrong")
 	w.calm(time.Minute)
@@ -37,7 +37,7 @@ func TestIncidentWrongKey(t *testing.T) {
 	w.until("nothing fires", 15*time.Minute, func() bool { return len(w.firing) == 0 })
 }
 
-func TestIncidentGatewayDown(t *testing.T) {
+func TestIncident_GatewayOutageIsAlertedOf(t *testing.T) {
 	t.Parallel()
 	r, w := incident(t, "key")
 	w.calm(3 * time.Minute)
@@ -54,7 +54,7 @@ func TestIncidentGatewayDown(t *testing.T) {
 	r.draw(*images, w.began)
 }
 
-func TestIncidentConsumerStopped(t *testing.T) {
+func TestIncident_StoppedConsumerIsAlertedOf(t *testing.T) {
 	t.Parallel()
 	r, w := incident(t, "key")
 	ctx, stop := context.WithCancel(t.Context())

@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-func TestAPodIsNotKilledBeforeItHasShutDown(t *testing.T) {
+func TestKustomize_PodIsNotKilledBeforeItHasShutDown(t *testing.T) {
 	overlays(t, func(t *testing.T, m manifests) {
 		duration := func(name string) time.Duration {
 			d, err := time.ParseDuration(m.setting(name))
@@ -35,7 +35,7 @@ func TestAPodIsNotKilledBeforeItHasShutDown(t *testing.T) {
 }
 
 // Probes tell the truth: alive is the process, ready is Redis as well.
-func TestProbesAskTheRightPages(t *testing.T) {
+func TestKustomize_ProbesAskTheRightPages(t *testing.T) {
 	overlays(t, func(t *testing.T, m manifests) {
 		c := m.container()
 		host, port, err := net.SplitHostPort(m.setting("WORKER_HTTP_ADDR"))
@@ -59,7 +59,7 @@ func TestProbesAskTheRightPages(t *testing.T) {
 	})
 }
 
-func TestPodsGetAsLittleAsTheyNeed(t *testing.T) {
+func TestKustomize_PodsGetAsLittleAsTheyNeed(t *testing.T) {
 	overlays(t, func(t *testing.T, m manifests) {
 		pod, c := m.deployment().Spec.Template.Spec, m.container()
 		if s := pod.SecurityContext; !*s.RunAsNonRoot || *s.RunAsUser != 65532 || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
@@ -79,7 +79,7 @@ func TestPodsGetAsLittleAsTheyNeed(t *testing.T) {
 }
 
 // Whatever selects the pods selects them by labels that they have.
-func TestSelectorsFindThePods(t *testing.T) {
+func TestKustomize_SelectorsFindThePods(t *testing.T) {
 	overlays(t, func(t *testing.T, m manifests) {
 		labels := m.deployment().Spec.Template.Labels
 		selectors := map[string]map[string]string{
@@ -116,7 +116,7 @@ func has(labels, selector map[string]string) bool {
 	return true
 }
 
-func TestTheNetworkIsOpenWhereItMustBeAndNowhereElse(t *testing.T) {
+func TestKustomize_NetworkIsOpenWhereItMustBeAndNowhereElse(t *testing.T) {
 	overlays(t, func(t *testing.T, m manifests) {
 		spec := m["NetworkPolicy"].(*networkingv1.NetworkPolicy).Spec
 		if len(spec.PolicyTypes) != 2 || len(spec.Ingress) != 1 || len(spec.Ingress[0].From) != 1 {
@@ -149,7 +149,7 @@ func portsOf(ports []networkingv1.NetworkPolicyPort) (all []string) {
 }
 
 // KEDA scales by what pods can help with, and not beyond a bound.
-func TestKEDAScalesWhatIsThereByWhatIsShown(t *testing.T) {
+func TestKustomize_KEDAScalesByMetricsThatExist(t *testing.T) {
 	m := build(t, "keda")
 	s := m["ScaledObject"].(*scaledObject).Spec
 	if m.deployment().Spec.Replicas != nil || s.ScaleTargetRef.Name != m.deployment().Name {

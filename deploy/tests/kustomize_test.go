@@ -138,7 +138,7 @@ func (m manifests) setting(name string) string {
 	return m["ConfigMap"].(*corev1.ConfigMap).Data[name]
 }
 
-func TestOverlaysHaveWhatTheySpeakOf(t *testing.T) {
+func TestKustomize_OverlaysHaveTheObjectsTheySpeakOf(t *testing.T) {
 	base := []string{"ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"}
 	for overlay, more := range map[string][]string{"small": nil, "monitored": {"ServiceMonitor"}, "keda": {"ScaledObject", "ServiceMonitor"}} {
 		var kinds []string
@@ -153,7 +153,8 @@ func TestOverlaysHaveWhatTheySpeakOf(t *testing.T) {
 	}
 }
 
-func TestOnlySettingsThatExistAreSetInKubernetes(t *testing.T) {
+func TestKustomize_SetsOnlySettingsThatExist(t *testing.T) {
+	t.Parallel()
 	overlays(t, func(t *testing.T, m manifests) {
 		names := []string{}
 		for name := range m["ConfigMap"].(*corev1.ConfigMap).Data {
@@ -175,7 +176,7 @@ func TestOnlySettingsThatExistAreSetInKubernetes(t *testing.T) {
 }
 
 // Keys are files: an environment is shown by kubectl describe, and inherited.
-func TestKeysComeFromFilesOfASecret(t *testing.T) {
+func TestKustomize_KeysComeFromFilesOfASecret(t *testing.T) {
 	overlays(t, func(t *testing.T, m manifests) {
 		for _, name := range []string{"QFPAY_CLIENT_KEY", "REDIS_PASSWORD"} {
 			if m.setting(name) != "" {

@@ -23,7 +23,8 @@ var rightlyEmpty = map[string]string{}
 // load, with all the trouble that panels are about: a merchant with a wrong key, 429s,
 // answers that are lost, a consumer that does not acknowledge. A real Prometheus
 // scrapes them, and every expression of every panel must have data.
-func TestEveryPanelHasDataUnderLoad(t *testing.T) {
+func TestDashboard_EveryPanelHasDataUnderLoad(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	faults := []string{"payment.drop_after=0.08", "payment.respcd_1142=0.02", "query.http_502=0.02"}
 	r.startSimulator("--latency", "20ms-120ms", "--seed", "1")

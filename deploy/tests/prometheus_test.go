@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-func TestPromtoolTakesTheConfiguration(t *testing.T) {
+func TestPrometheus_ConfigurationIsTakenByPromtool(t *testing.T) {
+	t.Parallel()
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Fatal("promtool is missing; install it with: apt-get install prometheus (make test does)")

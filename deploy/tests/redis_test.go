@@ -7,7 +7,8 @@ import (
 )
 
 // The command of the redis service, run as it stands, keeps what it was given.
-func TestRedisKeepsOrders(t *testing.T) {
+func TestCompose_RedisKeepsOrders(t *testing.T) {
+	t.Parallel()
 	command := compose(t).Services["redis"].Command
 	if command[0] != "redis-server" {
 		t.Fatalf("redis runs %q", command)

@@ -21,7 +21,7 @@ func admin(g *Gateway, from, method, target string) (int, string) {
 
 const loopback = "127.0.0.1:40000"
 
-func TestTheBooksAreOpenToOtherProcesses(t *testing.T) {
+func TestAdmin_TheBooksAreOpenToOtherProcesses(t *testing.T) {
 	g := still(Config{})
 	expect(t, g, "payment", order("A1"), "0000")
 	for _, step := range []struct {
@@ -62,7 +62,7 @@ func TestTheBooksAreOpenToOtherProcesses(t *testing.T) {
 	}
 }
 
-func TestTheBooksAreForLoopbackOnly(t *testing.T) {
+func TestAdmin_TheBooksAreForLoopbackOnly(t *testing.T) {
 	g := still(Config{})
 	for _, from := range []string{"10.0.0.5:1234", "[2001:db8::1]:1234", "nonsense", ""} {
 		if code, body := admin(g, from, http.MethodGet, "ledger"); code != http.StatusForbidden {

@@ -10,7 +10,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-func TestClosesAndReversesByPayType(t *testing.T) {
+func TestCancel_ThePayTypeAllowsCloseOrReversal(t *testing.T) {
 	for _, test := range []struct {
 		payType, endpoint, respcd string
 	}{
@@ -35,7 +35,7 @@ func TestClosesAndReversesByPayType(t *testing.T) {
 	}
 }
 
-func TestAnswersAReversalWithThePrintedFields(t *testing.T) {
+func TestCancel_AReversalIsAnsweredWithThePrintedFields(t *testing.T) {
 	g := still(Config{})
 	syssn := expect(t, g, "payment", order("A1"), "0000").str("syssn")
 	r := expect(t, g, "reversal", order("A1"), "0000")
@@ -47,7 +47,7 @@ func TestAnswersAReversalWithThePrintedFields(t *testing.T) {
 	}
 }
 
-func TestAPaidOrderIsRefundedByReversalAndRefusedByClose(t *testing.T) {
+func TestCancel_APaidOrderIsRefundedByReversalAndRefusedByClose(t *testing.T) {
 	for endpoint, want := range map[string]struct {
 		respcd string
 		state  State
@@ -64,7 +64,7 @@ func TestAPaidOrderIsRefundedByReversalAndRefusedByClose(t *testing.T) {
 	}
 }
 
-func TestAnOrderEndsOnce(t *testing.T) {
+func TestCancel_AnOrderEndsOnce(t *testing.T) {
 	for _, test := range []struct {
 		why    string
 		end    func(*testing.T, *Gateway)
@@ -87,7 +87,7 @@ func TestAnOrderEndsOnce(t *testing.T) {
 	}
 }
 
-func TestACancellationMustNameItsOrder(t *testing.T) {
+func TestCancel_ACancellationMustNameItsOrder(t *testing.T) {
 	for _, test := range []struct {
 		why    string
 		params qfpay.Params
@@ -111,7 +111,7 @@ func TestACancellationMustNameItsOrder(t *testing.T) {
 	}
 }
 
-func TestACancellationCanBeARowOfItsOwn(t *testing.T) {
+func TestCancel_ACancellationCanBeARowOfItsOwn(t *testing.T) {
 	g := still(Config{CloseRows: true})
 	expect(t, g, "payment", order("A1"), "0000")
 	expect(t, g, "reversal", order("A1"), "0000")

@@ -7,7 +7,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-func TestNamesTheParameterThatIsWrong(t *testing.T) {
+func TestCheck_AWrongParameterIsNamed(t *testing.T) {
 	for _, test := range []struct {
 		why    string
 		change []string
@@ -71,7 +71,7 @@ func TestNamesTheParameterThatIsWrong(t *testing.T) {
 	}
 }
 
-func TestAnEmptyOrMissingParameterIsNamed(t *testing.T) {
+func TestCheck_AnEmptyOrMissingParameterIsNamed(t *testing.T) {
 	for _, name := range []string{"txamt", "txcurrcd", "pay_type", "out_trade_no", "txdtm"} {
 		p := order("A1")
 		delete(p, name)
@@ -85,7 +85,7 @@ func TestAnEmptyOrMissingParameterIsNamed(t *testing.T) {
 	}
 }
 
-func TestAPayTypeMustBeEnabledForTheMerchant(t *testing.T) {
+func TestCheck_APayTypeMustBeEnabledForTheMerchant(t *testing.T) {
 	g := still(Config{Merchants: []Account{{AppCode: SampleAppCode, Key: SampleKey, PayTypes: []qfpay.PayType{qfpay.FPS}}}})
 	expect(t, g, "payment", order("A1", "pay_type", "802001"), "0000")
 	if r := expect(t, g, "payment", order("A2"), "1104"); r.str("respmsg") != "filter error" {

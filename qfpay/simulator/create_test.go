@@ -13,7 +13,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-func TestAnswersACreateAsTheMPMPageShows(t *testing.T) {
+func TestCreate_TheAnswerIsAsTheMPMPageShows(t *testing.T) {
 	g := still(Config{})
 	r := expect(t, g, "payment", order("A1"), "0000")
 	// The bytes, not only the fields: the signature is over them.
@@ -32,7 +32,7 @@ func TestAnswersACreateAsTheMPMPageShows(t *testing.T) {
 	}
 }
 
-func TestEveryWalletGetsItsOwnQRCode(t *testing.T) {
+func TestQRCode_EveryWalletGetsItsOwn(t *testing.T) {
 	prefix := map[string]string{
 		"800101": "https://qr.alipay.com/bax", "801501": "https://qr.alipay.com/bax",
 		"800201": "weixin://wxpay/bizpayurl?pr=", "805801": "https://qr.payme.hsbc.com.hk/2/",
@@ -56,7 +56,7 @@ func TestEveryWalletGetsItsOwnQRCode(t *testing.T) {
 	}
 }
 
-func TestEMVTextsAreWellFormed(t *testing.T) {
+func TestQRCode_EMVTextsAreWellFormed(t *testing.T) {
 	// The checksum of CRC-16/CCITT-FALSE is defined by this value for "123456789".
 	if got := crc16([]byte("123456789")); got != 0x29B1 {
 		t.Fatalf("crc16: %04X", got)
@@ -76,7 +76,7 @@ func TestEMVTextsAreWellFormed(t *testing.T) {
 	}
 }
 
-func TestARepeatedNumberIsAnsweredAsConfigured(t *testing.T) {
+func TestCreate_ARepeatedNumberIsAnsweredAsConfigured(t *testing.T) {
 	open := func(*Gateway) {}
 	paid := func(g *Gateway) { g.Pay("A1") }
 	for _, test := range []struct {
@@ -120,14 +120,14 @@ func TestARepeatedNumberIsAnsweredAsConfigured(t *testing.T) {
 	}
 }
 
-func TestANumberIsTheMerchantAccountsOwn(t *testing.T) {
+func TestCreate_ANumberIsTheMerchantAccountsOwn(t *testing.T) {
 	g := still(Config{Merchants: []Account{{AppCode: SampleAppCode, Key: SampleKey, MchIDs: []string{"one", "two"}}}})
 	expect(t, g, "payment", order("A1", "mchid", "one"), "0000")
 	expect(t, g, "payment", order("A1", "mchid", "two"), "0000")
 	expect(t, g, "payment", order("A1", "mchid", "two"), "1102")
 }
 
-func TestAnOrderExpires(t *testing.T) {
+func TestLedger_AnOrderExpiresInItsTime(t *testing.T) {
 	g := still(Config{})
 	expect(t, g, "payment", order("default"), "0000")
 	expect(t, g, "payment", order("short", "expired_time", "5"), "0000")
@@ -150,7 +150,7 @@ func TestAnOrderExpires(t *testing.T) {
 	}
 }
 
-func TestTheLedgerReadsBackAsJSON(t *testing.T) {
+func TestLedger_OrdersAreReadBackAsJSON(t *testing.T) {
 	g := still(Config{})
 	expect(t, g, "payment", order("A1", "goods_name", "测试"), "0000")
 	want := g.Orders()[0]

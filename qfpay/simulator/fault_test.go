@@ -16,7 +16,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-func TestParsesFaults(t *testing.T) {
+func TestFault_FaultsAreParsedAndWrongOnesNamed(t *testing.T) {
 	for _, test := range []struct {
 		args string
 		err  string // what the error names; "": none
@@ -80,7 +80,8 @@ type after struct {
 	done   bool
 }
 
-func TestEveryFaultDoesWhatItSays(t *testing.T) {
+func TestFault_EveryFaultDoesAsItSays(t *testing.T) {
+	t.Parallel()
 	for fault, want := range map[Fault]after{
 		"unreachable":         {"refused", false, false, "", false},
 		"drop":                {"EOF", false, false, "", false},
@@ -146,7 +147,7 @@ func outcome(r reply, err error) string {
 	return r.str("respcd")
 }
 
-func TestFaultsOfTheAnswerAreSeenInIt(t *testing.T) {
+func TestFault_FaultsOfTheAnswerAreSeenInIt(t *testing.T) {
 	g := still(Config{})
 	use := func(f Fault) {
 		if err := g.SetFaults(Faults{f: 1}); err != nil {
@@ -180,7 +181,8 @@ func TestFaultsOfTheAnswerAreSeenInIt(t *testing.T) {
 	}
 }
 
-func TestALateOrderIsThereOnlyAfterItsCallerGaveUp(t *testing.T) {
+func TestFault_ALateOrderIsThereOnlyAfterItsCallerGaveUp(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Config{Faults: Faults{"payment.land_late": 1}, Late: 20 * time.Second})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -203,7 +205,7 @@ func TestALateOrderIsThereOnlyAfterItsCallerGaveUp(t *testing.T) {
 	})
 }
 
-func TestOneSeedMeansOneCourseOfEvents(t *testing.T) {
+func TestFault_OneSeedMeansOneCourseOfEvents(t *testing.T) {
 	faults := Faults{"drop": 0.2, "reset_after": 0.2, "payment.respcd_1205": 0.2, "http_502_after": 0.1}
 	run := func(seed uint64) (course []Fault) {
 		g := still(Config{Seed: seed, Faults: faults, PerSecond: NoLimit, PerMinute: NoLimit})
@@ -234,7 +236,7 @@ func TestOneSeedMeansOneCourseOfEvents(t *testing.T) {
 	}
 }
 
-func TestATestCanChooseTheFaultOfOneCall(t *testing.T) {
+func TestFault_ATestCanChooseTheFaultOfOneCall(t *testing.T) {
 	g := still(Config{})
 	creates := 0
 	g.Choose(func(c Call) Fault {
@@ -254,7 +256,7 @@ func TestATestCanChooseTheFaultOfOneCall(t *testing.T) {
 	g.Choose(nil)
 }
 
-func TestWhatIsOverTheLimitMeetsNoFault(t *testing.T) {
+func TestFault_ACallOverTheLimitMeetsNone(t *testing.T) {
 	g := still(Config{PerSecond: 1, Faults: Faults{"drop_after": 1}})
 	_, _ = send(t.Context(), g, "payment", order("A1"))
 	if got := outcome(send(t.Context(), g, "payment", order("A2"))); got != "429" {
@@ -262,7 +264,7 @@ func TestWhatIsOverTheLimitMeetsNoFault(t *testing.T) {
 	}
 }
 
-func TestRefusesAConfigurationThatContradictsItself(t *testing.T) {
+func TestConfig_AContradictionIsRefused(t *testing.T) {
 	for _, test := range []struct {
 		names  string
 		config Config
@@ -285,7 +287,7 @@ func TestRefusesAConfigurationThatContradictsItself(t *testing.T) {
 	}
 }
 
-func TestReadsALatency(t *testing.T) {
+func TestLatency_RangesAndSingleTimesAreRead(t *testing.T) {
 	for text, want := range map[string]Latency{"50ms-300ms": {50 * time.Millisecond, 300 * time.Millisecond}, "1s": {time.Second, time.Second}, "0s": {}} {
 		var got Latency
 		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {

@@ -10,7 +10,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-func TestRefusesWhatIsOverTheLimitWithoutDoingIt(t *testing.T) {
+func TestLimit_ACallOverItIsRefusedAndNotCarriedOut(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Config{PerSecond: 3, PerMinute: 5, RetryAfter: true})
 		try := func(no string) int { return call(t, g, "payment", order(no)).status }
@@ -52,7 +53,7 @@ func TestRefusesWhatIsOverTheLimitWithoutDoingIt(t *testing.T) {
 	})
 }
 
-func TestLimitsAreEachAppCodesOwnAndCanBeChanged(t *testing.T) {
+func TestLimit_EachAppCodeHasItsOwnAndItCanBeChanged(t *testing.T) {
 	accounts := SampleAccounts(2)
 	g := still(Config{Merchants: accounts, PerSecond: 1})
 	expect(t, g, "payment", order("A1"), "0000")
@@ -72,7 +73,7 @@ func TestLimitsAreEachAppCodesOwnAndCanBeChanged(t *testing.T) {
 	}
 }
 
-func TestNoWindowEverHoldsMoreThanTheLimit(t *testing.T) {
+func TestLimit_NoWindowEverHoldsMore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		perSecond, perMinute := rapid.IntRange(1, 5).Draw(t, "per second"), rapid.IntRange(1, 12).Draw(t, "per minute")
 		gaps := rapid.SliceOfN(rapid.IntRange(0, 9000), 1, 80).Draw(t, "gaps in ms")
@@ -106,7 +107,7 @@ func within(times []time.Time, now time.Time, window time.Duration) int {
 	return n
 }
 
-func TestPeakCountsEveryWindow(t *testing.T) {
+func TestPeak_EveryWindowIsCounted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var calls []Call
 		now := noon

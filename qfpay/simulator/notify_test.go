@@ -76,7 +76,8 @@ func payA1(t *testing.T, g *Gateway) {
 
 var configured = Config{Notify: Notify{URL: "https://configured.example/"}}
 
-func TestNotifiesOfAPayment(t *testing.T) {
+func TestNotify_APaymentIsReported(t *testing.T) {
+	t.Parallel()
 	got := notified(t, configured, nil, payA1)
 	if len(got) != 1 || !got[0].signed || got[0].url != "https://configured.example/" {
 		t.Fatalf("%+v", got)
@@ -90,7 +91,8 @@ func TestNotifiesOfAPayment(t *testing.T) {
 	}
 }
 
-func TestRepeatsANotificationUntilItHearsSuccess(t *testing.T) {
+func TestNotify_ANotificationIsRepeatedUntilItHearsSuccess(t *testing.T) {
+	t.Parallel()
 	times := func(got []received) (at []time.Duration) {
 		for _, r := range got {
 			at = append(at, r.at)
@@ -111,7 +113,8 @@ func TestRepeatsANotificationUntilItHearsSuccess(t *testing.T) {
 	}
 }
 
-func TestFaultsOfNotifications(t *testing.T) {
+func TestNotify_FaultsReachTheReceiver(t *testing.T) {
+	t.Parallel()
 	with := func(f Fault) Config {
 		c := configured
 		c.Faults = Faults{f: 1}
@@ -137,7 +140,8 @@ func TestFaultsOfNotifications(t *testing.T) {
 	}
 }
 
-func TestNotifiesOnlyWhereItIsToldTo(t *testing.T) {
+func TestNotify_OnlyTheAddressThatWasGivenIsNotified(t *testing.T) {
+	t.Parallel()
 	if got := notified(t, Config{}, nil, payA1); len(got) != 0 {
 		t.Errorf("nowhere configured: %+v", got)
 	}
@@ -155,7 +159,8 @@ func TestNotifiesOnlyWhereItIsToldTo(t *testing.T) {
 	}
 }
 
-func TestTheMovableClockBringsARepetitionForward(t *testing.T) {
+func TestNotify_AnAdvanceOfTheClockBringsARepetitionForward(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := New(configured)
 		at := &receiver{start: time.Now(), answers: []string{""}}
@@ -174,7 +179,7 @@ func TestTheMovableClockBringsARepetitionForward(t *testing.T) {
 	})
 }
 
-func TestTheMailboxIsBounded(t *testing.T) {
+func TestNotify_TheMailboxIsBounded(t *testing.T) {
 	box := newMailbox()
 	for i := range maxMail + 5 {
 		box.put(&letter{due: noon.Add(time.Duration(i))})

@@ -8,9 +8,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestAClientWrittenFromTheDocumentsAloneIsUnderstood runs testdata/client.py, which
+// TestPython_AClientWrittenFromTheDocumentsAloneIsUnderstood runs testdata/client.py, which
 // knows nothing of the Go code, against the gateway on a port.
-func TestAClientWrittenFromTheDocumentsAloneIsUnderstood(t *testing.T) {
+func TestPython_AClientWrittenFromTheDocumentsAloneIsUnderstood(t *testing.T) {
+	t.Parallel()
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		t.Fatal("python3 is missing; install it with: apt-get install python3")

@@ -20,7 +20,7 @@ func numbers(r reply) []string {
 	return all
 }
 
-func TestAnEnquirySeesOneMonthOnly(t *testing.T) {
+func TestQuery_OneMonthIsSeenAndNoOther(t *testing.T) {
 	// 2026-03-31 23:59:59 in Beijing, when it is still the afternoon in London.
 	last := time.Date(2026, 3, 31, 15, 59, 59, 0, time.UTC)
 	g := New(Config{Now: stoppedAt(last)})
@@ -62,7 +62,7 @@ func TestAnEnquirySeesOneMonthOnly(t *testing.T) {
 	}
 }
 
-func TestRefusesAnEnquiryItCannotAnswer(t *testing.T) {
+func TestQuery_AQueryThatCannotBeAnsweredIsRefused(t *testing.T) {
 	for _, test := range []struct {
 		why   string
 		ask   qfpay.Params
@@ -86,7 +86,7 @@ func TestRefusesAnEnquiryItCannotAnswer(t *testing.T) {
 	}
 }
 
-func TestAnEnquiryComesInPagesOfAtMostAHundred(t *testing.T) {
+func TestQuery_RowsComeInPagesOfAtMostAHundred(t *testing.T) {
 	g := still(Config{PerSecond: NoLimit, PerMinute: NoLimit})
 	for i := range 205 {
 		expect(t, g, "payment", order(fmt.Sprint("n", i)), "0000")
@@ -105,7 +105,7 @@ func TestAnEnquiryComesInPagesOfAtMostAHundred(t *testing.T) {
 	}
 }
 
-func TestARowSaysHowTheOrderStands(t *testing.T) {
+func TestQuery_ARowSaysHowTheOrderStands(t *testing.T) {
 	cancel := func(endpoint string) func(*testing.T, *Gateway) {
 		return func(t *testing.T, g *Gateway) { expect(t, g, endpoint, order("A1"), "0000") }
 	}
@@ -151,7 +151,7 @@ func TestARowSaysHowTheOrderStands(t *testing.T) {
 	}
 }
 
-func TestANewOrderIsSeenOnlyAfterTheVisibility(t *testing.T) {
+func TestQuery_ANewOrderIsSeenOnlyAfterTheVisibility(t *testing.T) {
 	g := still(Config{Visibility: 2 * time.Second})
 	expect(t, g, "payment", order("A1"), "0000")
 	ask := qfpay.Params{"out_trade_no": "A1"}
@@ -166,7 +166,7 @@ func TestANewOrderIsSeenOnlyAfterTheVisibility(t *testing.T) {
 	}
 }
 
-func TestAnEnquiryOfAnotherMerchantSeesNothing(t *testing.T) {
+func TestQuery_AnotherMerchantSeesNothing(t *testing.T) {
 	accounts := SampleAccounts(2)
 	g := still(Config{Merchants: accounts})
 	expect(t, g, "payment", order("A1"), "0000")

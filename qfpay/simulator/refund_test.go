@@ -13,7 +13,7 @@ func refundOf(syssn, no, amount string) qfpay.Params {
 	return qfpay.Params{"syssn": syssn, "out_trade_no": no, "txamt": amount, "txdtm": "2026-03-10 12:00:00"}
 }
 
-func TestRefundsNoMoreThanWasPaid(t *testing.T) {
+func TestRefund_NoMoreIsRefundedThanWasPaid(t *testing.T) {
 	g := still(Config{})
 	syssn := expect(t, g, "payment", order("A1"), "0000").str("syssn")
 	expect(t, g, "refund", refundOf(syssn, "R0", "100"), "1261") // not paid yet
@@ -30,7 +30,7 @@ func TestRefundsNoMoreThanWasPaid(t *testing.T) {
 	}
 }
 
-func TestPaymentsAndRefundsShareTheirNumbers(t *testing.T) {
+func TestRefund_PaymentsAndRefundsShareTheirNumbers(t *testing.T) {
 	g := still(Config{})
 	syssn := expect(t, g, "payment", order("A1"), "0000").str("syssn")
 	g.Pay("A1")
@@ -47,7 +47,7 @@ func TestPaymentsAndRefundsShareTheirNumbers(t *testing.T) {
 	}
 }
 
-func TestSomeWalletsRefundNothing(t *testing.T) {
+func TestRefund_SomeWalletsRefundNothing(t *testing.T) {
 	for _, payType := range []string{"802001", "803701"} {
 		g := still(Config{})
 		syssn := expect(t, g, "payment", order("A1", "pay_type", payType), "0000").str("syssn")

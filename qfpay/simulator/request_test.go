@@ -14,7 +14,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-func TestReadsEveryEncodingOfTheSamples(t *testing.T) {
+func TestRequest_EveryEncodingOfTheSamplesIsRead(t *testing.T) {
 	p := order("A1", "goods_name", "测试")
 	for _, test := range []struct{ why, body string }{
 		{"plus, as Python and Go", "goods_name=%E6%B5%8B%E8%AF%95&out_trade_no=A1&pay_type=800101&txamt=300&txcurrcd=HKD&txdtm=2026-03-10+12%3A00%3A00"},
@@ -32,7 +32,7 @@ func TestReadsEveryEncodingOfTheSamples(t *testing.T) {
 	}
 }
 
-func TestReadsMultipartAsOnePluginSends(t *testing.T) {
+func TestRequest_MultipartIsReadAsOnePluginSendsIt(t *testing.T) {
 	g := still(Config{})
 	expect(t, g, "payment", order("A1"), "0000")
 	p := qfpay.Params{"out_trade_no": "A1"}
@@ -49,7 +49,7 @@ func TestReadsMultipartAsOnePluginSends(t *testing.T) {
 	}
 }
 
-func TestTakesGetWhereOldPagesPrintIt(t *testing.T) {
+func TestRequest_GetIsTakenWhereOldPagesPrintIt(t *testing.T) {
 	for endpoint, status := range map[string]int{"query": 200, "close": 200, "reversal": 200, "payment": 405, "refund": 405} {
 		g := still(Config{})
 		expect(t, g, "payment", order("A1"), "0000")
@@ -67,7 +67,7 @@ func TestTakesGetWhereOldPagesPrintIt(t *testing.T) {
 	}
 }
 
-func TestRefusesAtTheDoor(t *testing.T) {
+func TestRequest_AMalformedRequestIsRefusedAtTheDoor(t *testing.T) {
 	for _, test := range []struct {
 		why    string
 		change func(*http.Request)

@@ -21,13 +21,13 @@ var chinese2017 = qfpay.Params{
 	"bankaddr": "银行详细地址", "bankswiftcode": "001",
 }
 
-func TestReproducesThePublishedSignature(t *testing.T) {
+func TestSign_ThePublishedSignatureIsReproduced(t *testing.T) {
 	if got := digest("", canonical(chinese2017), "789012"); got != "E019253E135863C335333C983DF05359" {
 		t.Error(got)
 	}
 }
 
-func TestSignsAsTheClientPackageDoes(t *testing.T) {
+func TestSign_SignaturesAreThoseOfTheClientPackage(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := qfpay.Params(rapid.MapOf(rapid.StringMatching(`[A-Za-z_]{1,3}[0-9]?`), rapid.String()).Draw(t, "params"))
 		for _, signType := range []qfpay.SignType{qfpay.MD5, qfpay.SHA256} {
@@ -39,7 +39,7 @@ func TestSignsAsTheClientPackageDoes(t *testing.T) {
 	})
 }
 
-func TestChecksWhoIsCalling(t *testing.T) {
+func TestSign_TheCallerIsChecked(t *testing.T) {
 	right := order("A1")
 	with := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
@@ -85,7 +85,7 @@ func TestChecksWhoIsCalling(t *testing.T) {
 	}
 }
 
-func TestAMchidIsSentExactlyWhenOneWasIssued(t *testing.T) {
+func TestMerchant_AMchidIsSentExactlyWhenOneWasIssued(t *testing.T) {
 	agent := Config{Merchants: []Account{{AppCode: SampleAppCode, Key: SampleKey, MchIDs: []string{"one"}}}}
 	for _, test := range []struct {
 		why     string
@@ -108,7 +108,7 @@ func TestAMchidIsSentExactlyWhenOneWasIssued(t *testing.T) {
 	}
 }
 
-func TestSignsAnswersAsConfigured(t *testing.T) {
+func TestSign_AnswersAreSignedAsConfigured(t *testing.T) {
 	for how, right := range map[SignResponses]func(reply) bool{
 		SignBody: func(r reply) bool {
 			return r.header.Get("X-QF-SIGN") == qfpay.MD5.SignText([]byte(r.raw), SampleKey)
@@ -139,7 +139,7 @@ func TestSignsAnswersAsConfigured(t *testing.T) {
 	}
 }
 
-func TestAnswersWithoutAnOrderAreSignedByTheirBody(t *testing.T) {
+func TestSign_AnswersWithoutAnOrderAreSignedByTheirBody(t *testing.T) {
 	g := still(Config{SignResponses: SignSortedData})
 	expect(t, g, "payment", order("A1"), "0000")
 	rows := expect(t, g, "query", qfpay.Params{"out_trade_no": "A1"}, "0000")

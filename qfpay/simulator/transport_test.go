@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestTheTraceTellsWhatWasSent(t *testing.T) {
+func TestTransport_TheTraceTellsWhetherTheRequestWasSent(t *testing.T) {
 	for fault, want := range map[Fault]bool{"": true, "reset": true, "drop_after": true, "unreachable": false} {
 		g := still(Config{})
 		if fault != "" {
@@ -28,7 +28,7 @@ func TestTheTraceTellsWhatWasSent(t *testing.T) {
 	}
 }
 
-func TestACallGivenUpBeforeItLeftNeverArrives(t *testing.T) {
+func TestTransport_ACallGivenUpBeforeItIsSentNeverArrives(t *testing.T) {
 	g := still(Config{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -40,7 +40,8 @@ func TestACallGivenUpBeforeItLeftNeverArrives(t *testing.T) {
 	}
 }
 
-func TestACallGivenUpUnderWayIsCarriedOutAllTheSame(t *testing.T) {
+func TestTransport_ACallGivenUpUnderWayIsCarriedOutAllTheSame(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Config{Latency: Latency{time.Second, time.Second}})
 		for _, test := range []struct {
@@ -68,7 +69,8 @@ func TestACallGivenUpUnderWayIsCarriedOutAllTheSame(t *testing.T) {
 	})
 }
 
-func TestWhatLandsUnseenLandsInTheOrderInWhichItIsDue(t *testing.T) {
+func TestTransport_CallsLandUnseenInTheOrderInWhichTheyAreDue(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Config{Latency: Latency{2 * time.Second, 2 * time.Second}})
 		fault := Fault("land_late")
@@ -87,7 +89,8 @@ func TestWhatLandsUnseenLandsInTheOrderInWhichItIsDue(t *testing.T) {
 	})
 }
 
-func TestACallTakesItsLatency(t *testing.T) {
+func TestLatency_ACallTakesItsLatency(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := Latency{50 * time.Millisecond, 300 * time.Millisecond}
 		g := New(Config{Latency: l, Seed: 3})
@@ -104,7 +107,8 @@ func TestACallTakesItsLatency(t *testing.T) {
 	})
 }
 
-func TestTheMovableClockCarriesOutWhatIsDue(t *testing.T) {
+func TestAdvance_CallsThatAreDueAreCarriedOut(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := New(Config{Faults: Faults{"payment.land_late": 1}})
 		answered := make(chan string)
@@ -120,7 +124,8 @@ func TestTheMovableClockCarriesOutWhatIsDue(t *testing.T) {
 	})
 }
 
-func TestManyCallersAtOnceLoseNothing(t *testing.T) {
+func TestTransport_ManyCallersAtOnceLoseNothing(t *testing.T) {
+	t.Parallel()
 	g := New(Config{PerSecond: NoLimit, PerMinute: NoLimit, Latency: Latency{0, time.Millisecond}})
 	client := &http.Client{Transport: g.Transport()}
 	done := make(chan error)

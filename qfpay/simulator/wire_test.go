@@ -24,7 +24,8 @@ func onPort(t *testing.T, g *Gateway) (*httptest.Server, *http.Transport) {
 	return server, transport
 }
 
-func TestFaultsOnAPortAreThoseOfAWire(t *testing.T) {
+func TestPort_FaultsAreThoseOfAWire(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		fault Fault
 		as    func(reply, error) bool
@@ -56,7 +57,8 @@ func TestFaultsOnAPortAreThoseOfAWire(t *testing.T) {
 	}
 }
 
-func TestOnAPortALateOrderLandsAfterItsCallerHasGone(t *testing.T) {
+func TestPort_ALateOrderLandsAfterItsCallerHasGone(t *testing.T) {
+	t.Parallel()
 	arrived := make(chan struct{})
 	g := New(Config{Late: time.Hour})
 	g.Choose(func(Call) Fault { close(arrived); return "land_late" })
@@ -75,7 +77,8 @@ func TestOnAPortALateOrderLandsAfterItsCallerHasGone(t *testing.T) {
 	}
 }
 
-func TestOnAPortAChunkedCreateIsRefused(t *testing.T) {
+func TestPort_AChunkedCreateIsRefused(t *testing.T) {
+	t.Parallel()
 	g := New(Config{})
 	server, transport := onPort(t, g)
 	r := form(t.Context(), server.URL, "payment", order("A1"))
@@ -85,7 +88,8 @@ func TestOnAPortAChunkedCreateIsRefused(t *testing.T) {
 	}
 }
 
-func TestOnAPortHeaderNamesAreTakenInAnyCaseAndSpacesRaw(t *testing.T) {
+func TestPort_HeaderNamesAreTakenInAnyCaseAndSpacesRaw(t *testing.T) {
+	t.Parallel()
 	g := New(Config{})
 	server, _ := onPort(t, g)
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())

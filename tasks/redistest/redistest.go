@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,9 +28,13 @@ type Server struct {
 }
 
 // Start runs a redis-server with further arguments, as on its command line, until
-// the test ends. Without a redis-server on the machine the test fails.
+// the test ends. Without a redis-server on the machine the test fails. With -short,
+// which is for what needs no server, the test is skipped.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
+	if testing.Short() {
+		tb.Skip("needs a redis-server: go test without -short, or make test")
+	}
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		tb.Fatal("redis-server is missing; install it with: apt-get install redis-server (make test does)")
 	}
@@ -89,6 +94,12 @@ func (s *Server) Kill() {
 	s.cmd.Wait()
 	s.cmd = nil
 }
+
+// Freeze stops the server's process, which answers nothing then, until Thaw or Kill.
+func (s *Server) Freeze() { s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() { s.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Written returns all that was ever written into a server that was started with
 // "--appendonly", "yes" and has not rewritten its file since.

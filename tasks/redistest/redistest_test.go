@@ -11,7 +11,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestAReplicaFollowsItsMasterUntilReplicationStalls(t *testing.T) {
+func TestReplica_AReplicaFollowsItsMasterUntilReplicationStalls(t *testing.T) {
+	t.Parallel()
 	master := StartTCP(t)
 	proxy := StartProxy(t, "unix", master.Socket)
 	replica := StartReplica(t, proxy.Addr)
@@ -40,7 +41,7 @@ func TestAReplicaFollowsItsMasterUntilReplicationStalls(t *testing.T) {
 	}
 }
 
-func TestSentinelsPromoteTheReplica(t *testing.T) {
+func TestSentinels_TheReplicaIsPromoted(t *testing.T) {
 	t.Parallel()
 	master := StartTCP(t)
 	replica := StartReplica(t, master.Addr)
@@ -54,7 +55,7 @@ func TestSentinelsPromoteTheReplica(t *testing.T) {
 	})
 }
 
-func TestAClusterServesEverySlot(t *testing.T) {
+func TestCluster_EverySlotIsServed(t *testing.T) {
 	t.Parallel()
 	c := StartCluster(t, 3)
 	rdb := c.Client(t)
@@ -70,7 +71,8 @@ func TestAClusterServesEverySlot(t *testing.T) {
 	}
 }
 
-func TestAProxyIsCutAndMended(t *testing.T) {
+func TestProxy_AConnectionIsCutAndMended(t *testing.T) {
+	t.Parallel()
 	s := Start(t)
 	proxy := StartProxy(t, "unix", s.Socket)
 	rdb := redis.NewClient(&redis.Options{Addr: proxy.Addr, MaxRetries: -1})
@@ -90,7 +92,8 @@ func TestAProxyIsCutAndMended(t *testing.T) {
 	}
 }
 
-func TestAServerIsBootedAgainOnItsPort(t *testing.T) {
+func TestServer_AKilledServerIsBootedAgainOnItsPort(t *testing.T) {
+	t.Parallel()
 	s := StartTCP(t)
 	s.Kill()
 	s.Boot(t)

@@ -19,7 +19,7 @@ import (
 // One request for each answer that the document has. Every answer in any test is held
 // against the document by the client, so that this test says: each of them can be had,
 // and no other is given.
-func TestEveryDocumentedAnswerCanBeHad(t *testing.T) {
+func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.RedisTimeout = 200 * time.Millisecond })
 	had := map[string]bool{}

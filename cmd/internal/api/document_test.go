@@ -191,7 +191,7 @@ func (c *checking) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // The schema of OpenAPI 3.1 itself, as published by the OpenAPI Initiative.
-func TestTheDocumentIsOpenAPI(t *testing.T) {
+func TestDocument_IsOpenAPI(t *testing.T) {
 	published, err := os.ReadFile("testdata/openapi-3.1.schema.json")
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +212,7 @@ func TestTheDocumentIsOpenAPI(t *testing.T) {
 	}
 }
 
-func TestTheDocumentHasTheSchemasInIt(t *testing.T) {
+func TestDocument_HasTheSchemasInIt(t *testing.T) {
 	if strings.Contains(document, "schema.json\"}") {
 		t.Error("a reference to a file is left, which nobody who fetches the document can follow")
 	}
@@ -229,7 +229,7 @@ func TestTheDocumentHasTheSchemasInIt(t *testing.T) {
 	}
 }
 
-func TestTheDocumentAndTheHandlersHaveTheSameRoutes(t *testing.T) {
+func TestDocument_HasTheRoutesOfTheHandlers(t *testing.T) {
 	var routes []string
 	for _, r := range (&server{}).routes() {
 		routes = append(routes, r.method+" "+r.path)
@@ -240,7 +240,7 @@ func TestTheDocumentAndTheHandlersHaveTheSameRoutes(t *testing.T) {
 	}
 }
 
-func TestTheExamplesOfTheDocumentAreValid(t *testing.T) {
+func TestDocument_ExamplesAreValid(t *testing.T) {
 	d := theDocument(t)
 	if len(d.examples) < 12 {
 		t.Errorf("%d examples", len(d.examples))
@@ -267,7 +267,8 @@ func TestTheExamplesOfTheDocumentAreValid(t *testing.T) {
 	}
 }
 
-func TestTheDocumentIsServedToEverybody(t *testing.T) {
+func TestDocument_IsServedToEverybody(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	req := r.request(http.MethodGet, "/v1/openapi.json", "", nil)
 	req.Header.Del("Authorization")

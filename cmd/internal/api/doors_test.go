@@ -83,7 +83,7 @@ func byLines(r *rig, orders []string) (reasons []string) {
 // An order is the same order at every door, and a bad one is refused at each for the
 // same reason, in the same words. Whoever comes second with an order has a duplicate,
 // so that these agree on the content as well.
-func TestEveryDoorRefusesTheSameInTheSameWords(t *testing.T) {
+func TestDoors_RefuseTheSameInTheSameWords(t *testing.T) {
 	t.Parallel()
 	good, bad, want := ordersAtTheDoors(t)
 	for _, behind := range []struct {

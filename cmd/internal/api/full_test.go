@@ -12,7 +12,7 @@ import (
 
 // While results are not read, no new orders are taken, and the answer says whose matter
 // that is. An order that is known already is a duplicate as ever.
-func TestWithAFullResultStreamNoOrderIsTaken(t *testing.T) {
+func TestOrders_AreNotTakenWhenTheResultStreamIsFull(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.Producer = c.Producer.WithHighWater(1) })
 	r.post(anOrder("A1"))

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestOnlyWhoShowsTheTokenIsServed(t *testing.T) {
+func TestAPI_ServesOnlyCallersWithTheToken(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, c := range []struct {
@@ -38,7 +38,7 @@ func TestOnlyWhoShowsTheTokenIsServed(t *testing.T) {
 	}
 }
 
-func TestPathsAndMethodsThatAreNotThere(t *testing.T) {
+func TestAPI_RefusesPathsAndMethodsThatAreNotThere(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, c := range []struct {
@@ -66,7 +66,7 @@ func TestPathsAndMethodsThatAreNotThere(t *testing.T) {
 	}
 }
 
-func TestARequestTooManyIsTurnedAwayUnread(t *testing.T) {
+func TestAPI_TurnsAwayARequestTooManyUnread(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.Uploads = 1 })
 	done := r.occupy()
@@ -84,7 +84,7 @@ func TestARequestTooManyIsTurnedAwayUnread(t *testing.T) {
 }
 
 // Nothing of a request is logged but its route, its order and what came of it.
-func TestOneLineIsLoggedOfARequest(t *testing.T) {
+func TestAPI_LogsOneLineOfARequest(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.post(anOrder("A1"))
@@ -107,7 +107,7 @@ func TestOneLineIsLoggedOfARequest(t *testing.T) {
 	}
 }
 
-func TestAPanicIsAnsweredAndLogged(t *testing.T) {
+func TestAPI_AnswersAndLogsAPanic(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.Producer = nil })
 	if got := r.post(anOrder("A1")); got.status != http.StatusInternalServerError || strings.Contains(got.body, "nil pointer") {

@@ -39,7 +39,7 @@ func said(t testing.TB, body string) (lines []string) {
 	return lines
 }
 
-func TestEachLineIsAnswered(t *testing.T) {
+func TestUpload_EachLineIsAnswered(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	got := r.lines(strings.NewReader("\uFEFF" + strings.Join([]string{
@@ -96,7 +96,7 @@ func (u *uploading) next() string {
 	return said(u.t, line)[0]
 }
 
-func TestALineIsAnsweredBeforeTheNextIsSent(t *testing.T) {
+func TestUpload_LineIsAnsweredBeforeTheNextIsSent(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	u := r.upload(anOrder("A1") + "\n")
@@ -114,7 +114,7 @@ func TestALineIsAnsweredBeforeTheNextIsSent(t *testing.T) {
 	}
 }
 
-func TestManyOrdersNeedLittleMemory(t *testing.T) {
+func TestUpload_ManyOrdersNeedLittleMemory(t *testing.T) {
 	t.Parallel()
 	const orders = 20_000
 	r := newRig(t)
@@ -155,7 +155,7 @@ func TestManyOrdersNeedLittleMemory(t *testing.T) {
 }
 
 // What was answered stands; what was not, the caller is told to send again.
-func TestRedisFailingEndsAnUploadWithAWord(t *testing.T) {
+func TestUpload_EndsWithAWordWhenRedisFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.RedisTimeout = 300 * time.Millisecond })
 	u := r.upload(anOrder("A1") + "\n")
@@ -180,7 +180,7 @@ func TestRedisFailingEndsAnUploadWithAWord(t *testing.T) {
 }
 
 // A caller who breaks off in the middle of a line has not sent it.
-func TestABodyThatBreaksOffIsTakenAsFarAsItCame(t *testing.T) {
+func TestUpload_BodyThatBreaksOffIsTakenAsFarAsItCame(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	conn, err := net.Dial("tcp", r.http.Listener.Addr().String())

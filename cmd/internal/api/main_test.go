@@ -152,7 +152,7 @@ func (r *rig) work(gateway simulator.Config, orders int) {
 	gateway.PerSecond, gateway.PerMinute = simulator.NoLimit, simulator.NoLimit
 	queue := r.redis.Client(r.t)
 	w, err := worker.New(worker.Config{
-		Redis: r.rdb, Queue: queue, Keys: keys,
+		Redis: r.rdb, Queue: queue, Blocking: r.redis.Client(r.t), Keys: keys,
 		Merchants: []worker.Merchant{{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway",
 			AppCode: simulator.SampleAppCode, Key: simulator.SampleKey}}},
 		HTTP:        &http.Client{Transport: simulator.New(gateway).Transport()},
@@ -170,6 +170,7 @@ func (r *rig) work(gateway simulator.Config, orders int) {
 	if err := <-ended; err != nil {
 		r.t.Fatal(err)
 	}
+	w.Close()
 }
 
 // until waits for something, for a minute at most.

@@ -15,7 +15,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-func TestAnOrderIsAcceptedOnceAndThenADuplicate(t *testing.T) {
+func TestOrders_AreAcceptedOnceAndThenDuplicates(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	want := accepted{ID: "default:A1", Merchant: "default", OutTradeNo: "A1", Acceptance: tasks.Enqueued, State: "NEW"}
@@ -38,7 +38,7 @@ func TestAnOrderIsAcceptedOnceAndThenADuplicate(t *testing.T) {
 	}
 }
 
-func TestAConflictSaysWithWhat(t *testing.T) {
+func TestOrders_ConflictNamesTheOrderAndItsState(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.post(anOrder("A1"))
@@ -50,7 +50,7 @@ func TestAConflictSaysWithWhat(t *testing.T) {
 	}
 }
 
-func TestAllThatIsWrongWithAnOrderIsSaidAtOnce(t *testing.T) {
+func TestOrders_AllFaultsOfAnOrderAreNamedAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	got := into[problem](t, r.post(`{"out_trade_no":"A1","pay_type":"9","txcurrcd":"HKD","lane":"`+strings.Repeat("x", 500)+`"}`).body)
@@ -67,7 +67,7 @@ func TestAllThatIsWrongWithAnOrderIsSaidAtOnce(t *testing.T) {
 	}
 }
 
-func TestOnlyJSONInUTF8IsTaken(t *testing.T) {
+func TestOrders_OnlyJSONInUTF8IsTaken(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, c := range []struct {
@@ -95,7 +95,7 @@ func TestOnlyJSONInUTF8IsTaken(t *testing.T) {
 
 // The order of the largest size is read, and of a larger one no more than it takes to
 // know that.
-func TestAnOrderHasABound(t *testing.T) {
+func TestOrders_SizeIsBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	order := anOrder("A1")
@@ -134,7 +134,7 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestAResultIsShownWithItsOrder(t *testing.T) {
+func TestShow_ResultStandsWithItsOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.post(anOrder("A1"))
@@ -153,7 +153,7 @@ func TestAResultIsShownWithItsOrder(t *testing.T) {
 	}
 }
 
-func TestNamesThatNoOrderCanHaveAreNotFound(t *testing.T) {
+func TestShow_NamesThatNoOrderCanHaveAreNotFound(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, path := range []string{"default/A9", "default/A%201", "default/a%2Fb", "a:b/A1", "%7Bqfpay%7D/A1", "default/" + strings.Repeat("x", 200)} {
@@ -163,7 +163,7 @@ func TestNamesThatNoOrderCanHaveAreNotFound(t *testing.T) {
 	}
 }
 
-func TestRedisAwayLosesNothing(t *testing.T) {
+func TestOrders_AreNotLostWhenRedisIsAway(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.redis.Kill()
@@ -179,7 +179,7 @@ func TestRedisAwayLosesNothing(t *testing.T) {
 }
 
 // The result that an order had before it was re-opened is not the result it has.
-func TestAnOrderThatWasReopenedHasNoResultYet(t *testing.T) {
+func TestShow_ReopenedOrderHasNoResultYet(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.post(strings.Replace(anOrder("A1"), "}", `,"deadline":"2001-01-01T00:00:00Z"}`, 1))

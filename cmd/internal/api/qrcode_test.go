@@ -13,7 +13,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-func TestThePictureIsTheQRCodeOfTheOrder(t *testing.T) {
+func TestQRCode_PictureIsThatOfTheOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.post(anOrder("A1"))
@@ -54,7 +54,7 @@ func TestThePictureIsTheQRCodeOfTheOrder(t *testing.T) {
 	}
 }
 
-func TestAnOrderWithoutAQRCodeSaysWhy(t *testing.T) {
+func TestQRCode_OrderWithoutOneSaysWhy(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	path := func(outTradeNo string) string { return "/v1/orders/default/" + outTradeNo + "/qr.png" }
@@ -78,7 +78,7 @@ func TestAnOrderWithoutAQRCodeSaysWhy(t *testing.T) {
 }
 
 // A wallet's code is a short address; whatever else a gateway may answer is not drawn.
-func TestATextThatIsTooLongIsNotDrawn(t *testing.T) {
+func TestQRCode_TooLongTextIsNotDrawn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.post(anOrder("A1"))

@@ -116,7 +116,7 @@ func nameShown(t *testing.T, addr string) string {
 	return conn.ConnectionState().PeerCertificates[0].Subject.CommonName
 }
 
-func TestARenewedCertificateIsShownWithoutARestart(t *testing.T) {
+func TestCertificate_IsRenewedWithoutARestart(t *testing.T) {
 	t.Parallel()
 	r, f := newRig(t), newFiles(t)
 	f.issue(t, "first")
@@ -150,7 +150,7 @@ func TestARenewedCertificateIsShownWithoutARestart(t *testing.T) {
 }
 
 // HTTP/2 has streams where HTTP/1 has connections; an upload must not notice.
-func TestUploadsGoOverHTTP2(t *testing.T) {
+func TestUpload_GoesOverHTTP2(t *testing.T) {
 	t.Parallel()
 	r, f := newRig(t), newFiles(t)
 	f.issue(t, "localhost")
@@ -208,7 +208,7 @@ func inHand(t *testing.T, addr, order string) (net.Conn, *bufio.Reader) {
 	return conn, answers
 }
 
-func TestRequestsInHandAreFinishedAndNoneAcceptedAtTheEnd(t *testing.T) {
+func TestServe_FinishesRequestsInFlightAndAcceptsNoneAtTheEnd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	addr, stop := r.serving(nil, 10*time.Second)
@@ -232,7 +232,7 @@ func TestRequestsInHandAreFinishedAndNoneAcceptedAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
+func TestServe_CutsOffARequestThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	addr, stop := r.serving(nil, 50*time.Millisecond)
@@ -245,7 +245,7 @@ func TestARequestThatDoesNotEndIsCutOff(t *testing.T) {
 	}
 }
 
-func TestServingThatFailsIsAnError(t *testing.T) {
+func TestServe_ReturnsAnErrorOnAClosedListener(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -91,7 +91,7 @@ func (r *rig) viaStream(orders []string, entry func(order string) []string) []st
 // takeIn runs a worker of a merchant that no order names.
 func (r *rig) takeIn() (stop func()) {
 	queue := r.redis.Client(r.t)
-	w, err := worker.New(worker.Config{Redis: r.rdb, Queue: queue, Keys: keys,
+	w, err := worker.New(worker.Config{Redis: r.rdb, Queue: queue, Blocking: r.redis.Client(r.t), Keys: keys,
 		Merchants:   []worker.Merchant{{Merchant: qfpay.Merchant{Name: "nobody-s", BaseURL: "http://127.0.0.1:1", AppCode: "A", Key: "k"}}},
 		CallTimeout: time.Second, LostResponse: worker.Auto, UniqueNumbers: true, Concurrency: 4, ShutdownTimeout: 2 * time.Second})
 	if err != nil {
@@ -105,5 +105,6 @@ func (r *rig) takeIn() (stop func()) {
 		if err := <-ended; err != nil {
 			r.t.Error(err)
 		}
+		w.Close()
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestATraceparentInTheHeaderIsThatOfItsOrders(t *testing.T) {
+func TestTrace_TraceparentInTheHeaderIsThatOfItsOrders(t *testing.T) {
 	t.Parallel()
 	const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	r := newRig(t)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestWhatTheLinkerWasToldGoesFirst(t *testing.T) {
+func TestVersion_LinkerFlagsGoFirst(t *testing.T) {
 	recorded := func(version string, settings ...debug.BuildSetting) *debug.BuildInfo {
 		return &debug.BuildInfo{Main: debug.Module{Version: version}, Settings: settings}
 	}

@@ -17,7 +17,7 @@ import (
 	"rsc.io/qr"
 )
 
-func TestColumnsLineUpOnTheScreen(t *testing.T) {
+func TestTable_ColumnsLineUpOnTheScreen(t *testing.T) {
 	table := NewTable("name", "n", "end")
 	table.Add("凍檸茶", "1", "x") // six columns wide
 	table.Add("abcdefg", "22", "y")
@@ -32,7 +32,7 @@ func TestColumnsLineUpOnTheScreen(t *testing.T) {
 	}
 }
 
-func TestTablesWrittenInPartsGoOnWithTheirWidths(t *testing.T) {
+func TestTable_WrittenInPartsKeepsItsWidths(t *testing.T) {
 	table := NewTable("a", "b")
 	table.Fix(4)
 	table.Add("1", "2")
@@ -50,7 +50,7 @@ func TestTablesWrittenInPartsGoOnWithTheirWidths(t *testing.T) {
 	}
 }
 
-func TestControlCharactersAreNotObeyed(t *testing.T) {
+func TestTable_ControlCharactersAreNotObeyed(t *testing.T) {
 	table := NewTable("a")
 	table.Add("\x1b[2Jx\r\n\u009b1m")
 	table.Note("\a", 80)
@@ -78,7 +78,7 @@ func modules(picture string) [][]bool {
 	return rows
 }
 
-func TestAPictureIsTheQRCodeOfItsText(t *testing.T) {
+func TestQRCode_PictureIsThatOfItsText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringN(1, 512, 1024).Draw(t, "text")
 		code, err := qr.Encode(text, qr.L)
@@ -103,7 +103,7 @@ func TestAPictureIsTheQRCodeOfItsText(t *testing.T) {
 	})
 }
 
-func TestWhatNoQRCodeHoldsIsAnError(t *testing.T) {
+func TestQRCode_TooLongTextIsAnError(t *testing.T) {
 	var out strings.Builder
 	if err := DrawQR(&out, strings.Repeat("x", 3000)); !errors.Is(err, ErrTooLong) || out.Len() > 0 {
 		t.Errorf("%v, and %d bytes drawn", err, out.Len())
@@ -114,7 +114,7 @@ type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-func TestErrorsOfTheOutputAreReturned(t *testing.T) {
+func TestConsole_ErrorsOfTheOutputAreReturned(t *testing.T) {
 	table := NewTable("a")
 	for what, err := range map[string]error{
 		"Table.Write": table.Write(broken{}),
@@ -126,13 +126,13 @@ func TestErrorsOfTheOutputAreReturned(t *testing.T) {
 	}
 }
 
-func TestColoursAreSetLineByLine(t *testing.T) {
+func TestQRCode_ColoursAreSetLineByLine(t *testing.T) {
 	if d := cmp.Diff("\x1b[97;40m█\x1b[0m\n\x1b[97;40m▀\x1b[0m\n", string(coloured([]byte("█\n▀\n")))); d != "" {
 		t.Error(d)
 	}
 }
 
-func TestFilesAndBuffersAreNoTerminals(t *testing.T) {
+func TestTerminal_FilesAndBuffersAreNone(t *testing.T) {
 	f, err := os.Create(t.TempDir() + "/f")
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestFilesAndBuffersAreNoTerminals(t *testing.T) {
 	}
 }
 
-func TestNoProgressIsShownInAFile(t *testing.T) {
+func TestProgress_IsNotShownInAFile(t *testing.T) {
 	var out strings.Builder
 	p := NewProgress(&out, 100, "orders")
 	p.Show(50, 1)
@@ -156,7 +156,7 @@ func TestNoProgressIsShownInAFile(t *testing.T) {
 	}
 }
 
-func TestABarShowsCountRateAndTimeLeftWithin80Columns(t *testing.T) {
+func TestProgress_ShowsCountRateAndTimeLeftWithin80Columns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out strings.Builder
 		p := &Progress{w: &out, bar: newBar(&out, 1000), unit: "orders", began: time.Now()}
@@ -179,7 +179,7 @@ func TestABarShowsCountRateAndTimeLeftWithin80Columns(t *testing.T) {
 	})
 }
 
-func TestABarLeavesNothingButTheNotes(t *testing.T) {
+func TestProgress_LeavesOnlyTheNotes(t *testing.T) {
 	for _, size := range []int64{100, 0} { // known, not known
 		var out strings.Builder
 		p := &Progress{w: &out, bar: newBar(&out, size), unit: "orders"}
