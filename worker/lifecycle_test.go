@@ -187,11 +187,13 @@ func TestWaitQueue_LetsAnOrderExpireInTime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.config.Merchants[0].PerMinute = 1
-	r.enqueue(2, func(i int, o *tasks.Order) { o.Deadline = time.Now().Add(3 * time.Second) })
 	r.start()
+	r.enqueue(1, nil)
+	r.results(1)
+	r.enqueue(1, func(_ int, o *tasks.Order) { o.OutTradeNo, o.Deadline = "LATE", time.Now().Add(3*time.Second) })
 	results := r.results(2) // waits for less than the minute that a second place takes
 	r.agree(results)
-	if a, b := results["A0000"].Outcome, results["A0001"].Outcome; a == b || a != string(tasks.Created) && a != string(tasks.Expired) {
+	if a, b := results["A0000"].Outcome, results["LATE"].Outcome; a != string(tasks.Created) || b != string(tasks.Expired) {
 		t.Errorf("outcomes %s and %s", a, b)
 	}
 }

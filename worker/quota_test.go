@@ -63,12 +63,14 @@ func TestLimiter_UsesTheWholeQuotaAndNeverMore(t *testing.T) {
 	if most := 4*(aMinute+guard) + aMinute + 2*time.Second + gate.late.cost(); took > most {
 		t.Errorf("%d orders took %s; the limits allow them within %s", n, took, most)
 	}
-	touched(t, results, 3)
+	touched(t, results, 3, gate.late)
 }
 
-// touched checks how often orders were taken in hand, on the average.
-func touched(t *testing.T, results map[string]tasks.Result, most float64) {
+// touched checks how often orders were taken in hand, on the average. Each place that lapsed
+// because the machine did not run this process may have cost one more touch.
+func touched(t *testing.T, results map[string]tasks.Result, most float64, late *lateness) {
 	t.Helper()
+	most += 20 * late.cost().Seconds() / float64(len(results)) // 20 places a second
 	sum := 0
 	for _, res := range results {
 		attempts, err := strconv.Atoi(res.Attempts)
@@ -156,7 +158,7 @@ func TestWaitQueue_KeepsABacklogToItsOwnMerchant(t *testing.T) {
 	if waiting > backlog/2 {
 		t.Errorf("%d orders of the backlog of %d were done before another merchant's single one", waiting, backlog)
 	}
-	touched(t, results, 3)
+	touched(t, results, 3, gate.late)
 }
 
 // The gateway suddenly allows half: the worker finds its way down within two windows,
