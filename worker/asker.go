@@ -74,21 +74,14 @@ func (a *asker) Take(ctx context.Context) (qfpay.Leave, error) {
 // ask asks for a place, and has the order join the line when there is none soon enough.
 func (a *asker) ask(ctx context.Context) (*place, error) {
 	name, asked := rand.Text(), time.Now()
-	if a.class == classBulk {
-		if length, known := a.limiter.full.join(asked, a.limiter.each); known {
-			return nil, a.later(length)
-		}
-	}
 	wait, granted, err := a.askFor(ctx, name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case granted:
-		return newPlace(a.limiter, name, asked, wait), nil
-	case a.class == classBulk:
-		a.limiter.full.note(asked, wait)
 	}
-	return nil, a.later(wait)
+	if !granted {
+		return nil, a.later(wait)
+	}
+	return newPlace(a.limiter, name, asked, wait), nil
 }
 
 // askFor asks for a place of this name. A call in doubt that follows on another one

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -69,16 +68,9 @@ func (b *batcher) do(ctx context.Context, cmd *redis.Cmd, alone redis.ProcessHoo
 
 // times runs the script of an EVALSHA n times, and returns the answers.
 func (b *batcher) times(ctx context.Context, cmd *redis.Cmd, n int, alone redis.ProcessHook) []*redis.Cmd {
-	return b.all(ctx, slices.Repeat([]*redis.Cmd{cmd}, n), alone)
-}
-
-// all runs the scripts of several EVALSHA, one after the other, and returns the answers. Where
-// a batch is full, the next may be faster than it: who needs the order must see from the
-// answers that it was kept.
-func (b *batcher) all(ctx context.Context, cmds []*redis.Cmd, alone redis.ProcessHook) []*redis.Cmd {
-	calls, answers := make([]*scriptCall, len(cmds)), make([]*redis.Cmd, len(cmds))
+	calls, answers := make([]*scriptCall, n), make([]*redis.Cmd, n)
 	for i := range calls {
-		calls[i] = newScriptCall(ctx, cmds[i], alone)
+		calls[i] = newScriptCall(ctx, cmd, alone)
 	}
 	if b.enter(calls...) {
 		b.fly()
@@ -202,12 +194,6 @@ func longest(batch []*scriptCall) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, last)
 }
 
-// scripter runs scripts, and several in one round trip: see [batcher.all].
-type scripter interface {
-	redis.Scripter
-	all(ctx context.Context, cmds ...*redis.Cmd) []*redis.Cmd
-}
-
 // batched is a client whose scripts go in batches, and everything else as before.
 type batched struct {
 	redis.UniversalClient
@@ -223,11 +209,6 @@ func (b batched) EvalSha(ctx context.Context, sha string, keys []string, args ..
 	cmd := evalSha(ctx, sha, keys, args...)
 	b.scripts.do(ctx, cmd, b.Process) // its error is in the command
 	return cmd
-}
-
-// all runs several scripts as [batcher.all] does.
-func (b batched) all(ctx context.Context, cmds ...*redis.Cmd) []*redis.Cmd {
-	return b.scripts.all(ctx, cmds, b.Process)
 }
 
 func evalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {

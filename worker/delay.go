@@ -17,7 +17,7 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration 
 	}
 	switch s.why {
 	case DeferHeld:
-		return a.at.hold.wait(time.Now(), 0)
+		return min(a.at.hold.wait(time.Now(), 0), spread(h.times.held))
 	case DeferGateway:
 		var busy *qfpay.Refusal
 		if errors.As(a.err, &busy) {

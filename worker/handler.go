@@ -124,7 +124,7 @@ func (h *handler) refuse(ctx context.Context, payload []byte, why error) error {
 // wake takes the order in hand, if it is free, and works on it.
 func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	token := rand.Text()
-	c, err := h.claim(ctx, w, token)
+	c, err := h.journal.claim(ctx, w.id, token)
 	if err == nil && c.status == claimNone {
 		c, err = h.adopt(ctx, w, token)
 	}
@@ -145,24 +145,6 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 		return c.traced(h.work(ctx, c, w))
 	}
 	return nil
-}
-
-// claim takes the order in hand, and where nothing is known that would keep its create from
-// leaving at once, writes down that it leaves.
-func (h *handler) claim(ctx context.Context, w wakeUp, token string) (claim, error) {
-	if h.leavesAtOnce(w) {
-		return h.journal.claimAhead(ctx, w.id, token)
-	}
-	return h.journal.claim(ctx, w.id, token)
-}
-
-// leavesAtOnce tells whether an order, if it is new, has nothing to wait for: its merchant has
-// no limits, is not held, and has room here.
-func (h *handler) leavesAtOnce(w wakeUp) bool {
-	roster := h.roster.Load()
-	at := roster.counters[w.order.Merchant]
-	return w.invalid == nil && at != nil && at.limiter == nil && !at.hold.is() &&
-		at.inHand.Load() < roster.crowd && time.Now().Before(w.order.Deadline)
 }
 
 // called takes an order in hand that was called up from its line with a place. When it
@@ -234,7 +216,7 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 		return h.unknownMerchant(ctx, a)
 	}
 	if held := a.at.hold.wait(time.Now(), h.times.lease); held > 0 && c.state == stateNew && !a.look().late {
-		return h.putDown(ctx, a, step{do: wait, why: DeferHeld}, held)
+		return h.putDown(ctx, a, step{do: wait, why: DeferHeld}, min(held, spread(h.times.held)))
 	}
 	defer a.at.inHand.Add(-1)
 	if a.at.inHand.Add(1) > roster.crowd && !a.look().late {
@@ -345,10 +327,8 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 	if a.look().late && a.claim.state == stateNew {
 		return h.publish(ctx, a, a.result(settled(tasks.Expired, "no worker knows its merchant")))
 	}
-	return h.putDown(ctx, a, step{do: wait, why: DeferUnknown}, unknownPause)
+	return h.putDown(ctx, a, step{do: wait, why: DeferUnknown}, spread(h.times.held))
 }
-
-const unknownPause = 30 * time.Second
 
 // reject settles an order that validation refuses: one enqueued with asynq alone,
 // since every other way in validates first. Nothing was sent for it.

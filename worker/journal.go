@@ -25,7 +25,7 @@ var errTaken = errors.New("the number is taken by another order")
 // its effect once.
 type journal struct {
 	rdb     redis.UniversalClient
-	scripts scripter // runs them on rdb, in batches
+	scripts redis.Scripter // runs them on rdb, in batches
 	keys    tasks.Keys
 	times   times
 
@@ -61,30 +61,17 @@ type claim struct {
 	waitedFor   DeferReason // why it was put down last
 	order       []byte      // JSON, as accepted
 	traceparent string      // of the producer, or ""
-
-	ahead ahead // an intent that was written with the claim
 }
 
 var stateNames = map[string]state{"NEW": stateNew, "SENT": stateSent, "VOIDING": stateVoiding}
 
 // claim takes an order in hand, if it is free, until the lease ends.
 func (j *journal) claim(ctx context.Context, id, token string) (claim, error) {
-	keys, args := j.claimCall(id, token)
-	return claimed(id, token, claimScript.Run(ctx, j.scripts, keys, args...))
-}
-
-func (j *journal) claimCall(id, token string) (keys []string, args []any) {
-	return []string{j.keys.Order(id), j.keys.Due()}, []any{id, token, j.times.lease.Milliseconds()}
-}
-
-// claimed reads the answer of claim.lua.
-func claimed(id, token string, cmd *redis.Cmd) (claim, error) {
 	c := claim{id: id, token: token}
-	answer, err := cmd.Slice()
+	words, err := j.run(ctx, claimScript, "claim", []string{j.keys.Order(id), j.keys.Due()}, id, token, j.times.lease.Milliseconds())
 	if err != nil {
-		return c, fmt.Errorf("journal: claim: %w", err)
+		return c, err
 	}
-	words := texts(answer)
 	switch words[0] {
 	case "none":
 		c.status = claimNone
@@ -153,12 +140,8 @@ var claimFields = []string{"now", "state", "attempts", "number", "sends", "absen
 
 // intent writes down that a create is about to leave.
 func (j *journal) intent(ctx context.Context, c *claim) error {
-	if c.ahead.stands() {
-		c.intended()
-		return nil
-	}
-	keys, args := j.intentCall(c)
-	answer, err := j.confirmed(ctx, intentScript, "intent", keys, args...)
+	answer, err := j.confirmed(ctx, intentScript, "intent", []string{j.keys.Order(c.id), j.keys.Order(issuedAs(c.id, c.number))},
+		c.token, c.number, c.sends, j.callTime().Milliseconds(), c.id, (2 * retention).Milliseconds())
 	if errors.Is(err, tasks.ErrUnconfirmed) {
 		j.retract(ctx, c) // nothing leaves; should this fail, an enquiry shows it
 	}
@@ -173,19 +156,9 @@ func (j *journal) intent(ctx context.Context, c *claim) error {
 	default:
 		return errLost
 	}
-	c.intended()
-	return nil
-}
-
-func (j *journal) intentCall(c *claim) (keys []string, args []any) {
-	return []string{j.keys.Order(c.id), j.keys.Order(issuedAs(c.id, c.number))},
-		[]any{c.token, c.number, c.sends, j.callTime().Milliseconds(), c.id, (2 * retention).Milliseconds()}
-}
-
-// intended is what the holder knows after an intent.
-func (c *claim) intended() {
 	c.sends++
-	c.state, c.absents, c.ahead = stateSent, 0, ahead{}
+	c.state, c.absents = stateSent, 0
+	return nil
 }
 
 // retract writes down that the only create of this number was not carried out.
@@ -197,7 +170,7 @@ func (j *journal) retract(ctx context.Context, c *claim) error {
 	if answer[0] != "retracted" {
 		return errLost
 	}
-	c.state, c.sends, c.ahead = stateNew, 0, ahead{}
+	c.state, c.sends = stateNew, 0
 	c.firstSentAt, c.sentAt = time.Time{}, time.Time{}
 	return nil
 }
@@ -235,9 +208,6 @@ func (j *journal) mint(ctx context.Context, c *claim) error {
 // attempt's result is the one in the stream; errLost when it was not allowed. With
 // [tasks.ErrUnconfirmed] it may be in the stream, and the call should be repeated.
 func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, error) {
-	if err := j.takeBack(ctx, c); err != nil {
-		return false, err
-	}
 	keys := []string{j.keys.Order(c.id), j.keys.Due(), j.keys.Results()}
 	args := append([]any{c.id, c.token, c.number, r.Outcome, retention.Milliseconds()}, r.Values()...)
 	answer, err := j.confirmed(ctx, settleScript, "settle", keys, args...)
@@ -258,9 +228,6 @@ func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, e
 // one. notFound records an enquiry that found nothing at a time when nothing could be
 // on its way any more.
 func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why DeferReason, l *line) error {
-	if err := j.takeBack(ctx, c); err != nil {
-		return err
-	}
 	found := 0
 	if notFound {
 		found = 1

@@ -54,7 +54,6 @@ type limiter struct {
 	each     time.Duration // between two calls at the full rate
 	scale    time.Duration // of the pauses: what a minute is divided by 60
 	observer Observer
-	full     full
 }
 
 func newLimiter(rdb redis.UniversalClient, keys tasks.Keys, m Merchant, o Observer) *limiter {

@@ -274,27 +274,6 @@ func TestLimiter_KeepsSomeOfTheMinuteFromBulk(t *testing.T) {
 	}
 }
 
-// While the line is long, orders in bulk join it unasked; for a second, not for ever.
-func TestWaitQueue_IsNotAskedAboutForEachOrderWhileItIsLong(t *testing.T) {
-	t.Parallel()
-	var f full
-	now := time.Now()
-	f.note(now, longLine)
-	if _, known := f.join(now, time.Second); known {
-		t.Error("a short line counts as long")
-	}
-	f.note(now, time.Minute)
-	for i := range 2 {
-		want := time.Minute + time.Duration(i+1)*time.Second
-		if length, known := f.join(now, time.Second); !known || length != want {
-			t.Errorf("the line is %s long, known %t; want %s", length, known, want)
-		}
-	}
-	if _, known := f.join(now.Add(fullFor+1), time.Second); known {
-		t.Error("the line is known to be long for ever")
-	}
-}
-
 // With every strike fewer of the limits are used, and with time all of them again.
 func TestLimiter_LowersItsShareUponA429AndRaisesItWithTime(t *testing.T) {
 	t.Parallel()

@@ -24,9 +24,6 @@ import (
 func TestModel_HasTheRealJournal(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	for _, s := range []*redis.Script{claimScript, intentScript} { // a claim ahead is for a server that knows them
-		ok(t, s.Load(t.Context(), rdb).Err())
-	}
 	orders := 0
 	for range 5 { // a hundred walks each
 		rapid.Check(t, func(t *rapid.T) {
@@ -75,7 +72,6 @@ func (w *twins) walk() {
 		"":        func(*rapid.T) { w.same() },
 		"claim":   w.claim,
 		"claim ":  w.claim,
-		"ahead":   w.claimAhead,
 		"intent":  w.intent,
 		"retract": w.retract,
 		"void":    w.void,
@@ -160,35 +156,6 @@ func (w *twins) claimed(t token, c *claim, got claim) bool {
 	w.dueIn(w.real.times.lease)
 	w.knows(c, handOf(w.book))
 	return true
-}
-
-// claimAhead is a claim and, where it fits, an intent. If that stands, the attempt either makes
-// use of it or takes it back.
-func (w *twins) claimAhead(*rapid.T) {
-	t, c := w.who()
-	if w.book.sender == t {
-		return // whoever claims ahead has a new token
-	}
-	got, err := w.real.claimAhead(w.ctx, w.id, w.name(t))
-	w.must(err)
-	if !w.claimed(t, c, got) {
-		return
-	}
-	if want := w.book.intent(t, 0, 0); got.ahead.at.IsZero() == want || got.ahead.possible != want {
-		w.Fatalf("an intent ahead: Redis %+v, model %t", got.ahead, want)
-	}
-	if !got.ahead.possible {
-		return
-	}
-	if rapid.Bool().Draw(w.T, "taken back") {
-		w.must(w.real.takeBack(w.ctx, c))
-		w.book.retract(t, 0)
-	} else {
-		w.must(w.real.intent(w.ctx, c))
-	}
-	if c.state != w.book.state || c.sends != int(w.book.sends) || c.ahead.possible {
-		w.Fatalf("the attempt knows %+v, the model %+v", c, w.book)
-	}
 }
 
 // knows compares what a claim says with what the model's attempt would know.

@@ -110,16 +110,6 @@ func (r *rig) startThrough(m *moment) {
 	r.run()
 }
 
-// alone is a client whose scripts go each by itself.
-type alone struct{ redis.UniversalClient }
-
-func (a alone) all(ctx context.Context, cmds ...*redis.Cmd) []*redis.Cmd {
-	for _, cmd := range cmds {
-		a.Process(ctx, cmd)
-	}
-	return cmds
-}
-
 // run runs a worker with the clients of the configuration until the test ends.
 func (r *rig) run() {
 	r.t.Helper()
@@ -127,7 +117,7 @@ func (r *rig) run() {
 	ok(r.t, err)
 	w.setTimes(r.times)
 	if r.oneByOne {
-		w.handler.journal.scripts = alone{w.config.Redis}
+		w.handler.journal.scripts = w.config.Redis
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

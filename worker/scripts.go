@@ -19,7 +19,6 @@ var (
 	releaseScript = script("held", "release")
 	sweepScript   = script("sweep")
 	reopenScript  = script("reopen")
-	recallScript  = script("recall")
 	lookScript    = script("look")
 	auditScript   = script("audit")
 	forgetScript  = script("forget")

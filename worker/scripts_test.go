@@ -35,14 +35,14 @@ func newDesk(t *testing.T) *desk {
 // nothing, and doubt next to none: right where nothing is ever under way unseen.
 func calmTimes() times {
 	return times{call: 10 * time.Second, attempt: 12 * time.Second, lease: 14 * time.Second,
-		quiet: 300 * time.Millisecond, doubt: 100 * time.Millisecond, longest: time.Second, busy: time.Second}
+		quiet: 300 * time.Millisecond, doubt: 100 * time.Millisecond, longest: time.Second, held: 2 * time.Second, busy: time.Second}
 }
 
 // quickTimes are the worker's own times on a smaller scale, for what depends on
 // calls that run out of time.
 func quickTimes() times {
 	return times{call: 500 * time.Millisecond, attempt: 1500 * time.Millisecond, lease: 2 * time.Second,
-		quiet: 2500 * time.Millisecond, doubt: 100 * time.Millisecond, longest: time.Second, busy: time.Second}
+		quiet: 2500 * time.Millisecond, doubt: 100 * time.Millisecond, longest: time.Second, held: 2 * time.Second, busy: time.Second}
 }
 
 // take claims the order, or fails the test.

@@ -10,8 +10,8 @@ import (
 //
 // Orders in hand are finished with the credentials that they were begun with. A merchant
 // that is the same keeps everything; one with other credentials is not held any more, and
-// its orders that waited for that are taken up at once. Orders of a merchant that is gone
-// wait, as those of any merchant that is not known.
+// its orders that waited for that go on within half a minute. Orders of a merchant that is
+// gone wait, as those of any merchant that is not known.
 //
 // The error says all that is wrong with the merchants, in the words of [New]; then those
 // of before stay in force.
@@ -32,7 +32,6 @@ func (w *Worker) SetMerchants(merchants []Merchant) error {
 	}
 	w.handler.roster.Store(after)
 	w.tell(c)
-	w.recalls.want(slices.Concat(c.added, c.credentials))
 	return nil
 }
 

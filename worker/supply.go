@@ -95,7 +95,6 @@ func (s *supply) hand(cmd *redis.Cmd, none error) error {
 // counted counts the tasks that the handler has in hand.
 func (s *supply) counted(h asynq.Handler) asynq.Handler {
 	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
-		growStack(0)
 		s.count(-1, +1)
 		defer s.count(0, -1)
 		return h.ProcessTask(ctx, t)
@@ -133,13 +132,3 @@ func (s *supply) drain() {
 }
 
 const drainTimeout = 250 * time.Millisecond
-
-// growStack has the stack of a new goroutine grow at once, while next to nothing is on it, to
-// what an attempt needs. By itself it would be copied two or three times on the way there,
-// with more on it each time.
-//
-//go:noinline
-func growStack(i int) byte {
-	var room [8 << 10]byte
-	return room[i]
-}

@@ -16,6 +16,7 @@ type times struct {
 	quiet   time.Duration // after a create left: until then "not found" proves nothing
 	doubt   time.Duration // between enquiries about an order in doubt, at first
 	longest time.Duration // and at the longest
+	held    time.Duration // until an order whose merchant is held or unknown is tried again, at the longest
 	busy    time.Duration // before the next try when QFPay is being maintained (1100)
 }
 
@@ -42,6 +43,7 @@ const (
 const (
 	firstDoubt       = 3 * time.Second
 	longestDoubt     = time.Minute
+	longestHeld      = 30 * time.Second
 	maintenancePause = 30 * time.Second
 )
 
@@ -50,6 +52,6 @@ func timesFor(call time.Duration) times {
 	t.attempt = horizon + t.call + margin
 	t.lease = t.attempt + 2*margin
 	t.quiet = t.lease + t.call
-	t.doubt, t.longest, t.busy = firstDoubt, longestDoubt, maintenancePause
+	t.doubt, t.longest, t.held, t.busy = firstDoubt, longestDoubt, longestHeld, maintenancePause
 	return t
 }

@@ -23,7 +23,6 @@ type Worker struct {
 	caller   *caller
 	intake   *intake
 	trimmer  *trimmer
-	recalls  *recaller
 	servers  []*asynq.Server
 	supplies []*supply     // of the servers
 	stop     chan struct{} // closed when no further orders are taken
@@ -60,7 +59,6 @@ func New(c Config) (*Worker, error) {
 		lost: c.LostResponse, unique: c.UniqueNumbers,
 		observer: c.Observer, log: c.Logger, agenda: newAgenda(), stop: w.stop, pool: w.pool}
 	w.handler.roster.Store(w.rosterOf(c.Merchants, &roster{}))
-	w.recalls = newRecaller(w.handler)
 	w.caller = newCaller(w.handler, c.Concurrency)
 	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, caller: w.caller, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis), agenda: w.handler.agenda}
@@ -117,7 +115,6 @@ func (w *Worker) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { w.sweeper.run(ctx) })
 	loops.Go(func() { w.trimmer.run(ctx) })
-	loops.Go(func() { w.recalls.run(ctx) })
 	loops.Go(func() { w.intake.run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.handler.roster.Load().counters), "concurrency", w.config.Concurrency)
 
