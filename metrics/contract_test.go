@@ -88,7 +88,7 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_merchant_held":           2,         // merchants
 		"qfpay_order_deferrals_total":   8,         // reasons
 		"qfpay_orders_in_flight":        2,         // lanes
-		"qfpay_redis_errors_total":      9,        // operations
+		"qfpay_redis_errors_total":      9,         // operations
 		"qfpay_build_info":              1,
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {

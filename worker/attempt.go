@@ -9,6 +9,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // attempt is one run at one order: what is known of it, and the calls made. It
@@ -20,7 +21,7 @@ type attempt struct {
 	order   tasks.Order
 	facts   facts
 	began   time.Time
-	permits permits
+	session *ratelimit.Session // of the merchant's limits
 
 	// What the latest answers were; they end in the result and in the log line.
 	payment qfpay.Payment
@@ -127,7 +128,7 @@ func (a *attempt) act(ctx context.Context, do action) error {
 	return nil
 }
 
-// submit creates the order. The intent is written after leave was given and before
+// submit creates the order. The intent is written after the permit was issued and before
 // the first byte leaves, so that waiting costs no doubt. Sent again under the same number, it
 // follows on the enquiries that allow it, and goes before the line as these do.
 func (a *attempt) submit(ctx context.Context) error {
@@ -181,7 +182,7 @@ func (a *attempt) enquire(ctx context.Context) {
 	var rows []qfpay.Record
 	a.err = retry.Do(ctx, enquiries(), func(ctx context.Context) error {
 		var err error
-		rows, err = a.client(classDoubt).Query(ctx, []string{o.OutTradeNo}, months)
+		rows, err = a.client(ratelimit.Doubt).Query(ctx, []string{o.OutTradeNo}, months)
 		a.calls++
 		if lostOnTheWay(err) && a.timeFor(ctx) {
 			return retry.RetryableError(err)
@@ -208,7 +209,7 @@ func lostOnTheWay(err error) bool {
 // void closes the order at QFPay. From the moment the journal says so, its QR code
 // is not published any more, should it still turn up.
 func (a *attempt) void(ctx context.Context) error {
-	_, a.err = a.client(classDoubt).Close(ctx, a.issued(), func(ctx context.Context) error {
+	_, a.err = a.client(ratelimit.Doubt).Close(ctx, a.issued(), func(ctx context.Context) error {
 		if err := a.handler.journal.void(ctx, &a.claim); err != nil {
 			return &journalError{err}
 		}
@@ -224,4 +225,21 @@ func (a *attempt) void(ctx context.Context) error {
 	a.facts.reply = readClose(a.err)
 	a.facts.closed = true
 	return nil
+}
+
+// client returns the merchant's client for this attempt's calls of one class.
+func (a *attempt) client(c ratelimit.Class) *qfpay.Client {
+	client := *a.at.client
+	if a.at.limiter != nil {
+		client.Limiter = a.session.Limiter(a.at.limiter, c)
+	}
+	return &client
+}
+
+// class is that of the call that an attempt begins with.
+func (a *attempt) class() ratelimit.Class {
+	if a.claim.state != stateNew {
+		return ratelimit.Doubt
+	}
+	return ratelimit.ClassOf(a.order.Lane)
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 func BenchmarkNext(b *testing.B) {
@@ -45,27 +44,6 @@ func BenchmarkClaimIntentSettle(b *testing.B) {
 		ok(b, j.intent(b.Context(), &c))
 		_, err = j.settle(b.Context(), &c, published)
 		ok(b, err)
-	}
-}
-
-// A place within the limits, while the windows are full and while there is room.
-func BenchmarkTake(b *testing.B) {
-	for name, perMinute := range map[string]int{"full": 400, "room": 800} {
-		b.Run(name, func(b *testing.B) {
-			l := testLimiter(redistest.Start(b).Client(b), 0, perMinute)
-			for i := range 400 { // over the last 40 s
-				at := time.Now().Add(-time.Duration(i) * 100 * time.Millisecond).UnixMicro()
-				ok(b, l.rdb.ZAdd(b.Context(), l.keys[0], redis.Z{Score: float64(at), Member: i}).Err())
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				_, granted, err := l.take(b.Context(), classInteractive, "call") // the same one moves on
-				ok(b, err)
-				if granted != (name == "room") {
-					b.Fatalf("granted: %v", granted)
-				}
-			}
-		})
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // caller calls orders up from their lines and has them worked on at once. There is no
@@ -32,7 +34,7 @@ func (c *caller) call(ctx context.Context, appCodes []string) error {
 	}
 	roster := c.handler.roster.Load()
 	for _, appCode := range appCodes {
-		at := roster.lines[appCode]
+		at := roster.byAppCode[appCode]
 		if at == nil {
 			continue
 		}
@@ -40,7 +42,7 @@ func (c *caller) call(ctx context.Context, appCodes []string) error {
 		if n <= 0 {
 			continue
 		}
-		up, err := at.limiter.callUp(ctx, int(n))
+		up, err := at.limiter.Dispatch(ctx, int(n))
 		if err != nil {
 			return err
 		}
@@ -54,7 +56,7 @@ func (c *caller) call(ctx context.Context, appCodes []string) error {
 
 // work takes one order in hand, as asynq would a task's: a panic ends this attempt and
 // nothing else.
-func (c *caller) work(o called) {
+func (c *caller) work(o ratelimit.Dispatched) {
 	defer func() { <-c.room }()
 	if c.handler.pool.enter() != nil {
 		return // the order is due
@@ -62,10 +64,10 @@ func (c *caller) work(o called) {
 	defer c.handler.pool.leave()
 	defer func() {
 		if r := recover(); r != nil {
-			c.handler.log.Error("an attempt panicked; its order comes back", "id", o.id, "panic", r, "stack", string(debug.Stack()))
+			c.handler.log.Error("an attempt panicked; its order comes back", "id", o.ID, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	c.handler.answered(o.id, c.handler.called(c.ctx, o))
+	c.handler.answered(o.ID, c.handler.called(c.ctx, o))
 }
 
 // shutDown waits for the orders in hand, and after the timeout cuts them off. Nothing may

@@ -3,10 +3,10 @@ package worker
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // delay says when an order that was put down is due again, and completes why.
@@ -52,14 +52,14 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.T
 	}
 	s.why = DeferGateway
 	if a.at.limiter == nil {
-		return max(t.RetryAfter, firstPause)
+		return max(t.RetryAfter, ratelimit.FirstPause)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin)
 	defer cancel()
-	pause, err := a.at.limiter.pause(ctx, t.RetryAfter)
+	pause, err := a.at.limiter.Pause(ctx, t.RetryAfter)
 	if err != nil {
 		h.observer.Observe(RedisFailed{Op: "pause"})
-		pause = max(t.RetryAfter, firstPause)
+		pause = max(t.RetryAfter, ratelimit.FirstPause)
 	}
 	return spread(pause)
 }
@@ -67,10 +67,6 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.T
 // inLine is when to look at an order that is in line, for how long the line is at the full
 // rate. It is called up before, unless whoever calls does not know of it.
 func inLine(length time.Duration) time.Duration { return 2*length + time.Minute }
-
-// spread adds up to a quarter, so that orders put down together do not come back
-// together.
-func spread(d time.Duration) time.Duration { return d + rand.N(d/4+1) }
 
 // hold holds the merchant when the gateway refuses its configuration, and lets go
 // when it takes a create.

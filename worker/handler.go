@@ -16,6 +16,8 @@ import (
 	"github.com/sethvargo/go-retry"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
+	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 // handler answers wake-ups. It ends every one of them well, whatever became of the
@@ -72,11 +74,11 @@ func (h *handler) answered(id string, err error) error {
 // once, since in the normal course it is byte for byte what the journal has. An order that
 // was called up from its line comes without one, but with a place.
 type wakeUp struct {
-	id      string
-	payload []byte
-	order   tasks.Order
-	invalid error // why the payload is no order, although it says whose it is
-	place   *place
+	id          string
+	payload     []byte
+	order       tasks.Order
+	invalid     error // why the payload is no order, although it says whose it is
+	reservation *ratelimit.Reservation
 
 	traceparent string // of a task's headers, should its order have no journal yet
 }
@@ -149,14 +151,14 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 
 // called takes an order in hand that was called up from its line with a place. When it
 // cannot be had, or the place is not needed, another call may have it.
-func (h *handler) called(ctx context.Context, o called) error {
-	c, err := h.journal.claim(ctx, o.id, rand.Text())
+func (h *handler) called(ctx context.Context, o ratelimit.Dispatched) error {
+	c, err := h.journal.claim(ctx, o.ID, rand.Text())
 	if err != nil || c.status != claimOurs {
-		(&permits{place: o.place}).giveBack(ctx)
+		o.Reservation.Cancel(ctx)
 		return err
 	}
 	point("claimed")
-	return c.traced(h.work(ctx, c, wakeUp{id: o.id, place: o.place}))
+	return c.traced(h.work(ctx, c, wakeUp{id: o.ID, reservation: o.Reservation}))
 }
 
 // adopt accepts an order that was enqueued with asynq alone, by a producer that
@@ -197,8 +199,8 @@ func (h *handler) sameContent(ctx context.Context, c claim, payload []byte) erro
 
 // work makes one attempt at an order in hand, and writes down how it ended.
 func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
-	a := &attempt{handler: h, claim: c, permits: permits{place: w.place}, began: time.Now()}
-	defer func() { a.permits.giveBack(ctx) }()
+	a := &attempt{handler: h, claim: c, session: ratelimit.NewSession(w.reservation), began: time.Now()}
+	defer func() { a.session.Close(ctx) }()
 	var invalid error
 	if a.order, invalid = w.accepted(c); invalid == nil {
 		invalid = a.order.Validate()
@@ -237,11 +239,11 @@ func (h *handler) crowded(ctx context.Context, a *attempt) error {
 	if a.at.limiter == nil {
 		return h.putDown(ctx, a, s, spread(crowdedPause))
 	}
-	length, err := a.at.limiter.length(ctx, a.class())
+	length, err := a.at.limiter.QueueLength(ctx, a.class())
 	if err != nil {
 		return err
 	}
-	a.permits.line = a.at.limiter.line(a.class())
+	a.session.Join(a.at.limiter.Queue(a.class()))
 	return h.putDown(ctx, a, s, inLine(length))
 }
 
@@ -264,7 +266,7 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	var published bool
-	err := retry.Do(ctx, backoff(), func(ctx context.Context) error {
+	err := retry.Do(ctx, pause.Backoff(), func(ctx context.Context) error {
 		written, err := h.journal.settle(ctx, &a.claim, r)
 		if err == nil || written || errors.Is(err, errLost) {
 			published = written // else it is as it was before
@@ -289,15 +291,10 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 	return err
 }
 
-// backoff spaces the repetitions of what must be written down.
-func backoff() retry.Backoff {
-	return retry.WithJitterPercent(30, retry.WithCappedDuration(2*time.Second, retry.NewExponential(100*time.Millisecond)))
-}
-
 // putDown releases the order. If that fails, the order is due when its lease ends.
 func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Duration) error {
 	delay = a.beforeDeadline(delay)
-	in := a.permits.line
+	in := a.session.Queue()
 	if s.why != DeferQuota && s.why != DeferCrowded {
 		in = nil
 	}

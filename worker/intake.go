@@ -15,6 +15,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 const (
@@ -88,11 +89,11 @@ func (in *intake) run(ctx context.Context) {
 // as given to us, so after an error those are asked for first.
 func (in *intake) readAll(ctx context.Context, batches chan<- []arrival, inHand *sync.WaitGroup) {
 	r := &intakeReader{intake: in, batches: batches, inHand: inHand, left: true}
-	b := backoff()
+	b := pause.Backoff()
 	for ctx.Err() == nil {
 		err := r.next(ctx)
 		if err == nil {
-			b = backoff()
+			b = pause.Backoff()
 			continue
 		}
 		if ctx.Err() != nil {
@@ -100,8 +101,8 @@ func (in *intake) readAll(ctx context.Context, batches chan<- []arrival, inHand 
 		}
 		in.failed("requests could not be read; trying on", err)
 		r.left, r.open = true, false
-		pause, _ := b.Next()
-		sleep(ctx, pause)
+		p, _ := b.Next()
+		sleep(ctx, p)
 	}
 }
 
@@ -189,7 +190,7 @@ func (r *intakeReader) hand(ctx context.Context, entries []request) {
 // long as Redis fails or the result stream is full.
 func (in *intake) acceptUntilDone(ctx context.Context, batch []arrival) {
 	paused := false
-	err := retry.Do(ctx, backoff(), func(ctx context.Context) error {
+	err := retry.Do(ctx, pause.Backoff(), func(ctx context.Context) error {
 		left, err := in.accept(ctx, batch)
 		if err == nil {
 			return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // errLost says that an order is not ours to change any more: the lease has run out
@@ -227,16 +228,16 @@ func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, e
 // release puts the order down, due after delay, and in line for a place if it wants
 // one. notFound records an enquiry that found nothing at a time when nothing could be
 // on its way any more.
-func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why DeferReason, l *line) error {
+func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why DeferReason, q *ratelimit.Queue) error {
 	found := 0
 	if notFound {
 		found = 1
 	}
 	keys := []string{j.keys.Order(c.id), j.keys.Due()}
 	args := []any{c.id, c.token, delay.Milliseconds(), found, string(why)}
-	if l != nil {
-		keys = append(keys, l.key, linesKey(j.keys))
-		args = append(args, l.appCode, l.urgency())
+	if q != nil {
+		keys = append(keys, q.Key, ratelimit.WaitingKey(j.keys))
+		args = append(args, q.AppCode, lookAt(q))
 	}
 	answer, err := j.run(ctx, releaseScript, "release", keys, args...)
 	if err != nil {
@@ -246,6 +247,14 @@ func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, no
 		return errLost
 	}
 	return nil
+}
+
+// lookAt says, as ZADD does, whether a dispatcher looks at the wait queue at once.
+func lookAt(q *ratelimit.Queue) string {
+	if q.WakeNow {
+		return "LT"
+	}
+	return "NX"
 }
 
 // dueOrder is an order that somebody must look at.
@@ -265,7 +274,7 @@ type swept struct {
 
 // sweep hands out at most limit orders that are due, each to one caller.
 func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Duration) (swept, error) {
-	answer, err := sweepScript.Run(ctx, j.scripts, []string{j.keys.Due(), linesKey(j.keys)},
+	answer, err := sweepScript.Run(ctx, j.scripts, []string{j.keys.Due(), ratelimit.WaitingKey(j.keys)},
 		j.keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds(), linesAgain.Milliseconds()).Slice()
 	if err != nil {
 		return swept{}, fmt.Errorf("journal: sweep: %w", err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // Merchant is one merchant of the worker: its credentials, and what QFPay allows
@@ -24,24 +25,24 @@ func (m Merchant) account() [3]string { return [3]string{m.BaseURL, m.AppCode, m
 // go over to the counter that takes its place, as far as they are of the same thing.
 type counter struct {
 	client  *qfpay.Client
-	limits  [2]int   // a second, a minute
-	limiter *limiter // nil: no limit
+	limits  [2]int             // a second, a minute
+	limiter *ratelimit.Limiter // nil: no limit
 	hold    *hold
 	inHand  *atomic.Int64 // orders of this merchant
 }
 
 // roster is the merchants of one moment. It does not change: another one takes its place.
 type roster struct {
-	counters map[string]*counter // by name
-	lines    map[string]*counter // with limits, by app_code: of the merchants that share one, any
-	crowd    int64               // how many orders of one merchant this process has in hand at most
+	counters  map[string]*counter // by name
+	byAppCode map[string]*counter // with limits, by app_code: of the merchants that share one, any
+	crowd     int64               // how many orders of one merchant this process has in hand at most
 }
 
 func newRoster(counters map[string]*counter, concurrency int) *roster {
-	d := &roster{counters: counters, lines: map[string]*counter{}, crowd: crowdOf(concurrency, len(counters))}
+	d := &roster{counters: counters, byAppCode: map[string]*counter{}, crowd: crowdOf(concurrency, len(counters))}
 	for _, at := range counters {
 		if at.limiter != nil {
-			d.lines[at.limiter.appCode] = at
+			d.byAppCode[at.limiter.Limits.AppCode] = at
 		}
 	}
 	return d
@@ -74,7 +75,7 @@ func newCounter(m Merchant, c Config, http *http.Client, call time.Duration) *co
 		inHand: new(atomic.Int64),
 	}
 	if m.PerSecond > 0 || m.PerMinute > 0 {
-		at.limiter = newLimiter(c.Redis, c.Keys, m, c.Observer)
+		at.limiter = newLimiter(c, m)
 	}
 	return at
 }
@@ -82,4 +83,18 @@ func newCounter(m Merchant, c Config, http *http.Client, call time.Duration) *co
 // merchant returns what the counter was made of.
 func (c *counter) merchant() Merchant {
 	return Merchant{Merchant: c.client.Merchant, PerSecond: c.limits[0], PerMinute: c.limits[1]}
+}
+
+// newLimiter returns the limiter of a merchant, which reports to the observer.
+func newLimiter(c Config, m Merchant) *ratelimit.Limiter {
+	return ratelimit.New(ratelimit.Config{
+		Redis: c.Redis, Keys: c.Keys,
+		Limits: ratelimit.Limits{AppCode: m.AppCode, PerSecond: m.PerSecond, PerMinute: m.PerMinute},
+		Second: c.windows[0], Minute: c.windows[1],
+		OnReserve: func(u ratelimit.Usage) {
+			c.Observer.Observe(LimiterWaited{Merchant: m.Name, Urgent: u.Class != ratelimit.Bulk, Waited: u.Wait,
+				UsedSecond: u.UsedSecond, UsedMinute: u.UsedMinute})
+		},
+		OnError: func(op string) { c.Observer.Observe(RedisFailed{Op: op}) },
+	})
 }

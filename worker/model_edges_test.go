@@ -13,7 +13,6 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // What the model takes from the worker as it is, it cannot find wrong: the facts, the
@@ -100,40 +99,6 @@ func TestAttempt_WritesDownHowItEndedWhenItIsCutOff(t *testing.T) {
 		ok(t, h.work(ctx, *d.take("a"), wakeUp{}))
 		if got := d.field("state"); got != c.state || d.field("token") != "" {
 			t.Errorf("prompt %d: the journal says %s, want %s; held by %q", c.prompt, got, c.state, d.field("token"))
-		}
-	}
-}
-
-// The windows are counted longer than the gateway's by the guard, and calls are spaced.
-func TestReservation_KeepsApartByTheWindowsAndTheGuard(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		perSecond, perMinute int
-		apart                time.Duration // the first call and the one after the last that is allowed
-	}{
-		{5, 0, time.Second + guard},
-		{0, 5, time.Minute + guard},
-		{100, 5, time.Minute + guard},
-	} {
-		rdb := redistest.Start(t).Client(t)
-		l := testLimiter(rdb, c.perSecond, c.perMinute)
-		for i := range 6 {
-			_, granted, err := l.take(t.Context(), classInteractive, string(rune('a'+i)))
-			ok(t, err)
-			if granted != (i < 5) {
-				t.Fatalf("%+v: call %d granted: %t", c, i+1, granted)
-			}
-		}
-		at := places(t, rdb, l)
-		for i := 1; i < len(at); i++ {
-			if at[i]-at[i-1] < gap {
-				t.Errorf("%+v: two calls are %s apart", c, at[i]-at[i-1])
-			}
-		}
-		wait, _, err := l.take(t.Context(), classInteractive, "g")
-		ok(t, err)
-		if next := time.Duration(rdb.Time(t.Context()).Val().UnixMicro())*time.Microsecond + wait; next-at[0] < c.apart {
-			t.Errorf("%+v: the sixth may leave %s after the first", c, next-at[0])
 		}
 	}
 }

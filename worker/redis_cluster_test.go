@@ -77,7 +77,7 @@ func (r *rig) everyScriptRan() {
 	for name, s := range map[string]string{
 		"claim": claimScript.Hash(), "intent": intentScript.Hash(), "retract": retractScript.Hash(), "void": voidScript.Hash(),
 		"mint": mintScript.Hash(), "settle": settleScript.Hash(), "release": releaseScript.Hash(), "sweep": sweepScript.Hash(),
-		"take": takeScript.Hash(), "pause": pauseScript.Hash(), "forget": forgetScript.Hash(),
+		"forget": forgetScript.Hash(),
 	} {
 		if known := r.rdb.ScriptExists(r.t.Context(), s).Val(); len(known) != 1 || !known[0] {
 			r.t.Errorf("%s.lua was never run here", name)

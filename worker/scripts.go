@@ -22,9 +22,6 @@ var (
 	lookScript    = script("look")
 	auditScript   = script("audit")
 	forgetScript  = script("forget")
-	takeScript    = script("limits", "take")
-	callScript    = script("limits", "call")
-	pauseScript   = script("limits", "pause")
 )
 
 // script joins embedded files into one script.

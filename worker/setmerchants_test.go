@@ -221,25 +221,3 @@ func TestMerchants_KeepAllThatAChangeDoesNotTouch(t *testing.T) {
 		}
 	}
 }
-
-// A place is good for one app_code alone.
-func TestReservation_OfAnotherAppCodeIsGivenBack(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, simulator.Config{})
-	limiterOf := func(appCode string) *limiter {
-		return newLimiter(r.rdb, r.keys, Merchant{Merchant: qfpay.Merchant{Name: "a", AppCode: appCode}, PerSecond: 9}, nobody{})
-	}
-	before, after := limiterOf("A"), limiterOf("B")
-	asked := time.Now()
-	wait, granted, err := before.take(t.Context(), classBulk, "one")
-	if err != nil || !granted {
-		t.Fatal(granted, err)
-	}
-	p := &permits{place: newPlace(before, "one", asked, wait)}
-	_, err = (&asker{limiter: after, class: classBulk, permits: p}).Take(t.Context())
-	ok(t, err)
-	p.giveBack(t.Context())
-	if a, b := r.rdb.ZCard(t.Context(), r.keys.Calls("A")).Val(), r.rdb.ZCard(t.Context(), r.keys.Calls("B")).Val(); a != 0 || b != 1 {
-		t.Errorf("%d calls count for the app_code of before, and %d for the one in force", a, b)
-	}
-}

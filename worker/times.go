@@ -1,6 +1,10 @@
 package worker
 
-import "time"
+import (
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
+)
 
 // times are the worker's spans of time. Only the call timeout is configured; the
 // others follow from it, so that they cannot contradict each other:
@@ -21,10 +25,7 @@ type times struct {
 }
 
 const (
-	// horizon is how long a call waits for its place in the handler. One that is
-	// further off comes back by itself, so that no merchant's limit holds up others.
-	horizon = time.Second
-	// margin is what scripts and scheduling may take beside call and horizon.
+	// margin is what scripts and scheduling may take beside a call and the wait for its slot.
 	margin = time.Second
 	// settleTimeout is how long the worker tries to write down what the gateway
 	// did, with a context of its own: the payment exists whether we have time or not.
@@ -49,7 +50,7 @@ const (
 
 func timesFor(call time.Duration) times {
 	t := times{call: call}
-	t.attempt = horizon + t.call + margin
+	t.attempt = ratelimit.MaxWait + t.call + margin
 	t.lease = t.attempt + 2*margin
 	t.quiet = t.lease + t.call
 	t.doubt, t.longest, t.held, t.busy = firstDoubt, longestDoubt, longestHeld, maintenancePause

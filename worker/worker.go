@@ -197,16 +197,6 @@ func (w *Worker) Ready(ctx context.Context) error {
 	return nil
 }
 
-// isClosed tells whether stop is closed.
-func isClosed(stop <-chan struct{}) bool {
-	select {
-	case <-stop:
-		return true
-	default:
-		return false
-	}
-}
-
 // asynqLog passes asynq's own words on.
 type asynqLog struct{ log *slog.Logger }
 

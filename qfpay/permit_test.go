@@ -13,26 +13,26 @@ import (
 // clerk is a Limiter that notes what happens, in order.
 type clerk struct {
 	log   []string
-	until time.Duration // how long leave lasts; 0: for ever
-	after time.Duration // how long Take takes
-	errs  []error       // of the first calls of Take
+	until time.Duration // how long a permit lasts; 0: for ever
+	after time.Duration // how long Acquire takes
+	errs  []error       // of the first calls of Acquire
 }
 
-func (c *clerk) Take(context.Context) (Leave, error) {
-	c.log = append(c.log, "take")
+func (c *clerk) Acquire(context.Context) (Permit, error) {
+	c.log = append(c.log, "acquire")
 	time.Sleep(c.after)
 	if len(c.errs) > 0 {
 		err := c.errs[0]
 		c.errs = c.errs[1:]
 		if err != nil {
-			return Leave{}, err
+			return Permit{}, err
 		}
 	}
-	leave := Leave{GiveBack: func() { c.log = append(c.log, "give back") }}
+	permit := Permit{Release: func() { c.log = append(c.log, "release") }}
 	if c.until > 0 {
-		leave.Until = time.Now().Add(c.until)
+		permit.ExpiresAt = time.Now().Add(c.until)
 	}
-	return leave, nil
+	return permit, nil
 }
 
 func (c *clerk) intent(took time.Duration, err error) func(context.Context) error {
@@ -57,16 +57,16 @@ func TestPermit_TheIntentFollowsItAndTheRequestFollowsTheIntent(t *testing.T) {
 		log      []string
 		requests int64
 	}{
-		{"all is well", clerk{}, 0, 0, nil, "ok", []string{"take", "intent"}, 1},
-		{"no leave, no intent", clerk{errs: []error{busy}}, 0, 0, nil, "throttled by limiter", []string{"take"}, 0},
-		{"limiter away, no intent", clerk{errs: []error{errors.New("redis")}}, 0, 0, nil, "not sent", []string{"take"}, 0},
-		{"no intent, no request", clerk{}, 0, 0, errJournal, "other: journal away", []string{"take", "intent", "give back"}, 0},
-		{"slow intent, new leave, no second intent", clerk{until: 100 * time.Millisecond}, 0, time.Second, nil, "ok", []string{"take", "intent", "give back", "take"}, 1},
-		{"slow intent, no new leave", clerk{until: 100 * time.Millisecond, errs: []error{nil, busy}}, 0, time.Second, nil, "throttled by limiter", []string{"take", "intent", "give back", "take"}, 0},
-		{"slow connection, new leave", clerk{until: 100 * time.Millisecond}, time.Second, 0, nil, "ok", []string{"take", "intent", "give back", "take"}, 1},
-		{"slow connection, no new leave", clerk{until: 100 * time.Millisecond, errs: []error{nil, busy}}, time.Second, 0, nil, "throttled by limiter", []string{"take", "intent", "give back", "take"}, 0},
-		{"slow connection, limiter away", clerk{until: 100 * time.Millisecond, errs: []error{nil, errors.New("redis")}}, time.Second, 0, nil, "not sent", []string{"take", "intent", "give back", "take"}, 0},
-		{"no connection, leave given back", clerk{}, time.Hour, 0, nil, "not sent", []string{"take", "intent", "give back"}, 0},
+		{"all is well", clerk{}, 0, 0, nil, "ok", []string{"acquire", "intent"}, 1},
+		{"no permit, no intent", clerk{errs: []error{busy}}, 0, 0, nil, "throttled by limiter", []string{"acquire"}, 0},
+		{"limiter away, no intent", clerk{errs: []error{errors.New("redis")}}, 0, 0, nil, "not sent", []string{"acquire"}, 0},
+		{"no intent, no request", clerk{}, 0, 0, errJournal, "other: journal away", []string{"acquire", "intent", "release"}, 0},
+		{"slow intent, new permit, no second intent", clerk{until: 100 * time.Millisecond}, 0, time.Second, nil, "ok", []string{"acquire", "intent", "release", "acquire"}, 1},
+		{"slow intent, no new permit", clerk{until: 100 * time.Millisecond, errs: []error{nil, busy}}, 0, time.Second, nil, "throttled by limiter", []string{"acquire", "intent", "release", "acquire"}, 0},
+		{"slow connection, new permit", clerk{until: 100 * time.Millisecond}, time.Second, 0, nil, "ok", []string{"acquire", "intent", "release", "acquire"}, 1},
+		{"slow connection, no new permit", clerk{until: 100 * time.Millisecond, errs: []error{nil, busy}}, time.Second, 0, nil, "throttled by limiter", []string{"acquire", "intent", "release", "acquire"}, 0},
+		{"slow connection, limiter away", clerk{until: 100 * time.Millisecond, errs: []error{nil, errors.New("redis")}}, time.Second, 0, nil, "not sent", []string{"acquire", "intent", "release", "acquire"}, 0},
+		{"no connection, permit released", clerk{}, time.Hour, 0, nil, "not sent", []string{"acquire", "intent", "release"}, 0},
 	} {
 		t.Run(row.why, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestPermit_ACallerThatGoesAfterTheIntentSendsNothing(t *testing.T) {
 		c.Limiter = k
 		ctx, cancel := context.WithCancel(t.Context())
 		_, err := c.CreatePayment(ctx, testOrder(), func(context.Context) error { cancel(); return nil })
-		if diff := cmp.Diff([]string{"take", "give back"}, k.log); diff != "" || kind(err) != "not sent" || p.bytes.Load() != 0 {
+		if diff := cmp.Diff([]string{"acquire", "release"}, k.log); diff != "" || kind(err) != "not sent" || p.bytes.Load() != 0 {
 			t.Errorf("%v\n%s", err, diff)
 		}
 	})
@@ -149,8 +149,8 @@ func TestPermit_TheWaitForItIsNoPartOfTheCall(t *testing.T) {
 func TestPermit_ARefusedPermitIsNoCall(t *testing.T) {
 	t.Parallel()
 	g, c := newGateway(t, says(createdBody()))
-	c.Limiter = limiterFunc(func(context.Context) (Leave, error) {
-		return Leave{}, &Throttled{RetryAfter: 3 * time.Second}
+	c.Limiter = limiterFunc(func(context.Context) (Permit, error) {
+		return Permit{}, &Throttled{RetryAfter: 3 * time.Second}
 	})
 	_, err := c.CreatePayment(t.Context(), testOrder(), nil)
 	throttled, ok := errors.AsType[*Throttled](err)
