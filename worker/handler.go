@@ -149,9 +149,9 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	return nil
 }
 
-// called takes an order in hand that was called up from its line with a place. When it
-// cannot be had, or the place is not needed, another call may have it.
-func (h *handler) called(ctx context.Context, o ratelimit.Dispatched) error {
+// dispatched claims an order that was dispatched with a reservation. When the order cannot be
+// claimed, or the reservation is not needed, another call may have the slot.
+func (h *handler) dispatched(ctx context.Context, o ratelimit.Dispatched) error {
 	c, err := h.journal.claim(ctx, o.ID, rand.Text())
 	if err != nil || c.status != claimOurs {
 		o.Reservation.Cancel(ctx)

@@ -36,14 +36,14 @@ const (
 // be lost: after a crash, a lost queue, a wait for quota. Every process has one;
 // the script hands each order to one of them.
 type sweeper struct {
-	journal   *journal
-	producer  *tasks.Producer
-	inspector *asynq.Inspector
-	caller    *caller
-	keys      tasks.Keys
-	observer  Observer
-	log       *slog.Logger
-	agenda    *agenda
+	journal    *journal
+	producer   *tasks.Producer
+	inspector  *asynq.Inspector
+	dispatcher *dispatcher
+	keys       tasks.Keys
+	observer   Observer
+	log        *slog.Logger
+	agenda     *agenda
 }
 
 // run sweeps until the context ends.
@@ -73,7 +73,7 @@ func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := s.caller.call(ctx, found.lines); err != nil {
+		if err := s.dispatcher.dispatch(ctx, found.lines); err != nil {
 			return 0, err
 		}
 		for _, d := range found.due {

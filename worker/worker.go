@@ -20,7 +20,7 @@ type Worker struct {
 	config   Config
 	handler  *handler
 	sweeper  *sweeper
-	caller   *caller
+	dispatch *dispatcher
 	intake   *intake
 	trimmer  *trimmer
 	servers  []*asynq.Server
@@ -59,8 +59,8 @@ func New(c Config) (*Worker, error) {
 		lost: c.LostResponse, unique: c.UniqueNumbers,
 		observer: c.Observer, log: c.Logger, agenda: newAgenda(), stop: w.stop, pool: w.pool}
 	w.handler.roster.Store(w.rosterOf(c.Merchants, &roster{}))
-	w.caller = newCaller(w.handler, c.Concurrency)
-	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, caller: w.caller, observer: c.Observer, log: c.Logger,
+	w.dispatch = newDispatcher(w.handler, c.Concurrency)
+	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, dispatcher: w.dispatch, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis), agenda: w.handler.agenda}
 	w.intake, w.trimmer = newIntake(c, producer.WithHighWater(c.HighWater)), newTrimmer(c)
 	supplies := make(map[string]*supply)
@@ -166,7 +166,7 @@ const lastWords = 60 * time.Millisecond
 // shutdown stops servers, all at once, each within the shutdown timeout.
 func (w *Worker) shutdown(servers []*asynq.Server) {
 	var all sync.WaitGroup
-	all.Go(func() { w.caller.shutDown(w.config.ShutdownTimeout) })
+	all.Go(func() { w.dispatch.shutDown(w.config.ShutdownTimeout) })
 	for i, server := range servers {
 		all.Go(func() {
 			w.supplies[i].drain()
