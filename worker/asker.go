@@ -101,9 +101,9 @@ func (a *asker) later(length time.Duration) error {
 
 // client returns the merchant's client for this attempt's calls of one class.
 func (a *attempt) client(c class) *qfpay.Client {
-	client := *a.at.client
-	if a.at.limiter != nil {
-		client.Limiter = &asker{limiter: a.at.limiter, class: c, permits: &a.permits}
+	client := *a.merchant.client
+	if a.merchant.limiter != nil {
+		client.Limiter = &asker{limiter: a.merchant.limiter, class: c, permits: &a.permits}
 	}
 	return &client
 }

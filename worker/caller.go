@@ -30,17 +30,17 @@ func (c *caller) call(ctx context.Context, appCodes []string) error {
 	if len(appCodes) == 0 {
 		return nil
 	}
-	roster := c.handler.roster.Load()
+	merchants := c.handler.merchants.Load()
 	for _, appCode := range appCodes {
-		at := roster.lines[appCode]
-		if at == nil {
+		m := merchants.byAppCode[appCode]
+		if m == nil {
 			continue
 		}
-		n := min(int64(cap(c.room)-len(c.room)), roster.crowd-at.inHand.Load())
+		n := min(int64(cap(c.room)-len(c.room)), merchants.perMerchantLimit-m.inFlight.Load())
 		if n <= 0 {
 			continue
 		}
-		up, err := at.limiter.callUp(ctx, int(n))
+		up, err := m.limiter.callUp(ctx, int(n))
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (c *caller) work(o called) {
 			c.handler.log.Error("an attempt panicked; its order comes back", "id", o.id, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	c.handler.answered(o.id, c.handler.called(c.ctx, o))
+	c.handler.attemptError(o.id, c.handler.called(c.ctx, o))
 }
 
 // shutDown waits for the orders in hand, and after the timeout cuts them off. Nothing may

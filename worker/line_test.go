@@ -17,13 +17,13 @@ import (
 
 // queue is a desk with a limiter and orders that stand in its lines.
 type queue struct {
-	*desk
+	*journalFixture
 	limiter *limiter
 }
 
 func newQueue(t *testing.T, perSecond, perMinute int) *queue {
-	d := newDesk(t)
-	return &queue{desk: d, limiter: testLimiter(d.rdb, perSecond, perMinute)}
+	f := newJournalFixture(t)
+	return &queue{journalFixture: f, limiter: testLimiter(f.rdb, perSecond, perMinute)}
 }
 
 // join has a new order join the line of a class, and returns its id.
@@ -319,7 +319,7 @@ func TestMerchants_AHangingGatewayDelaysNoOtherOne(t *testing.T) {
 	r.enqueue(40, func(_ int, o *tasks.Order) { o.Merchant = "m0" })
 	r.eventually("the slow merchant is at its part", func() bool {
 		for _, d := range seen[Deferred](r.events) {
-			if d.Reason == DeferCrowded {
+			if d.Reason == DeferMerchantLimit {
 				return true
 			}
 		}

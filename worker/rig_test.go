@@ -96,15 +96,15 @@ func (r *rig) start() (stop func()) {
 // setTimes puts other times in force, before the worker runs.
 func (w *Worker) setTimes(t times) {
 	w.handler.times, w.handler.journal.times = t, t
-	for _, c := range w.handler.roster.Load().counters {
-		c.client.Timeout = t.call
+	for _, m := range w.handler.merchants.Load().byName {
+		m.client.Timeout = t.call
 	}
 }
 
 // setWindows has the limits counted in other windows, before the worker runs.
 func (w *Worker) setWindows(second, minute time.Duration) {
 	for _, m := range w.config.Merchants {
-		w.handler.roster.Load().counters[m.Name].limiter = newLimiterOf(w.config.Redis, w.config.Keys, m, w.config.Observer, second, minute)
+		w.handler.merchants.Load().byName[m.Name].limiter = newLimiterOf(w.config.Redis, w.config.Keys, m, w.config.Observer, second, minute)
 	}
 }
 
