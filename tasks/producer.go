@@ -56,7 +56,7 @@ const (
 type Accepted struct {
 	ID         string // merchant:out_trade_no
 	Acceptance Acceptance
-	State      string // of an order that was accepted: NEW, SENT, VOIDING or DONE
+	State      string // of an order that was accepted: NEW, SENT, CLOSING or DONE
 	Err        error  // qfpay.FieldErrors, *ConflictError, *HighWaterError, *JournalError, or Redis's
 }
 
@@ -64,7 +64,7 @@ type Accepted struct {
 // that is there goes its way; this one was not accepted.
 type ConflictError struct {
 	ID    string // merchant:out_trade_no
-	State string // of the order that is there: NEW, SENT, VOIDING or DONE
+	State string // of the order that is there: NEW, SENT, CLOSING or DONE
 }
 
 // Error implements error.

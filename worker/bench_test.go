@@ -34,7 +34,7 @@ func BenchmarkClaimIntentSettle(b *testing.B) {
 	}
 	accepted, err := r.producer().EnqueueAll(b.Context(), orders)
 	ok(b, err)
-	j := &journal{rdb: r.rdb, scripts: newBatched(r.rdb), keys: r.keys, times: slowTimes()}
+	j := &journal{rdb: r.rdb, scripts: newPipelinedClient(r.rdb), keys: r.keys, times: slowTimes()}
 	published := outcome(tasks.Created)
 	b.ReportAllocs()
 	b.ResetTimer()

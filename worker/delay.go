@@ -17,7 +17,7 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration 
 	}
 	switch s.why {
 	case DeferHeld:
-		return min(a.at.hold.wait(time.Now(), 0), spread(h.times.held))
+		return min(a.merchant.breaker.admit(time.Now(), 0), spread(h.times.held))
 	case DeferGateway:
 		var busy *qfpay.Refusal
 		if errors.As(a.err, &busy) {
@@ -51,12 +51,12 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.T
 		return inLine(t.RetryAfter)
 	}
 	s.why = DeferGateway
-	if a.at.limiter == nil {
+	if a.merchant.limiter == nil {
 		return max(t.RetryAfter, ratelimit.FirstPause)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin)
 	defer cancel()
-	pause, err := a.at.limiter.Pause(ctx, t.RetryAfter)
+	pause, err := a.merchant.limiter.Pause(ctx, t.RetryAfter)
 	if err != nil {
 		h.observer.Observe(RedisFailed{Op: "pause"})
 		pause = max(t.RetryAfter, ratelimit.FirstPause)
@@ -70,21 +70,21 @@ func inLine(length time.Duration) time.Duration { return 2*length + time.Minute 
 
 // hold holds the merchant when the gateway refuses its configuration, and lets go
 // when it takes a create.
-func (h *handler) hold(a *attempt) {
-	name := a.at.client.Merchant.Name
-	switch a.facts.reply {
-	case heldBack:
+func (h *handler) updateBreaker(a *attempt) {
+	name := a.merchant.client.Merchant.Name
+	switch a.known.reply {
+	case merchantRefused:
 		reason := "http"
 		var refusal *qfpay.Refusal
 		if errors.As(a.err, &refusal) && refusal.RespCd != "" {
 			reason = string(refusal.RespCd)
 		}
-		if a.at.hold.set(time.Now(), reason) {
+		if a.merchant.breaker.trip(time.Now(), reason) {
 			h.log.Error("QFPay refuses this merchant's configuration; its orders wait, and one is tried now and then",
 				"merchant", name, "error", a.err, "hint", hint(reason))
 		}
 	case created, refused:
-		if a.at.hold.clear() != "" {
+		if a.merchant.breaker.reset() != "" {
 			h.log.Info("QFPay takes this merchant's orders again", "merchant", name)
 		}
 	}

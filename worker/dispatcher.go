@@ -32,17 +32,17 @@ func (d *dispatcher) dispatch(ctx context.Context, appCodes []string) error {
 	if len(appCodes) == 0 {
 		return nil
 	}
-	roster := d.handler.roster.Load()
+	merchants := d.handler.merchants.Load()
 	for _, appCode := range appCodes {
-		at := roster.byAppCode[appCode]
-		if at == nil {
+		m := merchants.byAppCode[appCode]
+		if m == nil {
 			continue
 		}
-		n := min(int64(cap(d.room)-len(d.room)), roster.crowd-at.inHand.Load())
+		n := min(int64(cap(d.room)-len(d.room)), merchants.perMerchantLimit-m.inFlight.Load())
 		if n <= 0 {
 			continue
 		}
-		orders, err := at.limiter.Dispatch(ctx, int(n))
+		orders, err := m.limiter.Dispatch(ctx, int(n))
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (d *dispatcher) work(o ratelimit.Dispatched) {
 			d.handler.log.Error("an attempt panicked; its order comes back", "id", o.ID, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	d.handler.answered(o.ID, d.handler.dispatched(d.ctx, o))
+	d.handler.attemptError(o.ID, d.handler.dispatched(d.ctx, o))
 }
 
 // shutDown waits for the orders in flight, and cuts them off after the timeout. No order may

@@ -24,19 +24,19 @@ import (
 // order: an order comes back because it is in due, not because asynq retries. Only
 // when Redis itself fails does asynq get an error, and tries again.
 type handler struct {
-	journal  *journal
-	producer *tasks.Producer
-	rdb      redis.UniversalClient
-	keys     tasks.Keys
-	roster   atomic.Pointer[roster] // an attempt keeps the counter that it began with
-	times    times
-	lost     LostResponse
-	unique   bool
-	observer Observer
-	log      *slog.Logger
-	agenda   *agenda         // of this process's sweeper
-	stop     <-chan struct{} // closed when the worker stops taking orders
-	pool     pool
+	journal    *journal
+	producer   *tasks.Producer
+	rdb        redis.UniversalClient
+	keys       tasks.Keys
+	merchants  atomic.Pointer[merchantSet] // an attempt keeps the counter that it began with
+	times      times
+	lost       LostResponse
+	unique     bool
+	observer   Observer
+	log        *slog.Logger
+	sweepTimer *sweepTimer     // of this process's sweeper
+	stop       <-chan struct{} // closed when the worker stops taking orders
+	pool       pool
 }
 
 // isStopping tells whether orders in hand should be put down as soon as they can be.
@@ -52,15 +52,15 @@ func (h *handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	defer h.pool.leave()
 	w, err := readWakeUp(t.Payload())
 	if err != nil {
-		return h.refuse(ctx, t.Payload(), err)
+		return h.deadLetter(ctx, t.Payload(), err)
 	}
 	w.traceparent = t.Headers()["traceparent"]
-	return h.answered(w.id, h.wake(ctx, w))
+	return h.attemptError(w.id, h.wake(ctx, w))
 }
 
 // answered reports an attempt that failed because Redis did. That an order is in other
 // hands is no failure.
-func (h *handler) answered(id string, err error) error {
+func (h *handler) attemptError(id string, err error) error {
 	if err == nil || errors.Is(err, errLost) {
 		return nil
 	}
@@ -118,9 +118,9 @@ func identify(payload []byte) (string, error) {
 
 // refuse puts what is no order where somebody can see it. It is not retried: it
 // would never become one.
-func (h *handler) refuse(ctx context.Context, payload []byte, why error) error {
+func (h *handler) deadLetter(ctx context.Context, payload []byte, why error) error {
 	h.log.Warn("a task was refused", "reason", why)
-	return h.rdb.XAdd(ctx, rejection(h.keys, "", why, string(payload))).Err()
+	return h.rdb.XAdd(ctx, deadLetterEntry(h.keys, "", why, string(payload))).Err()
 }
 
 // wake takes the order in hand, if it is free, and works on it.
@@ -135,12 +135,12 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	}
 	switch c.status {
 	case claimReserved:
-		return h.refuse(ctx, w.payload, &tasks.ConflictError{ID: w.id, State: "RESERVED"})
+		return h.deadLetter(ctx, w.payload, &tasks.ConflictError{ID: w.id, State: "RESERVED"})
 	case claimBusy:
 		h.observer.Observe(Deferred{Reason: DeferBusy})
 		return nil
 	case claimOurs:
-		point("claimed")
+		failpoint("claimed")
 		if err := h.sameContent(ctx, c, w.payload); err != nil {
 			return c.traced(err)
 		}
@@ -157,7 +157,7 @@ func (h *handler) dispatched(ctx context.Context, o ratelimit.Dispatched) error 
 		o.Reservation.Cancel(ctx)
 		return err
 	}
-	point("claimed")
+	failpoint("claimed")
 	return c.traced(h.work(ctx, c, wakeUp{id: o.ID, reservation: o.Reservation}))
 }
 
@@ -179,7 +179,7 @@ func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (claim, err
 	if err != nil && !errors.As(err, &conflict) {
 		return claim{}, err
 	}
-	point("adopted")
+	failpoint("adopted")
 	return h.journal.claim(ctx, w.id, token)
 }
 
@@ -194,7 +194,7 @@ func (h *handler) sameContent(ctx context.Context, c claim, payload []byte) erro
 	if err == nil && err2 == nil && given.Fingerprint() == accepted.Fingerprint() {
 		return nil
 	}
-	return h.refuse(ctx, payload, &tasks.ConflictError{ID: c.id})
+	return h.deadLetter(ctx, payload, &tasks.ConflictError{ID: c.id})
 }
 
 // work makes one attempt at an order in hand, and writes down how it ended.
@@ -213,16 +213,16 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 	if c.attempts == 1 {
 		h.observer.Observe(Started{Lane: a.order.Lane, Waited: c.claimedAt.Sub(c.acceptedAt)})
 	}
-	roster := h.roster.Load()
-	if a.at = roster.counters[a.order.Merchant]; a.at == nil {
+	merchants := h.merchants.Load()
+	if a.merchant = merchants.byName[a.order.Merchant]; a.merchant == nil {
 		return h.unknownMerchant(ctx, a)
 	}
-	if held := a.at.hold.wait(time.Now(), h.times.lease); held > 0 && c.state == stateNew && !a.look().late {
-		return h.putDown(ctx, a, step{do: wait, why: DeferHeld}, min(held, spread(h.times.held)))
+	if held := a.merchant.breaker.admit(time.Now(), h.times.lease); held > 0 && c.state == stateNew && !a.facts().pastDeadline {
+		return h.deferOrder(ctx, a, step{do: wait, why: DeferHeld}, min(held, spread(h.times.held)))
 	}
-	defer a.at.inHand.Add(-1)
-	if a.at.inHand.Add(1) > roster.crowd && !a.look().late {
-		return h.crowded(ctx, a)
+	defer a.merchant.inFlight.Add(-1)
+	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().pastDeadline {
+		return h.overMerchantLimit(ctx, a)
 	}
 	s, err := a.run(ctx)
 	if err != nil {
@@ -234,30 +234,30 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 // crowded: so many of the merchant's orders are in hand already that another would take
 // the room of other merchants' orders: its gateway is slow. It waits in line, or without
 // one for a moment.
-func (h *handler) crowded(ctx context.Context, a *attempt) error {
-	s := step{do: wait, why: DeferCrowded}
-	if a.at.limiter == nil {
-		return h.putDown(ctx, a, s, spread(crowdedPause))
+func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
+	s := step{do: wait, why: DeferMerchantLimit}
+	if a.merchant.limiter == nil {
+		return h.deferOrder(ctx, a, s, spread(merchantLimitPause))
 	}
-	length, err := a.at.limiter.QueueLength(ctx, a.class())
+	length, err := a.merchant.limiter.QueueLength(ctx, a.class())
 	if err != nil {
 		return err
 	}
-	a.session.Join(a.at.limiter.Queue(a.class()))
-	return h.putDown(ctx, a, s, inLine(length))
+	a.session.Join(a.merchant.limiter.Queue(a.class()))
+	return h.deferOrder(ctx, a, s, inLine(length))
 }
 
-const crowdedPause = time.Second
+const merchantLimitPause = time.Second
 
 // finish writes down how an attempt ended. What the gateway did must be written
 // even when the task's own time is up, so it has time of its own.
 func (h *handler) finish(ctx context.Context, a *attempt, s step) error {
-	h.hold(a)
+	h.updateBreaker(a)
 	if s.do == settle {
 		return h.publish(ctx, a, a.result(s))
 	}
 	delay := h.delay(ctx, a, &s)
-	return h.putDown(ctx, a, s, delay)
+	return h.deferOrder(ctx, a, s, delay)
 }
 
 // publish settles the order. A repetition publishes nothing twice, so it is tried
@@ -281,21 +281,21 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 		a.reportUnconfirmed(r, err)
 		err = nil
 	}
-	point("settled")
+	failpoint("settled")
 	a.report(r, published, err)
 	if published {
 		h.observer.Observe(Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
 			Outcome: tasks.Outcome(r.Outcome), Took: a.now().Sub(a.claim.acceptedAt),
-			WaitedFor: a.claim.waitedFor})
+			DeferredFor: a.claim.deferredFor})
 	}
 	return err
 }
 
 // putDown releases the order. If that fails, the order is due when its lease ends.
-func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Duration) error {
+func (h *handler) deferOrder(ctx context.Context, a *attempt, s step, delay time.Duration) error {
 	delay = a.beforeDeadline(delay)
 	in := a.session.Queue()
-	if s.why != DeferQuota && s.why != DeferCrowded {
+	if s.why != DeferQuota && s.why != DeferMerchantLimit {
 		in = nil
 	}
 	if ctx.Err() != nil {
@@ -304,14 +304,14 @@ func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Du
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.times.call)
 	defer cancel()
 	h.observer.Observe(Deferred{Reason: s.why, For: delay})
-	a.waits(s, delay)
-	defer point("released")
+	a.logDeferred(s, delay)
+	defer failpoint("released")
 	soon := delay
 	if in != nil {
 		soon = 0 // somebody must look at the line
 	}
-	defer h.agenda.due(soon)
-	return h.journal.release(ctx, &a.claim, delay, s.do == waitGone, s.why, in)
+	defer h.sweepTimer.orderDue(soon)
+	return h.journal.release(ctx, &a.claim, delay, s.do == waitNotFound, s.why, in)
 }
 
 // unknownMerchant: the order names a merchant this process does not have. Another
@@ -321,10 +321,10 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 	h.log.LogAttrs(context.Background(), slog.LevelError, "no such merchant here; the order waits", append([]slog.Attr{
 		slog.String("merchant", a.order.Merchant), slog.String("out_trade_no", a.order.OutTradeNo),
 		slog.String("hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer")}, a.claim.trace()...)...)
-	if a.look().late && a.claim.state == stateNew {
+	if a.facts().pastDeadline && a.claim.state == stateNew {
 		return h.publish(ctx, a, a.result(settled(tasks.Expired, "no worker knows its merchant")))
 	}
-	return h.putDown(ctx, a, step{do: wait, why: DeferUnknown}, spread(h.times.held))
+	return h.deferOrder(ctx, a, step{do: wait, why: DeferUnknown}, spread(h.times.held))
 }
 
 // reject settles an order that validation refuses: one enqueued with asynq alone,

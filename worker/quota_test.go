@@ -247,7 +247,7 @@ func TestMerchants_AHangingGatewayDelaysNoOtherOne(t *testing.T) {
 	r.enqueue(40, func(_ int, o *tasks.Order) { o.Merchant = "m0" })
 	r.eventually("the slow merchant is at its part", func() bool {
 		for _, d := range seen[Deferred](r.events) {
-			if d.Reason == DeferCrowded {
+			if d.Reason == DeferMerchantLimit {
 				return true
 			}
 		}

@@ -94,8 +94,8 @@ func (r *rig) start() (stop func()) {
 // setTimes puts other times in force, before the worker runs.
 func (w *Worker) setTimes(t times) {
 	w.handler.times, w.handler.journal.times = t, t
-	for _, c := range w.handler.roster.Load().counters {
-		c.client.Timeout = t.call
+	for _, m := range w.handler.merchants.Load().byName {
+		m.client.Timeout = t.call
 	}
 }
 

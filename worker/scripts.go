@@ -10,18 +10,18 @@ import (
 var luaFiles embed.FS
 
 var (
-	claimScript   = script("claim")
-	intentScript  = script("held", "intent")
-	retractScript = script("held", "retract")
-	voidScript    = script("held", "void")
-	mintScript    = script("held", "mint")
-	settleScript  = script("held", "settle")
-	releaseScript = script("held", "release")
-	sweepScript   = script("sweep")
-	reopenScript  = script("reopen")
-	lookScript    = script("look")
-	auditScript   = script("audit")
-	forgetScript  = script("forget")
+	claimScript       = script("claim")
+	intentScript      = script("lease", "intent")
+	retractScript     = script("lease", "retract")
+	closeIntentScript = script("lease", "close_intent")
+	reissueScript     = script("lease", "reissue")
+	settleScript      = script("lease", "settle")
+	releaseScript     = script("lease", "release")
+	sweepScript       = script("sweep")
+	reopenScript      = script("reopen")
+	showScript        = script("show")
+	auditScript       = script("audit")
+	forgetScript      = script("forget")
 )
 
 // script joins embedded files into one script.

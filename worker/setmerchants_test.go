@@ -64,10 +64,10 @@ func TestBreaker_EndsWithTheRightKey(t *testing.T) {
 	w := r.workers[0]
 	r.enqueue(1, of("b", "F"))
 	r.eventually("b is held", func() bool { return len(seen[Held](r.events)) == 1 })
-	h := w.handler.roster.Load().counters["b"].hold
-	h.mu.Lock()
-	h.pause, h.until = longestHold, time.Now().Add(longestHold)
-	h.mu.Unlock()
+	b := w.handler.merchants.Load().byName["b"].breaker
+	b.mu.Lock()
+	b.pause, b.until = maxOpenTime, time.Now().Add(maxOpenTime)
+	b.mu.Unlock()
 	const n = 750
 	r.enqueue(n, of("b", "B"))
 	r.eventually("all of them wait", func() bool { return r.deferred(DeferHeld) > n })
@@ -159,9 +159,9 @@ func TestMerchants_LoseNoOrderWhileTheyChange(t *testing.T) {
 	}
 	r.agree(r.results(n))
 	for _, w := range r.workers {
-		for name, at := range w.handler.roster.Load().counters {
-			r.eventually("nothing is in hand", func() bool { return at.inHand.Load() == 0 })
-			if at.hold.reason != "" {
+		for name, at := range w.handler.merchants.Load().byName {
+			r.eventually("nothing is in hand", func() bool { return at.inFlight.Load() == 0 })
+			if at.breaker.reason != "" {
 				t.Errorf("%s is held", name)
 			}
 		}
@@ -174,7 +174,7 @@ func TestMerchants_ChangeNothingWhenTheyAreWrong(t *testing.T) {
 	r.config.Queue, r.config.Blocking = r.server.Client(t), r.server.Client(t)
 	w, err := New(r.config)
 	ok(t, err)
-	before := w.handler.roster.Load()
+	before := w.handler.merchants.Load()
 	all := r.config.Merchants
 	for name, bad := range map[string][]Merchant{
 		"none":        nil,
@@ -188,7 +188,7 @@ func TestMerchants_ChangeNothingWhenTheyAreWrong(t *testing.T) {
 		if got := w.SetMerchants(bad); got == nil || atStart == nil || got.Error() != atStart.Error() {
 			t.Errorf("%s: %v; at the start it is %v", name, got, atStart)
 		}
-		if w.handler.roster.Load() != before {
+		if w.handler.merchants.Load() != before {
 			t.Errorf("%s: the merchants have changed", name)
 		}
 	}
@@ -209,15 +209,15 @@ func TestMerchants_KeepAllThatAChangeDoesNotTouch(t *testing.T) {
 		"the code":   {func(m *Merchant) { m.AppCode = "B" }, false, false, false},
 		"the limits": {func(m *Merchant) { m.PerMinute = 9 }, false, true, false},
 	} {
-		was := newCounter(base, config, http.DefaultClient, time.Second)
+		was := newMerchantState(base, config, http.DefaultClient, time.Second)
 		m := base
 		tt.change(&m)
-		is := was.becomes(newCounter(m, config, http.DefaultClient, time.Second))
-		if is.merchant() != m || is.inHand != was.inHand {
+		is := was.replace(newMerchantState(m, config, http.DefaultClient, time.Second))
+		if is.merchant() != m || is.inFlight != was.inFlight {
 			t.Errorf("%s: it is another merchant, or what is in hand is forgotten", name)
 		}
-		if (is == was) != tt.all || (is.hold == was.hold) != tt.hold || (is.limiter == was.limiter) != tt.theLimit {
-			t.Errorf("%s: kept: counter %t, hold %t, limiter %t", name, is == was, is.hold == was.hold, is.limiter == was.limiter)
+		if (is == was) != tt.all || (is.breaker == was.breaker) != tt.hold || (is.limiter == was.limiter) != tt.theLimit {
+			t.Errorf("%s: kept: counter %t, hold %t, limiter %t", name, is == was, is.breaker == was.breaker, is.limiter == was.limiter)
 		}
 	}
 }

@@ -43,15 +43,15 @@ type sweeper struct {
 	keys       tasks.Keys
 	observer   Observer
 	log        *slog.Logger
-	agenda     *agenda
+	timer      *sweepTimer
 }
 
 // run sweeps until the context ends.
 func (s *sweeper) run(ctx context.Context) {
 	failing := false
-	for s.agenda.wait(ctx) {
+	for s.timer.wait(ctx) {
 		if failing && (s.journal.rdb.Ping(ctx).Err() != nil || sleep(ctx, afterOutage) != nil) {
-			s.agenda.swept(0)
+			s.timer.sweepEnded(0)
 			continue
 		}
 		next, err := s.sweep(ctx)
@@ -62,7 +62,7 @@ func (s *sweeper) run(ctx context.Context) {
 			}
 		}
 		failing = err != nil
-		s.agenda.swept(next)
+		s.timer.sweepEnded(next)
 	}
 }
 
@@ -77,7 +77,7 @@ func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 		for _, d := range found.due {
-			point("swept")
+			failpoint("swept")
 			if err := s.wake(ctx, d); err != nil {
 				return 0, err
 			}

@@ -21,20 +21,20 @@ import (
 
 var pointDeaths = flag.Int("points.deaths", 1, "how often a worker dies at each point")
 
-// points are the places of worker/points.go at which a process can be killed: each
+// points are the places of worker/failpoint.go at which a process can be killed: each
 // between two steps of which the second must not be taken for done, nor for undone.
 var points = []string{
-	"claimed",   // the order is in hand, and nothing was done
-	"intended",  // the create is written down, and has not left
-	"answered",  // the answer is there, and not written down
-	"settled",   // the result is published, and asynq does not know
-	"released",  // the order is put down, and asynq does not know
-	"retracted", // the create is taken back
-	"voided",    // the close is written down, and has not left
-	"closed",    // the answer to the close is there
-	"minted",    // the next number is taken, and not sent
-	"adopted",   // an order of a plain task has its journal, and was not claimed
-	"swept",     // an order that is due was handed out, and nobody was woken
+	"claimed",        // the order is in hand, and nothing was done
+	"intended",       // the create is written down, and has not left
+	"answered",       // the answer is there, and not written down
+	"settled",        // the result is published, and asynq does not know
+	"released",       // the order is put down, and asynq does not know
+	"retracted",      // the create is taken back
+	"close_intended", // the close is written down, and has not left
+	"closed",         // the answer to the close is there
+	"reissued",       // the next number is taken, and not sent
+	"adopted",        // an order of a plain task has its journal, and was not claimed
+	"swept",          // an order that is due was handed out, and nobody was woken
 }
 
 // TestFailpoint_LosesNothing has a worker die at each point in turn, while

@@ -9,7 +9,7 @@ ARGV[3…] five for each order, in the order of the journals: its id, the finger
 ARGV[…] after these, two for each order that is traced: which one it is, from 1, and its traceparent
 
 Answers how many orders these are, and three for each that is not new: which one it is, from 1, and
-  "duplicate", state   it was there with the same content; state is NEW, SENT, VOIDING or DONE
+  "duplicate", state   it was there with the same content; state is NEW, SENT, CLOSING or DONE
   "conflict", state    it was there with other content; nothing was changed
   "full", length       it is new, and the stream has as many results as the mark; nothing was changed
   "failed", error      Redis could not look into its journal; nothing was changed

@@ -49,22 +49,22 @@ func (c *convoy) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 // parrot answers its argument.
 var parrot = redis.NewScript(`return ARGV[1]`)
 
-func newConvoy(t *testing.T) (batched, *convoy) {
+func newConvoy(t *testing.T) (pipelinedClient, *convoy) {
 	t.Helper()
 	rdb := redistest.Start(t).Client(t)
 	ok(t, parrot.Load(t.Context(), rdb).Err())
 	c := &convoy{left: make(chan struct{}, 100), letGo: make(chan struct{})}
 	rdb.AddHook(c)
-	return newBatched(rdb), c
+	return newPipelinedClient(rdb), c
 }
 
 // line waits until so many scripts wait for the batch under way.
-func (b *batcher) line(t *testing.T, n int) {
+func (p *autopipeline) queued(t *testing.T, n int) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // polling
-		b.mu.Lock()
-		waiting := len(b.waiting)
-		b.mu.Unlock()
+		p.mu.Lock()
+		waiting := len(p.waiting)
+		p.mu.Unlock()
 		if waiting == n {
 			return
 		}
@@ -87,13 +87,13 @@ func TestAutopipeline_SendsWaitingScriptsTogetherAndAnswersEach(t *testing.T) {
 	}
 	run("first")
 	<-c.left
-	for i := range gathered - 1 {
+	for i := range flushAt - 1 {
 		run(fmt.Sprint("word", i))
 	}
-	rdb.scripts.line(t, gathered-1)
+	rdb.scripts.queued(t, flushAt-1)
 	close(c.letGo)
 	all.Wait()
-	if c.alone.Load() != 1 || c.batches.Load() != 1 || c.inBatches.Load() != gathered-1 {
+	if c.alone.Load() != 1 || c.batches.Load() != 1 || c.inBatches.Load() != flushAt-1 {
 		t.Errorf("%d left alone, and %d in %d batches", c.alone.Load(), c.inBatches.Load(), c.batches.Load())
 	}
 }
@@ -105,7 +105,7 @@ func TestAutopipeline_SendsManyScriptsBeforeTheFirstIsAnswered(t *testing.T) {
 	var first, others sync.WaitGroup
 	first.Go(func() { parrot.Run(t.Context(), rdb, []string{"{k}"}, "first") })
 	<-c.left
-	for range gathered {
+	for range flushAt {
 		others.Go(func() { parrot.Run(t.Context(), rdb, []string{"{k}"}, "word") })
 	}
 	others.Wait() // while the first is still held
@@ -122,13 +122,13 @@ func TestAutopipeline_GivesUpAScriptWhoseTimeIsUpAndNoOther(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	given := make(chan error)
 	go func() { given <- parrot.Run(ctx, rdb, []string{"{k}"}, "impatient").Err() }()
-	rdb.scripts.line(t, 1)
+	rdb.scripts.queued(t, 1)
 	others.Go(func() {
 		if got, err := parrot.Run(t.Context(), rdb, []string{"{k}"}, "patient").Text(); got != "patient" || err != nil {
 			t.Errorf("answer %q, %v", got, err)
 		}
 	})
-	rdb.scripts.line(t, 2)
+	rdb.scripts.queued(t, 2)
 	cancel()
 	if err := <-given; !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want that its context was cancelled", err)
@@ -139,7 +139,7 @@ func TestAutopipeline_GivesUpAScriptWhoseTimeIsUpAndNoOther(t *testing.T) {
 
 func TestAutopipeline_BringsAScriptTheServerDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	rdb := newBatched(redistest.Start(t).Client(t))
+	rdb := newPipelinedClient(redistest.Start(t).Client(t))
 	if got, err := parrot.Run(t.Context(), rdb, []string{"{k}"}, "word").Text(); got != "word" || err != nil {
 		t.Errorf("answer %q, %v", got, err)
 	}
@@ -169,20 +169,20 @@ func TestAutopipeline_SpacesItsPipelinesUnderLoad(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	ok(t, parrot.Load(t.Context(), rdb).Err())
-	b := newBatched(rdb).scripts
+	p := newPipelinedClient(rdb).scripts
 	cmd := redis.NewCmd(t.Context(), "evalsha", parrot.Hash(), 1, "{k}", "word")
-	for n, crowd := range map[int]bool{crowded - 1: false, crowded: true} {
-		for _, a := range b.times(t.Context(), cmd, n, rdb.Process) {
+	for n, crowd := range map[int]bool{busyBatch - 1: false, busyBatch: true} {
+		for _, a := range p.times(t.Context(), cmd, n, rdb.Process) {
 			if word, err := a.Text(); word != "word" || err != nil {
 				t.Errorf("answer %q, %v", word, err)
 			}
 		}
-		left := b.left
-		if b.crowd != crowd {
-			t.Errorf("%d scripts are a crowd: %v", n, b.crowd)
+		left := p.lastFlush
+		if p.busy != crowd {
+			t.Errorf("%d scripts are a crowd: %v", n, p.busy)
 		}
-		b.do(t.Context(), cmd, rdb.Process)
-		if between := b.left.Sub(left); crowd && between < apart {
+		p.do(t.Context(), cmd, rdb.Process)
+		if between := p.lastFlush.Sub(left); crowd && between < minInterval {
 			t.Errorf("the batch after a crowd left %s after it", between)
 		}
 	}

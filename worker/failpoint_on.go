@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// ambush is a signal that this process sends itself at a point.
-type ambush struct {
+// armedFailpoint is a signal that this process sends itself at a point.
+type armedFailpoint struct {
 	name   string // of the point; empty: nowhere
 	left   atomic.Int64
 	signal syscall.Signal
@@ -23,27 +23,27 @@ type ambush struct {
 // QFPAY_KILL_AT=name[:n] has the process killed at the n-th passage of the point of
 // that name, by default the first, and QFPAY_STOP_AT has it stopped there until it is
 // sent SIGCONT.
-var ambushes = []*ambush{
-	ambushFrom("QFPAY_KILL_AT", syscall.SIGKILL, "killed at"),
-	ambushFrom("QFPAY_STOP_AT", syscall.SIGSTOP, "stopped at"),
+var failpoints = []*armedFailpoint{
+	failpointFrom("QFPAY_KILL_AT", syscall.SIGKILL, "killed at"),
+	failpointFrom("QFPAY_STOP_AT", syscall.SIGSTOP, "stopped at"),
 }
 
-func ambushFrom(variable string, s syscall.Signal, word string) *ambush {
+func failpointFrom(variable string, s syscall.Signal, word string) *armedFailpoint {
 	name, n, numbered := strings.Cut(os.Getenv(variable), ":")
 	passages, err := strconv.ParseInt(n, 10, 32)
 	if numbered && (err != nil || passages < 1) {
 		fmt.Fprintf(os.Stderr, "%s: must be name or name:n, not %s:%s\n", variable, name, n)
 		os.Exit(2)
 	}
-	a := &ambush{name: name, signal: s, word: word}
+	a := &armedFailpoint{name: name, signal: s, word: word}
 	a.left.Store(max(passages, 1))
 	return a
 }
 
-// point kills or stops the process, as the kernel or an operator would, if it is to
+// failpoint kills or stops the process, as the kernel or an operator would, if it is to
 // happen here.
-func point(name string) {
-	for _, a := range ambushes {
+func failpoint(name string) {
+	for _, a := range failpoints {
 		if a.name == name && a.left.Add(-1) == 0 {
 			fmt.Fprintln(os.Stderr, a.word, name)
 			syscall.Kill(os.Getpid(), a.signal)

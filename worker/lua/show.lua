@@ -1,4 +1,4 @@
---[[ look: one order as it is at this moment. Changes nothing.
+--[[ show: one order as it is at this moment. Changes nothing.
 
 KEYS[1] the order's journal   KEYS[2] due
 ARGV[1] id of the order

@@ -22,43 +22,43 @@ import (
 // answer, and the steps of one order follow each other since each waits for its
 // answer. Like any command of go-redis, a batch may be sent again when its answer
 // was lost; the scripts bear that.
-type batcher struct {
+type autopipeline struct {
 	rdb redis.UniversalClient
 
-	mu      sync.Mutex
-	waiting []*scriptCall
-	flights int       // batches under way
-	left    time.Time // when the latest one left
-	crowd   bool      // and whether it was a crowd
+	mu        sync.Mutex
+	waiting   []*scriptCall
+	inFlight  int       // batches under way
+	lastFlush time.Time // when the latest one left
+	busy      bool      // and whether it was a crowd
 }
 
 const (
-	gathered    = 16  // scripts that do not wait for the batch before them
-	mostFlights = 4   // batches under way
-	mostBatched = 128 // scripts in one batch: other clients have their turn in between
+	flushAt     = 16  // scripts that do not wait for the batch before them
+	maxInFlight = 4   // batches under way
+	maxBatch    = 128 // scripts in one batch: other clients have their turn in between
 
-	crowded = 4                // scripts in a batch that is a crowd
-	apart   = time.Millisecond // how long after a crowd the next batch leaves, at the earliest
+	busyBatch   = 4                // scripts in a batch that is a crowd
+	minInterval = time.Millisecond // how long after a crowd the next batch leaves, at the earliest
 )
 
 // scriptCall is one script on its way.
 type scriptCall struct {
-	ctx   context.Context
-	cmd   *redis.Cmd
-	alone redis.ProcessHook // sends it when it has no company
-	done  chan struct{}
+	ctx    context.Context
+	cmd    *redis.Cmd
+	direct redis.ProcessHook // sends it when it has no company
+	done   chan struct{}
 }
 
 // do runs the script of an EVALSHA and gives its answer to cmd. When ctx ends before
 // the answer is there, it may still be carried out: as with any answer that was lost.
-func (b *batcher) do(ctx context.Context, cmd *redis.Cmd, alone redis.ProcessHook) error {
+func (p *autopipeline) do(ctx context.Context, cmd *redis.Cmd, direct redis.ProcessHook) error {
 	if err := ctx.Err(); err != nil {
 		cmd.SetErr(err)
 		return err
 	}
-	f := newScriptCall(ctx, cmd, alone)
-	if b.enter(f) {
-		b.fly()
+	f := newScriptCall(ctx, cmd, direct)
+	if p.enqueue(f) {
+		p.flush()
 	}
 	answer := f.answer(ctx)
 	cmd.SetVal(answer.Val())
@@ -67,13 +67,13 @@ func (b *batcher) do(ctx context.Context, cmd *redis.Cmd, alone redis.ProcessHoo
 }
 
 // times runs the script of an EVALSHA n times, and returns the answers.
-func (b *batcher) times(ctx context.Context, cmd *redis.Cmd, n int, alone redis.ProcessHook) []*redis.Cmd {
+func (p *autopipeline) times(ctx context.Context, cmd *redis.Cmd, n int, direct redis.ProcessHook) []*redis.Cmd {
 	calls, answers := make([]*scriptCall, n), make([]*redis.Cmd, n)
 	for i := range calls {
-		calls[i] = newScriptCall(ctx, cmd, alone)
+		calls[i] = newScriptCall(ctx, cmd, direct)
 	}
-	if b.enter(calls...) {
-		b.fly()
+	if p.enqueue(calls...) {
+		p.flush()
 	}
 	for i, f := range calls {
 		answers[i] = f.answer(ctx)
@@ -83,8 +83,8 @@ func (b *batcher) times(ctx context.Context, cmd *redis.Cmd, n int, alone redis.
 
 // newScriptCall is a call with a command of its own, so that nobody writes into the caller's
 // after it has left.
-func newScriptCall(ctx context.Context, cmd *redis.Cmd, alone redis.ProcessHook) *scriptCall {
-	f := &scriptCall{ctx: ctx, cmd: redis.NewCmd(ctx, cmd.Args()...), alone: alone, done: make(chan struct{})}
+func newScriptCall(ctx context.Context, cmd *redis.Cmd, direct redis.ProcessHook) *scriptCall {
+	f := &scriptCall{ctx: ctx, cmd: redis.NewCmd(ctx, cmd.Args()...), direct: direct, done: make(chan struct{})}
 	f.cmd.SetFirstKeyPos(3) // evalsha, hash, number of keys
 	return f
 }
@@ -102,68 +102,68 @@ func (f *scriptCall) answer(ctx context.Context) *redis.Cmd {
 }
 
 // enter puts scripts in line, and tells whether their caller is to send what is there.
-func (b *batcher) enter(calls ...*scriptCall) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.waiting = append(b.waiting, calls...)
-	leaves := b.flights == 0 || len(b.waiting) >= gathered && b.flights < mostFlights
+func (p *autopipeline) enqueue(calls ...*scriptCall) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = append(p.waiting, calls...)
+	leaves := p.inFlight == 0 || len(p.waiting) >= flushAt && p.inFlight < maxInFlight
 	if leaves {
-		b.flights++
+		p.inFlight++
 	}
 	return leaves
 }
 
 // fly sends one batch. What has come meanwhile is sent by a goroutine, since the
 // caller has its own answer by then.
-func (b *batcher) fly() {
+func (p *autopipeline) flush() {
 	// Whoever is about to run a script may still come along. When nobody is, as in an
 	// idle worker, this costs nothing.
 	runtime.Gosched()
-	b.keepApart()
-	if batch := b.take(); len(batch) > 0 {
-		b.send(batch)
+	p.keepInterval()
+	if batch := p.take(); len(batch) > 0 {
+		p.send(batch)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.waiting) == 0 {
-		b.flights--
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) == 0 {
+		p.inFlight--
 		return
 	}
-	go b.fly()
+	go p.flush()
 }
 
 // keepApart lets further scripts come, when there were many of them just now.
-func (b *batcher) keepApart() {
-	b.mu.Lock()
+func (p *autopipeline) keepInterval() {
+	p.mu.Lock()
 	pause := time.Duration(0)
-	if b.crowd {
-		pause = apart - time.Since(b.left)
+	if p.busy {
+		pause = minInterval - time.Since(p.lastFlush)
 	}
-	b.mu.Unlock()
+	p.mu.Unlock()
 	time.Sleep(pause)
 }
 
 // take takes the next batch out of the line.
-func (b *batcher) take() []*scriptCall {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := min(len(b.waiting), mostBatched)
-	batch := b.waiting[:n:n]
-	if b.waiting = b.waiting[n:]; len(b.waiting) == 0 {
-		b.waiting = nil // keeps none of those that have left
+func (p *autopipeline) take() []*scriptCall {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := min(len(p.waiting), maxBatch)
+	batch := p.waiting[:n:n]
+	if p.waiting = p.waiting[n:]; len(p.waiting) == 0 {
+		p.waiting = nil // keeps none of those that have left
 	}
-	b.left, b.crowd = time.Now(), len(batch) >= crowded
+	p.lastFlush, p.busy = time.Now(), len(batch) >= busyBatch
 	return batch
 }
 
 // send sends a batch, and tells each of its callers. One alone goes as it is.
-func (b *batcher) send(batch []*scriptCall) {
+func (p *autopipeline) send(batch []*scriptCall) {
 	ctx, cancel := longest(batch)
 	defer cancel()
 	if len(batch) == 1 {
-		batch[0].cmd.SetErr(batch[0].alone(ctx, batch[0].cmd))
+		batch[0].cmd.SetErr(batch[0].direct(ctx, batch[0].cmd))
 	} else {
-		pipe := b.rdb.Pipeline()
+		pipe := p.rdb.Pipeline()
 		for _, f := range batch {
 			pipe.Process(ctx, f.cmd)
 		}
@@ -195,17 +195,17 @@ func longest(batch []*scriptCall) (context.Context, context.CancelFunc) {
 }
 
 // batched is a client whose scripts go in batches, and everything else as before.
-type batched struct {
+type pipelinedClient struct {
 	redis.UniversalClient
-	scripts *batcher
+	scripts *autopipeline
 }
 
-func newBatched(rdb redis.UniversalClient) batched {
-	return batched{UniversalClient: rdb, scripts: &batcher{rdb: rdb}}
+func newPipelinedClient(rdb redis.UniversalClient) pipelinedClient {
+	return pipelinedClient{UniversalClient: rdb, scripts: &autopipeline{rdb: rdb}}
 }
 
 // EvalSha implements [redis.Scripter].
-func (b batched) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+func (b pipelinedClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	cmd := evalSha(ctx, sha, keys, args...)
 	b.scripts.do(ctx, cmd, b.Process) // its error is in the command
 	return cmd
@@ -225,30 +225,30 @@ func evalSha(ctx context.Context, sha string, keys []string, args ...any) *redis
 // batchHook has the scripts of asynq's client go in batches, and its dequeues answered by
 // the supplies of their queues. It is the innermost of the hooks: the others see each script
 // by itself.
-type batchHook struct {
-	scripts  *batcher
-	supplies map[string]*supply // by the key of the queue's pending list
+type autopipelineHook struct {
+	scripts     *autopipeline
+	prefetchers map[string]*prefetcher // by the key of the queue's pending list
 }
 
 // DialHook implements [redis.Hook].
-func (batchHook) DialHook(next redis.DialHook) redis.DialHook {
+func (autopipelineHook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
 // ProcessPipelineHook implements [redis.Hook].
-func (batchHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (autopipelineHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
 // ProcessHook implements [redis.Hook].
-func (h batchHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (h autopipelineHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		script, ok := cmd.(*redis.Cmd)
 		if !ok || cmd.Name() != "evalsha" {
 			return next(ctx, cmd)
 		}
-		if pending, is := dequeues(cmd); is && h.supplies[pending] != nil {
-			return h.supplies[pending].dequeue(ctx, script, h.scripts, next)
+		if pending, is := dequeues(cmd); is && h.prefetchers[pending] != nil {
+			return h.prefetchers[pending].dequeue(ctx, script, h.scripts, next)
 		}
 		return h.scripts.do(ctx, script, next)
 	}

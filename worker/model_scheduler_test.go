@@ -16,7 +16,7 @@ import (
 
 // prompter is a gateway whose answers were drawn before. The model asks it what a
 // call is answered with; the worker's client sends it HTTP.
-type prompter struct {
+type scheduler struct {
 	answers []byte
 	calls   []string // endpoint and number of reissues of each call
 }
@@ -67,22 +67,22 @@ var queries = func() []prompt {
 	return all
 }()
 
-func (p *prompter) create(number string) prompt { return p.answer("create", number, creates) }
-func (p *prompter) close(number string) prompt  { return p.answer("close", number, closes) }
-func (p *prompter) query(number string) prompt  { return p.answer("query", number, queries) }
+func (s *scheduler) create(number string) prompt { return s.answer("create", number, creates) }
+func (s *scheduler) close(number string) prompt  { return s.answer("close", number, closes) }
+func (s *scheduler) query(number string) prompt  { return s.answer("query", number, queries) }
 
 // answer gives the next answer. An enquiry over two months is two calls with one answer.
-func (p *prompter) answer(endpoint, number string, all []prompt) prompt {
+func (s *scheduler) answer(endpoint, number string, all []prompt) prompt {
 	call := endpoint + " " + number
-	if n := len(p.calls); n == 0 || endpoint != "query" || p.calls[n-1] != call {
-		p.calls = append(p.calls, call)
+	if n := len(s.calls); n == 0 || endpoint != "query" || s.calls[n-1] != call {
+		s.calls = append(s.calls, call)
 	}
-	return all[int(p.answers[(len(p.calls)-1)%len(p.answers)])%len(all)]
+	return all[int(s.answers[(len(s.calls)-1)%len(s.answers)])%len(all)]
 }
 
 // RoundTrip implements [http.RoundTripper]. Like net/http's own it tells the client's
 // trace when a connection is looked for, and when the call leaves.
-func (p *prompter) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *scheduler) RoundTrip(r *http.Request) (*http.Response, error) {
 	trace := httptrace.ContextClientTrace(r.Context())
 	trace.GetConn("gateway")
 	body, err := io.ReadAll(r.Body)
@@ -93,7 +93,7 @@ func (p *prompter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	said, err := p.hear(path.Base(r.URL.Path), form.Get("out_trade_no"))
+	said, err := s.hear(path.Base(r.URL.Path), form.Get("out_trade_no"))
 	if err != nil || said.unsent {
 		return nil, cmp.Or(err, errors.New("connection refused"))
 	}
@@ -107,7 +107,7 @@ func (p *prompter) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // hear finds the answer to a call of the worker's client. The number of an order
 // has a suffix from its first reissue on: _2, then _3.
-func (p *prompter) hear(endpoint, outTradeNo string) (prompt, error) {
+func (s *scheduler) hear(endpoint, outTradeNo string) (prompt, error) {
 	reissues := 0
 	if _, suffix, is := strings.Cut(outTradeNo, "_"); is {
 		n, err := strconv.Atoi(suffix)
@@ -118,11 +118,11 @@ func (p *prompter) hear(endpoint, outTradeNo string) (prompt, error) {
 	}
 	switch number := strconv.Itoa(reissues); endpoint {
 	case "payment":
-		return p.create(number), nil
+		return s.create(number), nil
 	case "query":
-		return p.query(number), nil
+		return s.query(number), nil
 	case "reversal":
-		return p.close(number), nil
+		return s.close(number), nil
 	}
 	return prompt{}, fmt.Errorf("the worker called %s", endpoint)
 }

@@ -21,17 +21,17 @@ const pendingList = "asynq:{q}:pending"
 
 // till is asynq as far as a supply sees it: it asks for one task at a time.
 type till struct {
-	t       *testing.T
-	rdb     *redis.Client
-	scripts *batcher
-	supply  *supply
+	t          *testing.T
+	rdb        *redis.Client
+	scripts    *autopipeline
+	prefetcher *prefetcher
 }
 
 func newTill(t *testing.T, concurrency int) *till {
 	t.Helper()
 	rdb := redistest.Start(t).Client(t)
 	ok(t, dequeueScript.Load(t.Context(), rdb).Err())
-	return &till{t, rdb, &batcher{rdb: rdb}, &supply{concurrency: concurrency, stop: make(chan struct{})}}
+	return &till{t, rdb, &autopipeline{rdb: rdb}, &prefetcher{concurrency: concurrency, stop: make(chan struct{})}}
 }
 
 // fill puts tasks into the queue.
@@ -46,7 +46,7 @@ func (a *till) fill(n int) {
 func (a *till) ask() (any, error) {
 	ctx := a.t.Context()
 	cmd := redis.NewCmd(ctx, "evalsha", dequeueScript.Hash(), 4, pendingList, "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease")
-	err := a.supply.dequeue(ctx, cmd, a.scripts, a.rdb.Process)
+	err := a.prefetcher.dequeue(ctx, cmd, a.scripts, a.rdb.Process)
 	return cmd.Val(), err
 }
 
@@ -88,7 +88,7 @@ func TestPrefetch_FetchesNoMoreThanThereIsRoomFor(t *testing.T) {
 	a := newTill(t, 4)
 	a.fill(20)
 	hold, begun := make(chan struct{}), make(chan struct{})
-	handler := a.supply.counted(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+	handler := a.prefetcher.countRunning(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
 		begun <- struct{}{}
 		<-hold
 		return nil
@@ -130,11 +130,11 @@ func TestPrefetch_DrainsWithoutFetchingMore(t *testing.T) {
 		ok(t, err)
 	}
 	stop := make(chan struct{})
-	a.supply.stop = stop
+	a.prefetcher.stop = stop
 	close(stop)
 	drained := make(chan struct{})
 	go func() {
-		a.supply.drain()
+		a.prefetcher.drain()
 		close(drained)
 	}()
 	for range 3 {

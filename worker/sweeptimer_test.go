@@ -8,16 +8,16 @@ import (
 
 // sweeps runs a sweeper that finds the answers one after the other, and returns when
 // it swept.
-func sweeps(t *testing.T, a *agenda, answers ...time.Duration) []time.Duration {
+func sweeps(t *testing.T, timer *sweepTimer, answers ...time.Duration) []time.Duration {
 	t.Helper()
 	began := time.Now()
 	var at []time.Duration
 	for _, next := range answers {
-		if !a.wait(t.Context()) {
+		if !timer.wait(t.Context()) {
 			t.Fatal("no further sweep")
 		}
 		at = append(at, time.Since(began))
-		a.swept(next)
+		timer.sweepEnded(next)
 	}
 	return at
 }
@@ -25,7 +25,7 @@ func sweeps(t *testing.T, a *agenda, answers ...time.Duration) []time.Duration {
 func TestSweepTimer_FiresWhenTheNextOrderIsDue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		at := sweeps(t, newAgenda(),
+		at := sweeps(t, newSweepTimer(),
 			-1,                   // at the start; nothing waits
 			time.Hour,            // a second later; far off
 			450*time.Millisecond, // a second later; soon
@@ -49,10 +49,10 @@ func TestSweepTimer_FiresInTimeForADeferredOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newAgenda()
-				sweeps(t, a, time.Hour)
-				time.AfterFunc(c.noted*time.Millisecond, func() { a.due(c.due * time.Millisecond) })
-				if at := sweeps(t, a, time.Hour)[0]; at != c.swept*time.Millisecond {
+				timer := newSweepTimer()
+				sweeps(t, timer, time.Hour)
+				time.AfterFunc(c.noted*time.Millisecond, func() { timer.orderDue(c.due * time.Millisecond) })
+				if at := sweeps(t, timer, time.Hour)[0]; at != c.swept*time.Millisecond {
 					t.Errorf("swept after %s, want %d ms", at, c.swept)
 				}
 			})
@@ -65,14 +65,14 @@ func TestSweepTimer_FiresInTimeForADeferredOrder(t *testing.T) {
 func TestSweepTimer_RemembersAnOrderDeferredDuringASweep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := newAgenda()
-		a.wait(t.Context())
-		a.due(300 * time.Millisecond)
-		a.swept(time.Hour)
-		if at := sweeps(t, a, time.Hour)[0]; at != 300*time.Millisecond {
+		timer := newSweepTimer()
+		timer.wait(t.Context())
+		timer.orderDue(300 * time.Millisecond)
+		timer.sweepEnded(time.Hour)
+		if at := sweeps(t, timer, time.Hour)[0]; at != 300*time.Millisecond {
 			t.Errorf("swept after %s, want 300 ms", at)
 		}
-		if at := sweeps(t, a, time.Hour)[0]; at != time.Second {
+		if at := sweeps(t, timer, time.Hour)[0]; at != time.Second {
 			t.Errorf("what was noted counts twice: swept after %s, want a second", at)
 		}
 	})

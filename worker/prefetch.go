@@ -18,57 +18,57 @@ import (
 //
 // What is fetched is active in Redis, as is what asynq has in hand. A process that dies
 // with it has it come back as any task it had in hand, and its order through due.
-type supply struct {
+type prefetcher struct {
 	concurrency int
 	stop        <-chan struct{} // closed when the worker stops taking orders
 
-	mu       sync.Mutex
-	fetched  []any // answers of asynq's dequeue that it has not asked for yet
-	handed   int   // tasks handed to asynq that have not come to the handler yet
-	running  int   // tasks that the handler has in hand
-	next     int   // how many to ask for
-	fetching bool
+	mu        sync.Mutex
+	buffered  []any // answers of asynq's dequeue that it has not asked for yet
+	delivered int   // tasks handed to asynq that have not come to the handler yet
+	running   int   // tasks that the handler has in hand
+	next      int   // how many to ask for
+	fetching  bool
 }
 
 // mostFetched bounds how many tasks are fetched at once: other processes want some.
-const mostFetched = 32
+const maxFetched = 32
 
 // dequeue answers asynq's dequeue: with a task that is ready, or else by asking Redis
 // for as many as there is room for.
-func (s *supply) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *batcher, alone redis.ProcessHook) error {
+func (p *prefetcher) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *autopipeline, direct redis.ProcessHook) error {
 	var err error
-	if n := s.wants(); n > 0 {
-		err = s.fetch(scripts.times(ctx, cmd, n, alone))
+	if n := p.wants(); n > 0 {
+		err = p.buffer(scripts.times(ctx, cmd, n, direct))
 	}
-	return s.hand(cmd, err)
+	return p.deliver(cmd, err)
 }
 
 // wants is how many tasks to ask for: none while one is ready.
-func (s *supply) wants() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.fetched) > 0 {
+func (p *prefetcher) wants() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.buffered) > 0 {
 		return 0
 	}
-	s.fetching = true
-	if isClosed(s.stop) {
+	p.fetching = true
+	if isClosed(p.stop) {
 		return 1
 	}
-	return max(1, min(s.next, mostFetched, s.concurrency-s.running-s.handed))
+	return max(1, min(p.next, maxFetched, p.concurrency-p.running-p.delivered))
 }
 
 // fetch takes the answers. Where all of them are tasks there may be more, and twice as many
 // are asked for the next time; where one is not, one. Its error is why one is not.
-func (s *supply) fetch(answers []*redis.Cmd) (err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fetching, s.next = false, 2*len(answers)
+func (p *prefetcher) buffer(answers []*redis.Cmd) (err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fetching, p.next = false, 2*len(answers)
 	for _, a := range answers {
 		if a.Err() == nil {
-			s.fetched = append(s.fetched, a.Val())
+			p.buffered = append(p.buffered, a.Val())
 			continue
 		}
-		s.next = 1
+		p.next = 1
 		if err == nil || errors.Is(err, redis.Nil) {
 			err = a.Err()
 		}
@@ -77,54 +77,54 @@ func (s *supply) fetch(answers []*redis.Cmd) (err error) {
 }
 
 // hand gives asynq a task, or tells why there is none.
-func (s *supply) hand(cmd *redis.Cmd, none error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.fetched) > 0 {
-		cmd.SetVal(s.fetched[0])
+func (p *prefetcher) deliver(cmd *redis.Cmd, none error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.buffered) > 0 {
+		cmd.SetVal(p.buffered[0])
 		cmd.SetErr(nil)
-		s.fetched = s.fetched[1:]
-		s.handed++
+		p.buffered = p.buffered[1:]
+		p.delivered++
 		return nil
 	}
-	s.handed = 0 // what was handed over has come to the handler by now, or never will
+	p.delivered = 0 // what was handed over has come to the handler by now, or never will
 	cmd.SetErr(none)
 	return none
 }
 
 // counted counts the tasks that the handler has in hand.
-func (s *supply) counted(h asynq.Handler) asynq.Handler {
+func (p *prefetcher) countRunning(h asynq.Handler) asynq.Handler {
 	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
-		s.count(-1, +1)
-		defer s.count(0, -1)
+		p.count(-1, +1)
+		defer p.count(0, -1)
 		return h.ProcessTask(ctx, t)
 	})
 }
 
 // arrived counts a task that asynq was given by another way, and lets the next question be
 // for more than one: where there was one there may be others.
-func (s *supply) arrived() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handed++
-	s.next = 2
+func (p *prefetcher) addDelivered() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delivered++
+	p.next = 2
 }
 
-func (s *supply) count(handed, running int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handed = max(0, s.handed+handed)
-	s.running += running
+func (p *prefetcher) count(delivered, running int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delivered = max(0, p.delivered+delivered)
+	p.running += running
 }
 
 // drain waits until asynq has taken what was fetched, when nothing is fetched ahead any
 // more: a moment, as there is room for it. Should there be none, it is left to whoever takes
 // its order over.
-func (s *supply) drain() {
+func (p *prefetcher) drain() {
 	for end := time.Now().Add(drainTimeout); time.Now().Before(end); time.Sleep(time.Millisecond) { // polling
-		s.mu.Lock()
-		empty := len(s.fetched) == 0 && !s.fetching
-		s.mu.Unlock()
+		p.mu.Lock()
+		empty := len(p.buffered) == 0 && !p.fetching
+		p.mu.Unlock()
 		if empty {
 			return
 		}
