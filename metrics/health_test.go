@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 func TestHealth_RedisSaysHowItFares(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 func TestAccept_TheJournalIsWrittenAndNoWorkerIsWoken(t *testing.T) {

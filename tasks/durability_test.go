@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 func TestDurability_StrictAcceptsAnOrderThatAReplicaHas(t *testing.T) {

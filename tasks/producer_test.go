@@ -16,8 +16,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // journalOf returns the journal of an order, without what differs in every run.

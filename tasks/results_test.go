@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 // publish writes results under these numbers, as the worker's script would.

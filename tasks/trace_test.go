@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 // aTraceparent is the example of W3C Trace Context.

@@ -11,7 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 // What wake.lua and wakenew.lua do is what asynq in the version of go.mod does, to the byte

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 // trips counts the round trips to Redis, and can refuse what waking needs in a pipeline, as a

@@ -9,10 +9,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // queue is a desk with a limiter and orders that stand in its lines.

@@ -11,9 +11,9 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // What the model takes from the worker as it is, it cannot find wrong: the facts, the

@@ -8,8 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // fit is what a Redis says of itself that nothing is wrong with.

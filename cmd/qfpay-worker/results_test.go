@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // result is what a worker publishes of an order.
