@@ -18,6 +18,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
@@ -74,7 +75,7 @@ func (c *DemoCmd) orders(w io.Writer) (orders []tasks.Order, invalid int, err er
 		return nil, 0, err
 	}
 	defer f.Close()
-	rows := tasks.NewRows(f)
+	rows := orderfile.NewRows(f)
 	for {
 		row, err := rows.Next()
 		if errors.Is(err, io.EOF) {

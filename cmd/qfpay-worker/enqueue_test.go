@@ -19,7 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
-	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
 // head is the header row of the tests' CSV.
@@ -410,7 +410,7 @@ func TestExamples_ShowEveryPayTypeAndLane(t *testing.T) {
 		}
 		defer f.Close()
 		seen := map[string]int{}
-		for rows := tasks.NewRows(f); ; {
+		for rows := orderfile.NewRows(f); ; {
 			row, err := rows.Next()
 			if errors.Is(err, io.EOF) {
 				break
