@@ -3,7 +3,7 @@ package worker
 import (
 	"fmt"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
 )
 
 // standing is what has to agree about one order, as of one moment.
@@ -18,7 +18,7 @@ type standing struct {
 // trimmed tells whether the result is no longer in the stream because the stream was
 // trimmed: it is older than all that is left.
 func (s standing) trimmed() bool {
-	return s.state == "DONE" && s.entry != "" && !s.found && s.first != "none" && (s.first == "" || tasks.CompareEntries(s.entry, s.first) < 0)
+	return s.state == "DONE" && s.entry != "" && !s.found && s.first != "none" && (s.first == "" || redisstream.Compare(s.entry, s.first) < 0)
 }
 
 // problem says what is wrong, or "".

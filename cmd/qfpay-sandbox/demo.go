@@ -199,7 +199,7 @@ func (s *sandbox) work(ctx context.Context, orders []tasks.Order, w io.Writer) (
 		if a.Err != nil {
 			return nil, fmt.Errorf("%w: %w", errInput, a.Err)
 		}
-		if a.Acceptance == tasks.Enqueued {
+		if a.Status == tasks.Enqueued {
 			expected++
 		}
 	}

@@ -77,7 +77,7 @@ func TestEnqueue_FilesOfEveryKindAreRead(t *testing.T) {
 		{"a quote that is not closed", head + row("A") + `"B,800201,1250,HKD,x` + "\n" + row("C"),
 			"", exitInput, []string{"line 3: "}},
 		{"a number with other content", head + row("A") + strings.Replace(row("A"), "1250", "1251", 1),
-			"enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 3: default:A is there already with other content"}},
+			"enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 3: default:A already exists with other content"}},
 		{"wrong types", object("A") + `{"out_trade_no":7,"pay_type":true,"txamt":12.5,"txcurrcd":["HKD"]}` + "\n",
 			"enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 2: ", "out_trade_no", "pay_type", "txamt", "txcurrcd"}},
 		{"missing fields", `{"out_trade_no":"A"}` + "\n", "enqueued=0 duplicate=0 invalid=1", exitInput, []string{"line 1: pay_type"}},

@@ -186,11 +186,11 @@ func (e *enqueuing) withDefaults(o tasks.Order) tasks.Order {
 
 // count counts what came of one order. One that is refused for what it is becomes
 // an invalid row; any other error is Redis's, and is returned.
-func (e *enqueuing) count(row *place, came tasks.Accepted) error {
+func (e *enqueuing) count(row *place, came tasks.AcceptResult) error {
 	var invalid qfpay.FieldErrors
 	var conflict *tasks.ConflictError
 	switch {
-	case came.Err == nil && came.Acceptance == tasks.Duplicate:
+	case came.Err == nil && came.Status == tasks.Duplicate:
 		e.duplicate++
 	case came.Err == nil:
 		e.enqueued++
