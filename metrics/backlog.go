@@ -4,23 +4,23 @@ import (
 	"context"
 	_ "embed"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// backlog is what stands in Redis at one moment.
+// backlog is the state of the queues and streams in Redis at one moment.
 type backlog struct {
 	lanes     map[tasks.Lane]laneBacklog
 	unsettled int64
-	late      time.Duration // of the order that should have been looked at first
+	late      time.Duration // how long the order that became due first has been due
 	results   int64
 	unread    map[string]int64         // by consumer group
-	oldest    map[string]time.Duration // of what a consumer group has not acknowledged
+	oldest    map[string]time.Duration // age of the oldest unread entry, by consumer group
 	requests  int64
 	asked     time.Duration // how long the oldest request has waited
 	redis     health
@@ -34,9 +34,13 @@ type laneBacklog struct {
 //go:embed lua/oldest.lua
 var oldestScript string
 
-// readBacklog asks everything in one pipeline. asynq's Inspector.GetQueueInfo is
-// not used: in v0.26.0 it samples MEMORY USAGE of up to twenty tasks per state,
-// takes no context, and fails for a queue into which nothing was ever put.
+// mostGroups limits the cost of a scrape and the number of its series: anybody can create
+// groups of the stream.
+const mostGroups = 50
+
+// readBacklog reads everything in one pipeline. It does not use Inspector.GetQueueInfo of
+// asynq, which in v0.26.0 samples MEMORY USAGE of up to twenty tasks per state, takes no
+// context, and fails for a queue that was never used.
 func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys) (backlog, error) {
 	pipe := rdb.Pipeline()
 	server := askHealth(ctx, pipe, keys)
@@ -47,80 +51,63 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	due := pipe.ZCard(ctx, keys.Due())
 	first := pipe.ZRangeWithScores(ctx, keys.Due(), 0, 0)
 	results := pipe.XLen(ctx, keys.Results())
-	groups := pipe.XInfoGroups(ctx, keys.Results())
+	groups := redisstream.AskProgress(ctx, pipe, keys.Results(), mostGroups)
 	requests := pipe.XLen(ctx, keys.Requests())
 	request := pipe.XRangeN(ctx, keys.Requests(), "-", "+", 1)
-	waiting := askUnread(ctx, pipe, keys)
 	asked := time.Now()
-	replies, _ := pipe.Exec(ctx) // its error is the first of those below
+	replies, _ := pipe.Exec(ctx) // its error is the first of the replies' errors
 	for _, r := range replies {
-		spared := r == server || r == waiting // forbidden on some managed servers; the rest is no worse for it
-		if err := r.Err(); err != nil && !isAbsence(err) && !spared {
+		optional := r == server // some managed servers forbid it; the other numbers are still right
+		if err := r.Err(); err != nil && !isAbsence(err) && !optional {
 			return backlog{}, err
 		}
+	}
+	progress, err := redisstream.ParseProgress(groups)
+	if err != nil {
+		return backlog{}, err
 	}
 	now := time.Now()
 	b := backlog{
 		redis:     readHealth(server, asked, now),
-		oldest:    readUnread(waiting),
 		lanes:     map[tasks.Lane]laneBacklog{},
 		unsettled: due.Val(),
 		results:   results.Val(),
-		unread:    countUnread(groups.Val(), results.Val()),
+		unread:    map[string]int64{},
+		oldest:    map[string]time.Duration{},
 		requests:  requests.Val(),
 	}
 	for lane, r := range lanes {
 		b.lanes[lane] = r.backlog(now)
 	}
+	for _, g := range progress.Groups {
+		b.unread[g.Name], b.oldest[g.Name] = g.Unread, g.Age(progress.Now)
+	}
 	if !b.redis.now.IsZero() {
-		now = b.redis.now // due and the names of entries are on Redis's clock
+		now = b.redis.now // the scores of due and the IDs of entries are on Redis's clock
 	}
 	if z := first.Val(); len(z) > 0 {
 		b.late = max(0, now.Sub(time.UnixMilli(int64(z[0].Score))))
 	}
 	if entries := request.Val(); len(entries) > 0 {
-		b.asked = max(0, now.Sub(addedAt(entries[0].ID)))
+		b.asked = max(0, now.Sub(redisstream.Time(entries[0].ID)))
 	}
 	return b, nil
 }
 
-// addedAt is when an entry was added to its stream: the first half of its ID.
-func addedAt(id string) time.Time {
-	ms, _, _ := strings.Cut(id, "-")
-	n, _ := strconv.ParseInt(ms, 10, 64) // Redis takes no ID without one
-	return time.UnixMilli(n)
-}
-
-// isAbsence tells whether a command only says that there is nothing: no task
-// waits, or no result was ever published and so there is no stream.
+// isAbsence reports whether a command only found nothing: no task waits, or there is no stream
+// because nothing was ever published.
 func isAbsence(err error) bool {
 	return errors.Is(err, redis.Nil) || strings.HasPrefix(err.Error(), "ERR no such key")
 }
 
-// countUnread adds what a group was not given yet to what it has not acknowledged.
-// Where Redis cannot tell the former, because entries were deleted out of turn, all
-// of the stream counts: an alarm too many is better than one too few. Groups beyond
-// mostGroups are left out, as by askUnread: each is a series.
-func countUnread(groups []redis.XInfoGroup, length int64) map[string]int64 {
-	unread := map[string]int64{}
-	for _, g := range groups[:min(len(groups), mostGroups)] {
-		if g.Lag < 0 {
-			unread[g.Name] = length
-			continue
-		}
-		unread[g.Name] = g.Lag + g.Pending
-	}
-	return unread
-}
-
-// laneReplies are the answers to come about one queue.
+// laneReplies are the replies about one queue.
 type laneReplies struct {
 	counts map[string]*redis.IntCmd // by state
 	oldest *redis.Cmd
 }
 
-// askLane reads asynq's own keys (v0.26.0, internal/base): two lists and three
-// sorted sets per queue.
+// askLane reads the keys of asynq itself (v0.26.0, internal/base): two lists and three sorted
+// sets per queue.
 func askLane(ctx context.Context, pipe redis.Pipeliner, queue string) laneReplies {
 	prefix := "asynq:{" + queue + "}:"
 	return laneReplies{

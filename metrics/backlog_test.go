@@ -12,8 +12,8 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 var keys = tasks.Keys{Prefix: tasks.DefaultPrefix}
@@ -227,7 +227,7 @@ func TestBacklog_AScrapeIsOneRoundTripAtAnyLength(t *testing.T) {
 	if diff := cmp.Diff(empty, *count, cmp.AllowUnexported(roundTrips{})); diff != "" {
 		t.Errorf("round trips (-empty +full):\n%s", diff)
 	}
-	if want := (roundTrips{pipelines: 1, commands: 20}); *count != want {
+	if want := (roundTrips{pipelines: 1, commands: 19}); *count != want {
 		t.Errorf("a scrape took %+v, want %+v", *count, want)
 	}
 }

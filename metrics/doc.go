@@ -1,13 +1,12 @@
-// Package metrics counts what the worker does and shows it to Prometheus.
+// Package metrics counts what the worker does, and shows the numbers to Prometheus.
 //
-// [Metrics] is told events, as a worker.Observer, and keeps the counters;
-// [Metrics.Queues] reads what stands in Redis at each scrape; [Mux] serves both,
-// with the health pages. The worker imports none of this.
+// [Metrics] receives events, as a worker.Observer, and keeps the counters. [Metrics.Queues]
+// reads the queues and streams in Redis at each scrape. [Mux] serves both, and the health
+// pages. The worker does not import this package.
 //
-// Three rules hold for every metric. It is registered where [New] is told, never
-// in a global registry. Its labels come from closed sets, so that no order number
-// and no text sent by the gateway or a producer can become a series: what is not
-// in the set counts as "other". And a series that can be foreseen exists from the
-// start with the value 0, because rate() and increase() do not see a counter
-// appear.
+// Every metric follows three rules. [New] registers it with the given registry, never with a
+// global one. Its labels have closed sets of values, so that no out_trade_no, and no text
+// from the gateway or a producer, can become a series: a value outside the set counts as
+// "other". A series that is known in advance exists from the start with the value 0, because
+// rate() and increase() do not notice that a counter appears.
 package metrics

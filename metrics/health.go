@@ -4,45 +4,33 @@ import (
 	"context"
 	_ "embed"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// health is what the server that has the shard says of itself.
+// health is the state of the server that has the shard, as it reports it.
 type health struct {
-	now    time.Time          // its clock; zero when it was not asked
+	now    time.Time          // its clock; zero if it did not answer
 	offset time.Duration      // how far our clock is ahead of it
-	says   map[string]float64 // by the names of healthDescs; what it does not tell is missing
+	says   map[string]float64 // by the names of healthDescs; without the values that it did not report
 }
 
 //go:embed lua/health.lua
 var healthScript string
 
-//go:embed lua/unread.lua
-var unreadScript string
-
-// mostGroups bounds what a scrape costs, and how many series it has: anybody can make
-// groups of the stream.
-const mostGroups = 50
-
-// askHealth asks with a script, since only a key leads to the right server of a
-// Cluster. It asks first, so that the moment of the answer is known best.
+// askHealth uses a script, because only a key leads to the right server of a Cluster. It must
+// be the first command of the pipeline, so that the time of its answer is known best.
 func askHealth(ctx context.Context, pipe redis.Pipeliner, keys tasks.Keys) *redis.Cmd {
 	return pipe.Eval(ctx, healthScript, []string{keys.Due()})
 }
 
-// askUnread asks how long the oldest unread entry of each group has waited.
-func askUnread(ctx context.Context, pipe redis.Pipeliner, keys tasks.Keys) *redis.Cmd {
-	return pipe.Eval(ctx, unreadScript, []string{keys.Results()}, mostGroups)
-}
-
-// readHealth reads the answer to askHealth. The server's clock was read between asked
-// and answered; the middle is the best guess, and off by half of the round trip at most.
+// readHealth reads the answer to askHealth. The server read its clock between asked and
+// answered; the middle is the best estimate, wrong by half of the round trip at most.
 func readHealth(answer *redis.Cmd, asked, answered time.Time) health {
 	words, err := answer.StringSlice()
 	if err != nil || len(words) != 3 {
@@ -55,48 +43,32 @@ func readHealth(answer *redis.Cmd, asked, answered time.Time) health {
 	}
 	now := time.Unix(seconds, micros*1000)
 	middle := asked.Add(answered.Sub(asked) / 2)
-	return health{now: now, offset: middle.Sub(now), says: readInfo(words[2])}
+	return health{now: now, offset: middle.Sub(now), says: figures(words[2])}
 }
 
-// readInfo picks from INFO what alerts are about.
-func readInfo(text string) map[string]float64 {
-	says := map[string]float64{}
-	for line := range strings.Lines(text) {
-		name, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), ":")
-		if _, wanted := healthDescs[name]; !wanted {
+// figures returns the values of INFO that have a metric.
+func figures(text string) map[string]float64 {
+	values := map[string]float64{}
+	info := redisserver.ParseInfo(text)
+	for name := range healthDescs {
+		value, told := info[name]
+		switch {
+		case !told:
 			continue
-		}
-		if value == "ok" {
+		case value == "ok":
 			value = "1"
-		} else if value == "err" {
+		case value == "err":
 			value = "0"
 		}
 		if n, err := strconv.ParseFloat(value, 64); err == nil {
-			says[name] = n
+			values[name] = n
 		}
 	}
-	return says
+	return values
 }
 
-// readUnread reads the answer to askUnread.
-func readUnread(answer *redis.Cmd) map[string]time.Duration {
-	oldest := map[string]time.Duration{}
-	words, err := answer.Slice()
-	if err != nil {
-		return oldest
-	}
-	for i := 0; i+1 < len(words); i += 2 {
-		group, isText := words[i].(string)
-		ms, isNumber := words[i+1].(int64)
-		if isText && isNumber {
-			oldest[group] = time.Duration(ms) * time.Millisecond
-		}
-	}
-	return oldest
-}
-
-// collect shows what the server said. What it did not tell is not there, rather
-// than 0: an alert on a figure that nobody has would be about nothing.
+// collect shows the state of the server. A value that it did not report is missing, not 0:
+// otherwise an alert would fire on a value that nobody measured.
 func (h health) collect(ch chan<- prometheus.Metric) {
 	if h.now.IsZero() {
 		return
@@ -107,3 +79,27 @@ func (h health) collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d.desc, d.kind, value)
 	}
 }
+
+// described is a metric whose value the server reports itself.
+type described struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+}
+
+// healthDescs are the metrics of the server that has the shard, by their names in INFO.
+var healthDescs = map[string]described{
+	"used_memory": {desc("redis_memory_used_bytes", "Memory that Redis uses for its data."), prometheus.GaugeValue},
+	"maxmemory":   {desc("redis_memory_max_bytes", "maxmemory of Redis; 0 when it has none."), prometheus.GaugeValue},
+	"evicted_keys": {desc("redis_evicted_keys_total", "Keys that Redis deleted to make room. Journals may be among them."),
+		prometheus.CounterValue},
+	"aof_enabled": {desc("redis_aof_enabled", "1 when Redis keeps an append-only file."), prometheus.GaugeValue},
+	"aof_last_write_status": {desc("redis_aof_last_write_ok", "1 when the last write to Redis's append-only file succeeded."),
+		prometheus.GaugeValue},
+}
+
+var (
+	clockOffset = desc("redis_clock_offset_seconds",
+		"How far this process's clock is ahead of Redis's; exact to half of the scrape's round trip to Redis.")
+	oldestUnread = desc("results_oldest_unread_seconds",
+		"Age of the oldest entry that a group has not read or not acknowledged; near WORKER_RESULTS_KEEP the entry is about to be removed.", "group")
+)

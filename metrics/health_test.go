@@ -11,8 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 func TestHealth_RedisSaysHowItFares(t *testing.T) {
@@ -162,7 +163,7 @@ func TestHealth_TheServerOfTheShardIsAskedOnACluster(t *testing.T) {
 	rdb := redistest.StartCluster(t, 3).Client(t)
 	for i, prefix := range []string{"{a}", "{b}", "{c}"} {
 		k := tasks.Keys{Prefix: prefix}
-		node, err := k.Node(t.Context(), rdb)
+		node, err := redisserver.ForKey(t.Context(), rdb, k.Due())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,24 +10,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// readyTimeout is how long the readiness check may take. Kubernetes gives a probe
-// one second unless told otherwise.
+// readyTimeout is how long the readiness check may take. By default, Kubernetes allows a
+// probe one second.
 const readyTimeout = 800 * time.Millisecond
 
-// Mux serves a process's three pages:
+// Mux serves the three pages of a process:
 //
-//	/metrics   what gatherer has, in Prometheus's text format
-//	/healthz   200 while the process can answer at all
-//	/readyz    200 when ready returns nil, else 503 and the reason
+//	/metrics   the metrics of gatherer, in the text format of Prometheus
+//	/healthz   200 while the process can answer
+//	/readyz    200 if ready returns nil, else 503 and the reason
 //
-// ready says whether orders are being worked on: nil, or why not. Its error is
-// shown to whoever asks, and so must not carry secrets. It should heed its context,
-// which ends after 800 ms. A worker whose Redis is away is alive and not ready:
-// killing it would not bring Redis back.
+// ready returns nil if the process works on orders, else the reason why it does not. The page
+// shows the error to every client, so it must not contain secrets. ready should respect its
+// context, which ends after 800 ms. A worker without Redis is alive and not ready: killing it
+// would not bring Redis back.
 func Mux(gatherer prometheus.Gatherer, ready func(context.Context) error) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{
-		// One collector that fails must not hide the others.
+		// One failing collector must not hide the others.
 		ErrorHandling:       promhttp.ContinueOnError,
 		MaxRequestsInFlight: 4,
 	}))
@@ -49,7 +49,7 @@ func Mux(gatherer prometheus.Gatherer, ready func(context.Context) error) *http.
 	return mux
 }
 
-// answer writes one line of plain text that no proxy may keep.
+// answer writes one line of plain text that no proxy may cache.
 func answer(w http.ResponseWriter, status int, line string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

@@ -5,22 +5,22 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// other stands for every label value outside its closed set.
+// other replaces every label value outside its closed set.
 const other = "other"
 
-// endpoints are the calls that qfpay makes.
+// endpoints are those that package qfpay calls.
 var endpoints = []string{"payment", "query", "close", "reversal"}
 
-// redisOps are the operations on Redis that may fail: a worker's, and a scrape.
+// redisOps are the operations on Redis that may fail: those of a worker, and a scrape.
 var redisOps = []string{"attempt", "settle", "wait", "sweep", "intake", "trim", "pause", "release_reservation", opScrape}
 
-// mostMerchants bounds what many merchants cost Prometheus: each has some seventy
-// series in every process. The first so many of the configuration are shown by name,
-// the rest together as "other"; only that one of them is held is said by its name.
+// mostMerchants limits what merchants cost Prometheus: each has some seventy series in every
+// process. The first ones of the configuration are shown by name, the others together as
+// "other"; only qfpay_merchant_held shows these by name too.
 const mostMerchants = 100
 
-// labels holds the closed sets of label values. Those of merchants are replaced when the
-// merchants change, the sets themselves do not.
+// labels holds the closed sets of label values. When the merchants change, their sets are
+// replaced, never modified.
 type labels struct {
 	merchant                                       set // those shown by name
 	configured                                     set // all of them
@@ -40,7 +40,7 @@ func newLabels(merchants []string) labels {
 		endpoint:   setOf(endpoints),
 		result:     setOf(qfpay.RespCds()).with(qfpay.CallResults()),
 		redisOp:    setOf(redisOps),
-		hold:       setOf(qfpay.RespCds()).with([]string{"http"}), // a refusal by HTTP status, without a respcd
+		hold:       setOf(qfpay.RespCds()).with([]string{"http"}), // an HTTP status without a respcd
 	}
 }
 
@@ -63,7 +63,7 @@ func (s set) with(values []string) set {
 	return s
 }
 
-// label returns v when it is in the set, else "other".
+// label returns v if it is in the set, else "other".
 func (s set) label(v string) string {
 	if s[v] {
 		return v

@@ -8,10 +8,25 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Metrics keeps the counters of one process. It implements worker.Observer, and is
-// safe for use from many goroutines.
+// The bounds of the histograms, in seconds. They are closest where a decision depends on
+// them, and end where a longer time makes no difference.
+var (
+	// An order takes a few milliseconds at least, and waits for up to an hour behind a large
+	// file at 400 calls a minute.
+	orderBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600}
+	// A call is never faster than the round trip to Hong Kong. QFPAY_TIMEOUT (10 s unless
+	// set) is between two bounds, so that a call that just succeeded and one that was given
+	// up are in different buckets.
+	gatewayBuckets = []float64{.05, .1, .2, .3, .5, .75, 1, 1.5, 2, 3, 5, 7.5, 9, 11, 15, 30}
+	// A call waits for its permit for about a second at most. If the permit is further away, up
+	// to the length of the longest window, the order is deferred.
+	permitBuckets = []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 30, 60}
+)
+
+// Metrics keeps the counters of one process. It implements worker.Observer, and is safe for
+// concurrent use.
 type Metrics struct {
-	mu    sync.RWMutex // of who uses labels of merchants: only SetMerchants writes
+	mu    sync.RWMutex // guards the labels of merchants: only SetMerchants writes
 	known labels
 
 	settled       *prometheus.CounterVec
@@ -22,7 +37,7 @@ type Metrics struct {
 	waitSeconds   *prometheus.HistogramVec
 	requests      *prometheus.CounterVec
 	callSeconds   *prometheus.HistogramVec
-	leaveSeconds  *prometheus.HistogramVec
+	permitSeconds *prometheus.HistogramVec
 	used          *usage
 	held          *prometheus.GaugeVec
 	deferrals     *prometheus.CounterVec
@@ -30,15 +45,15 @@ type Metrics struct {
 	redisFailures *prometheus.CounterVec
 }
 
-// BuildInfo says which program is running.
+// BuildInfo identifies the program that is running.
 type BuildInfo struct{ Version, Commit, GoVersion string }
 
-// New registers all metrics of a process with reg, those of the Go runtime and of
-// the process included, and creates the series that can be foreseen. merchants are
-// the names of the configured merchants: any other counts as "other".
+// New registers all metrics of a process with reg, including those of the Go runtime and of
+// the process, and creates the series that are known in advance. merchants are the names of
+// the configured merchants; any other merchant counts as "other".
 //
-// It panics when reg has one of these metrics already, which is a mistake of the
-// program and shows at its start.
+// It panics if reg already has one of these metrics, which is a programming error and shows
+// at the start.
 func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metrics {
 	showProcess(reg, build)
 	in := promauto.With(reg)
@@ -51,37 +66,37 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 			"Orders that got their result, published by this process."),
 			[]string{"merchant", "pay_type", "outcome"}),
 		judged: in.NewCounterVec(counter("orders_judged_total",
-			"Orders that got their result, by how they stand to the objective of their lane: good, late, doubt, declined or throttled."),
+			"Orders that got their result, compared with the objective of their lane: good, late, doubt, declined or throttled."),
 			[]string{"lane", "verdict"}),
 		reissued: in.NewCounterVec(counter("orders_reissued_total",
-			"Times that an order was issued again under another number, since its QR code was lost."),
+			"Times that an order was issued again under another out_trade_no, because its QR code was lost."),
 			[]string{"merchant"}),
 		orderSeconds: in.NewHistogramVec(histogram("order_seconds",
-			"From the enqueuing of an order to its result.", orderBuckets),
+			"Time from the enqueuing of an order to its result.", orderBuckets),
 			[]string{"lane", "outcome"}),
 		waitSeconds: in.NewHistogramVec(histogram("order_wait_seconds",
-			"From the enqueuing of an order to the first attempt at it.", orderBuckets),
+			"Time from the enqueuing of an order to its first attempt.", orderBuckets),
 			[]string{"lane"}),
 		requests: in.NewCounterVec(counter("gateway_requests_total",
-			"Calls to the gateway, by respcd or by what came instead of one."),
+			"Calls to the gateway, by respcd, or by the error if there was no respcd."),
 			[]string{"merchant", "endpoint", "result"}),
 		callSeconds: in.NewHistogramVec(histogram("gateway_request_seconds",
-			"How long calls to the gateway took, without the wait for leave.", gatewayBuckets),
+			"Duration of calls to the gateway, without the wait for the limiter.", gatewayBuckets),
 			[]string{"endpoint"}),
-		leaveSeconds: in.NewHistogramVec(histogram("limiter_wait_seconds",
-			"How far off the limiter's leave was when a call asked for it; a call does not wait for one that is far off.", leaveBuckets),
+		permitSeconds: in.NewHistogramVec(histogram("limiter_wait_seconds",
+			"How long a call had to wait for a permit of the limiter; if that is too long, the order is deferred instead.", permitBuckets),
 			[]string{"merchant"}),
 		limits: in.NewGaugeVec(gauge("limiter_limit",
-			"Calls that the configuration allows a merchant in a window; not there when there is no limit."),
+			"Calls that the configuration allows a merchant in a window; missing if there is no limit."),
 			[]string{"merchant", "window"}),
 		held: in.NewGaugeVec(gauge("merchant_held",
-			"1 while a merchant is held because the gateway refuses its configuration; reason is the respcd, http, or none."),
+			"1 while a merchant is held because the gateway rejects its configuration; reason is the respcd, http, or none."),
 			[]string{"merchant", "reason"}),
 		deferrals: in.NewCounterVec(counter("order_deferrals_total",
-			"Times that an order was put down without a result, to come back."),
+			"Times that an order was deferred to a later attempt."),
 			[]string{"reason"}),
 		inFlight: in.NewGaugeVec(gauge("orders_in_flight",
-			"Orders that this process has in hand."),
+			"Orders in flight in this process."),
 			[]string{"lane"}),
 		redisFailures: in.NewCounterVec(counter("redis_errors_total",
 			"Operations on Redis that failed."),
@@ -92,9 +107,9 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 	return m
 }
 
-// ShowLimit shows how many calls a second and a minute the configuration allows a
-// merchant; 0 is no limit. Merchants that are not shown by name are left out: their
-// limits could only be added up, and each has its own.
+// ShowLimit shows how many calls per second and per minute the configuration allows a
+// merchant; 0 is no limit. It ignores a merchant that is not shown by name: each has its own
+// limits, and a sum under "other" would mean nothing.
 func (m *Metrics) ShowLimit(merchant string, perSecond, perMinute int) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -110,7 +125,7 @@ func (m *Metrics) ShowLimit(merchant string, perSecond, perMinute int) {
 	}
 }
 
-// showProcess registers what says which process this is and how it fares.
+// showProcess registers the metrics that identify the process and show its state.
 func showProcess(reg prometheus.Registerer, build BuildInfo) {
 	reg.MustRegister(
 		collectors.NewGoCollector(),

@@ -25,7 +25,7 @@ func (m *Metrics) Observe(e worker.Event) {
 		m.deferrals.WithLabelValues(string(e.Reason)).Inc()
 	case worker.LimiterWaited:
 		merchant := m.known.merchant.label(e.Merchant)
-		m.leaveSeconds.WithLabelValues(merchant).Observe(seconds(e.Waited))
+		m.permitSeconds.WithLabelValues(merchant).Observe(seconds(e.Waited))
 		m.used.set(m.known.configured.label(e.Merchant), e.UsedSecond, e.UsedMinute)
 	case worker.Reissued:
 		m.reissued.WithLabelValues(m.known.merchant.label(e.Merchant)).Inc()
@@ -49,16 +49,16 @@ func (m *Metrics) observeCall(c qfpay.Call) {
 	endpoint := m.known.endpoint.label(c.Endpoint)
 	result := m.known.result.label(c.Result)
 	m.requests.WithLabelValues(m.known.merchant.label(c.Merchant), endpoint, result).Inc()
-	// A call that never left took no time at the gateway; counted, it would make
-	// the gateway look fast when it cannot be reached.
+	// A call that was not sent took no time at the gateway. If it were counted, the gateway
+	// would look fast when it cannot be reached.
 	if result != notSent {
 		m.callSeconds.WithLabelValues(endpoint).Observe(seconds(c.Took))
 	}
 }
 
-// observeHeld shows one series per merchant: 1 with the reason of the hold, or 0
-// with the reason "none". A merchant that is not shown by name is while it is held:
-// an alert about "other" would help nobody.
+// observeHeld shows one series per merchant: 1 with the reason of the hold, or 0 with the
+// reason "none". While it is held, it shows any merchant by name: an alert about "other"
+// would be useless.
 func (m *Metrics) observeHeld(e worker.Held) {
 	merchant := m.known.configured.label(e.Merchant)
 	m.held.DeletePartialMatch(map[string]string{"merchant": merchant})
@@ -71,22 +71,22 @@ func (m *Metrics) observeHeld(e worker.Held) {
 	}
 }
 
-// seconds never goes below 0: a duration between the clocks of two machines can,
-// and would make the _sum of a histogram fall, which Prometheus takes for a restart.
+// seconds is never negative. A duration between the clocks of two machines can be, and would
+// make the _sum of a histogram fall, which looks like a restart to Prometheus.
 func seconds(d time.Duration) float64 { return max(d, 0).Seconds() }
 
-// Label values that this package itself speaks of.
+// Label values that the code of this package uses.
 const (
 	notHeld  = "none"
 	notSent  = "not_sent"
 	opScrape = "scrape"
 )
 
-// foreseen are the results of calls that rules for alerting ask for. Not every
-// result: with some hundred merchants that would be some ten thousand series.
+// foreseen are the results of calls that alerting rules use. All results of a hundred
+// merchants would be some ten thousand series.
 var foreseen = []string{"0000", "http_429", "timeout"}
 
-// foresee creates series at 0.
+// foresee creates the series that are known in advance, with the value 0.
 func (m *Metrics) foresee(merchants []string) {
 	for _, lane := range tasks.Lanes() {
 		m.waitSeconds.WithLabelValues(string(lane))
@@ -133,6 +133,6 @@ func (m *Metrics) foreseeMerchant(merchant string) {
 			m.requests.WithLabelValues(merchant, endpoint, result)
 		}
 	}
-	m.leaveSeconds.WithLabelValues(merchant)
+	m.permitSeconds.WithLabelValues(merchant)
 	m.reissued.WithLabelValues(merchant)
 }

@@ -95,7 +95,7 @@ func TestHeld_EveryMerchantShowsOneSeriesThatSaysWhetherItIsHeld(t *testing.T) {
 	} {
 		m.Observe(step.event)
 		want := `
-# HELP qfpay_merchant_held 1 while a merchant is held because the gateway refuses its configuration; reason is the respcd, http, or none.
+# HELP qfpay_merchant_held 1 while a merchant is held because the gateway rejects its configuration; reason is the respcd, http, or none.
 # TYPE qfpay_merchant_held gauge
 qfpay_merchant_held{merchant="default",reason="none"} 0
 qfpay_merchant_held{merchant="shop",` + step.want + "\n"

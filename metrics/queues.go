@@ -10,14 +10,14 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// Queues returns a collector of what stands in Redis: the queues, the orders
-// without a result, and the result stream. Every process that shares the Redis
-// shows the same numbers, so dashboards take their max, never their sum.
+// Queues returns a collector of the state in Redis: the queues, the orders without a result,
+// and the streams. All processes that share a Redis show the same numbers, so dashboards use
+// max, never sum.
 //
-// A scrape costs Redis one round trip of commands that do not grow with the
-// backlog. It waits for timeout at most; when Redis has not answered by then, the
-// scrape goes on without these metrics, and qfpay_redis_errors_total{op="scrape"}
-// rises, which is seen at the next scrape at the latest.
+// A scrape takes one round trip, with commands whose cost does not grow with the backlog. It
+// waits for timeout at most. If Redis has not answered by then, the scrape continues without
+// these metrics, and qfpay_redis_errors_total{op="scrape"} increases, visible at the next
+// scrape at the latest.
 func (m *Metrics) Queues(rdb redis.UniversalClient, keys tasks.Keys, timeout time.Duration) prometheus.Collector {
 	read := func(ctx context.Context) (backlog, error) { return readBacklog(ctx, rdb, keys) }
 	return m.queues(read, timeout)
@@ -36,18 +36,18 @@ type queues struct {
 	read    func(context.Context) (backlog, error)
 	timeout time.Duration
 	failed  prometheus.Counter
-	turn    chan struct{} // held by the one reading that may be under way
+	turn    chan struct{} // held by the one read that may be in progress
 }
 
 var (
 	queueOrders = desc("queue_orders", "Tasks in the queue of a lane, by asynq's state.", "lane", "state")
 	queueOldest = desc("queue_oldest_seconds", "How long the oldest pending task of a lane has waited.", "lane")
-	unsettled   = desc("orders_unsettled", "Orders that were accepted and have no result yet, wherever they stand.")
-	dueLate     = desc("due_late_seconds", "How long ago somebody should have looked at an order; rises when no worker sweeps.")
+	unsettled   = desc("orders_unsettled", "Orders that were accepted and have no result yet.")
+	dueLate     = desc("due_late_seconds", "How long the order that became due first has been due; rises when no worker sweeps.")
 	results     = desc("results_length", "Entries in the result stream.")
 	unread      = desc("results_unread", "Entries that a group has not read or not acknowledged.", "group")
-	waiting     = desc("requests_length", "Entries in the request stream that no worker has accepted or refused yet.")
-	oldestAsked = desc("requests_oldest_seconds", "How long the oldest entry of the request stream has waited for a worker to accept or refuse it.")
+	waiting     = desc("requests_length", "Entries in the request stream that no worker has accepted or rejected yet.")
+	oldestAsked = desc("requests_oldest_seconds", "How long the oldest entry of the request stream has waited for a worker to accept or reject it.")
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -96,9 +96,9 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 	b.redis.collect(ch)
 }
 
-// readInTime gives up when ctx ends even if the client does not: unless told otherwise,
-// go-redis heeds a deadline only between its own tries. A reading that was given
-// up holds its turn until it ends, so that they cannot pile up.
+// readInTime returns when ctx ends, even if the client does not: by default, go-redis checks a
+// deadline only between its retries. An abandoned read keeps its turn until it ends, so that
+// reads cannot pile up.
 func (q *queues) readInTime(ctx context.Context) (backlog, error) {
 	select {
 	case q.turn <- struct{}{}:

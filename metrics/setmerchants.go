@@ -2,13 +2,13 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// SetMerchants says which merchants are configured from now on. It is safe beside all
-// else. Series of new ones begin at 0, if there is room by name, and those of merchants
-// that are gone end. While it is configured a merchant goes on as it is shown, by name or as
-// "other": a counter that went over would be two halves.
+// SetMerchants replaces the configured merchants. It is safe for concurrent use. The series
+// of new merchants begin at 0, if there is room to show them by name; the series of removed
+// merchants end. A merchant that stays configured stays as it is shown, by name or as
+// "other": otherwise its counter would be split in two.
 //
-// While the worker's own merchants change, give it those of before and after together,
-// and then those in force, so that nothing of either counts as "other".
+// While the merchants of the worker change, pass the old and the new ones together, and
+// afterwards the new ones alone, so that no event of either counts as "other".
 func (m *Metrics) SetMerchants(merchants []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -37,7 +37,7 @@ func (m *Metrics) SetMerchants(merchants []string) {
 	}
 }
 
-// forget ends the series of merchants that are not configured any more.
+// forget ends the series of merchants that are no longer configured.
 func (m *Metrics) forget(configured set) {
 	for merchant := range m.known.configured {
 		if configured[merchant] {
@@ -45,7 +45,7 @@ func (m *Metrics) forget(configured set) {
 		}
 		of := prometheus.Labels{"merchant": merchant}
 		for _, series := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-			m.settled, m.reissued, m.requests, m.leaveSeconds, m.limits, m.held,
+			m.settled, m.reissued, m.requests, m.permitSeconds, m.limits, m.held,
 		} {
 			series.DeletePartialMatch(of)
 		}

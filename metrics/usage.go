@@ -8,9 +8,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// usage shows how much of a merchant's quota is in use. It is a collector of its
-// own, and not a gauge, because the limiter speaks only when a call asks for leave:
-// a gauge would go on showing the last second of a long gone load for ever.
+// usage shows how much of a merchant's quota is in use. It is a collector, not a gauge, because
+// the limiter reports only when a call needs a permit: a gauge would show the last second of
+// a load long after it ended.
 type usage struct {
 	desc *prometheus.Desc
 
@@ -19,21 +19,21 @@ type usage struct {
 	last  map[string]used // by merchant, also those not shown by name
 }
 
-// used is what the limiter said last, as shares of 1.
+// used is the latest report of the limiter, in shares of 1.
 type used struct {
 	second, minute float64
 	at             time.Time
 }
 
-// forgotten is how long after the limiter's last word both windows are certain to
-// be empty of calls of this process.
+// forgotten is how long after the limiter's last report both windows certainly contain no
+// calls of this process.
 const forgotten = time.Minute
 
 func newUsage(shown set) *usage {
 	return &usage{
 		shown: shown,
 		desc: prometheus.NewDesc(namespace+"_limiter_used_ratio",
-			"Share of the quota in use as the limiter last said; 0 when it has said nothing for a minute.",
+			"Share of the quota in use, as the limiter last reported it; 0 after a minute without a report.",
 			[]string{"merchant", "window"}, nil),
 		last: map[string]used{},
 	}
@@ -45,7 +45,7 @@ func (u *usage) set(merchant string, second, minute float64) {
 	u.last[merchant] = used{second, minute, time.Now()}
 }
 
-// show changes which merchants are shown by name, and forgets those that are no more.
+// show changes which merchants are shown by name, and forgets removed ones.
 func (u *usage) show(shown, configured set) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -66,8 +66,8 @@ func (u *usage) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// byLabel returns what holds now, of those that share a label the fullest. The
-// caller has the lock.
+// byLabel returns the current shares; of merchants that share a label, the largest. The caller
+// has the lock.
 func (u *usage) byLabel() map[string]used {
 	most := map[string]used{}
 	for merchant := range u.last {
@@ -77,7 +77,7 @@ func (u *usage) byLabel() map[string]used {
 	return most
 }
 
-// now returns what holds of a merchant at this moment. The caller has the lock.
+// now returns the current shares of a merchant. The caller has the lock.
 func (u *usage) now(merchant string) used {
 	last := u.last[merchant]
 	if time.Since(last.at) > forgotten {

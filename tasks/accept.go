@@ -18,66 +18,181 @@ var acceptSource string
 
 var acceptScript = redis.NewScript(acceptSource)
 
-// acceptance is the acceptance of one order on its way.
-type acceptance struct {
+// When an order becomes due for a worker that has received no task for it, because the
+// producer died between accept and wake, or Redis lost the task. Bulk orders that arrive in
+// great numbers wait in the queue first, so an earlier check would be useless.
+const (
+	firstDue     = 3 * time.Second
+	firstDueBulk = 30 * time.Second
+)
+
+// AcceptStatus says how an order was accepted.
+type AcceptStatus string
+
+// The two statuses. Both mean that the order is in its journal and gets its one result.
+const (
+	Enqueued  AcceptStatus = "enqueued"  // the order is new
+	Duplicate AcceptStatus = "duplicate" // it existed with the same content; nothing changed
+)
+
+// AcceptResult is the result of accepting one order: its status, or Err.
+type AcceptResult struct {
+	ID     string // merchant:out_trade_no
+	Status AcceptStatus
+	State  string // of an accepted order: NEW, SENT, CLOSING or DONE
+	Err    error  // qfpay.FieldErrors, *ConflictError, *HighWaterError, *JournalError, or from Redis
+}
+
+// ConflictError means that the order exists with other content. The existing order is not
+// affected; the new one was not accepted.
+type ConflictError struct {
+	ID    string // merchant:out_trade_no
+	State string // of the existing order: NEW, SENT, CLOSING or DONE
+}
+
+// Error implements error.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("%s already exists with other content (state %s), and an order cannot be changed; "+
+		"use a new out_trade_no", e.ID, e.State)
+}
+
+// JournalError means that Redis cannot read the journal of one order, because the key holds
+// something else.
+type JournalError struct {
+	ID      string // merchant:out_trade_no
+	Problem string // the error message of Redis
+}
+
+// Error implements error.
+func (e *JournalError) Error() string {
+	return fmt.Sprintf("order %s: not accepted: its journal cannot be read: %s", e.ID, e.Problem)
+}
+
+// HighWaterError means that the result stream is full: new orders are not accepted until its
+// readers catch up, because their results would be lost in the end. Orders that were
+// accepted before are processed, and their results are published.
+type HighWaterError struct {
+	Length string // of the stream, in entries
+}
+
+// Error implements error.
+func (e *HighWaterError) Error() string {
+	return fmt.Sprintf("%s results are in the stream, and no new orders are accepted until they are read: "+
+		"find the consumer group that is behind (qfpay_results_unread, XINFO GROUPS) and make it read and acknowledge, "+
+		"or remove it if it is no longer used (XGROUP DESTROY)", e.Length)
+}
+
+// Accept writes an order into its journal and wakes no worker: it is for a worker that has
+// the task already. Otherwise it is Enqueue. The order must be valid, with its defaults set.
+func (p *Producer) Accept(ctx context.Context, o Order) (AcceptStatus, error) {
+	var result AcceptResult
+	pending, err := pendingOrderOf(o, firstDue, &result)
+	if err != nil {
+		return "", err
+	}
+	if err := p.accept(ctx, []pendingOrder{pending}, nil); err != nil {
+		return "", err
+	}
+	return result.Status, result.Err
+}
+
+// AcceptInvalid writes the payload of a plain asynq producer into a journal although it is
+// not a valid order, so that it gets a result with the reason. id is its [ID], traceparent
+// that of the task, if it has one.
+func (p *Producer) AcceptInvalid(ctx context.Context, id string, payload []byte, traceparent string) error {
+	var result AcceptResult
+	pending := pendingOrder{id: id, lane: Bulk, fingerprint: fingerprintOf(payload), payload: payload,
+		due: firstDue, result: &result}
+	pending.trace(traceparent)
+	if err := p.accept(ctx, []pendingOrder{pending}, nil); err != nil {
+		return err
+	}
+	return result.Err
+}
+
+// pendingOrder is an order that is about to be accepted.
+type pendingOrder struct {
 	id          string
 	lane        Lane
 	fingerprint string
 	payload     []byte // the order as JSON
-	look        time.Duration
+	due         time.Duration
 	traceparent string // valid, or ""
-	result      *Accepted
+	result      *AcceptResult
 }
 
-// acceptanceOf validates an order whose defaults are filled in, and prepares its
-// acceptance. look is when a worker looks after the order for the first time if nobody has
-// woken one.
-func acceptanceOf(o Order, look time.Duration, result *Accepted) (acceptance, error) {
+// pendingOrderOf validates an order whose defaults are set, and prepares it for accept. due
+// is after what time the order becomes due if no worker has received a task for it.
+func pendingOrderOf(o Order, due time.Duration, result *AcceptResult) (pendingOrder, error) {
 	if err := o.Validate(); err != nil {
-		return acceptance{}, err
+		return pendingOrder{}, err
 	}
 	payload, err := json.Marshal(o)
 	if err != nil {
-		return acceptance{}, fmt.Errorf("order %s: %w", o.ID(), err)
+		return pendingOrder{}, fmt.Errorf("order %s: %w", o.ID(), err)
 	}
-	a := acceptance{id: o.ID(), lane: o.Lane, fingerprint: o.Fingerprint(), payload: payload, look: look, result: result}
-	a.trace(o.Traceparent)
-	return a, nil
+	pending := pendingOrder{id: o.ID(), lane: o.Lane, fingerprint: o.Fingerprint(), payload: payload,
+		due: due, result: result}
+	pending.trace(o.Traceparent)
+	return pending, nil
 }
 
-// trace takes a traceparent along, from wherever it came. A malformed one is ignored:
-// nothing about tracing keeps an order from being paid.
-func (a *acceptance) trace(traceparent string) {
+// pendingOrders prepares the valid orders for accept, and writes the errors of the others
+// into their results. bulkDue is when those in lane bulk become due.
+func pendingOrders(orders []Order, results []AcceptResult, bulkDue time.Duration) []pendingOrder {
+	now := time.Now()
+	valid := make([]pendingOrder, 0, len(orders))
+	for i, o := range orders {
+		o = o.WithDefaults(now)
+		results[i].ID = o.ID()
+		due := firstDue
+		if o.Lane == Bulk {
+			due = bulkDue
+		}
+		pending, err := pendingOrderOf(o, due, &results[i])
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		valid = append(valid, pending)
+	}
+	return valid
+}
+
+// trace keeps a valid traceparent and ignores any other: a tracing error must not stop a
+// payment.
+func (o *pendingOrder) trace(traceparent string) {
 	if validTraceparent(traceparent) {
-		a.traceparent = traceparent
+		o.traceparent = traceparent
 	}
 }
 
-// accept runs the script for all of them at once, and writes down what came of each. along,
-// if there is one, goes behind it. It returns the first error that is none of an order's own.
-func (p *Producer) accept(ctx context.Context, all []acceptance, along *wakeNew) error {
+// accept runs the script once for all orders and writes each result. wake, unless it is nil,
+// is sent in the same pipeline, after the script. accept returns the first error that is not
+// an error of one order alone.
+func (p *Producer) accept(ctx context.Context, all []pendingOrder, wake *piggybackWake) error {
 	if len(all) == 0 {
 		return nil
 	}
-	answers, unconfirmed, err := p.runAccept(ctx, all, along)
+	answers, unconfirmed, err := p.runAccept(ctx, all, wake)
 	if err != nil {
-		for _, a := range all {
-			a.result.Err = fmt.Errorf("order %s: not accepted: %w", a.id, err)
+		for _, o := range all {
+			o.result.Err = fmt.Errorf("order %s: not accepted: %w", o.id, err)
 		}
 		return all[0].result.Err
 	}
 	var first error
-	for i, a := range all {
-		failed := a.answered(answers[i], unconfirmed)
+	for i, o := range all {
+		failed := o.setResult(answers[i], unconfirmed)
 		first = cmp.Or(first, failed)
 	}
 	return first
 }
 
-// acceptAnswer is what accept.lua answered about one order: nothing if it is new.
+// acceptAnswer is the answer of accept.lua about one order that is not new.
 type acceptAnswer struct{ word, more string }
 
-// readAccept reads the answer about n orders, by order from 0.
+// readAccept reads the answers about n orders, by order from 0. A new order has none.
 func readAccept(words []string, n int) (map[int]acceptAnswer, error) {
 	if len(words)%3 != 1 || words[0] != strconv.Itoa(n) {
 		return nil, fmt.Errorf("accept.lua answered %q about %d orders", words, n)
@@ -93,35 +208,23 @@ func readAccept(words []string, n int) (map[int]acceptAnswer, error) {
 	return answers, nil
 }
 
-// scriptRun is how a script is run: by its digest or by its text.
+// scriptRun runs a script, by its digest or by its text.
 type scriptRun func(s *redis.Script, ctx context.Context, c redis.Scripter, keys []string, args ...any) *redis.Cmd
 
-// runAccept returns what the script answers. A server that does not know a script is
-// given it. unconfirmed is why what was written may be lost in a failover.
-func (p *Producer) runAccept(ctx context.Context, all []acceptance, along *wakeNew) (answers map[int]acceptAnswer, unconfirmed, err error) {
-	keys := make([]string, 0, 2+len(all))
-	args := make([]any, 0, 2+5*len(all))
-	keys = append(keys, p.keys.Due(), p.keys.Results())
+// runAccept runs the script and returns its answers. It sends the text of the scripts to a
+// server that does not know them. unconfirmed says why a failover may lose the orders.
+func (p *Producer) runAccept(ctx context.Context, all []pendingOrder, wake *piggybackWake) (answers map[int]acceptAnswer, unconfirmed, err error) {
 	nonce := rand.Text()
-	args = append(args, nonce, p.highWater)
-	for _, a := range all {
-		keys = append(keys, p.keys.Order(a.id))
-		args = append(args, a.id, a.fingerprint, a.payload, string(a.lane), a.look.Milliseconds())
-	}
-	for i, a := range all {
-		if a.traceparent != "" {
-			args = append(args, i+1, a.traceparent)
-		}
-	}
+	keys, args := p.acceptInput(all, nonce)
 	var words []string
 	for _, run := range []scriptRun{(*redis.Script).EvalSha, (*redis.Script).Eval} {
 		var answer *redis.Cmd
 		unconfirmed = p.durability.Write(ctx, p.rdb, p.keys, func(pipe redis.Pipeliner) {
 			answer = run(acceptScript, ctx, pipe, keys, args...)
-			along.run(ctx, pipe, run, nonce)
+			wake.addTo(ctx, pipe, run, nonce)
 		})
 		words, err = answer.StringSlice()
-		if !redis.HasErrorPrefix(err, "NOSCRIPT") && !along.unknown() {
+		if !redis.HasErrorPrefix(err, "NOSCRIPT") && !wake.unknown() {
 			break
 		}
 	}
@@ -131,26 +234,44 @@ func (p *Producer) runAccept(ctx context.Context, all []acceptance, along *wakeN
 	return answers, unconfirmed, err
 }
 
-// answered writes down what the script has answered about one order. It returns the
-// error, unless it is one of the order's own: then repeating the call does not help.
-func (a acceptance) answered(answer acceptAnswer, unconfirmed error) error {
+// acceptInput returns the keys and arguments of accept.lua.
+func (p *Producer) acceptInput(all []pendingOrder, nonce string) (keys []string, args []any) {
+	keys = make([]string, 0, 2+len(all))
+	args = make([]any, 0, 2+5*len(all))
+	keys = append(keys, p.keys.Due(), p.keys.Results())
+	args = append(args, nonce, p.highWater)
+	for _, o := range all {
+		keys = append(keys, p.keys.Order(o.id))
+		args = append(args, o.id, o.fingerprint, o.payload, string(o.lane), o.due.Milliseconds())
+	}
+	for i, o := range all {
+		if o.traceparent != "" {
+			args = append(args, i+1, o.traceparent)
+		}
+	}
+	return keys, args
+}
+
+// setResult writes the script's answer about one order into its result. It returns the error,
+// unless it concerns this order alone: then a repeated call would not help.
+func (o pendingOrder) setResult(answer acceptAnswer, unconfirmed error) error {
 	switch {
 	case answer.word == "failed":
-		a.result.Err = &JournalError{ID: a.id, Problem: answer.more}
+		o.result.Err = &JournalError{ID: o.id, Problem: answer.more}
 	case answer.word == "full":
-		a.result.Err = fmt.Errorf("order %s: not accepted: %w", a.id, &HighWaterError{Length: answer.more})
+		o.result.Err = fmt.Errorf("order %s: not accepted: %w", o.id, &HighWaterError{Length: answer.more})
 	case answer.word == "conflict":
-		a.result.Err = &ConflictError{ID: a.id, State: answer.more}
+		o.result.Err = &ConflictError{ID: o.id, State: answer.more}
 		return nil
 	case unconfirmed != nil:
-		a.result.Err = fmt.Errorf("order %s: written, but %w; "+
-			"enqueue it again: it is safe once it counts as duplicate", a.id, unconfirmed)
+		o.result.Err = fmt.Errorf("order %s: written, but %w; "+
+			"enqueue it again: it is safe once it counts as a duplicate", o.id, unconfirmed)
 	case answer.word == "":
-		a.result.Acceptance, a.result.State = Enqueued, "NEW"
+		o.result.Status, o.result.State = Enqueued, "NEW"
 	case answer.word == "duplicate":
-		a.result.Acceptance, a.result.State = Duplicate, answer.more
+		o.result.Status, o.result.State = Duplicate, answer.more
 	default:
-		a.result.Err = fmt.Errorf("order %s: accept.lua answered %q", a.id, answer.word)
+		o.result.Err = fmt.Errorf("order %s: accept.lua answered %q", o.id, answer.word)
 	}
-	return a.result.Err
+	return o.result.Err
 }

@@ -8,21 +8,21 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// consumeCount is how many entries a consumer takes at once. All of them count as
-// taken from the same moment, so it is small.
+// consumeCount is how many entries a consumer reads at once. It is small, because the time
+// to acknowledge begins for all of them at the same moment.
 const consumeCount = 16
 
-// Consume calls fn with the results that fall to one consumer of a group: first with
-// those that it was given before and has not acknowledged, then with new ones, and
-// from time to time with those that another consumer was given more than
-// [ClaimAfter] ago and has not acknowledged. An entry is acknowledged when fn has
-// returned nil. The group is created at the beginning of the stream if it is missing.
+// Consume calls fn with the results for one consumer of a group: first with those that it
+// received before and did not acknowledge, then with new ones, and from time to time with
+// those that another consumer received more than [ClaimAfter] ago and did not acknowledge.
+// After fn has returned nil, Consume acknowledges the entry. If the group does not exist,
+// Consume creates it at the beginning of the stream.
 //
-// An entry that is no result comes to fn like any other, with its Err set: to return
-// nil is to put it aside.
+// fn also receives entries that are not results, with their Err set; it sets one aside by
+// returning nil.
 //
-// It returns when ctx ends, with its error, when fn returns an error, with that, or
-// when Redis fails. A consumer's name must not be used twice at the same time.
+// Consume returns the error of ctx when that ends, the error of fn, or that of Redis. Two
+// consumers must not use the same name at the same time.
 func (r *Results) Consume(ctx context.Context, group, consumer string, fn func(Entry) error) error {
 	err := r.rdb.XGroupCreateMkStream(ctx, r.stream, group, "0").Err()
 	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
@@ -47,9 +47,9 @@ type consumption struct {
 	group, name string
 	fn          func(Entry) error
 
-	left   bool      // entries of ours may be left without acknowledgement
-	looked time.Time // for entries of others
-	cursor string    // where to go on looking
+	left   bool      // entries of ours may be unacknowledged
+	looked time.Time // when the entries of others were last checked
+	cursor string    // where to continue that check
 }
 
 // next returns entries to handle: ours, then others', then new ones.
@@ -77,9 +77,9 @@ func (c *consumption) readGroup(ctx context.Context, from string, wait time.Dura
 	return one(ctx, streams, err)
 }
 
-// claim takes over some entries of dead consumers. It has looked everywhere when
-// the cursor is back at the beginning. Our own entries are found too: a lost answer
-// may have held some that we do not know of.
+// claim takes over some entries of dead consumers. It has checked all of them when the cursor
+// is back at the beginning. It also finds own entries of this consumer that it does not know
+// of, because an answer was lost.
 func (c *consumption) claim(ctx context.Context) ([]redis.XMessage, error) {
 	if c.cursor == "" {
 		c.cursor = "0-0"
@@ -96,9 +96,9 @@ func (c *consumption) claim(ctx context.Context) ([]redis.XMessage, error) {
 	return messages, nil
 }
 
-// handle gives entries to fn and acknowledges them one by one. Entries that have
-// been waiting here so long that another consumer might soon take them over are
-// read anew, which tells whether they are still ours and starts their time again.
+// handle passes entries to fn and acknowledges them one by one. Entries that have waited here
+// so long that another consumer may soon take them over are read again: that shows whether
+// they are still ours, and restarts their time.
 func (c *consumption) handle(ctx context.Context, messages []redis.XMessage) error {
 	since := time.Now()
 	for i, m := range messages {
@@ -112,7 +112,7 @@ func (c *consumption) handle(ctx context.Context, messages []redis.XMessage) err
 		if err := c.fn(entryOf(m)); err != nil {
 			return err
 		}
-		// What fn has done is written down even when ctx has just ended.
+		// The entry is acknowledged even if ctx has just ended, because fn has handled it.
 		if err := c.ack(context.WithoutCancel(ctx), m.ID); err != nil {
 			return err
 		}

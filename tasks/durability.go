@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 )
 
-// Durability says when something that was written into Redis counts as written. The
-// empty one is [Standard].
+// Durability says when a write to Redis counts as done. The empty profile is [Standard].
 type Durability string
 
-// The profiles. Redis replicates after it has answered: a failover may lose what the
-// primary had written and no replica had received.
+// The profiles. Redis replicates after it has answered: a failover may lose a write that no
+// replica had received.
 const (
 	Standard Durability = "standard" // when the primary has it
 	Strict   Durability = "strict"   // when a replica has it too
@@ -26,43 +27,43 @@ func Durabilities() []Durability { return []Durability{Standard, Strict} }
 // ConfirmWithin is how long a replica may take to confirm a write under [Strict].
 const ConfirmWithin = time.Second
 
-// ErrUnconfirmed says that the primary has written something down, and that no
-// replica has confirmed it in time: should the primary be lost now, so may that be.
+// ErrUnconfirmed means that the primary has the write, and no replica has confirmed it in
+// time: if the primary is lost now, the write may be lost too.
 var ErrUnconfirmed = fmt.Errorf("no replica of Redis has confirmed it within %s", ConfirmWithin)
 
-// Write runs the commands that fill queues, in one pipeline. What became of them is
-// in the commands themselves. Under [Strict] it then waits for a replica, and the
-// error is [ErrUnconfirmed] when none has confirmed; otherwise it is nil.
+// Write runs the commands that fill queues, in one pipeline. Their results are in the
+// commands themselves. Under [Strict] it then waits for a replica, and the error is
+// [ErrUnconfirmed] if none has confirmed; otherwise it is nil.
 //
-// All keys must be of this shard. The commands may be repeated by go-redis when a
-// connection breaks, and so must have their effect once.
+// All keys must be of this shard. go-redis may repeat the commands when a connection breaks,
+// so running them twice must have the effect of running them once.
 func (d Durability) Write(ctx context.Context, rdb redis.UniversalClient, keys Keys, fill func(redis.Pipeliner)) error {
 	if d != Strict {
 		rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error { fill(pipe); return nil }) // its error is that of a command
 		return nil
 	}
-	// WAIT has no key: a Cluster client would send it to any node. So the pipeline
-	// goes to the node of the shard, on one connection.
-	node, err := keys.Node(ctx, rdb)
+	// WAIT has no key: a Cluster client would send it to any node. Therefore the pipeline goes
+	// to the node of the shard, on one connection.
+	node, err := redisserver.ForKey(ctx, rdb, keys.Due())
 	if err != nil {
 		return fail(rdb, fill, err)
 	}
 	wait := redis.NewIntCmd(ctx, "wait", 1, ConfirmWithin.Milliseconds())
 	_, err = node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		fill(pipe)
-		// WAIT waits for what this connection has written, since Redis 7.2 to the
-		// letter. A script that is repeated writes nothing, and its first run was
-		// perhaps on another connection: this write stands behind both.
+		// WAIT waits for the writes of this connection; since Redis 7.2 for these alone. A
+		// repeated script writes nothing, and its first run may have been on another
+		// connection: this write comes after both.
 		pipe.Set(ctx, keys.confirm(), 1, time.Minute)
 		return pipe.Process(ctx, wait)
 	})
 	if cluster, ok := rdb.(*redis.ClusterClient); ok && err != nil {
-		cluster.ReloadState(ctx) // the slot may have moved, or its node be gone
+		cluster.ReloadState(ctx) // the slot may have moved, or its node may be gone
 	}
 	return confirmed(wait.Result())
 }
 
-// confirmed reads the answer of WAIT: how many replicas have it all.
+// confirmed reads the answer of WAIT: how many replicas have all writes.
 func confirmed(replicas int64, err error) error {
 	switch {
 	case err != nil:
@@ -73,7 +74,7 @@ func confirmed(replicas int64, err error) error {
 	return nil
 }
 
-// fail gives every command the error for which none of them was sent.
+// fail sets the error of every command: none of them was sent.
 func fail(rdb redis.UniversalClient, fill func(redis.Pipeliner), err error) error {
 	pipe := rdb.Pipeline()
 	fill(pipe)
@@ -83,28 +84,5 @@ func fail(rdb redis.UniversalClient, fill func(redis.Pipeliner), err error) erro
 	return errors.Join(ErrUnconfirmed, err)
 }
 
-// confirm is a key that is written for the sake of being replicated.
+// confirm is a key that is written only to be replicated.
 func (k Keys) confirm() string { return k.Prefix + ":confirm" }
-
-// Node returns the client of the one server that has the keys of this shard: on a
-// Cluster the primary of their slot, otherwise rdb itself.
-func (k Keys) Node(ctx context.Context, rdb redis.UniversalClient) (redis.UniversalClient, error) {
-	cluster, ok := rdb.(*redis.ClusterClient)
-	if !ok {
-		return rdb, nil
-	}
-	node, err := cluster.MasterForKey(ctx, k.Due())
-	if err != nil {
-		return nil, fmt.Errorf("find the node of %s: %w", k.Prefix, err)
-	}
-	return node, nil
-}
-
-// WithDurability returns a producer whose orders are accepted when they are as safe
-// as that. Under [Strict] an order that is written and not confirmed is an error, an
-// [ErrUnconfirmed], and the call should be repeated: it confirms the order then.
-func (p *Producer) WithDurability(d Durability) *Producer {
-	durable := *p
-	durable.durability = d
-	return &durable
-}

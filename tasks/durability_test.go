@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 func TestDurability_StrictAcceptsAnOrderThatAReplicaHas(t *testing.T) {
@@ -15,12 +15,12 @@ func TestDurability_StrictAcceptsAnOrderThatAReplicaHas(t *testing.T) {
 	primary := redistest.StartTCP(t)
 	replica := redistest.StartReplica(t, primary.Addr).Client(t)
 	p := NewProducer(primary.Client(t), keys).WithDurability(Strict)
-	for _, want := range []Acceptance{Enqueued, Duplicate} {
-		if got, err := p.Enqueue(t.Context(), validOrder()); got != want || err != nil {
-			t.Fatalf("%s, %v; want %s", got, err, want)
+	for _, want := range []AcceptStatus{Enqueued, Duplicate} {
+		if got, err := p.Enqueue(t.Context(), validOrder()); got.Status != want || err != nil {
+			t.Fatalf("%+v, %v; want %s", got, err, want)
 		}
 		if replica.HGet(t.Context(), keys.Order("default:A1001"), "state").Val() != "NEW" {
-			t.Fatal("accepted, and the replica does not have it")
+			t.Fatal("accepted, but the replica does not have it")
 		}
 	}
 }
@@ -30,24 +30,24 @@ func TestDurability_StrictWithoutAReplicaFailsAndTheCallMayBeRepeated(t *testing
 	primary := redistest.StartTCP(t)
 	p := NewProducer(primary.Client(t), keys).WithDurability(Strict)
 	got, err := p.Enqueue(t.Context(), validOrder())
-	if got != "" || !errors.Is(err, ErrUnconfirmed) || !strings.Contains(err.Error(), "enqueue it again") {
-		t.Fatalf("%q, %v", got, err)
+	if got.Status != "" || !errors.Is(err, ErrUnconfirmed) || !strings.Contains(err.Error(), "enqueue it again") {
+		t.Fatalf("%+v, %v", got, err)
 	}
 	results, err := p.EnqueueAll(t.Context(), []Order{numbered("B1"), numbered("B2")})
 	if !errors.Is(err, ErrUnconfirmed) || !errors.Is(results[0].Err, ErrUnconfirmed) || !errors.Is(results[1].Err, ErrUnconfirmed) {
 		t.Fatalf("%+v, %v", results, err)
 	}
 	if results[0].ID != "default:B1" {
-		t.Errorf("the result does not say whose it is: %+v", results[0])
+		t.Errorf("the result does not have the ID of its order: %+v", results[0])
 	}
 	redistest.StartReplica(t, primary.Addr)
-	if got, err := p.Enqueue(t.Context(), validOrder()); got != Duplicate || err != nil {
-		t.Errorf("with a replica: %q, %v", got, err)
+	if got, err := p.Enqueue(t.Context(), validOrder()); got.Status != Duplicate || err != nil {
+		t.Errorf("with a replica: %+v, %v", got, err)
 	}
 }
 
-// A replica that is connected and falls behind confirms nothing, also not to those who
-// come on another connection and find that all is written.
+// A connected replica that falls behind confirms nothing, and neither does it to a second
+// call on another connection, for which everything is written already.
 func TestDurability_StrictIsNotDeceivedByAReplicaThatIsBehind(t *testing.T) {
 	t.Parallel()
 	primary := redistest.StartTCP(t)
@@ -65,14 +65,14 @@ func TestDurability_StrictIsNotDeceivedByAReplicaThatIsBehind(t *testing.T) {
 	}
 }
 
-// WAIT has no key. It must go to the node that has the order, not to any.
+// WAIT has no key. It must go to the node that has the order.
 func TestDurability_TheNodeOfTheShardConfirmsOnACluster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 2)
 	safe, bare := shardOn(t, cluster, 0), shardOn(t, cluster, 1)
 	redistest.StartReplica(t, cluster.Nodes[0].Addr)
 	rdb := cluster.Client(t)
-	for range 5 { // a node chosen at random would be the right one at times
+	for range 5 { // a random node would sometimes be the right one
 		if _, err := NewProducer(rdb, safe).WithDurability(Strict).Enqueue(t.Context(), validOrder()); err != nil {
 			t.Errorf("on the node with a replica: %v", err)
 		}
@@ -90,7 +90,7 @@ func shardOn(t *testing.T, c *redistest.Cluster, node int) Keys {
 			return k
 		}
 	}
-	t.Fatal("no prefix falls on the node")
+	t.Fatal("no prefix is on the node")
 	return Keys{}
 }
 
@@ -105,7 +105,7 @@ func TestDurability_StandardWaitsForNoReplica(t *testing.T) {
 	}
 }
 
-// When no node can be found, every command says so; none is left without an error.
+// If no node can be found, every command has that error.
 func TestDurability_EveryCommandFailsWithoutANode(t *testing.T) {
 	t.Parallel()
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}, MaxRedirects: -1})

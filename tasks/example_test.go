@@ -16,7 +16,7 @@ func ExampleProducer_Enqueue() {
 	defer rdb.Close()
 	producer := tasks.NewProducer(rdb, tasks.Keys{Prefix: tasks.DefaultPrefix})
 
-	accepted, err := producer.Enqueue(context.Background(), tasks.Order{
+	result, err := producer.Enqueue(context.Background(), tasks.Order{
 		Order: qfpay.Order{OutTradeNo: "A1001", PayType: qfpay.AlipayHK, TxAmt: 1250, TxCurrCd: "HKD"},
 		Lane:  tasks.Interactive,
 	})
@@ -30,7 +30,7 @@ func ExampleProducer_Enqueue() {
 		fmt.Println("call it again:", err)
 		return
 	}
-	fmt.Println(accepted) // enqueued, or duplicate when it was there
+	fmt.Println(result.Status) // enqueued, or duplicate if the order exists
 }
 
 func ExampleResults_Consume() {
@@ -40,7 +40,7 @@ func ExampleResults_Consume() {
 
 	err := results.Consume(context.Background(), "checkout", "checkout-1", func(e tasks.Entry) error {
 		if e.Err != nil {
-			fmt.Println("put aside:", e.Err)
+			fmt.Println("set aside:", e.Err)
 			return nil
 		}
 		if tasks.Outcome(e.Result.Outcome) == tasks.Created {

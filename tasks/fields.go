@@ -12,16 +12,16 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// field is one field of an order: its name on every wire, and how its text is
-// read. set returns the rule that the text breaks, or "".
+// field is one field of an order: its name in every format, and the function that reads its
+// text. set returns the rule that the text breaks, or "".
 type field struct {
 	name    string
-	integer bool // JSON may give it as a number
+	integer bool // may be a number in JSON
 	set     func(o *Order, text string) (rule string)
 }
 
-// orderFields is the one list of what an order may say, in the order in which
-// errors are reported.
+// orderFields is the one list of the fields of an order. Errors are reported in this
+// sequence.
 var orderFields = []field{
 	{"merchant", false, func(o *Order, s string) string { o.Merchant = s; return "" }},
 	{"out_trade_no", false, func(o *Order, s string) string { o.OutTradeNo = s; return "" }},
@@ -39,8 +39,7 @@ var orderFields = []field{
 	{"lane", false, func(o *Order, s string) string { o.Lane = Lane(s); return "" }},
 }
 
-// Fields returns the names of an order's fields: the columns a CSV file may have,
-// the keys of an order in JSON.
+// Fields returns the names of an order's fields: the columns of a CSV file, the keys in JSON.
 func Fields() []string {
 	names := make([]string, len(orderFields))
 	for i, f := range orderFields {
@@ -49,7 +48,7 @@ func Fields() []string {
 	return names
 }
 
-// RequiredFields returns the names of the fields without which no order is valid.
+// RequiredFields returns the names of the fields that every order must have.
 func RequiredFields() []string {
 	return []string{"out_trade_no", "pay_type", "txamt", "txcurrcd"}
 }
@@ -72,8 +71,8 @@ func setTxAmt(o *Order, s string) string {
 	return ""
 }
 
-// setExpiredTime refuses an explicit 0: in an Order 0 means that the field is
-// absent, and QFPay takes no such value.
+// setExpiredTime does not accept 0: in an Order 0 means that the field is absent, and QFPay
+// does not accept it either.
 func setExpiredTime(o *Order, s string) string {
 	n, ok := wholeNumber(s)
 	if !ok || n == 0 || n > math.MaxInt32 || n < math.MinInt32 {
@@ -83,8 +82,8 @@ func setExpiredTime(o *Order, s string) string {
 	return ""
 }
 
-// rfc3339 is stricter than time.Parse, which also takes an hour of one digit and a
-// comma for a point.
+// rfc3339 is stricter than time.Parse, which also accepts an hour of one digit and a comma
+// instead of the decimal point.
 var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
 
 func setDeadline(o *Order, s string) string {
@@ -96,8 +95,8 @@ func setDeadline(o *Order, s string) string {
 	return ""
 }
 
-// wholeNumber reads an integer as people and JSON write it: digits, and a minus
-// sign at most. What is too large for an int64 is not a number anybody means.
+// wholeNumber reads an integer: digits, and at most a minus sign. It does not accept a
+// number that is too large for an int64.
 func wholeNumber(s string) (int64, bool) {
 	digits := strings.TrimPrefix(s, "-")
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
@@ -107,11 +106,89 @@ func wholeNumber(s string) (int64, bool) {
 	return n, err == nil
 }
 
-// shorten makes a value fit to be shown in an error: UTF-8, and not long.
+// FromFields reads an order from its fields by name, the form of a CSV row and of an entry
+// of the request stream, and validates it. An empty value counts as absent, like a field
+// that is not in the map. It sets no defaults: see [Order.WithDefaults].
+//
+// The error is a [qfpay.FieldErrors] with all wrong fields; the Order then has the fields
+// that could be read.
+func FromFields(fields map[string]string) (Order, error) { return read(fields, nil) }
+
+// read is the one way from text to an order. bad holds the errors that were found before; a
+// field that has one gets no second.
+func read(fields map[string]string, bad qfpay.FieldErrors) (Order, error) {
+	var o Order
+	for _, f := range orderFields {
+		if e, ok := readField(f, fields[f.name], &o); !ok && !hasError(bad, f.name) {
+			bad = append(bad, e)
+		}
+	}
+	bad = append(bad, unknownFields(fields)...)
+	// The defaults are valid, so that Validate finds only wrong values, not absent ones.
+	broken, _ := o.WithDefaults(time.Unix(0, 0)).Validate().(qfpay.FieldErrors)
+	for _, e := range broken {
+		if !hasError(bad, e.Field) {
+			bad = append(bad, e)
+		}
+	}
+	if len(bad) > 0 {
+		return o, bad
+	}
+	return o, nil
+}
+
+// hasError reports whether an error of the field is known.
+func hasError(bad qfpay.FieldErrors, name string) bool {
+	return slices.ContainsFunc(bad, func(e qfpay.FieldError) bool { return e.Field == name })
+}
+
+// readField reads the text of one field into the order. Decoders replace bytes that are not
+// UTF-8 with U+FFFD, so a text with U+FFFD was damaged, here or earlier. The error does not
+// show it, because the original text is unknown.
+func readField(f field, text string, o *Order) (qfpay.FieldError, bool) {
+	switch {
+	case text == "" && slices.Contains(RequiredFields(), f.name):
+		return qfpay.FieldError{Field: f.name, Rule: "is required"}, false
+	case text == "":
+		return qfpay.FieldError{}, true
+	case strings.ContainsRune(text, utf8.RuneError):
+		return qfpay.FieldError{Field: f.name, Rule: "is not UTF-8"}, false
+	}
+	rule := f.set(o, text)
+	return qfpay.FieldError{Field: f.name, Value: shorten(text), Rule: rule}, rule == ""
+}
+
+// unknownFields returns an error for each field that is not a field of an order. The first
+// lists the valid names; only a few unknown fields are listed, the others are counted.
+func unknownFields(fields map[string]string) (bad qfpay.FieldErrors) {
+	var names []string
+	for name := range fields {
+		if fieldNamed(name) == nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	const most = 5
+	for i, name := range names {
+		rule := "is not a field of an order"
+		switch {
+		case i == 0:
+			rule += "; the fields are " + strings.Join(Fields(), ", ")
+		case i == most:
+			rule += ", and there are " + strconv.Itoa(len(names)-most) + " more unknown fields"
+		case i > most:
+			return bad
+		}
+		bad = append(bad, qfpay.FieldError{Field: shorten(name), Rule: rule})
+	}
+	return bad
+}
+
+// shorten makes a value fit for an error message: valid UTF-8, and short.
 func shorten(s string) string {
 	const most = 48
 	if len(s) > 4*most {
-		s = s[:4*most] // cutting a character in half is mended by the next line
+		s = s[:4*most] // the next line repairs a character that is cut in half
 	}
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if utf8.RuneCountInString(s) <= most {

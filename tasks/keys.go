@@ -2,33 +2,33 @@ package tasks
 
 import "strings"
 
-// DefaultPrefix is the hash-tagged prefix of every key, so that the keys of one
-// order and the result stream share a slot of a Redis Cluster.
+// DefaultPrefix is the prefix of every key. It is a hash tag, so that the keys of one order
+// and the result stream share a slot of a Redis Cluster.
 const DefaultPrefix = "{qfpay}"
 
 // TypeCreate is asynq's task type for "create one MPM payment".
 const TypeCreate = "qfpay:mpm:create"
 
-// Keys names everything in Redis. One prefix is one shard.
+// Keys has the names of all keys in Redis. One prefix is one shard.
 type Keys struct{ Prefix string }
 
 // Order is the journal of one order: a hash.
 func (k Keys) Order(id string) string { return k.Prefix + ":order:" + id }
 
-// Due is the sorted set of orders without a result, scored by the millisecond at
-// which somebody must look.
+// Due is the sorted set of orders without a result. The score is the millisecond at which a
+// worker must check the order.
 func (k Keys) Due() string { return k.Prefix + ":due" }
 
 // Results is the result stream.
 func (k Keys) Results() string { return k.Prefix + ":results" }
 
-// Trimming is set while the result stream was just looked after.
+// Trimming exists for about a minute after a worker has trimmed the result stream.
 func (k Keys) Trimming() string { return k.Prefix + ":results:trimming" }
 
-// Requests is the stream on which producers in any language put orders.
+// Requests is the stream to which producers in any language add orders.
 func (k Keys) Requests() string { return k.Prefix + ":requests" }
 
-// Rejected is the stream of what could not be accepted as an order.
+// Rejected is the stream of requests that could not be accepted as an order.
 func (k Keys) Rejected() string { return k.Prefix + ":requests:rejected" }
 
 // Calls is the limiter's state for one app_code.

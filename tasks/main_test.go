@@ -11,10 +11,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// keys are those of every test; each test has a server of its own.
+// keys are used by every test; each test has its own server.
 var keys = Keys{Prefix: DefaultPrefix}
 
-// validOrder is an order that nothing is wrong with, its defaults filled in.
+// validOrder returns a valid order with its defaults set.
 func validOrder() Order {
 	return Order{
 		Merchant: "default",
@@ -28,7 +28,7 @@ func validOrder() Order {
 	}
 }
 
-// numbered returns a valid order under another number.
+// numbered returns a valid order with another out_trade_no.
 func numbered(outTradeNo string) Order {
 	o := validOrder()
 	o.OutTradeNo = outTradeNo

@@ -10,123 +10,84 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// When a worker looks after an order for the first time if no task has brought it:
-// because the producer died between accepting and waking, or Redis did. Orders that
-// come many at once in lane bulk wait their turn in the queue, and a look before that
-// is in vain.
-const (
-	firstLook     = 3 * time.Second
-	firstLookBulk = 30 * time.Second
-)
-
-// chunk is how many orders go to Redis in one script: enough that the round trip does
-// not matter, few enough that other clients are kept waiting for 2 ms at most.
+// chunk is how many orders one script accepts: enough that the round trip does not matter,
+// few enough that other clients wait for 2 ms at most.
 const chunk = 200
 
-// Producer enqueues orders. It is safe for use by many goroutines, and has nothing
-// to be closed: the Redis client is the caller's.
+// DefaultHighWater is the number of results in the stream at which no new orders are
+// accepted, unless [Producer.WithHighWater] sets another. So many results take some 5 GB.
+const DefaultHighWater = 5_000_000
+
+// Producer enqueues orders. It is safe for concurrent use, and needs no Close: the Redis
+// client belongs to the caller.
 type Producer struct {
 	rdb   redis.UniversalClient
 	keys  Keys
 	asynq *asynq.Client
 
-	noting *asynq.Client // notes down what asynq would do
+	recording *asynq.Client // records what asynq would do
 
 	durability Durability
-	highWater  int // of the result stream; 0: none
+	highWater  int // of the result stream; 0: no limit
 }
 
-// NewProducer returns a producer. The keys' prefix must be that of the workers.
+// NewProducer returns a producer. The keys must have the same prefix as those of the workers.
 func NewProducer(rdb redis.UniversalClient, keys Keys) *Producer {
 	return &Producer{rdb: rdb, keys: keys, asynq: asynq.NewClientFromRedisClient(rdb),
-		noting: newNotingClient(rdb), highWater: DefaultHighWater}
+		recording: newRecordingClient(rdb), highWater: DefaultHighWater}
 }
 
-// Acceptance is how an order was accepted.
-type Acceptance string
-
-// The two ways. Both mean that the order is in its journal and gets its one result.
-const (
-	Enqueued  Acceptance = "enqueued"  // it is new
-	Duplicate Acceptance = "duplicate" // it was there with the same content; nothing was changed
-)
-
-// Accepted is what came of one order of [Producer.EnqueueAll]: it was accepted, or
-// Err says why not.
-type Accepted struct {
-	ID         string // merchant:out_trade_no
-	Acceptance Acceptance
-	State      string // of an order that was accepted: NEW, SENT, CLOSING or DONE
-	Err        error  // qfpay.FieldErrors, *ConflictError, *HighWaterError, *JournalError, or Redis's
+// WithHighWater returns a producer that accepts no new orders while the result stream has n
+// or more entries; 0 is no limit. All producers of a shard should have the same limit.
+func (p *Producer) WithHighWater(n int) *Producer {
+	bounded := *p
+	bounded.highWater = n
+	return &bounded
 }
 
-// ConflictError says that an order was there already, with other content. The one
-// that is there goes its way; this one was not accepted.
-type ConflictError struct {
-	ID    string // merchant:out_trade_no
-	State string // of the order that is there: NEW, SENT, CLOSING or DONE
+// WithDurability returns a producer that uses this profile. Under [Strict], an order that is
+// written and not confirmed is an error, an [ErrUnconfirmed]; repeat the call, which then
+// confirms the order.
+func (p *Producer) WithDurability(d Durability) *Producer {
+	durable := *p
+	durable.durability = d
+	return &durable
 }
 
-// Error implements error.
-func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s is there already with other content (state %s), and an order cannot be changed; "+
-		"use a new out_trade_no", e.ID, e.State)
-}
-
-// JournalError says that Redis cannot look into the journal of one order, because
-// something else is under its name.
-type JournalError struct {
-	ID      string // merchant:out_trade_no
-	Problem string // in Redis's words
-}
-
-// Error implements error.
-func (e *JournalError) Error() string {
-	return fmt.Sprintf("order %s: not accepted: its journal cannot be read: %s", e.ID, e.Problem)
-}
-
-// Enqueue accepts one order: validates it with its defaults filled in, writes it
-// into its journal and wakes a worker. Once it has returned without an error, the
-// order is safe: should the waking fail, a worker finds it within seconds all the
-// same, so that is no error.
+// Enqueue accepts one order: it sets the defaults, validates the order, writes it into its
+// journal and wakes a worker. After it returns without an error, the order is safe: if the
+// wake-up fails, which is not an error, a worker finds the order within seconds.
 //
-// Repeating a call, after an error or a crash, is harmless. Errors are a
-// [qfpay.FieldErrors], a [*ConflictError], a [*HighWaterError], or Redis's; after one
-// of Redis's the order may have been accepted, and the call should be repeated.
-func (p *Producer) Enqueue(ctx context.Context, o Order) (Acceptance, error) {
-	came := p.EnqueueOne(ctx, o)
-	return came.Acceptance, came.Err
-}
-
-// EnqueueOne is Enqueue for a caller who wants to be told all that there is to tell:
-// the order's id and its state as well.
-func (p *Producer) EnqueueOne(ctx context.Context, o Order) Accepted {
-	results := make([]Accepted, 1)
-	for _, a := range acceptances([]Order{o}, results, firstLook) { // none, if it is not valid
-		p.acceptAndWake(ctx, a)
+// Repeating a call, after an error or a crash, is harmless. The error, which is also in the
+// result, is a [qfpay.FieldErrors], a [*ConflictError], a [*HighWaterError], a
+// [*JournalError], or an error of Redis. After an error of Redis the order may have been
+// accepted; repeat the call.
+func (p *Producer) Enqueue(ctx context.Context, o Order) (AcceptResult, error) {
+	results := make([]AcceptResult, 1)
+	for _, valid := range pendingOrders([]Order{o}, results, firstDue) { // none, if it is invalid
+		p.acceptAndWake(ctx, valid)
 	}
-	return results[0]
+	return results[0], results[0].Err
 }
 
-// EnqueueAll accepts many orders, 200 at a time: far faster than one by one. It
-// returns what came of each, in their order; the same order twice among them is one
-// order and a duplicate. What Enqueue says of safety and of repeating holds for
-// each.
+// EnqueueAll accepts many orders, 200 at a time, which is far faster than one by one. It
+// returns the results in the sequence of the orders; an order that is in orders twice is
+// enqueued once, and a duplicate. Safety and repetition are as for Enqueue.
 //
-// The error is not nil when Redis failed, ctx ended, or the result stream is full (a
-// [*HighWaterError]); what came before is in the results, and the orders that were not
-// accepted, or of which it is not known, have their Err set. It is not about invalid or
-// conflicting orders: those are told by the results alone.
-func (p *Producer) EnqueueAll(ctx context.Context, orders []Order) ([]Accepted, error) {
-	results := make([]Accepted, len(orders))
-	// Redis is not kept waiting: while one chunk is accepted, workers are woken for the one
-	// before, and the one after is prepared.
+// The error is not nil if Redis failed, ctx ended, or the result stream is full (a
+// [*HighWaterError]). Then the results show which orders were accepted before; those that
+// were not accepted, or may have been, have their Err set. Invalid and conflicting orders
+// are no reason for an error: only the results show them.
+func (p *Producer) EnqueueAll(ctx context.Context, orders []Order) ([]AcceptResult, error) {
+	results := make([]AcceptResult, len(orders))
+	// Redis does not wait for this process: while it accepts one chunk, workers are woken for
+	// the previous one, and the next one is prepared.
 	accepted, woken := p.wakeBehind(ctx)
 	defer woken()
-	next := make(chan []acceptance, 1)
+	next := make(chan []pendingOrder, 1)
 	prepare := func(from int) {
 		to := min(from+chunk, len(orders))
-		next <- acceptances(orders[from:to], results[from:to], firstLookBulk)
+		next <- pendingOrders(orders[from:to], results[from:to], firstDueBulk)
 	}
 	prepare(0)
 	for from := 0; from < len(orders); from += chunk {
@@ -144,10 +105,10 @@ func (p *Producer) EnqueueAll(ctx context.Context, orders []Order) ([]Accepted, 
 	return results, nil
 }
 
-// wakeBehind wakes workers for the chunks that it is given, one after the other. woken waits
+// wakeBehind wakes workers for the chunks that it receives, one after the other. woken waits
 // until that is done.
-func (p *Producer) wakeBehind(ctx context.Context) (chunks chan<- []acceptance, woken func()) {
-	accepted := make(chan []acceptance, 1)
+func (p *Producer) wakeBehind(ctx context.Context) (chunks chan<- []pendingOrder, woken func()) {
+	accepted := make(chan []pendingOrder, 1)
 	var waking sync.WaitGroup
 	waking.Go(func() {
 		for chunk := range accepted {
@@ -157,32 +118,10 @@ func (p *Producer) wakeBehind(ctx context.Context) (chunks chan<- []acceptance, 
 	return accepted, func() { close(accepted); waking.Wait() }
 }
 
-// notTried writes down that orders were left because of an earlier failure.
-func notTried(orders []Order, results []Accepted, err error) {
+// notTried sets the results of orders that were not tried because of an earlier error.
+func notTried(orders []Order, results []AcceptResult, err error) {
 	for i, o := range orders {
 		id := o.WithDefaults(time.Time{}).ID()
-		results[i] = Accepted{ID: id, Err: fmt.Errorf("order %s: not tried after: %w", id, err)}
+		results[i] = AcceptResult{ID: id, Err: fmt.Errorf("order %s: not tried after an earlier error: %w", id, err)}
 	}
-}
-
-// acceptances prepares the acceptance of those of the orders that are valid; what is wrong
-// with others, their results say. bulkLook is the first look at those in lane bulk.
-func acceptances(orders []Order, results []Accepted, bulkLook time.Duration) []acceptance {
-	now := time.Now()
-	valid := make([]acceptance, 0, len(orders))
-	for i, o := range orders {
-		o = o.WithDefaults(now)
-		results[i].ID = o.ID()
-		look := firstLook
-		if o.Lane == Bulk {
-			look = bulkLook
-		}
-		a, err := acceptanceOf(o, look, &results[i])
-		if err != nil {
-			results[i].Err = err
-			continue
-		}
-		valid = append(valid, a)
-	}
-	return valid
 }

@@ -16,11 +16,11 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// journalOf returns the journal of an order, without what differs in every run.
+// journalOf returns the journal of an order, without the fields that differ in every run.
 func journalOf(t *testing.T, rdb redis.UniversalClient, id string) map[string]string {
 	t.Helper()
 	m, err := rdb.HGetAll(t.Context(), keys.Order(id)).Result()
@@ -32,7 +32,7 @@ func journalOf(t *testing.T, rdb redis.UniversalClient, id string) map[string]st
 	return m
 }
 
-// pending returns the tasks that wait in a lane.
+// pending returns the pending tasks of a lane.
 func pending(t *testing.T, rdb redis.UniversalClient, l Lane) []*asynq.TaskInfo {
 	t.Helper()
 	all, err := asynq.NewInspectorFromRedisClient(rdb).ListPendingTasks(keys.Queue(l), asynq.PageSize(10_000))
@@ -64,7 +64,7 @@ func TestEnqueue_AnOrderIsInItsJournalInDueAndInItsQueue(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	before := now(t, rdb)
 	got, err := NewProducer(rdb, keys).Enqueue(t.Context(), validOrder())
-	if got != Enqueued || err != nil {
+	if got.Status != Enqueued || err != nil {
 		t.Fatal(got, err)
 	}
 	payload, _ := json.Marshal(validOrder())
@@ -113,18 +113,19 @@ func TestEnqueue_TheSameOrderAgainIsADuplicateAndOtherContentAConflict(t *testin
 	later, dearer := first, first
 	later.TxDtm, later.Deadline, later.Lane = "2026-03-01 13:00:00", first.Deadline.Add(time.Hour), Interactive
 	dearer.TxAmt++
-	if got, err := p.Enqueue(t.Context(), first); got != Enqueued || err != nil {
+	if got, err := p.Enqueue(t.Context(), first); got.Status != Enqueued || err != nil {
 		t.Fatal(got, err)
 	}
 	before := journalOf(t, rdb, first.ID())
 	for _, state := range []string{"NEW", "SENT", "CLOSING", "DONE"} {
 		before["state"] = state
 		rdb.HSet(t.Context(), keys.Order(first.ID()), "state", state)
-		want := Accepted{ID: first.ID(), Acceptance: Duplicate, State: state}
-		if diff := cmp.Diff(want, p.EnqueueOne(t.Context(), later)); diff != "" {
-			t.Errorf("%s, same content (-want +got):\n%s", state, diff)
+		want := AcceptResult{ID: first.ID(), Status: Duplicate, State: state}
+		got, err := p.Enqueue(t.Context(), later)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s, same content: %v (-want +got):\n%s", state, err, diff)
 		}
-		_, err := p.Enqueue(t.Context(), dearer)
+		_, err = p.Enqueue(t.Context(), dearer)
 		if diff := cmp.Diff(error(&ConflictError{ID: first.ID(), State: state}), err); diff != "" {
 			t.Errorf("%s, other content (-want +got):\n%s", state, diff)
 		}
@@ -150,12 +151,12 @@ func TestEnqueueAll_TheFateOfEachOrderIsToldInItsPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Accepted{
-		{ID: "default:A1", Acceptance: Enqueued, State: "NEW"},
+	want := []AcceptResult{
+		{ID: "default:A1", Status: Enqueued, State: "NEW"},
 		{ID: "default:A2", Err: wrong.Validate()},
-		{ID: "default:A1", Acceptance: Duplicate, State: "NEW"},
+		{ID: "default:A1", Status: Duplicate, State: "NEW"},
 		{ID: "default:A1", Err: &ConflictError{ID: "default:A1", State: "NEW"}},
-		{ID: "default:A3", Acceptance: Enqueued, State: "NEW"},
+		{ID: "default:A3", Status: Enqueued, State: "NEW"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -175,13 +176,13 @@ func TestEnqueueAll_ManyOrdersAreAllEnqueuedOnce(t *testing.T) {
 		orders[i].Lane = Lanes()[i%2]
 	}
 	p := NewProducer(rdb, keys)
-	for _, want := range []Acceptance{Enqueued, Duplicate} {
+	for _, want := range []AcceptStatus{Enqueued, Duplicate} {
 		got, err := p.EnqueueAll(t.Context(), orders)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, a := range got {
-			if a.Acceptance != want || a.Err != nil || a.ID != orders[i].ID() {
+			if a.Status != want || a.Err != nil || a.ID != orders[i].ID() {
 				t.Fatalf("%d: %+v", i, a)
 			}
 		}
@@ -221,8 +222,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// cut is a connection to Redis that breaks instead of reading an answer, once it is
-// armed.
+// cut is a connection to Redis that breaks, once it is armed, instead of reading an answer.
 type cut struct {
 	net.Conn
 	armed *atomic.Bool
@@ -252,8 +252,8 @@ func TestEnqueueAll_ALostAnswerDoesNotMakeAnOrderADuplicateOfItself(t *testing.T
 	if armed.Load() {
 		t.Error("no answer was lost: this test tests nothing")
 	}
-	for i, want := range []Acceptance{Enqueued, Enqueued, Duplicate} {
-		if got[i].Acceptance != want {
+	for i, want := range []AcceptStatus{Enqueued, Enqueued, Duplicate} {
+		if got[i].Status != want {
 			t.Errorf("%d: %+v, want %s", i, got[i], want)
 		}
 	}
@@ -262,7 +262,7 @@ func TestEnqueueAll_ALostAnswerDoesNotMakeAnOrderADuplicateOfItself(t *testing.T
 	}
 }
 
-// noWake fails every script of asynq.
+// noWake lets every script of asynq fail.
 type noWake struct{}
 
 func (noWake) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -297,11 +297,11 @@ func TestEnqueue_AnOrderThatCouldNotBeWokenIsAcceptedAndInDue(t *testing.T) {
 	rdb, sound := server.Client(t), server.Client(t)
 	rdb.AddHook(noWake{})
 	p := NewProducer(rdb, keys)
-	if got, err := p.Enqueue(t.Context(), numbered("A1")); got != Enqueued || err != nil {
+	if got, err := p.Enqueue(t.Context(), numbered("A1")); got.Status != Enqueued || err != nil {
 		t.Error(got, err)
 	}
 	for _, a := range must(p.EnqueueAll(t.Context(), []Order{numbered("A2"), numbered("A3")})) {
-		if a.Acceptance != Enqueued || a.Err != nil {
+		if a.Status != Enqueued || a.Err != nil {
 			t.Errorf("%+v", a)
 		}
 	}
@@ -330,7 +330,7 @@ func TestEnqueueAll_AFailureOfRedisIsToldAndRepeatingTheCallDoublesNothing(t *te
 		t.Error("no error although Redis is away")
 	}
 	for i, a := range got {
-		if a.Err == nil || a.Acceptance != "" || a.ID != orders[i].ID() {
+		if a.Err == nil || a.Status != "" || a.ID != orders[i].ID() {
 			t.Fatalf("%d: %+v", i, a)
 		}
 	}
@@ -338,11 +338,11 @@ func TestEnqueueAll_AFailureOfRedisIsToldAndRepeatingTheCallDoublesNothing(t *te
 		t.Error("Enqueue: no error although Redis is away")
 	}
 	server.Boot(t)
-	count := map[Acceptance]int{}
+	count := map[AcceptStatus]int{}
 	for _, a := range must(p.EnqueueAll(t.Context(), orders)) {
-		count[a.Acceptance]++
+		count[a.Status]++
 	}
-	if diff := cmp.Diff(map[Acceptance]int{Enqueued: chunk, Duplicate: 2}, count); diff != "" {
+	if diff := cmp.Diff(map[AcceptStatus]int{Enqueued: chunk, Duplicate: 2}, count); diff != "" {
 		t.Error(diff)
 	}
 	if n := len(pending(t, rdb, Bulk)); n != len(orders) {
@@ -366,27 +366,8 @@ func TestEnqueueAll_AKeyOfAnotherTypeIsAnErrorOfItsOrderAlone(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	rdb.Set(t.Context(), keys.Order("default:A1"), "x", 0)
 	got, err := NewProducer(rdb, keys).EnqueueAll(t.Context(), []Order{numbered("A1"), numbered("A2")})
-	if err == nil || got[0].Err == nil || !strings.Contains(got[0].Err.Error(), "default:A1") || got[1].Acceptance != Enqueued {
+	if err == nil || got[0].Err == nil || !strings.Contains(got[0].Err.Error(), "default:A1") || got[1].Status != Enqueued {
 		t.Error(got, err)
-	}
-}
-
-func TestWake_ATaskIsEnqueuedAndNothingElse(t *testing.T) {
-	t.Parallel()
-	rdb := redistest.Start(t).Client(t)
-	p := NewProducer(rdb, keys)
-	payload, _ := json.Marshal(validOrder())
-	if err := p.Wake(t.Context(), "default:A1001", Interactive, payload, "default:A1001:look-1"); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Wake(t.Context(), "default:A1001", Interactive, payload, "default:A1001:look-1"); !errors.Is(err, asynq.ErrTaskIDConflict) {
-		t.Errorf("%v, want ErrTaskIDConflict", err)
-	}
-	if diff := cmp.Diff([]string{"default:A1001:look-1"}, ids(pending(t, rdb, Interactive))); diff != "" {
-		t.Error(diff)
-	}
-	if n := rdb.Exists(t.Context(), keys.Order("default:A1001"), keys.Due()).Val(); n != 0 {
-		t.Error("Wake wrote into the journal")
 	}
 }
 
@@ -395,24 +376,11 @@ func TestKeys_PrefixesAreShards(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	eu := Keys{Prefix: "{eu}"}
 	for _, k := range []Keys{keys, eu} {
-		if got, err := NewProducer(rdb, k).Enqueue(t.Context(), validOrder()); got != Enqueued || err != nil {
+		if got, err := NewProducer(rdb, k).Enqueue(t.Context(), validOrder()); got.Status != Enqueued || err != nil {
 			t.Error(k, got, err)
 		}
 	}
 	if eu.Queue(Bulk) != "eu:bulk" || eu.Results() != "{eu}:results" || eu.Requests() != "{eu}:requests" || eu.Rejected() != "{eu}:requests:rejected" {
 		t.Error("names do not follow the prefix")
-	}
-}
-
-// An answer of accept.lua that does not fit what was asked is an error, and no acceptance.
-func TestAccept_AnAnswerThatDoesNotFitAcceptsNothing(t *testing.T) {
-	for _, words := range [][]string{nil, {"3"}, {"2", "1"}, {"2", "0", "duplicate", "NEW"}, {"2", "3", "duplicate", "NEW"}, {"2", "x", "full", "1"}} {
-		if answers, err := readAccept(words, 2); err == nil {
-			t.Errorf("%q is read as %v", words, answers)
-		}
-	}
-	answers, err := readAccept([]string{"2", "2", "duplicate", "SENT"}, 2)
-	if err != nil || len(answers) != 1 || answers[1] != (acceptAnswer{"duplicate", "SENT"}) {
-		t.Errorf("%v, %v", answers, err)
 	}
 }

@@ -11,14 +11,13 @@ import (
 // requestOrder is the field of a request that holds a whole order.
 const requestOrder = "order"
 
-// ParseRequest reads an order from an entry of the request stream, whose names and
-// values stand by turns in fields: either the one field order, with the order as JSON,
-// or one field for each of the order's own. It validates the order and fills in nothing;
-// see [Order.WithDefaults]. An empty value is an absent one. A field traceparent may be
-// there in either case.
+// ParseRequest reads an order from an entry of the request stream and validates it. fields
+// has names and values in turn: either the one field order, with the order as JSON, or one
+// field for each field of the order. In both cases there may be a field traceparent. An
+// empty value counts as absent. ParseRequest sets no defaults: see [Order.WithDefaults].
 //
-// The error is a [qfpay.FieldErrors] with everything that is wrong, all fields at once,
-// is [ErrOrderTooLong], or says what breaks the JSON.
+// The error is a [qfpay.FieldErrors] with all wrong fields, [ErrOrderTooLong], or an error
+// in the JSON.
 func ParseRequest(fields []string) (Order, error) {
 	fields, traceparent := cutTraceparent(fields)
 	o, err := parseRequest(fields)
@@ -26,7 +25,7 @@ func ParseRequest(fields []string) (Order, error) {
 	return o, err
 }
 
-// parseRequest reads the order of a request whose traceparent was taken out.
+// parseRequest reads the order of a request without its traceparent.
 func parseRequest(fields []string) (Order, error) {
 	if len(fields)/2 == 1 && fields[0] == requestOrder {
 		return ParseOrder([]byte(fields[1]))
@@ -38,8 +37,8 @@ func parseRequest(fields []string) (Order, error) {
 	var bad qfpay.FieldErrors
 	for i := 0; i+1 < len(fields); i += 2 {
 		name, value := fields[i], fields[i+1]
-		if _, twice := byName[name]; twice && !complained(bad, name) {
-			bad = append(bad, qfpay.FieldError{Field: shorten(name), Value: shorten(value), Rule: "is there more than once"})
+		if _, twice := byName[name]; twice && !hasError(bad, name) {
+			bad = append(bad, qfpay.FieldError{Field: shorten(name), Value: shorten(value), Rule: "appears more than once"})
 		}
 		byName[name] = value
 	}
@@ -49,11 +48,11 @@ func parseRequest(fields []string) (Order, error) {
 	return read(byName, bad)
 }
 
-// mixed says what is wrong with a request that has the field order, and not it alone.
+// mixed returns the error of a request that has the field order and others beside it.
 func mixed(byName map[string]string, bad qfpay.FieldErrors) error {
 	if len(byName) > 1 {
 		bad = append(bad, qfpay.FieldError{Field: requestOrder,
-			Rule: "holds the whole order as JSON and must be the only field but for traceparent; or leave it out and send the order's fields one by one"})
+			Rule: "is the whole order as JSON and must be the only field except traceparent; or omit it and send one field for each field of the order"})
 	}
 	return bad
 }
@@ -65,10 +64,10 @@ func sizeOf(fields []string) (size int) {
 	return size
 }
 
-// RequestText returns what stands in an entry of the request stream as one text, for
-// people who look why it was refused: the field order as it is, or the fields as a JSON
-// object in their order, without traceparent: what is corrected can be sent as an order.
-// What is too long to be one is cut off.
+// RequestText returns an entry of the request stream as one text, for a person who looks up
+// why it was rejected: the field order as it is, or the fields as a JSON object, in their
+// sequence. It leaves out traceparent, so that the text can be corrected and sent as an
+// order. A text that is too long for an order is cut off.
 func RequestText(fields []string) string {
 	fields, _ = cutTraceparent(fields)
 	if len(fields)/2 == 1 && fields[0] == requestOrder {
@@ -88,7 +87,7 @@ func RequestText(fields []string) string {
 	return cutOff(b.String())
 }
 
-// quote makes a JSON string of a text. Bytes that are no UTF-8 become U+FFFD.
+// quote returns a text as a JSON string. Bytes that are not UTF-8 become U+FFFD.
 func quote(s string) []byte {
 	b, err := json.Marshal(cutOff(s))
 	if err != nil {
@@ -97,7 +96,7 @@ func quote(s string) []byte {
 	return b
 }
 
-// cutOff shortens a text to what an order has at most.
+// cutOff shortens a text to the size of the longest order.
 func cutOff(s string) string {
 	if len(s) <= MaxOrderBytes {
 		return s

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// asFields is an order as a request of one field for each of its own.
+// asFields returns an order as a request with one field for each of its fields.
 func asFields(o Order) []string {
 	return []string{"merchant", o.Merchant, "out_trade_no", o.OutTradeNo, "pay_type", string(o.PayType), "txamt", "1250",
 		"txcurrcd", o.TxCurrCd, "txdtm", o.TxDtm, "goods_name", o.GoodsName, "expired_time", "30", "pay_tag", o.PayTag,
@@ -38,12 +38,12 @@ func TestRequest_TheErrorSaysWhyARequestIsNoOrder(t *testing.T) {
 		fields []string
 		want   []string
 	}{
-		"a field too many":        {append(good, "amount", "7"), []string{"amount", "no order has a field of this name", "txamt"}},
+		"a field too many":        {append(good, "amount", "7"), []string{"amount", "is not a field of an order", "txamt"}},
 		"a field too few":         {good[:4], []string{"pay_type: is required", "txamt: is required", "txcurrcd: is required"}},
 		"a wrong value":           {append(append([]string{}, good[:6]...), append([]string{"txamt", "12.50"}, good[8:]...)...), []string{"txamt: must be a whole number of minor units", "12.50"}},
-		"a field twice":           {append(good, "txamt", "7"), []string{"txamt", "is there more than once"}},
-		"order and others":        {append(good, "order", string(payload)), []string{"order: holds the whole order as JSON and must be the only field"}},
-		"order twice":             {[]string{"order", string(payload), "order", string(payload)}, []string{"order: is there more than once"}},
+		"a field twice":           {append(good, "txamt", "7"), []string{"txamt", "appears more than once"}},
+		"order and others":        {append(good, "order", string(payload)), []string{"order: is the whole order as JSON and must be the only field"}},
+		"order twice":             {[]string{"order", string(payload), "order", string(payload)}, []string{"order: appears more than once"}},
 		"order that is no JSON":   {[]string{"order", "A1"}, []string{"not JSON at byte 1"}},
 		"order that is a list":    {[]string{"order", "[]"}, []string{"an order is a JSON object"}},
 		"order with a wrong one":  {[]string{"order", `{"colour":1}`}, []string{"colour", "out_trade_no: is required"}},
@@ -83,32 +83,32 @@ func TestRequest_TheTextIsAsItWasSent(t *testing.T) {
 	}
 }
 
-// Whatever a producer sends, reading it ends in an order that is valid and stays what it
-// is on the way to its task, or in an error that says something.
+// Any request is read either as a valid order that its task keeps unchanged, or as an error
+// with a reason.
 func FuzzParseRequest(f *testing.F) {
 	payload, _ := json.Marshal(validOrder())
 	f.Add(strings.Join(asFields(validOrder()), "\n"))
 	f.Add("order\n" + string(payload))
 	f.Add("order\n{}\ntxamt\n1")
-	f.Add("order\n\n") // a name without a value, which Redis does not give
+	f.Add("order\n\n") // a name without a value, which Redis does not return
 	f.Add("txamt\n1\ntxamt\n2")
 	f.Add("order\n{}\ntraceparent\n" + aTraceparent)
 	f.Add("out_trade_no\nA1\npay_type\n802001\ntxamt\n100\ntxcurrcd\nHKD")
 	f.Fuzz(func(t *testing.T, text string) {
 		fields := strings.Split(text, "\n")
 		if len(RequestText(fields)) > MaxOrderBytes+10 {
-			t.Error("the text is longer than may be")
+			t.Error("the text is too long")
 		}
 		o, err := ParseRequest(fields)
 		if err != nil {
 			if err.Error() == "" {
-				t.Error("an error that says nothing")
+				t.Error("an error without a reason")
 			}
 			return
 		}
 		o = o.WithDefaults(time.Unix(1_772_424_000, 0))
 		if err := o.Validate(); err != nil {
-			t.Fatalf("read, and not valid: %v", err)
+			t.Fatalf("read, but not valid: %v", err)
 		}
 		payload, err := json.Marshal(o)
 		if err != nil {

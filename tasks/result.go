@@ -1,14 +1,22 @@
 package tasks
 
-// Outcome is the one word that says how an order ended.
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Outcome is the word for how an order ended.
 type Outcome string
 
 // The outcomes.
 const (
-	Created    Outcome = "created"    // the QR code is in qrcode; created, not paid
-	Rejected   Outcome = "rejected"   // refused for good, by validation or by QFPay
-	Expired    Outcome = "expired"    // its deadline passed, and QFPay holds no live order for it
-	Unresolved Outcome = "unresolved" // QFPay may hold an order whose QR code is lost: a person must look
+	Created    Outcome = "created"    // the QR code is in qrcode; the order is created, not paid
+	Rejected   Outcome = "rejected"   // rejected for good, by validation or by QFPay
+	Expired    Outcome = "expired"    // its deadline passed, and QFPay has no live order for it
+	Unresolved Outcome = "unresolved" // QFPay may have an order whose QR code is lost: a person must check
 )
 
 // Outcomes returns every outcome.
@@ -17,17 +25,19 @@ func Outcomes() []Outcome { return []Outcome{Created, Rejected, Expired, Unresol
 // ResultVersion is the value of the field v.
 const ResultVersion = "1"
 
-// Result is one entry of the result stream: flat fields, every one a string, all
-// present, empty when unknown. Times are RFC 3339 with milliseconds, in UTC, on Redis's
-// clock, except txdtm and sysdtm, which are QFPay's own. The order of the fields here is
-// their order in the stream. Entries from before there was traceparent do not have it;
-// of all the fields, none but that may be missing.
+// TimeLayout is the layout of times in a result: RFC 3339 with milliseconds.
+const TimeLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// Result is one entry of the result stream. Its fields are strings, all present, and empty
+// if unknown; they have the same sequence in the stream. Times are in [TimeLayout], in UTC,
+// by Redis's clock, except txdtm and sysdtm, which come from QFPay. Only traceparent may be
+// missing: older entries do not have it.
 type Result struct {
 	V          string `json:"v"`
-	ID         string `json:"id"` // the same order has the same id: deduplicate by it; "#2" and up behind it after order retry
+	ID         string `json:"id"` // the same for the same order: deduplicate by it; order retry adds "#2", "#3"
 	Merchant   string `json:"merchant"`
 	OutTradeNo string `json:"out_trade_no"`
-	IssuedAs   string `json:"issued_as"` // the number under which QFPay has it
+	IssuedAs   string `json:"issued_as"` // the out_trade_no under which QFPay has it
 	Outcome    string `json:"outcome"`
 	Reason     string `json:"reason"`
 	QRCode     string `json:"qrcode"`
@@ -45,11 +55,86 @@ type Result struct {
 	Lane       string `json:"lane"`
 	EnqueuedAt string `json:"enqueued_at"`
 	SettledAt  string `json:"settled_at"`
-	Response   string `json:"response"` // the gateway's JSON as received
+	Response   string `json:"response"` // the JSON of the gateway as received
 
-	Traceparent string `json:"traceparent"` // of the producer, W3C Trace Context
+	Traceparent string `json:"traceparent"` // from the producer, W3C Trace Context
 }
 
-// ResultID returns the id of the result of an order: the same for the same order,
-// always.
-func ResultID(merchant, outTradeNo string) string { return merchant + ":" + outTradeNo }
+// OrderID returns the ID of the order: that of the result without the number of a retry.
+func (r Result) OrderID() string { return r.Merchant + ":" + r.OutTradeNo }
+
+// resultFields is the one list of the fields of a result, in the sequence of the stream.
+var resultFields = []struct {
+	name string
+	at   func(*Result) *string
+}{
+	{"v", func(r *Result) *string { return &r.V }},
+	{"id", func(r *Result) *string { return &r.ID }},
+	{"merchant", func(r *Result) *string { return &r.Merchant }},
+	{"out_trade_no", func(r *Result) *string { return &r.OutTradeNo }},
+	{"issued_as", func(r *Result) *string { return &r.IssuedAs }},
+	{"outcome", func(r *Result) *string { return &r.Outcome }},
+	{"reason", func(r *Result) *string { return &r.Reason }},
+	{"qrcode", func(r *Result) *string { return &r.QRCode }},
+	{"syssn", func(r *Result) *string { return &r.Syssn }},
+	{"respcd", func(r *Result) *string { return &r.RespCd }},
+	{"resperr", func(r *Result) *string { return &r.RespErr }},
+	{"respmsg", func(r *Result) *string { return &r.RespMsg }},
+	{"pay_type", func(r *Result) *string { return &r.PayType }},
+	{"txamt", func(r *Result) *string { return &r.TxAmt }},
+	{"txcurrcd", func(r *Result) *string { return &r.TxCurrCd }},
+	{"txdtm", func(r *Result) *string { return &r.TxDtm }},
+	{"sysdtm", func(r *Result) *string { return &r.SysDtm }},
+	{"chnlsn", func(r *Result) *string { return &r.ChnlSn }},
+	{"attempts", func(r *Result) *string { return &r.Attempts }},
+	{"lane", func(r *Result) *string { return &r.Lane }},
+	{"enqueued_at", func(r *Result) *string { return &r.EnqueuedAt }},
+	{"settled_at", func(r *Result) *string { return &r.SettledAt }},
+	{"response", func(r *Result) *string { return &r.Response }},
+	{traceparentName, func(r *Result) *string { return &r.Traceparent }},
+}
+
+// Values returns the fields of a result as arguments of XADD: names and values in turn.
+func (r Result) Values() []any {
+	values := make([]any, 0, 2*len(resultFields))
+	for _, f := range resultFields {
+		values = append(values, f.name, *f.at(&r))
+	}
+	return values
+}
+
+// ParseResult reads an entry of the result stream. Every field must be present, except
+// traceparent, which older entries do not have; v must be [ResultVersion], and the outcome a
+// known one. It ignores unknown fields, so that a new field does not break consumers.
+func ParseResult(m redis.XMessage) (Result, error) {
+	if m.Values == nil {
+		return Result{}, errors.New("the entry was deleted from the stream before it was read")
+	}
+	var r Result
+	for _, f := range resultFields {
+		text, ok := m.Values[f.name].(string)
+		if !ok && f.name != traceparentName {
+			return Result{}, fmt.Errorf("entry %s is not a result: the field %s is missing", m.ID, f.name)
+		}
+		*f.at(&r) = text
+	}
+	if r.V != ResultVersion {
+		return Result{}, fmt.Errorf("entry %s: v is %q, but this program reads only %q", m.ID, shorten(r.V), ResultVersion)
+	}
+	if !slices.Contains(Outcomes(), Outcome(r.Outcome)) {
+		return Result{}, fmt.Errorf("entry %s: unknown outcome %q", m.ID, shorten(r.Outcome))
+	}
+	return r, nil
+}
+
+// Entry is one entry of the result stream.
+type Entry struct {
+	StreamID string // the ID of the entry in the stream; continue reading after it
+	Result   Result
+	Err      error // the entry is not a result; Result is empty
+}
+
+func entryOf(m redis.XMessage) Entry {
+	r, err := ParseResult(m)
+	return Entry{StreamID: m.ID, Result: r, Err: err}
+}

@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// result1 is a result with something in every field.
+// result1 is a result with a value in every field.
 func result1() Result {
 	return Result{
 		V: "1", ID: "default:A1001", Merchant: "default", OutTradeNo: "A1001", IssuedAs: "A1001_2", Outcome: "created",
@@ -24,7 +24,7 @@ func result1() Result {
 	}
 }
 
-// message is the entry that Redis would give for these values.
+// message is the entry that Redis would return for these values.
 func message(id string, values []any) redis.XMessage {
 	m := redis.XMessage{ID: id, Values: map[string]any{}}
 	for i := 0; i < len(values); i += 2 {
@@ -33,8 +33,8 @@ func message(id string, values []any) redis.XMessage {
 	return m
 }
 
-// The fields of a result are read by programs of other teams: a change of this file
-// is a change of the contract.
+// Programs of other teams read the fields of a result: a change of this file is a change of
+// the contract.
 func TestResult_TheFieldsAreThoseOfTheGoldenFile(t *testing.T) {
 	golden, err := os.ReadFile("testdata/result.txt")
 	if err != nil {
@@ -108,15 +108,15 @@ func TestResult_AnEntryThatIsNoResultIsRefused(t *testing.T) {
 	before := result1()
 	before.Traceparent = ""
 	if got, err := ParseResult(with("traceparent", nil)); err != nil || got != before {
-		t.Errorf("of a version without traceparent: %v", err)
+		t.Errorf("an entry without traceparent: %v", err)
 	}
 	if got, err := ParseResult(with("colour", "red")); err != nil || got != result1() {
-		t.Errorf("with a field that is not known yet: %v", err)
+		t.Errorf("an entry with an unknown field: %v", err)
 	}
 }
 
 func TestResult_TheResultOfAnOrderHasItsID(t *testing.T) {
-	if got := ResultID("default", "A1001"); got != validOrder().ID() || got != "default:A1001" {
+	if got := result1().OrderID(); got != validOrder().ID() || got != "default:A1001" {
 		t.Error(got)
 	}
 }

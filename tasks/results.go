@@ -9,35 +9,35 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Results reads the result stream. It is safe for use by many goroutines.
+// Results reads the result stream. It is safe for concurrent use.
 //
-// Reading is at least once: after a failure an entry may come again. The id of a
-// result is the key to deduplicate by.
+// Delivery is at least once: after a failure an entry may be delivered again. Deduplicate by
+// the id of the result.
 type Results struct {
 	rdb    redis.UniversalClient
 	stream string
 
-	// Constants but for tests.
-	idle  time.Duration // an entry not acknowledged for so long is taken over
-	hold  time.Duration // an entry that has waited here for so long is read anew
+	// Constants except in tests.
+	idle  time.Duration // after this time an entry that is not acknowledged is taken over
+	hold  time.Duration // after this time an entry that waits here is read again
 	every time.Duration // how often to look for entries to take over
 }
 
-// block is how long one blocking read lasts. go-redis does not interrupt one when
-// its context is cancelled, so this is also how late the end of a context is seen.
+// block is how long one blocking read takes. go-redis does not interrupt it when its context
+// is cancelled, so the end of a context is noticed this much later.
 const block = 250 * time.Millisecond
 
-// ClaimAfter is how long a consumer of a group may take over what it was given;
-// then it counts as dead, and another consumer is given the entry too.
+// ClaimAfter is how long a consumer of a group may take to acknowledge an entry. Then the
+// consumer counts as dead, and another one receives the entry too.
 const ClaimAfter = time.Minute
 
-// NewResults returns a reader. The keys' prefix must be that of the workers.
+// NewResults returns a reader. The keys must have the same prefix as those of the workers.
 func NewResults(rdb redis.UniversalClient, keys Keys) *Results {
 	return &Results{rdb: rdb, stream: keys.Results(), idle: ClaimAfter, hold: ClaimAfter / 2, every: ClaimAfter / 4}
 }
 
-// Read returns up to count results after the entry from, the oldest first; "" is
-// the beginning of the stream. It does not wait for any.
+// Read returns up to count results after the entry from, the oldest first; "" is the
+// beginning of the stream. It does not wait for results.
 func (r *Results) Read(ctx context.Context, from string, count int64) ([]Entry, error) {
 	if from == "" {
 		from = "0"
@@ -53,10 +53,10 @@ func (r *Results) Read(ctx context.Context, from string, count int64) ([]Entry, 
 	return entries, nil
 }
 
-// Follow calls fn with each result after the entry from, and then with each new one
-// as it comes. "" is the beginning of the stream, "$" its end. It returns when ctx
-// ends, with its error, when fn returns an error, with that, or when Redis fails;
-// reading can go on after the last entry that fn was given.
+// Follow calls fn with each result after the entry from, and then with each new one as it
+// is published. "" is the beginning of the stream, "$" its end. It returns the error of ctx
+// when that ends, the error of fn, or that of Redis. The caller can continue after the last
+// entry that fn received.
 func (r *Results) Follow(ctx context.Context, from string, fn func(Entry) error) error {
 	from, err := r.start(ctx, from)
 	for err == nil {
@@ -72,8 +72,8 @@ func (r *Results) Follow(ctx context.Context, from string, fn func(Entry) error)
 	return err
 }
 
-// start makes an entry's ID of where to begin. The end must be pinned down once: "$"
-// in a second call would pass over what came between the two.
+// start returns the ID of the entry to begin after. It looks the end up once: "$" in a second
+// call would skip the entries between the two calls.
 func (r *Results) start(ctx context.Context, from string) (string, error) {
 	switch from {
 	case "":
@@ -91,7 +91,7 @@ func (r *Results) start(ctx context.Context, from string) (string, error) {
 	return from, nil
 }
 
-// wait returns what there is after an entry, or waits a little for it.
+// wait returns the messages after an entry, or waits a short time for some.
 func (r *Results) wait(ctx context.Context, from string) ([]redis.XMessage, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -102,8 +102,8 @@ func (r *Results) wait(ctx context.Context, from string) ([]redis.XMessage, erro
 	return one(ctx, streams, err)
 }
 
-// one returns the messages of the one stream that was read. That there are none is
-// no error; that ctx has ended is, and goes before what it led to.
+// one returns the messages of the one stream that was read. No messages are not an error; an
+// ended ctx is, and its error replaces those that it caused.
 func one(ctx context.Context, streams []redis.XStream, err error) ([]redis.XMessage, error) {
 	switch {
 	case errors.Is(err, redis.Nil):

@@ -10,22 +10,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
-// publish writes results under these numbers, as the worker's script would.
+// publish writes results with these out_trade_nos, as the worker's script does.
 func publish(t *testing.T, rdb redis.UniversalClient, outTradeNos ...string) {
 	t.Helper()
 	for _, n := range outTradeNos {
 		r := result1()
-		r.OutTradeNo, r.ID = n, ResultID(r.Merchant, n)
+		r.OutTradeNo, r.ID = n, r.Merchant+":"+n
 		if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Results(), Values: r.Values()}).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// junk writes an entry that is no result.
+// junk writes an entry that is not a result.
 func junk(t *testing.T, rdb redis.UniversalClient) {
 	t.Helper()
 	if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Results(), Values: []string{"x", "1"}}).Err(); err != nil {
@@ -33,8 +33,8 @@ func junk(t *testing.T, rdb redis.UniversalClient) {
 	}
 }
 
-// soon is a context for what must come to its end by itself: it makes a failure of a
-// test that would wait for ever.
+// soon returns a context for calls that must end by themselves: a test that would wait
+// forever fails.
 func soon(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
@@ -43,7 +43,7 @@ func soon(t *testing.T) context.Context {
 
 var errEnough = errors.New("enough")
 
-// collector gathers what a reader is given, until it has n.
+// collector collects the entries of a reader, until it has n.
 type collector struct {
 	n    int
 	seen []string
@@ -60,7 +60,7 @@ func (c *collector) take(e Entry) error {
 
 func name(e Entry) string {
 	if e.Err != nil {
-		return "no result"
+		return "not a result"
 	}
 	return e.Result.OutTradeNo
 }
@@ -89,11 +89,11 @@ func TestRead_EntriesComeInTheirOrder(t *testing.T) {
 			got, from = append(got, name(e)), e.StreamID
 		}
 	}
-	if diff := cmp.Diff([]string{"A1", "A2", "no result", "A3"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"A1", "A2", "not a result", "A3"}, got); diff != "" {
 		t.Error(diff)
 	}
 	if _, err := results.Read(t.Context(), "yesterday", 3); err == nil {
-		t.Error("no error for what is no place in a stream")
+		t.Error("no error for an invalid ID")
 	}
 }
 
@@ -115,7 +115,7 @@ func TestFollow_OldResultsComeAndThenNewOnes(t *testing.T) {
 	publish(t, rdb, "A5")
 	c.n = 5
 	if err := results.Follow(soon(t), c.last, c.take); !errors.Is(err, errEnough) || c.seen[4] != "A5" {
-		t.Errorf("going on after the last: %v, %v", c.seen, err)
+		t.Errorf("continuing after the last: %v, %v", c.seen, err)
 	}
 }
 
@@ -166,7 +166,7 @@ func TestResults_FollowAndConsumeEndWithTheirContext(t *testing.T) {
 	} {
 		rdb := redistest.Start(t).Client(t)
 		ctx, cancel := context.WithCancel(soon(t))
-		// It ends while a read blocks: the hook sees the command go.
+		// The context ends while a read blocks: the hook sees the command.
 		rdb.AddHook(publishBefore{t: t, command: map[string]string{"Follow": "xread", "Consume": "xreadgroup"}[reader], publish: cancel, done: new(bool)})
 		err := read(ctx, NewResults(rdb, keys), func(Entry) error { return nil })
 		if !errors.Is(err, context.Canceled) {
@@ -213,7 +213,7 @@ func consume(t *testing.T, results *Results, consumer string, n int) []string {
 	return c.seen
 }
 
-// unread tells how many entries of the group are given but not acknowledged.
+// unread returns how many entries the group has read and not acknowledged.
 func unread(t *testing.T, rdb redis.UniversalClient) int64 {
 	t.Helper()
 	p, err := rdb.XPending(t.Context(), keys.Results(), "g").Result()
@@ -276,7 +276,7 @@ func TestConsume_EntriesOfADeadConsumerAreTakenOver(t *testing.T) {
 	if err := results.Consume(soon(t), "g", "dead", func(Entry) error { return errEnough }); !errors.Is(err, errEnough) {
 		t.Fatal(err)
 	}
-	// A1 and A2 have been with it for longer than a minute, A3 for less.
+	// The dead consumer has had A1 and A2 for more than a minute, A3 for less.
 	all, err := results.Read(t.Context(), "", 3)
 	if err != nil {
 		t.Fatal(err)
@@ -296,8 +296,8 @@ func TestConsume_EntriesOfADeadConsumerAreTakenOver(t *testing.T) {
 	}
 }
 
-// With hold at nothing, every entry but the first of a batch counts as held too long.
-// Another consumer takes one over meanwhile, so that it is no longer ours to handle.
+// With hold 0, every entry of a batch but the first counts as held too long. Meanwhile another
+// consumer takes one over, so that this one must not handle it.
 func TestConsume_EntriesHeldTooLongAreReadAnew(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
@@ -338,8 +338,8 @@ func TestConsume_EntriesThatAreNoResultsCanBeSetAside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rdb.XDel(t.Context(), keys.Results(), all[1].StreamID) // trimmed while it was with us
-	if diff := cmp.Diff([]string{"no result", "no result", "A2"}, consume(t, results, "c1", 3)); diff != "" {
+	rdb.XDel(t.Context(), keys.Results(), all[1].StreamID) // trimmed after we have read it
+	if diff := cmp.Diff([]string{"not a result", "not a result", "A2"}, consume(t, results, "c1", 3)); diff != "" {
 		t.Error(diff)
 	}
 	if n := unread(t, rdb); n != 0 {

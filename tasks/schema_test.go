@@ -22,7 +22,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// compiled returns a schema that can be asked.
+// compiled compiles a schema.
 func compiled(t testing.TB, text string) *jsonschema.Schema {
 	t.Helper()
 	document, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
@@ -33,14 +33,14 @@ func compiled(t testing.TB, text string) *jsonschema.Schema {
 	if err := compiler.AddResource("schema.json", document); err != nil {
 		t.Fatal(err)
 	}
-	schema, err := compiler.Compile("schema.json") // which checks it against the dialect's own schema
+	schema, err := compiler.Compile("schema.json") // also checks it against the schema of the dialect
 	if err != nil {
 		t.Fatal(err)
 	}
 	return schema
 }
 
-// allows tells whether a schema accepts a JSON text.
+// allows returns nil if a schema accepts a JSON text.
 func allows(t interface{ Fatalf(string, ...any) }, schema *jsonschema.Schema, text string) error {
 	value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 	if err != nil {
@@ -49,7 +49,7 @@ func allows(t interface{ Fatalf(string, ...any) }, schema *jsonschema.Schema, te
 	return schema.Validate(value)
 }
 
-// document is what the tests read of a schema.
+// document is the part of a schema that the tests read.
 type document struct {
 	Properties map[string]struct {
 		Enum    []any
@@ -69,8 +69,7 @@ func documentOf(t *testing.T, text string) document {
 	return d
 }
 
-// jsonFields returns the names under which a struct is written, those of embedded
-// structs among them, sorted.
+// jsonFields returns the sorted JSON names of a struct, including those of embedded structs.
 func jsonFields(of reflect.Type) []string {
 	var names []string
 	for i := range of.NumField() {
@@ -90,7 +89,7 @@ func jsonFields(of reflect.Type) []string {
 func TestSchema_TheFieldsAreThoseOfTheTypesAndNoOthers(t *testing.T) {
 	order, result := documentOf(t, OrderSchema()), documentOf(t, ResultSchema())
 	for _, c := range []struct {
-		what      string
+		name      string
 		want, got []string
 	}{
 		{"an order", jsonFields(reflect.TypeFor[Order]()), slices.Sorted(maps.Keys(order.Properties))},
@@ -100,29 +99,29 @@ func TestSchema_TheFieldsAreThoseOfTheTypesAndNoOthers(t *testing.T) {
 		{"a result, required", jsonFields(reflect.TypeFor[Result]()), slices.Sorted(slices.Values(append(result.Required, traceparentName)))},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
-			t.Errorf("%s (-type +schema):\n%s", c.what, diff)
+			t.Errorf("%s (-type +schema):\n%s", c.name, diff)
 		}
 	}
 	if order.AdditionalProperties == nil || *order.AdditionalProperties {
-		t.Error("an order may have fields that nobody knows")
+		t.Error("an order may have unknown fields")
 	}
 }
 
 func TestSchema_TheWordsAreThoseOfTheTypes(t *testing.T) {
 	order, result := documentOf(t, OrderSchema()), documentOf(t, ResultSchema())
-	for _, c := range []struct{ what, want, got string }{
+	for _, c := range []struct{ name, want, got string }{
 		{"pay types", fmt.Sprint(qfpay.PayTypes()), fmt.Sprint(order.Properties["pay_type"].Enum)},
 		{"lanes", fmt.Sprint(append([]any{nil, ""}, Interactive, Bulk)), fmt.Sprint(order.Properties["lane"].Enum)},
 		{"outcomes", fmt.Sprint(Outcomes()), fmt.Sprint(result.Properties["outcome"].Enum)},
 	} {
 		if c.want != c.got {
-			t.Errorf("%s: %s, the schema has %s", c.what, c.want, c.got)
+			t.Errorf("%s: %s, the schema has %s", c.name, c.want, c.got)
 		}
 	}
 }
 
-// Engines of JSON Schema do not agree on how to write a script in a pattern, so the
-// schema lists the ranges.
+// JSON Schema engines write a script in a pattern in different ways, so the schema lists the
+// ranges.
 func TestSchema_TheChineseCharactersAreKnown(t *testing.T) {
 	goods := regexp.MustCompile(documentOf(t, OrderSchema()).Properties["goods_name"].Pattern)
 	for r := rune(1); r <= unicode.MaxRune; r++ {
@@ -149,8 +148,8 @@ func TestSchema_TheExamplesAreOrders(t *testing.T) {
 	}
 }
 
-// These are the only differences between the schema and ParseOrder; the schema's
-// description names each. beyondSchema tells that an order has one of them.
+// These are the only differences between the schema and ParseOrder; the description of the
+// schema lists each. beyondSchema reports whether an order has one of them.
 func TestSchema_ParseOrderRefusesOrdersThatTheSchemaCannotRuleOut(t *testing.T) {
 	schema := compiled(t, OrderSchema())
 	for _, c := range []struct{ named, order string }{
@@ -167,7 +166,7 @@ func TestSchema_ParseOrderRefusesOrdersThatTheSchemaCannotRuleOut(t *testing.T) 
 			t.Errorf("accepted: %.200s", c.order)
 		}
 		if err := allows(t, schema, c.order); err != nil {
-			t.Errorf("the schema can say it: %v", err)
+			t.Errorf("the schema can express it: %v", err)
 		}
 		if !strings.Contains(OrderSchema(), c.named) {
 			t.Errorf("the description does not say %q", c.named)
@@ -175,7 +174,7 @@ func TestSchema_ParseOrderRefusesOrdersThatTheSchemaCannotRuleOut(t *testing.T) 
 	}
 }
 
-// beyondSchema tells whether an order has something that the schema cannot say.
+// beyondSchema reports whether an order has something that the schema cannot express.
 func beyondSchema(fields map[string]string) bool {
 	var goods, deadline, url string
 	json.Unmarshal([]byte(fields["goods_name"]), &goods)
@@ -204,7 +203,7 @@ func texts(patterns ...string) *rapid.Generator[string] {
 	return rapid.OneOf(all...)
 }
 
-// wild has values for each field that are right, and such as are just not.
+// wild has values for each field that are right, and some that are almost right.
 var wild = map[string]*rapid.Generator[string]{
 	"merchant":     texts(`[A-Za-z0-9_-]{1,64}`, `[a:{} é]{0,3}`, `a{64,66}`),
 	"out_trade_no": texts(`[A-Za-z0-9_-]{1,32}`, `[a|* é\n]{0,3}`, `a{31,34}`),
@@ -225,7 +224,7 @@ var wild = map[string]*rapid.Generator[string]{
 	"lane":     texts(`bulk|interactive`, `fast|Bulk`),
 }
 
-// odd are values that no field or every field may have.
+// odd are values that are wrong in almost every field, or right in all.
 var odd = rapid.SampledFrom([]string{`null`, `""`, `true`, `["x"]`, `{"x":1}`, `7`, `"\ufffd"`, `" "`})
 
 // wildOrder draws an order that may be valid, field by field as JSON.
@@ -260,7 +259,7 @@ func rendered(fields map[string]string) string {
 
 func TestSchema_ParseOrderAcceptsTheSameOrders(t *testing.T) {
 	schema := compiled(t, OrderSchema())
-	accepted, refused := 0, 0
+	accepted, rejected := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		fields := wildOrder(t)
 		if beyondSchema(fields) {
@@ -275,11 +274,11 @@ func TestSchema_ParseOrderAcceptsTheSameOrders(t *testing.T) {
 		if err == nil {
 			accepted++
 		} else {
-			refused++
+			rejected++
 		}
 	})
-	if accepted == 0 || refused == 0 {
-		t.Errorf("%d accepted, %d refused: the generator finds only one of both", accepted, refused)
+	if accepted == 0 || rejected == 0 {
+		t.Errorf("%d accepted, %d rejected: the generator finds only one kind", accepted, rejected)
 	}
 }
 
@@ -322,7 +321,7 @@ func TestSchema_ParseResultAcceptsTheSameResults(t *testing.T) {
 	})
 }
 
-// The orders that every door is tried with.
+// These orders are used in the tests of every entry point.
 func TestSchema_TheOrdersAtTheDoorsAreJudgedAsTheDoorsJudgeThem(t *testing.T) {
 	schema := compiled(t, OrderSchema())
 	for _, order := range lineList(t, "testdata/doors/good.ndjson") {

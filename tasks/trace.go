@@ -2,16 +2,16 @@ package tasks
 
 import "strings"
 
-// traceparentName is the name of the field in the journal, in a request, in the headers of
-// a task and in a result: the one that W3C Trace Context has for the HTTP header.
+// traceparentName is the name of the field in the journal, in a request, in the headers of a
+// task and in a result. It is the name of the HTTP header in W3C Trace Context.
 const traceparentName = "traceparent"
 
-// traceparentSize is 00-, a trace-id of 32, a parent-id of 16 and flags of 2 digits, and
-// the hyphens between them.
+// traceparentSize counts the version 00, a trace-id of 32 digits, a parent-id of 16, flags of
+// 2, and the hyphens between them.
 const traceparentSize = 2 + 1 + 32 + 1 + 16 + 1 + 2
 
-// validTraceparent tells whether a text is a traceparent of W3C Trace Context, level 1:
-// version 00, lower-case hexadecimal digits, and neither id all zeros.
+// validTraceparent reports whether a text is a traceparent of W3C Trace Context, level 1:
+// version 00, lower-case hexadecimal digits, and no id of only zeros.
 func validTraceparent(s string) bool {
 	if len(s) != traceparentSize || s[:3] != "00-" || s[35] != '-' || s[52] != '-' {
 		return false
@@ -21,8 +21,8 @@ func validTraceparent(s string) bool {
 		strings.Trim(trace, "0") != "" && strings.Trim(parent, "0") != ""
 }
 
-// cutTraceparent takes the traceparent out of the fields of a request. What remains is the
-// order. One that is there twice is none.
+// cutTraceparent separates the traceparent from the fields of a request; the rest is the
+// order. A traceparent that appears twice counts as absent.
 func cutTraceparent(fields []string) (rest []string, traceparent string) {
 	found := 0
 	for i := 0; i+1 < len(fields); i += 2 {

@@ -9,13 +9,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 // aTraceparent is the example of W3C Trace Context.
 const aTraceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
-// malformed are texts that are no traceparent of level 1.
+// malformed are texts that are not a traceparent of level 1.
 var malformed = map[string]string{
 	"empty":               "",
 	"of another version":  "01" + aTraceparent[2:],
@@ -33,16 +33,16 @@ var malformed = map[string]string{
 
 func TestTraceparent_MalformedTextsAreRefused(t *testing.T) {
 	if !validTraceparent(aTraceparent) || !validTraceparent(aTraceparent[:53]+"00") {
-		t.Error("a good one is refused")
+		t.Error("a valid one is not accepted")
 	}
 	for name, s := range malformed {
 		if validTraceparent(s) {
-			t.Errorf("%s: %q is taken", name, s)
+			t.Errorf("%s: %q is accepted", name, s)
 		}
 	}
 }
 
-// The rule as W3C has it, written another way.
+// The rule of W3C, written in another way.
 func FuzzTraceparent(f *testing.F) {
 	form := regexp.MustCompile(`\A00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\z`)
 	f.Add(aTraceparent)
@@ -58,7 +58,7 @@ func FuzzTraceparent(f *testing.F) {
 	})
 }
 
-// another is a traceparent in which the last digit of the parent is n.
+// another returns a traceparent in which the last digit of the parent is n.
 func another(n string) string { return aTraceparent[:51] + n + aTraceparent[52:] }
 
 func TestTraceparent_TheJournalHasItAndTheOrderDoesNot(t *testing.T) {
@@ -75,7 +75,7 @@ func TestTraceparent_TheJournalHasItAndTheOrderDoesNot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accepted = append(accepted, p.EnqueueOne(t.Context(), traced("A5", another("6"))), p.EnqueueOne(t.Context(), traced("A1", another("7"))))
+	accepted = append(accepted, must(p.Enqueue(t.Context(), traced("A5", another("6")))), must(p.Enqueue(t.Context(), traced("A1", another("7")))))
 	for _, a := range accepted {
 		if a.Err != nil {
 			t.Error(a.Err)
@@ -122,7 +122,7 @@ func TestTraceparent_ARequestHasItBesideTheOrder(t *testing.T) {
 		}
 	}
 	if _, err := ParseRequest([]string{"order", payload[:len(payload)-1] + `,"traceparent":"` + aTraceparent + `"}`}); err == nil {
-		t.Error("it is no field of an order")
+		t.Error("it is accepted as a field of an order")
 	}
 	for _, fields := range [][]string{{"traceparent", "x", "order", payload}, {"order", payload}} {
 		if got := RequestText(fields); got != payload {

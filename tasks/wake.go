@@ -2,22 +2,28 @@ package tasks
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"math"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
-// TaskTimeout is how long asynq lets one run of a task take before it cancels its
-// context. It is longer than any attempt of the worker, which ends by its own
-// deadline; asynq counts whole seconds.
+// A task of asynq wakes a worker for one order. asynq has no bulk enqueue, and cannot
+// enqueue in a pipeline of somebody else. Therefore a recorder captures the call of asynq's
+// own script, and wake.lua and wakenew.lua do what that script does: for many tasks at once,
+// and in the same round trip as accept.lua.
+
+// TaskTimeout is how long one run of a task may take before asynq cancels its context. It is
+// longer than any attempt of the worker, which ends by its own deadline.
 const TaskTimeout = 4 * time.Minute
 
-// Wake enqueues a task that makes a worker take the order in hand. It writes
-// nothing into the journal: a task is a wake-up, and one too many is harmless.
-// order is the order as JSON, the task's payload. taskID begins with the order's
-// id; a task of that id which is still there gives [asynq.ErrTaskIDConflict].
+// Wake enqueues a task, with which a worker claims the order. It does not change the journal:
+// a task is only a wake-up, and one too many is harmless. order is the order as JSON, the
+// payload of the task. taskID begins with the order's id; if a task with that ID exists, the
+// error is [asynq.ErrTaskIDConflict].
 func (p *Producer) Wake(ctx context.Context, id string, lane Lane, order []byte, taskID string) error {
 	if err := wake(ctx, p.asynq, p.keys.Queue(lane), order, taskID); err != nil {
 		return fmt.Errorf("wake a worker for order %s: %w", id, err)
@@ -25,14 +31,141 @@ func (p *Producer) Wake(ctx context.Context, id string, lane Lane, order []byte,
 	return nil
 }
 
-// wake leaves the number of retries out of asynq's hands: it would archive the task
-// at the last one. The worker's policy ends an order, nothing else does.
+// wake sets no limit to the retries of asynq, which archives a task after the last one. Only
+// the worker's policy ends an order.
 func wake(ctx context.Context, client *asynq.Client, queue string, order []byte, taskID string) error {
 	_, err := client.EnqueueContext(ctx, asynq.NewTask(TypeCreate, order),
 		asynq.TaskID(taskID), asynq.Queue(queue), asynq.MaxRetry(math.MaxInt32), asynq.Timeout(TaskTimeout))
 	return err
 }
 
-func (p *Producer) wakeOne(ctx context.Context, client *asynq.Client, a acceptance) error {
-	return wake(ctx, client, p.keys.Queue(a.lane), a.payload, a.id)
+func (p *Producer) wakeOne(ctx context.Context, client *asynq.Client, o pendingOrder) error {
+	return wake(ctx, client, p.keys.Queue(o.lane), o.payload, o.id)
 }
+
+// enqueueSHA is the digest of the script with which asynq v0.26.0 enqueues one task.
+// lua/wake.lua and lua/wakenew.lua do the same. If another version of asynq has another
+// script, the digest differs: then asynq enqueues the tasks, one by one, and a test fails.
+const enqueueSHA = "98d28b42650870a743450ffda9791e9e19c6991b"
+
+// enqueueCall is one call of asynq's script.
+type enqueueCall struct {
+	task, pending string
+	args          []any // message, ID, time
+}
+
+// recordEnqueue returns the call with which asynq would wake a worker for an order, and does
+// not make it. It returns nil if this asynq has another script.
+func (p *Producer) recordEnqueue(ctx context.Context, o pendingOrder) (call *enqueueCall, err error) {
+	err = p.wakeOne(context.WithValue(ctx, recordKey{}, &call), p.recording, o)
+	return call, err
+}
+
+// recordKey is the context key of the variable for a recorded call.
+type recordKey struct{}
+
+// recorder is a Redis client that runs no scripts, and records asynq's enqueue.
+type recorder struct{ redis.UniversalClient }
+
+// EvalSha returns the answer of asynq's script: 1, enqueued.
+func (recorder) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	if call, is := ctx.Value(recordKey{}).(**enqueueCall); is && sha == enqueueSHA && len(keys) == 2 && len(args) == 3 {
+		*call = &enqueueCall{task: keys[0], pending: keys[1], args: args}
+	}
+	answer := redis.NewCmd(ctx)
+	answer.SetVal(int64(1))
+	return answer
+}
+
+func newRecordingClient(rdb redis.UniversalClient) *asynq.Client {
+	return asynq.NewClientFromRedisClient(recorder{rdb})
+}
+
+//go:embed lua/wake.lua
+var wakeSource string
+
+// wakeScript does for many tasks what asynq's script does for one.
+var wakeScript = redis.NewScript(wakeSource)
+
+// wakeAll wakes workers for the new orders among these; for a duplicate, a worker was woken
+// when it was new. wakeAll returns no error: every accepted order is also in due, where the
+// workers find it.
+func (p *Producer) wakeAll(ctx context.Context, all []pendingOrder) {
+	queues := map[string]*tasksOfQueue{} // by pending list
+	for _, o := range all {
+		if o.result.Status != Enqueued {
+			continue
+		}
+		call, err := p.recordEnqueue(ctx, o)
+		if err != nil {
+			continue
+		}
+		if call == nil {
+			p.wakeOne(ctx, p.asynq, o) // an unknown version of asynq
+			continue
+		}
+		if queues[call.pending] == nil {
+			queues[call.pending] = &tasksOfQueue{keys: []string{call.pending}}
+		}
+		queues[call.pending].add(call)
+	}
+	for _, q := range queues {
+		wakeScript.Run(ctx, p.rdb, q.keys, q.args...)
+	}
+}
+
+// tasksOfQueue is one call of wake.lua.
+type tasksOfQueue struct {
+	keys []string
+	args []any
+}
+
+func (q *tasksOfQueue) add(c *enqueueCall) {
+	q.keys = append(q.keys, c.task)
+	q.args = append(q.args, c.args...)
+}
+
+//go:embed lua/wakenew.lua
+var wakeNewSource string
+
+var wakeNewScript = redis.NewScript(wakeNewSource)
+
+// acceptAndWake accepts one order and, if it is new, wakes a worker for it. If one server has
+// all keys, both take one round trip. An error of the wake-up does not count: every accepted
+// order is also in due.
+func (p *Producer) acceptAndWake(ctx context.Context, o pendingOrder) {
+	var wake *piggybackWake
+	if _, oneServer := p.rdb.(*redis.Client); oneServer {
+		if call, err := p.recordEnqueue(ctx, o); err == nil && call != nil {
+			wake = &piggybackWake{enqueueCall: call, journal: p.keys.Order(o.id)}
+		}
+	}
+	p.accept(ctx, []pendingOrder{o}, wake) // its error is in the result
+	if o.result.Status == Enqueued && !wake.done() {
+		p.wakeOne(ctx, p.asynq, o)
+	}
+}
+
+// piggybackWake is one call of wakenew.lua, sent in the same pipeline as accept.lua.
+type piggybackWake struct {
+	*enqueueCall
+	journal string
+	answer  *redis.Cmd
+}
+
+// addTo adds the call to a pipeline.
+func (w *piggybackWake) addTo(ctx context.Context, pipe redis.Pipeliner, run scriptRun, nonce string) {
+	if w != nil {
+		args := append(w.args[:len(w.args):len(w.args)], nonce)
+		w.answer = run(wakeNewScript, ctx, pipe, []string{w.pending, w.task, w.journal}, args...)
+	}
+}
+
+// unknown reports whether the server does not know the script.
+func (w *piggybackWake) unknown() bool {
+	return w != nil && redis.HasErrorPrefix(w.answer.Err(), "NOSCRIPT")
+}
+
+// done reports whether the script ran. A server of a Cluster does not run it: its keys have
+// two slots.
+func (w *piggybackWake) done() bool { return w != nil && w.answer != nil && w.answer.Err() == nil }

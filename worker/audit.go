@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 )
 
 // Breach is one order about which journal, due and result stream do not agree.
@@ -40,7 +42,7 @@ const auditBatch = 100
 // It changes nothing and may run while workers do: each order is looked at as of one
 // moment, and what does not agree is looked at twice more before it is reported.
 func (i *Inspector) Audit(ctx context.Context, report func(Violation)) (AuditReport, error) {
-	node, err := i.keys.Node(ctx, i.rdb) // SCAN has no key: a Cluster client would send it anywhere
+	node, err := redisserver.ForKey(ctx, i.rdb, i.keys.Due()) // SCAN has no key: a Cluster client would send it anywhere
 	if err != nil {
 		return AuditReport{}, err
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 func TestAudit_NamesEveryWayOrdersCanDisagree(t *testing.T) {
@@ -86,7 +86,7 @@ func TestAudit_FindsWhatSomebodyBroke(t *testing.T) {
 	counts, found = violations(t, r.rdb, r.keys)
 	want := map[string]string{
 		owner:            fmt.Sprintf("has two results in the stream: %s, which it knows, and %s", entry(owner), twice),
-		"entry " + stray: fmt.Sprintf("entry %s is no result: the field v is missing", stray),
+		"entry " + stray: fmt.Sprintf("entry %s is not a result: the field v is missing", stray),
 		"default:A0100":  "its result, entry " + gone + ", is missing from the stream though older ones are there",
 		"default:W1":     "has no result (NEW) and is not in due: nobody will look at it",
 		"default:A0200":  "has its result, and is in due all the same",

@@ -34,7 +34,7 @@ func (a *audit) known(ctx context.Context, entries []tasks.Entry) error {
 	journals := make([]*redis.SliceCmd, len(entries))
 	_, err := a.node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for n, e := range entries {
-			journals[n] = pipe.HMGet(ctx, a.keys.Order(orderID(e.Result)), "state", "entry", "past_results")
+			journals[n] = pipe.HMGet(ctx, a.keys.Order(e.Result.OrderID()), "state", "entry", "past_results")
 		}
 		return nil
 	})
@@ -46,13 +46,11 @@ func (a *audit) known(ctx context.Context, entries []tasks.Entry) error {
 		case e.Err != nil:
 			a.suspects["entry "+e.StreamID] = e.Err.Error()
 		case problem != "":
-			a.suspects[orderID(e.Result)] = problem
+			a.suspects[e.Result.OrderID()] = problem
 		}
 	}
 	return nil
 }
-
-func orderID(r tasks.Result) string { return tasks.ResultID(r.Merchant, r.OutTradeNo) }
 
 // disowned says what is wrong with an entry that its order's journal does not know, or
 // "". Journals run out before some streams are trimmed; then nothing can be said.

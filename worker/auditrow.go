@@ -3,7 +3,7 @@ package worker
 import (
 	"fmt"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
 )
 
 // standing is what has to agree about one order, as of one moment.
@@ -18,7 +18,7 @@ type auditRow struct {
 // trimmed tells whether the result is no longer in the stream because the stream was
 // trimmed: it is older than all that is left.
 func (r auditRow) trimmed() bool {
-	return r.state == "DONE" && r.entry != "" && !r.found && r.first != "none" && (r.first == "" || tasks.CompareEntries(r.entry, r.first) < 0)
+	return r.state == "DONE" && r.entry != "" && !r.found && r.first != "none" && (r.first == "" || redisstream.Compare(r.entry, r.first) < 0)
 }
 
 // problem says what is wrong, or "".

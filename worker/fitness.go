@@ -3,7 +3,6 @@ package worker
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
@@ -14,17 +13,6 @@ type server struct {
 	save       string // its snapshots, as of CONFIG GET save
 	saveKnown  bool   // false where CONFIG is forbidden
 	durability tasks.Durability
-}
-
-// parseInfo reads the answer of INFO: lines of name:value, and headings.
-func parseInfo(text string) map[string]string {
-	info := map[string]string{}
-	for line := range strings.Lines(text) {
-		if name, value, ok := strings.Cut(strings.TrimRight(line, "\r\n"), ":"); ok && name != "" && name[0] != '#' {
-			info[name] = value
-		}
-	}
-	return info
 }
 
 // finding is one thing that is wrong with a server.

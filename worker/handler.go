@@ -88,7 +88,7 @@ func readWakeUp(payload []byte) (wakeUp, error) {
 	w := wakeUp{payload: payload}
 	if w.order, w.invalid = tasks.ParseOrder(payload); w.invalid == nil {
 		var err error
-		w.id, err = tasks.Identify(w.order.Merchant, w.order.OutTradeNo)
+		w.id, err = tasks.ID(w.order.Merchant, w.order.OutTradeNo)
 		return w, err
 	}
 	var err error
@@ -113,7 +113,7 @@ func identify(payload []byte) (string, error) {
 	if err := json.Unmarshal(payload, &o); err != nil {
 		return "", fmt.Errorf("the task's payload is no order: %w", err)
 	}
-	return tasks.Identify(o.Merchant, o.OutTradeNo)
+	return tasks.ID(o.Merchant, o.OutTradeNo)
 }
 
 // refuse puts what is no order where somebody can see it. It is not retried: it

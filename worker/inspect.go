@@ -31,7 +31,7 @@ func NewInspector(rdb redis.UniversalClient, keys tasks.Keys) *Inspector {
 var ErrNoOrder = errors.New("no such order")
 
 // Order returns the history of an order, or [ErrNoOrder]. id is merchant:out_trade_no,
-// as of [tasks.Identify].
+// as of [tasks.ID].
 func (i *Inspector) Order(ctx context.Context, id string) (History, error) {
 	h, _, err := i.read(ctx, id)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // request puts an entry on the request stream and returns its ID.
@@ -96,11 +96,11 @@ func TestIntake_RefusesARequestThatIsNoOrderAndSaysWhy(t *testing.T) {
 	}
 	refuse("txamt: must be a whole number", `{"out_trade_no":"S2","pay_type":"802001","txamt":"1.5","txcurrcd":"HKD"}`,
 		"out_trade_no", "S2", "pay_type", "802001", "txamt", "1.5", "txcurrcd", "HKD")
-	refuse("amount: no order has a field of this name", `{"amount":"1"}`, "amount", "1")
-	refuse("txamt: is there more than once", `{"out_trade_no":"S3","txamt":"1","txamt":"2"}`, "out_trade_no", "S3", "txamt", "1", "txamt", "2")
+	refuse("amount: is not a field of an order", `{"amount":"1"}`, "amount", "1")
+	refuse("txamt: appears more than once", `{"out_trade_no":"S3","txamt":"1","txamt":"2"}`, "out_trade_no", "S3", "txamt", "1", "txamt", "2")
 	refuse("not JSON at byte 1", "S4", "order", "S4")
 	refuse("order: holds the whole order", fmt.Sprintf(`{"order":%q,"txamt":"1"}`, good[1]), append(slices.Clone(good), "txamt", "1")...)
-	refuse("default:S1 is there already with other content", requestOf(dearer)[1], requestOf(dearer)...)
+	refuse("default:S1 already exists with other content", requestOf(dearer)[1], requestOf(dearer)...)
 	r.rdb.Set(t.Context(), r.keys.Order("default:S9"), "x", 0)
 	refuse("default:S9: not accepted: its journal cannot be read: WRONGTYPE", requestOf(anOrder("S9"))[1], requestOf(anOrder("S9"))...)
 	r.request(requestOf(anOrder("S5"))...)

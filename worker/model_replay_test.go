@@ -13,8 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // The model's attempt and the real one, with its client, its policy and its journal

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 // A Redis that is out of memory refuses asynq's dequeue, whether there is a task or

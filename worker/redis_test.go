@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // hard asks for the long versions of the tests of Redis in trouble (make redis-hard).

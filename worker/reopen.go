@@ -88,7 +88,7 @@ func (i *Inspector) postponed(h History, deadline time.Time) (tasks.Order, error
 	}
 	switch {
 	case deadline.IsZero():
-		deadline = h.Now.Add(o.Lane.Patience())
+		deadline = h.Now.Add(o.Lane.DefaultTTL())
 	case !deadline.After(h.Now):
 		return o, &NotReopened{ID: h.ID, Why: fmt.Sprintf("the deadline %s is over (on Redis it is %s)",
 			deadline.UTC().Format(time.RFC3339), h.Now.Format(time.RFC3339))}

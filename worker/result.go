@@ -12,14 +12,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-const timeLayout = "2006-01-02T15:04:05.000Z07:00" // RFC 3339 with milliseconds
-
 // result writes down how the order ended, from the answers of this attempt.
 func (a *attempt) result(s step) tasks.Result {
 	o, c := a.order, a.claim
 	r := tasks.Result{
 		V:          tasks.ResultVersion,
-		ID:         tasks.ResultID(o.Merchant, o.OutTradeNo),
+		ID:         o.ID(),
 		Merchant:   o.Merchant,
 		OutTradeNo: o.OutTradeNo,
 		IssuedAs:   issuedAs(o.OutTradeNo, c.reissues),
@@ -31,8 +29,8 @@ func (a *attempt) result(s step) tasks.Result {
 		TxDtm:      o.TxDtm,
 		Attempts:   strconv.Itoa(c.attempts),
 		Lane:       string(o.Lane),
-		EnqueuedAt: c.acceptedAt.UTC().Format(timeLayout),
-		SettledAt:  a.now().UTC().Format(timeLayout),
+		EnqueuedAt: c.acceptedAt.UTC().Format(tasks.TimeLayout),
+		SettledAt:  a.now().UTC().Format(tasks.TimeLayout),
 
 		Traceparent: c.traceparent,
 	}
@@ -71,15 +69,15 @@ func invalidResult(c claim, merchant, outTradeNo string, reason error, now time.
 	merchant = cmp.Or(merchant, tasks.DefaultMerchant)
 	return tasks.Result{
 		V:          tasks.ResultVersion,
-		ID:         tasks.ResultID(merchant, outTradeNo),
+		ID:         merchant + ":" + outTradeNo,
 		Merchant:   merchant,
 		OutTradeNo: outTradeNo,
 		IssuedAs:   outTradeNo,
 		Outcome:    string(tasks.Rejected),
 		Reason:     reason.Error(),
 		Attempts:   strconv.Itoa(c.attempts),
-		EnqueuedAt: c.acceptedAt.UTC().Format(timeLayout),
-		SettledAt:  now.UTC().Format(timeLayout),
+		EnqueuedAt: c.acceptedAt.UTC().Format(tasks.TimeLayout),
+		SettledAt:  now.UTC().Format(tasks.TimeLayout),
 
 		Traceparent: c.traceparent,
 	}

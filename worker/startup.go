@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -17,7 +18,7 @@ import (
 // A server that does not tell what it is asked is warned about, not refused: managed
 // ones hide much, and some speak Redis's protocol without being Redis.
 func CheckRedis(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys, d tasks.Durability) (warnings []string, err error) {
-	node, err := keys.Node(ctx, rdb)
+	node, err := redisserver.ForKey(ctx, rdb, keys.Due())
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +27,7 @@ func CheckRedis(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys,
 	if infoErr != nil {
 		return []string{fmt.Sprintf("Redis does not answer INFO (%v): whether it is fit to keep orders cannot be checked", infoErr)}, ctx.Err()
 	}
-	s.info = parseInfo(text)
+	s.info = redisserver.ParseInfo(text)
 	if save, err := node.ConfigGet(ctx, "save").Result(); err == nil {
 		s.save, s.saveKnown = save["save"], true
 	}

@@ -2,14 +2,14 @@ package worker
 
 import (
 	"context"
-	"maps"
 	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // fit is what a Redis says of itself that nothing is wrong with.
@@ -67,20 +67,12 @@ func TestRedisCheck_SaysAllThatIsWrong(t *testing.T) {
 	}
 }
 
-func TestRedisCheck_ReadsInfo(t *testing.T) {
-	t.Parallel()
-	got := parseInfo("# Server\r\nredis_version:7.0.15\r\n\r\nexecutable:/usr/bin/a:b\r\nbare\r\n:x\n")
-	if want := map[string]string{"redis_version": "7.0.15", "executable": "/usr/bin/a:b"}; !maps.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
-	}
-}
-
 func FuzzInfo(f *testing.F) {
 	f.Add("# Server\r\nredis_version:7.0.15\r\nrole:master\r\nmaxmemory:0\r\n")
 	f.Add("redis_version:-1.-1\nmaxmemory:9999999999999999999999\nmaxmemory_policy:x\naof_enabled:\n")
 	f.Add(":\n#:\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, found := range (server{info: parseInfo(text), durability: tasks.Strict}).check() {
+		for _, found := range (server{info: redisserver.ParseInfo(text), durability: tasks.Strict}).check() {
 			if found.text == "" {
 				t.Error("a finding that says nothing")
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -38,14 +39,14 @@ type trimBounds struct {
 // the bound, when the group has been warned about for long enough. Without any group
 // nobody knows what was read, and only the bound counts. warned says since when each group
 // has been warned about.
-func trimTo(p tasks.Progress, b trimBounds, warned map[string]time.Time) string {
-	bound := entryAt(p.Now.Add(-b.keep))
+func trimTo(p redisstream.Progress, b trimBounds, warned map[string]time.Time) string {
+	bound := redisstream.FirstID(p.Now.Add(-b.keep))
 	if len(p.Groups) == 0 {
 		return bound
 	}
-	cut := entryAt(p.Now.Add(-min(readKept, b.keep)))
+	cut := redisstream.FirstID(p.Now.Add(-min(readKept, b.keep)))
 	if b.full > 0 && p.Length >= b.full {
-		cut = entryAt(p.Now)
+		cut = redisstream.FirstID(p.Now)
 	}
 	for _, g := range p.Groups {
 		if g.Oldest == "" {
@@ -55,7 +56,7 @@ func trimTo(p tasks.Progress, b trimBounds, warned map[string]time.Time) string 
 		if since, is := warned[g.Name]; is && p.Now.Sub(since) >= trimWarning {
 			limit = later(limit, bound)
 		}
-		if tasks.CompareEntries(limit, cut) < 0 {
+		if redisstream.Compare(limit, cut) < 0 {
 			cut = limit
 		}
 	}
@@ -64,7 +65,7 @@ func trimTo(p tasks.Progress, b trimBounds, warned map[string]time.Time) string 
 
 // warnings returns since when each group has been warned about that is about to lose
 // results: those that were warned about before, and are no better, keep their time.
-func warnings(p tasks.Progress, b trimBounds, before map[string]time.Time) map[string]time.Time {
+func warnings(p redisstream.Progress, b trimBounds, before map[string]time.Time) map[string]time.Time {
 	now := map[string]time.Time{}
 	for _, g := range p.Groups {
 		if g.Age(p.Now) < b.keep-min(trimWarning, b.keep/2) {
@@ -78,10 +79,8 @@ func warnings(p tasks.Progress, b trimBounds, before map[string]time.Time) map[s
 	return now
 }
 
-func entryAt(t time.Time) string { return fmt.Sprintf("%d-0", t.UnixMilli()) }
-
 func later(a, b string) string {
-	if tasks.CompareEntries(a, b) < 0 {
+	if redisstream.Compare(a, b) < 0 {
 		return b
 	}
 	return a
@@ -129,7 +128,7 @@ func (t *trimmer) run(ctx context.Context) {
 // turn trims once, unless another process has in this minute. Every process looks, so
 // that each knows for itself since when a group has been behind.
 func (t *trimmer) turn(ctx context.Context) error {
-	p, err := tasks.NewResults(t.rdb, t.keys).Progress(ctx)
+	p, err := redisstream.ReadProgress(ctx, t.rdb, t.keys.Results())
 	if err != nil {
 		return err
 	}

@@ -11,9 +11,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // away is how many results a reader misses in TestTrim_LetsAReaderThatWasAwayReadEverything.
@@ -29,10 +30,10 @@ func TestTrim_RemovesOnlyResultsThatNobodyNeeds(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		b := trimBounds{keep: ages.Draw(t, "keep") + time.Hour, full: rapid.Int64Range(0, 100).Draw(t, "full")}
-		p := tasks.Progress{Now: now, Length: rapid.Int64Range(0, 200).Draw(t, "length")}
+		p := redisstream.Progress{Now: now, Length: rapid.Int64Range(0, 200).Draw(t, "length")}
 		warned := map[string]time.Time{}
 		for i := range rapid.IntRange(0, 4).Draw(t, "groups") {
-			g := tasks.Group{Name: fmt.Sprint("g", i)}
+			g := redisstream.Group{Name: fmt.Sprint("g", i)}
 			if rapid.Bool().Draw(t, "behind") {
 				g.Oldest = fmt.Sprintf("%d-%d", now.Add(-ages.Draw(t, "oldest")).UnixMilli(), rapid.IntRange(0, 3).Draw(t, "n"))
 			}
@@ -42,12 +43,12 @@ func TestTrim_RemovesOnlyResultsThatNobodyNeeds(t *testing.T) {
 			p.Groups = append(p.Groups, g)
 		}
 		cut := trimTo(p, b, warned)
-		bound, fresh := entryAt(now.Add(-b.keep)), entryAt(now.Add(-min(readKept, b.keep)))
-		if tasks.CompareEntries(cut, entryAt(now)) > 0 {
+		bound, fresh := redisstream.FirstID(now.Add(-b.keep)), redisstream.FirstID(now.Add(-min(readKept, b.keep)))
+		if redisstream.Compare(cut, redisstream.FirstID(now)) > 0 {
 			t.Errorf("%s is in the future", cut)
 		}
 		full := b.full > 0 && p.Length >= b.full
-		if !full && tasks.CompareEntries(cut, fresh) > 0 {
+		if !full && redisstream.Compare(cut, fresh) > 0 {
 			t.Errorf("%s removes what was published within a day", cut)
 		}
 		if len(p.Groups) == 0 && cut != bound {
@@ -60,16 +61,16 @@ func TestTrim_RemovesOnlyResultsThatNobodyNeeds(t *testing.T) {
 			if g.Oldest == "" {
 				continue
 			}
-			free = free && tasks.CompareEntries(g.Oldest, fresh) >= 0
-			lost := tasks.CompareEntries(g.Oldest, cut) < 0
+			free = free && redisstream.Compare(g.Oldest, fresh) >= 0
+			lost := redisstream.Compare(g.Oldest, cut) < 0
 			if lost && !due {
 				t.Errorf("%s removes %s of %s, which was not warned about", cut, g.Oldest, g.Name)
 			}
-			if lost && tasks.CompareEntries(cut, bound) > 0 {
+			if lost && redisstream.Compare(cut, bound) > 0 {
 				t.Errorf("%s removes %s of %s before its time, %s", cut, g.Oldest, g.Name, bound)
 			}
 		}
-		if free && len(p.Groups) > 0 && tasks.CompareEntries(cut, fresh) < 0 {
+		if free && len(p.Groups) > 0 && redisstream.Compare(cut, fresh) < 0 {
 			t.Errorf("%s leaves what everybody has read; %s is a day old", cut, fresh)
 		}
 	})
@@ -79,8 +80,8 @@ func TestTrim_WarnsAboutAGroupADayBefore(t *testing.T) {
 	t.Parallel()
 	now := time.UnixMilli(1_772_424_000_000)
 	b := trimBounds{keep: 7 * 24 * time.Hour}
-	at := func(age time.Duration) tasks.Progress {
-		return tasks.Progress{Now: now, Groups: []tasks.Group{{Name: "g", Oldest: entryAt(now.Add(-age))}, {Name: "well"}}}
+	at := func(age time.Duration) redisstream.Progress {
+		return redisstream.Progress{Now: now, Groups: []redisstream.Group{{Name: "g", Oldest: redisstream.FirstID(now.Add(-age))}, {Name: "well"}}}
 	}
 	if w := warnings(at(6*24*time.Hour-time.Minute), b, nil); len(w) != 0 {
 		t.Errorf("warned too early: %v", w)

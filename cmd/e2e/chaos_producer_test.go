@@ -68,7 +68,7 @@ func (c *chaos) deliver(ctx context.Context, o tasks.Order, luck float64) error 
 		return err
 	}
 	if luck < c.unwoken+c.twice/2 { // a producer that repeats itself
-		if again, err := producer.Enqueue(ctx, o); err != nil || again != tasks.Duplicate {
+		if again, err := producer.Enqueue(ctx, o); err != nil || again.Status != tasks.Duplicate {
 			return fmt.Errorf("%s again: %q, %v", o.OutTradeNo, again, err)
 		}
 		return nil

@@ -5,7 +5,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 // TestDump_ShowsNoKey has a worker dump all its goroutines in the middle of its calls,

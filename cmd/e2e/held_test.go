@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // TestBreaker_WrongClientKeyKeepsOrdersWaiting: a key that QFPay refuses is a mistake in

@@ -9,8 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // Ctrl-C in the middle of a file says how far it got, and running it again finishes the

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 // TestRedisOutage_LosesNothing kills redis-server in the middle of the work. No

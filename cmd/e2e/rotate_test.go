@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // secretVolume is a directory with one key, laid out as Kubernetes mounts a Secret: the

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // settings are those of a worker of the simulator's merchant, and a few more.

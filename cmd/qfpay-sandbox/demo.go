@@ -18,6 +18,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
@@ -74,7 +75,7 @@ func (c *DemoCmd) orders(w io.Writer) (orders []tasks.Order, invalid int, err er
 		return nil, 0, err
 	}
 	defer f.Close()
-	rows := tasks.NewRows(f)
+	rows := orderfile.NewRows(f)
 	for {
 		row, err := rows.Next()
 		if errors.Is(err, io.EOF) {
@@ -198,7 +199,7 @@ func (s *sandbox) work(ctx context.Context, orders []tasks.Order, w io.Writer) (
 		if a.Err != nil {
 			return nil, fmt.Errorf("%w: %w", errInput, a.Err)
 		}
-		if a.Acceptance == tasks.Enqueued {
+		if a.Status == tasks.Enqueued {
 			expected++
 		}
 	}

@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // apiToken is long enough to be one.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
 // EnqueueCmd checks the orders of a file and enqueues them.
@@ -85,7 +86,7 @@ func (c *EnqueueCmd) resolve() (Redis, tasks.Keys, int, error) {
 	if !slices.Contains(tasks.Lanes(), tasks.Lane(c.Lane)) {
 		found.failed("--lane", "must be interactive or bulk, not %q", c.Lane)
 	}
-	if !merchantName.MatchString(c.Merchant) {
+	if !tasks.ValidMerchant(c.Merchant) {
 		found.failed("--merchant", "must be 1 to 64 letters, digits, _ or -, not %q", c.Merchant)
 	}
 	return server, keys, mark, found.err()
@@ -123,7 +124,7 @@ func ping(ctx context.Context, rdb redis.UniversalClient) error {
 
 // verdict turns what stopped the work, if anything, into the error of the command.
 func (e *enqueuing) verdict(stopped error, server Redis, rejectsErr error) error {
-	var header *tasks.HeaderError
+	var header *orderfile.HeaderError
 	var reading readError
 	var full *tasks.HighWaterError
 	switch {

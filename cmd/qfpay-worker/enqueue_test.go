@@ -18,8 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
+	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
 // head is the header row of the tests' CSV.
@@ -77,7 +77,7 @@ func TestEnqueue_FilesOfEveryKindAreRead(t *testing.T) {
 		{"a quote that is not closed", head + row("A") + `"B,800201,1250,HKD,x` + "\n" + row("C"),
 			"", exitInput, []string{"line 3: "}},
 		{"a number with other content", head + row("A") + strings.Replace(row("A"), "1250", "1251", 1),
-			"enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 3: default:A is there already with other content"}},
+			"enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 3: default:A already exists with other content"}},
 		{"wrong types", object("A") + `{"out_trade_no":7,"pay_type":true,"txamt":12.5,"txcurrcd":["HKD"]}` + "\n",
 			"enqueued=1 duplicate=0 invalid=1", exitInput, []string{"line 2: ", "out_trade_no", "pay_type", "txamt", "txcurrcd"}},
 		{"missing fields", `{"out_trade_no":"A"}` + "\n", "enqueued=0 duplicate=0 invalid=1", exitInput, []string{"line 1: pay_type"}},
@@ -410,7 +410,7 @@ func TestExamples_ShowEveryPayTypeAndLane(t *testing.T) {
 		}
 		defer f.Close()
 		seen := map[string]int{}
-		for rows := tasks.NewRows(f); ; {
+		for rows := orderfile.NewRows(f); ; {
 			row, err := rows.Next()
 			if errors.Is(err, io.EOF) {
 				break

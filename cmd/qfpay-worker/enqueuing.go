@@ -10,6 +10,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
 // enqueuing is one file on its way into the queue.
@@ -41,7 +42,7 @@ func (e readError) Unwrap() error { return e.error }
 
 // place is a row and how far into the file it is.
 type place struct {
-	tasks.Row
+	orderfile.Row
 	read int64
 }
 
@@ -88,7 +89,7 @@ func read(ctx context.Context, in io.Reader) (<-chan place, <-chan error) {
 	go func() {
 		defer close(rows)
 		counted := &countingReader{Reader: in}
-		file := tasks.NewRows(counted)
+		file := orderfile.NewRows(counted)
 		for {
 			row, err := file.Next()
 			if err != nil {
@@ -108,7 +109,7 @@ func read(ctx context.Context, in io.Reader) (<-chan place, <-chan error) {
 
 // endOf tells the end of a file from an error of it.
 func endOf(err error) error {
-	var header *tasks.HeaderError
+	var header *orderfile.HeaderError
 	switch {
 	case errors.Is(err, io.EOF):
 		return nil
@@ -185,11 +186,11 @@ func (e *enqueuing) withDefaults(o tasks.Order) tasks.Order {
 
 // count counts what came of one order. One that is refused for what it is becomes
 // an invalid row; any other error is Redis's, and is returned.
-func (e *enqueuing) count(row *place, came tasks.Accepted) error {
+func (e *enqueuing) count(row *place, came tasks.AcceptResult) error {
 	var invalid qfpay.FieldErrors
 	var conflict *tasks.ConflictError
 	switch {
-	case came.Err == nil && came.Acceptance == tasks.Duplicate:
+	case came.Err == nil && came.Status == tasks.Duplicate:
 		e.duplicate++
 	case came.Err == nil:
 		e.enqueued++

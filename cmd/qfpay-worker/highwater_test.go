@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 func TestEnqueue_StopsWhenTheResultStreamIsFull(t *testing.T) {

@@ -9,10 +9,6 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// merchantName is what a merchant may be called: the name is part of Redis keys
-// and of task IDs, and a label of metrics.
-var merchantName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
 // printable is what an app_code, an mchid or a key consists of.
 var printable = regexp.MustCompile(`^[!-~]+$`)
 

@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
 // merchantsVariable names the setting that every problem in the file is put under.
@@ -135,7 +136,7 @@ func (r *fileReader) merchant(e entry) MerchantSettings {
 		PerSecond: r.rate(e.line, "per_second", e.PerSecond, r.defaults.perSecond),
 		PerMinute: r.rate(e.line, "per_minute", e.PerMinute, r.defaults.perMinute),
 	}
-	if !merchantName.MatchString(e.Name) {
+	if !tasks.ValidMerchant(e.Name) {
 		r.wrong(e.line, "name: must be 1 to 64 letters, digits, _ or -, not %q", e.Name)
 	}
 	if !printable.MatchString(e.AppCode) {

@@ -29,7 +29,7 @@ type orderFlags struct {
 // resolve checks the settings and the flags together.
 func (c *orderFlags) resolve(found *checks) (Redis, tasks.Keys, string) {
 	server, keys := c.redis(found), c.keys(found)
-	id, err := tasks.Identify(c.Merchant, c.OutTradeNo)
+	id, err := tasks.ID(c.Merchant, c.OutTradeNo)
 	if err != nil {
 		found.wrong = append(found.wrong, SettingError{Variable: "order", Problem: err.Error()})
 	}
@@ -116,7 +116,7 @@ func (c *OrderRetryCmd) Run(ctx context.Context, std stdio) error {
 	}
 	_, err = fmt.Fprintf(std.out, "%s was %s and is open again\n"+
 		"state      %s: %s\nissued as  %s\ndeadline   %s\nresult id  %s\n",
-		r.ID, r.Was, r.State, goesOn(r.State), r.IssuedAs, r.Deadline.Format(shownTime), r.ResultID)
+		r.ID, r.Was, r.State, goesOn(r.State), r.IssuedAs, r.Deadline.Format(tasks.TimeLayout), r.ResultID)
 	return err
 }
 

@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
@@ -43,7 +43,7 @@ func set(t *testing.T, rdb *redis.Client, id string, fields ...any) {
 // settledOrder is an order that has the given result.
 func settledOrder(t *testing.T, rdb *redis.Client, r tasks.Result) (entry string) {
 	t.Helper()
-	id := tasks.ResultID(r.Merchant, r.OutTradeNo)
+	id := r.OrderID()
 	entry = publish(t, rdb, r)[0]
 	journal(t, rdb, id, "state", "DONE", "outcome", r.Outcome, "entry", entry, "reissues", 1, "creates_sent", 1, "attempts", 2,
 		"deferred_for", "doubt", "first_attempt_at", 1772337601000, "first_sent_at", 1772337602000, "sent_at", 1772337603000,
@@ -199,7 +199,7 @@ func TestOrder_RetrySaysHowItGoesOn(t *testing.T) {
 	deadline := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	got := command(t, env, "order", "retry", "A1", "--deadline="+deadline.Format(time.RFC3339))
 	want := "default:A1 was unresolved and is open again\nstate      SENT: QFPay is asked first what stands under its number\n" +
-		"issued as  A1_2\ndeadline   " + deadline.Format(shownTime) + "\nresult id  default:A1#2\n"
+		"issued as  A1_2\ndeadline   " + deadline.Format(tasks.TimeLayout) + "\nresult id  default:A1#2\n"
 	if d := cmp.Diff(want, got.out); d != "" || got.code != exitDone || got.err != "" {
 		t.Errorf("%+v\n%s", got, d)
 	}

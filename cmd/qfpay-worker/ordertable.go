@@ -15,9 +15,6 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// shownTime is RFC 3339 with milliseconds, as in a result.
-const shownTime = "2006-01-02T15:04:05.000Z07:00"
-
 // labelWidth is that of the longest label, expired_time, and the space behind it.
 const labelWidth = 14
 
@@ -48,7 +45,7 @@ func breakAt(text string, width int) (line, rest string) {
 
 func (s sheet) time(label string, t time.Time) {
 	if !t.IsZero() {
-		s.add(label, t.UTC().Format(shownTime))
+		s.add(label, t.UTC().Format(tasks.TimeLayout))
 	}
 }
 

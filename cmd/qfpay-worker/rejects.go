@@ -9,7 +9,7 @@ import (
 	"os"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
-	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
 // named is how many invalid rows are named on standard error when a file takes all
@@ -56,7 +56,7 @@ func same(a, b string) bool {
 
 // add counts an invalid row, names it on notes and writes it to the file. Without a
 // file every row is named; with one, the first few.
-func (r *rejects) add(notes io.Writer, row tasks.Row) {
+func (r *rejects) add(notes io.Writer, row orderfile.Row) {
 	r.count++
 	reason := console.Clean(row.Err.Error())
 	if r.file == nil || r.count <= named {

@@ -13,14 +13,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
 // result is what a worker publishes of an order.
 func result(number string) tasks.Result {
 	return tasks.Result{
-		V: tasks.ResultVersion, ID: tasks.ResultID("default", number), Merchant: "default", OutTradeNo: number, IssuedAs: number,
+		V: tasks.ResultVersion, ID: "default:" + number, Merchant: "default", OutTradeNo: number, IssuedAs: number,
 		Outcome: string(tasks.Created), QRCode: "https://qr.example.com/" + number + "?a=1&b=2", Syssn: "20260302000300020012345678",
 		RespCd: "0000", PayType: "800201", TxAmt: "1250", TxCurrCd: "HKD", Lane: "bulk", Attempts: "1",
 	}

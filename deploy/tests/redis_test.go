@@ -3,7 +3,7 @@ package deploy
 import (
 	"testing"
 
-	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 // The command of the redis service, run as it stands, keeps what it was given.

@@ -84,7 +84,7 @@ func enqueue(ctx context.Context, rdb *redis.Client, keys tasks.Keys) (map[strin
 				return err
 			}
 			pipe.XAdd(ctx, &redis.XAddArgs{Stream: keys.Requests(), Values: []any{"order", text}})
-			ids[tasks.ResultID(tasks.DefaultMerchant, o.OutTradeNo)] = true
+			ids[o.WithDefaults(time.Now()).ID()] = true
 		}
 		return nil
 	})

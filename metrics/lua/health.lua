@@ -1,10 +1,10 @@
---[[ health: what the server that has the shard says of itself.
+--[[ health: the state of the server that has the shard, as it reports it.
 
-KEYS[1] any key of the shard: it leads to the server
+KEYS[1] any key of the shard: it selects the server
 
 Answers
   {seconds, microseconds, text}   its clock, and INFO of memory, persistence and stats
-  {seconds, microseconds, ""}     it does not answer INFO, as some managed servers
+  {seconds, microseconds, ""}     it does not answer INFO, like some managed servers
 ]]
 local text = ""
 for _, section in ipairs({"memory", "persistence", "stats"}) do

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
 // door is a way in for orders. give sends orders in turn, each one as it stands, and
@@ -32,7 +33,7 @@ var doors = []door{
 // byFile does as enqueue does: reads rows, and enqueues those that are orders. The command
 // itself has the same orders in its own test.
 func byFile(r *rig, orders []string) (reasons []string) {
-	rows := tasks.NewRows(strings.NewReader(strings.Join(orders, "\n")))
+	rows := orderfile.NewRows(strings.NewReader(strings.Join(orders, "\n")))
 	producer := tasks.NewProducer(r.rdb, keys)
 	for {
 		row, err := rows.Next()

@@ -25,7 +25,7 @@ func TestOrders_AreNotTakenWhenTheResultStreamIsFull(t *testing.T) {
 		got.header.Get("Retry-After") == "" {
 		t.Errorf("one order: %d %+v", got.status, p)
 	}
-	if lines := r.lines(strings.NewReader(anOrder("A3"))).body; !strings.Contains(lines, "no more orders are taken") {
+	if lines := r.lines(strings.NewReader(anOrder("A3"))).body; !strings.Contains(lines, "no new orders are accepted") {
 		t.Errorf("many orders: %s", lines)
 	}
 	if again := r.post(anOrder("A1")); again.status != http.StatusAccepted {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
 // batchSize is how many orders go to Redis at once: one pipeline of EnqueueAll.
@@ -16,7 +17,7 @@ const batchSize = 250
 // upload is one body of many orders on its way.
 type upload struct {
 	*server
-	rows *tasks.Rows
+	rows *orderfile.Rows
 	out  *lineWriter
 	next int // the line on which reading goes on
 
@@ -40,7 +41,7 @@ func (s *server) postLines(w http.ResponseWriter, r *http.Request) {
 	defer body.close()
 	defer context.AfterFunc(s.Stopping, body.stop)()
 	control.SetWriteDeadline(time.Time{}) // each write sets its own
-	u := &upload{server: s, rows: tasks.NewJSONRows(body), out: newLineWriter(w, control), next: 1}
+	u := &upload{server: s, rows: orderfile.NewJSONRows(body), out: newLineWriter(w, control), next: 1}
 	u.run(w, r)
 	note(r, "accepted", u.accepted, "refused", u.refused)
 }
@@ -85,8 +86,8 @@ func (u *upload) wrong(ended, failed error) (problem, bool) {
 
 // gather waits for one line, and takes those that are there with it. The error ended
 // the body.
-func (u *upload) gather() ([]tasks.Row, error) {
-	var batch []tasks.Row
+func (u *upload) gather() ([]orderfile.Row, error) {
+	var batch []orderfile.Row
 	for len(batch) == 0 || len(batch) < batchSize && u.rows.Buffered() {
 		row, err := u.rows.Next()
 		if err != nil {
@@ -100,7 +101,7 @@ func (u *upload) gather() ([]tasks.Row, error) {
 
 // enqueue enqueues the good lines of a batch and says what came of each line. The error
 // is Redis's.
-func (u *upload) enqueue(r *http.Request, batch []tasks.Row) ([]lineAnswer, error) {
+func (u *upload) enqueue(r *http.Request, batch []orderfile.Row) ([]lineAnswer, error) {
 	orders := make([]tasks.Order, 0, len(batch))
 	for _, row := range batch {
 		if row.Err == nil {

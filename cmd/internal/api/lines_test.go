@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
 // lineRead is a lineAnswer as a caller reads it.
@@ -228,7 +229,7 @@ func FuzzOrders(f *testing.F) {
 		case into[problem](t, one.body).Detail != err.Error():
 			t.Fatalf("%s, and tasks says: %v", one.body, err)
 		}
-		last, rows := 0, tasks.NewJSONRows(strings.NewReader(body))
+		last, rows := 0, orderfile.NewJSONRows(strings.NewReader(body))
 		for line := range strings.Lines(r.lines(strings.NewReader(body)).body) {
 			row, err := rows.Next()
 			if err != nil {

@@ -53,16 +53,16 @@ func traceparent(h http.Header) string {
 
 // accepted is the answer to an order that is in its journal.
 type accepted struct {
-	ID         string           `json:"id"`
-	Merchant   string           `json:"merchant"`
-	OutTradeNo string           `json:"out_trade_no"`
-	Acceptance tasks.Acceptance `json:"acceptance"`
-	State      string           `json:"state"` // of the order: NEW, SENT, CLOSING or DONE
+	ID         string             `json:"id"`
+	Merchant   string             `json:"merchant"`
+	OutTradeNo string             `json:"out_trade_no"`
+	Acceptance tasks.AcceptStatus `json:"acceptance"`
+	State      string             `json:"state"` // of the order: NEW, SENT, CLOSING or DONE
 }
 
-func acceptedOf(came tasks.Accepted) *accepted {
+func acceptedOf(came tasks.AcceptResult) *accepted {
 	merchant, outTradeNo, _ := strings.Cut(came.ID, ":")
-	return &accepted{came.ID, merchant, outTradeNo, came.Acceptance, came.State}
+	return &accepted{came.ID, merchant, outTradeNo, came.Status, came.State}
 }
 
 // postOrder takes one order.
@@ -80,7 +80,7 @@ func (s *server) postOrder(w http.ResponseWriter, r *http.Request) {
 	order.Traceparent = traceparent(r.Header)
 	ctx, cancel := s.patience(r)
 	defer cancel()
-	came := s.Producer.EnqueueOne(ctx, order)
+	came, _ := s.Producer.Enqueue(ctx, order) // its error is in came too
 	noteOrder(r, came.ID)
 	if came.Err != nil {
 		p := refused(came.Err)

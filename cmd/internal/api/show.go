@@ -36,7 +36,7 @@ func resultOf(h worker.History) *tasks.Result {
 
 // history reads the journal of the order that the path names, or answers why not.
 func (s *server) history(w http.ResponseWriter, r *http.Request) (worker.History, bool) {
-	id, err := tasks.Identify(r.PathValue("merchant"), r.PathValue("out_trade_no"))
+	id, err := tasks.ID(r.PathValue("merchant"), r.PathValue("out_trade_no"))
 	if err != nil { // no order can have that name
 		answerProblem(w, problem{Status: http.StatusNotFound, Detail: err.Error()})
 		return worker.History{}, false

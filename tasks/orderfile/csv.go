@@ -1,4 +1,4 @@
-package tasks
+package orderfile
 
 import (
 	"bufio"
@@ -8,16 +8,18 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// csvReader holds what rows of CSV need besides their text.
+// csvReader parses rows of CSV.
 type csvReader struct {
 	columns []string
 	text    bytes.Reader
-	buf     *bufio.Reader // used again for each row
+	buf     *bufio.Reader // reused for each row
 }
 
-// parse reads text, which begins at a line of the file, as one row of CSV.
+// parse reads text, which begins at that line of the file, as one row of CSV.
 func (c *csvReader) parse(text []byte, line int) ([]string, error) {
 	c.text.Reset(text)
 	if c.buf == nil {
@@ -37,7 +39,7 @@ func (c *csvReader) parse(text []byte, line int) ([]string, error) {
 func (r *Rows) readHeader() error {
 	n, err := r.lines.end(0)
 	if errors.Is(err, errTooLong) {
-		return &HeaderError{Reason: fmt.Sprintf("the first line has more than %d bytes, so it is no header row", MaxOrderBytes)}
+		return &HeaderError{Reason: fmt.Sprintf("the first line has more than %d bytes, so it is not a header row", tasks.MaxOrderBytes)}
 	} else if err != nil {
 		return err
 	}
@@ -53,10 +55,9 @@ func (r *Rows) readHeader() error {
 	return nil
 }
 
-// nextCSV reads a row of CSV. A row may go over several lines within quotes. When
-// such a row turns out to be broken, or the quote is not closed in reach, then its
-// first line alone is the bad row and reading goes on with the second: one
-// forgotten quote must not swallow the orders behind it.
+// nextCSV reads a row of CSV. A row with quotes may span several lines. If such a row is
+// broken, or its quote is not closed within reach, only its first line is the bad row and
+// reading continues with the second: one forgotten quote must not hide the orders after it.
 func (r *Rows) nextCSV() (Row, error) {
 	first, err := r.nextLine()
 	if errors.Is(err, errTooLong) {
@@ -86,16 +87,16 @@ func (r *Rows) nextCSV() (Row, error) {
 	return row, nil
 }
 
-// unclosed says what is wrong with a line that opens quotes which nothing closes.
+// unclosed returns the error of a line that opens a quote which is never closed.
 func (r *Rows) unclosed(line int) error {
 	if _, err := r.csv.parse(r.lines.ahead(line), r.lines.number); errors.Is(err, csv.ErrBareQuote) {
 		return err
 	}
-	return fmt.Errorf("a quote is not closed within %d bytes, nor before the end of the file", MaxOrderBytes)
+	return fmt.Errorf("a quote is not closed within %d bytes, nor before the end of the file", tasks.MaxOrderBytes)
 }
 
-// endOfRow finds the end of the row whose first line ends at end. In CSV a quote
-// within quotes is written as two, so wherever none is open their number is even.
+// endOfRow finds the end of the row whose first line ends at end. In CSV a quote inside
+// quotes is written twice, so the number of quotes is even wherever none is open.
 func (r *Rows) endOfRow(end int) (int, error) {
 	open := false
 	for from := 0; ; {
@@ -113,14 +114,14 @@ func (r *Rows) endOfRow(end int) (int, error) {
 	}
 }
 
-// order makes an order of the cells of a row.
-func (c *csvReader) order(cells []string) (Order, error) {
+// order reads an order from the cells of a row.
+func (c *csvReader) order(cells []string) (tasks.Order, error) {
 	if len(cells) != len(c.columns) {
-		return Order{}, fmt.Errorf("the row has %d columns, the header has %d", len(cells), len(c.columns))
+		return tasks.Order{}, fmt.Errorf("the row has %d columns, the header has %d", len(cells), len(c.columns))
 	}
 	fields := make(map[string]string, len(cells))
 	for i, cell := range cells {
 		fields[c.columns[i]] = cell
 	}
-	return FromFields(fields)
+	return tasks.FromFields(fields)
 }

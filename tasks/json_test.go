@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What encoding/json makes of an object is what members makes of it.
+// members reads an object as encoding/json does.
 func FuzzMembers(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"a":1}`, ` { "a" : "b\\"" , "c":[1,{"d":"]}"}],"e":null }`, `{"a":{"b":[]},"a":2}`,
 		`{"\u0061\n":"\ud83d\ude00","b":-1.5e3,"c":true}`, "{\"a\":\"\xff\"}", `{"a":{},"b":[] ,"":""}`} {

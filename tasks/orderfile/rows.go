@@ -1,24 +1,33 @@
-package tasks
+// Package orderfile reads orders from files, CSV with a header row or NDJSON, for the
+// commands and for the HTTP API. A producer needs package tasks only.
+//
+// Start with [NewRows] and [Rows.Next]. A bad row never hides the rows behind it, and a
+// file of any size needs the same small amount of memory.
+//
+// The package reads text, and nothing else: it decides neither what a valid order is, which
+// is for package tasks, nor what happens to an order, and it knows no Redis.
+package orderfile
 
 import (
 	"bytes"
 	"errors"
 	"io"
 	"strings"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// Row is one order of a file, or what stands in its place.
+// Row is one order of a file, or the text in its place that is not a valid order.
 type Row struct {
-	Line  int    // where it begins, from 1
-	Order Order  // as given, without defaults; when Err is set, what could be read
-	Err   error  // why it is no order: qfpay.FieldErrors, or what breaks CSV or JSON
-	Raw   string // as it stands in the file, shortened when it is too long to be read
+	Line  int         // where the row begins, from 1
+	Order tasks.Order // as given, without defaults; if Err is set, the fields that could be read
+	Err   error       // why it is not an order: qfpay.FieldErrors, or the error in CSV or JSON
+	Raw   string      // the text in the file, cut off if it is too long to be read
 }
 
-// Rows reads orders from a file of CSV with a header row, or of NDJSON, which it
-// tells apart by content: NDJSON begins with a brace. Both are UTF-8, with or
-// without a byte order mark, with lines that end in LF or CRLF; blank lines mean
-// nothing. It needs the same small amount of memory for every file.
+// Rows reads orders from a file. The content decides the format: NDJSON begins with a
+// brace, anything else is CSV with a header row. Both are UTF-8, with or without a byte
+// order mark, and their lines end in LF or CRLF. Blank lines are skipped.
 type Rows struct {
 	lines  *lines
 	format func() (Row, error) // reads the next row; nil before the first
@@ -28,8 +37,8 @@ type Rows struct {
 // NewRows returns a reader of the orders in r.
 func NewRows(r io.Reader) *Rows { return &Rows{lines: newLines(r)} }
 
-// NewJSONRows returns a reader of the orders in r, which is known to be NDJSON: a
-// line that is anything else is a bad row, and no [*HeaderError] comes.
+// NewJSONRows returns a reader of the orders in r, which must be NDJSON: any other line is
+// a bad row. Next then never returns a [*HeaderError].
 func NewJSONRows(r io.Reader) *Rows {
 	rows := NewRows(r)
 	rows.format = func() (Row, error) {
@@ -40,14 +49,13 @@ func NewJSONRows(r io.Reader) *Rows {
 	return rows
 }
 
-// Buffered tells whether Next has a row at hand, and so returns without reading. A
-// reader who gathers rows stops there, lest those that he has wait for one that may
-// be long in coming.
+// Buffered reports whether Next can return a row without reading. A caller that collects
+// rows stops when it is false, so that the rows it has do not wait for the next one.
 func (r *Rows) Buffered() bool { return r.lines.ready() }
 
-// Next returns the next row. A row that is no valid order has its Err set, and
-// reading goes on behind it. The error is io.EOF at the end, a [*HeaderError] when
-// the file as a whole cannot be read as orders, or the reader's own.
+// Next returns the next row. If a row is not a valid order, its Err is set, and the next
+// call continues after it. The error is io.EOF at the end, a [*HeaderError] if the whole
+// file cannot be read as orders, or the reader's own.
 func (r *Rows) Next() (Row, error) {
 	if r.format == nil {
 		if err := r.begin(); err != nil {
@@ -59,8 +67,8 @@ func (r *Rows) Next() (Row, error) {
 
 var byteOrderMark = []byte("\uFEFF")
 
-// begin finds out what kind of file it is. The kind is kept only when the file has
-// begun well, so that its error comes again if Next is called again.
+// begin detects the format. It keeps the format only if the beginning of the file is valid,
+// so that a second call of Next returns the same error again.
 func (r *Rows) begin() error {
 	r.mark()
 	if err := r.space(); err != nil {
@@ -83,14 +91,14 @@ func (r *Rows) begin() error {
 	return nil
 }
 
-// mark passes a byte order mark.
+// mark skips a byte order mark.
 func (r *Rows) mark() {
 	if bytes.Equal(r.lines.peek(len(byteOrderMark)), byteOrderMark) {
 		r.lines.pass(len(byteOrderMark))
 	}
 }
 
-// space passes white space up to the first byte that is none.
+// space skips white space.
 func (r *Rows) space() error {
 	for {
 		b := r.lines.peek(1)
@@ -119,12 +127,12 @@ func (r *Rows) nextLine() (int, error) {
 	}
 }
 
-// tooLong makes a row of a line that is longer than it may be, and skips it.
+// tooLong returns the row of a line that is too long, and skips the line.
 func (r *Rows) tooLong() Row {
 	const shown = 256
 	row := Row{
 		Line: r.lines.number,
-		Err:  ErrOrderTooLong,
+		Err:  tasks.ErrOrderTooLong,
 		Raw:  strings.ToValidUTF8(string(r.lines.ahead(shown)), "\uFFFD") + "…",
 	}
 	r.lines.skip()
@@ -141,7 +149,7 @@ func (r *Rows) nextJSON() (Row, error) {
 	}
 	row := Row{Line: r.lines.number}
 	text := bytes.TrimRight(r.lines.ahead(n), "\r\n")
-	row.Order, row.Err = ParseOrder(text)
+	row.Order, row.Err = tasks.ParseOrder(text)
 	row.Raw = string(text)
 	r.lines.pass(n)
 	return row, nil

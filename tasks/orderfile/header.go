@@ -1,18 +1,20 @@
-package tasks
+package orderfile
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// HeaderError says that a file as a whole cannot be read as orders: by its header
-// row, or because it is another kind of file.
+// HeaderError means that a whole file cannot be read as orders, because of its header row
+// or because it has another format.
 type HeaderError struct {
-	Reason   string   // when it is not about columns
-	Unknown  []string // columns that no order has
-	Missing  []string // columns that every order needs
-	Repeated []string // columns that are there twice
+	Reason   string   // set if the error is not about columns
+	Unknown  []string // columns that are not fields of an order
+	Missing  []string // required columns that are missing
+	Repeated []string // columns that appear twice
 }
 
 // Error implements error.
@@ -22,17 +24,17 @@ func (e *HeaderError) Error() string {
 	}
 	var parts []string
 	for _, p := range []struct {
-		what    string
+		problem string
 		columns []string
 	}{
 		{"unknown columns", e.Unknown}, {"missing columns", e.Missing}, {"repeated columns", e.Repeated},
 	} {
 		if len(p.columns) > 0 {
-			parts = append(parts, fmt.Sprintf("%s: %s", p.what, quoted(p.columns)))
+			parts = append(parts, fmt.Sprintf("%s: %s", p.problem, quoted(p.columns)))
 		}
 	}
 	if len(e.Unknown) > 0 {
-		parts = append(parts, "the columns are "+strings.Join(Fields(), ", "))
+		parts = append(parts, "the columns are "+strings.Join(tasks.Fields(), ", "))
 	}
 	if len(e.Unknown) == 1 && strings.ContainsAny(e.Unknown[0], ";\t") {
 		parts = append(parts, "columns are separated by commas")
@@ -40,7 +42,7 @@ func (e *HeaderError) Error() string {
 	return "header row: " + strings.Join(parts, "; ")
 }
 
-// quoted lists names, a few of them.
+// quoted lists at most 20 names.
 func quoted(names []string) string {
 	const most = 20
 	var b strings.Builder
@@ -57,18 +59,29 @@ func quoted(names []string) string {
 	return b.String()
 }
 
+// shorten makes a name fit for an error message: valid UTF-8, and short.
+func shorten(name string) string {
+	const most = 48
+	runes := []rune(strings.ToValidUTF8(name, "\uFFFD"))
+	if len(runes) <= most {
+		return string(runes)
+	}
+	return string(runes[:most]) + "…"
+}
+
 // checkHeader checks the columns of a file.
 func checkHeader(columns []string) error {
 	var e HeaderError
+	known := tasks.Fields()
 	for i, c := range columns {
 		switch {
-		case fieldNamed(c) == nil:
+		case !slices.Contains(known, c):
 			e.Unknown = append(e.Unknown, c)
 		case slices.Contains(columns[:i], c):
 			e.Repeated = append(e.Repeated, c)
 		}
 	}
-	for _, c := range RequiredFields() {
+	for _, c := range tasks.RequiredFields() {
 		if !slices.Contains(columns, c) {
 			e.Missing = append(e.Missing, c)
 		}

@@ -14,8 +14,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// The bytes of an order are read by producers, consumers and orders on their way:
-// a change of this file is a change of the contract.
+// Producers, consumers and queued tasks depend on the bytes of an order: a change of this file
+// is a change of the contract.
 func TestOrder_ReadingAndWritingFollowTheGoldenFile(t *testing.T) {
 	golden, err := os.ReadFile("testdata/order.json")
 	if err != nil {
@@ -80,7 +80,7 @@ func TestDecode_NothingIsFilledIn(t *testing.T) {
 	}
 }
 
-const good = `"out_trade_no":"A1","pay_type":"802001","txcurrcd":"HKD"` // all that is required but txamt
+const good = `"out_trade_no":"A1","pay_type":"802001","txcurrcd":"HKD"` // the required fields but txamt
 
 func TestDecode_WrongOrdersAreRefusedWithTheFieldNamed(t *testing.T) {
 	for _, c := range []struct{ name, order, field, value, rule string }{
@@ -100,9 +100,9 @@ func TestDecode_WrongOrdersAreRefusedWithTheFieldNamed(t *testing.T) {
 		{"deadline with a one-digit hour", `{` + good + `,"txamt":1,"deadline":"2026-03-01T7:00:00Z"}`, "deadline", "2026-03-01T7:00:00Z", "must be a time as RFC 3339, for example 2026-03-01T12:00:00+08:00"},
 		{"unknown lane", `{` + good + `,"txamt":1,"lane":"fast"}`, "lane", "fast", "must be interactive or bulk"},
 		{"merchant with a colon", `{` + good + `,"txamt":1,"merchant":"a:b"}`, "merchant", "a:b", "must be 1 to 64 letters, digits, _ or -"},
-		{"the same key twice", `{` + good + `,"txamt":1,"txamt":2}`, "txamt", "2", "is there more than once"},
-		{"the same key twice, escaped", `{` + good + `,"txamt":1,"tx\u0061mt":2}`, "txamt", "2", "is there more than once"},
-		{"key in capitals", `{` + good + `,"txamt":1,"Lane":"bulk"}`, "Lane", "", "no order has a field of this name; the fields are " + strings.Join(Fields(), ", ")},
+		{"the same key twice", `{` + good + `,"txamt":1,"txamt":2}`, "txamt", "2", "appears more than once"},
+		{"the same key twice, escaped", `{` + good + `,"txamt":1,"tx\u0061mt":2}`, "txamt", "2", "appears more than once"},
+		{"key in capitals", `{` + good + `,"txamt":1,"Lane":"bulk"}`, "Lane", "", "is not a field of an order; the fields are " + strings.Join(Fields(), ", ")},
 		{"bytes of Latin-1", "{" + good + `,"txamt":1,"goods_name":"caf` + "\xe9" + `"}`, "goods_name", "", "is not UTF-8"},
 		{"half a surrogate pair", `{` + good + `,"txamt":1,"goods_name":"\ud83d"}`, "goods_name", "", "is not UTF-8"},
 	} {
@@ -151,9 +151,9 @@ func TestDecode_ManyUnknownFieldsAreCounted(t *testing.T) {
 	}
 	_, err := FromFields(fields)
 	if n := len(err.(qfpay.FieldErrors)); n != 6 {
-		t.Errorf("%d complaints, want 6", n)
+		t.Errorf("%d errors, want 6", n)
 	}
-	if !strings.Contains(err.Error(), "995 such fields more") {
+	if !strings.Contains(err.Error(), "995 more unknown fields") {
 		t.Errorf("does not say how many more: %v", err)
 	}
 }
@@ -221,8 +221,8 @@ func anyOrder(t *rapid.T) Order {
 	return o
 }
 
-// What is accepted is valid and means the same when written and read again; what is
-// refused does not panic and says why.
+// An accepted order is valid, and the same after it is written and read again; a rejected one
+// has an error with a reason, and causes no panic.
 func FuzzParseOrder(f *testing.F) {
 	for _, seed := range []string{
 		`{` + good + `,"txamt":100}`, `{` + good + `,"txamt":"100","deadline":"2026-03-01T12:00:00+08:00"}`,
@@ -235,7 +235,7 @@ func FuzzParseOrder(f *testing.F) {
 		o, err := ParseOrder(b)
 		if err != nil {
 			if err.Error() == "" {
-				t.Error("refused without a word")
+				t.Error("rejected without a reason")
 			}
 			return
 		}
@@ -255,4 +255,21 @@ func FuzzParseOrder(f *testing.F) {
 			t.Fatal(diff)
 		}
 	})
+}
+
+func TestID_AnIDNeedsAMerchantAndANumber(t *testing.T) {
+	for _, c := range []struct{ merchant, outTradeNo, id, wrong string }{
+		{"", "A1", "default:A1", ""},
+		{"eu", "A-1_b", "eu:A-1_b", ""},
+		{"eu", strings.Repeat("x", 128), "eu:" + strings.Repeat("x", 128), ""}, // too long to be valid, but usable as an ID
+		{"", "", "", "out_trade_no"},
+		{"", "A 1", "", "out_trade_no"},
+		{"a:b", "A1", "", "merchant"}, // would be the key of another order
+		{"{eu}", "A1", "", "merchant"},
+	} {
+		id, err := ID(c.merchant, c.outTradeNo)
+		if id != c.id || (err == nil) != (c.wrong == "") || err != nil && !strings.HasPrefix(err.Error(), c.wrong+":") {
+			t.Errorf("%q %q: %q, %v", c.merchant, c.outTradeNo, id, err)
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package tasks
+package orderfile
 
 import (
 	"bytes"
@@ -12,13 +12,20 @@ import (
 	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-const header = "out_trade_no,pay_type,txamt,txcurrcd,goods_name\n"
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// all reads every row, and says of each "line: number" or "line! complaint".
+const (
+	header = "out_trade_no,pay_type,txamt,txcurrcd,goods_name\n"
+	good   = `"out_trade_no":"A1","pay_type":"802001","txcurrcd":"HKD"` // the required fields but txamt
+)
+
+// all reads every row and returns, for each, "line: out_trade_no" or "line! complaint".
 func all(t *testing.T, r io.Reader) (said []string, err error) {
 	t.Helper()
 	rows := NewRows(r)
@@ -38,8 +45,8 @@ func all(t *testing.T, r io.Reader) (said []string, err error) {
 	}
 }
 
-// complaint is the text of an error; of field errors it is the field's name and
-// value, since their rules are qfpay's to word.
+// complaint returns the text of an error. For field errors that is the name and the value
+// of each field, because package qfpay words the rules.
 func complaint(err error) string {
 	fields, ok := errors.AsType[qfpay.FieldErrors](err)
 	if !ok {
@@ -115,7 +122,7 @@ func TestRows_FilesOfAnotherKindAreRefusedAsAWhole(t *testing.T) {
 		{"no header row", "A1,802001,100,HKD\nA2,802001,100,HKD\n", `missing columns: "out_trade_no"`},
 		{"semicolons", strings.ReplaceAll(header, ",", ";"), `columns are separated by commas`},
 		{"broken header row", "out_trade_no,\"pay_type\n", `the header row is not CSV`},
-		{"endless header row", strings.Repeat("x", MaxOrderBytes+1), `the first line has more than 65536 bytes`},
+		{"endless header row", strings.Repeat("x", tasks.MaxOrderBytes+1), `the first line has more than 65536 bytes`},
 		{"UTF-16, little end first", "\xFF\xFE" + le.String(), `UTF-16`},
 		{"UTF-16, big end first", "\xFE\xFF" + be.String(), `UTF-16`},
 		{"UTF-16 without a mark", le.String(), `UTF-16`},
@@ -154,7 +161,7 @@ func TestRows_LinesOfAnyLengthNeedNoMemory(t *testing.T) {
 	}
 }
 
-// endless repeats one byte for ever.
+// endless repeats one byte forever.
 type endless byte
 
 func (e endless) Read(p []byte) (int, error) {
@@ -182,8 +189,8 @@ func TestNDJSON_ALineOfTheLargestSizeIsRead(t *testing.T) {
 		pad  int
 		want string
 	}{
-		{MaxOrderBytes - len(order) - 1, "1: A1"}, // with its line feed, just so
-		{MaxOrderBytes - len(order), "1! too long: an order has at most 65536 bytes"},
+		{tasks.MaxOrderBytes - len(order) - 1, "1: A1"}, // with its line feed, just so
+		{tasks.MaxOrderBytes - len(order), "1! too long: an order has at most 65536 bytes"},
 	} {
 		got, err := all(t, strings.NewReader(order+strings.Repeat(" ", c.pad)+"\n"+order))
 		if diff := cmp.Diff([]string{c.want, "2: A1"}, got); diff != "" || err != nil {
@@ -199,7 +206,7 @@ func TestRows_ABrokenReaderIsNotTheEndOfTheFile(t *testing.T) {
 		"in the header":      "out_trade",
 		"in a row":           header + "A1,802001,100,HKD,\nA2,80",
 		"in quotes":          header + "A1,802001,100,HKD,\"x\n",
-		"in a line too long": header + strings.Repeat("x", 3*MaxOrderBytes),
+		"in a line too long": header + strings.Repeat("x", 3*tasks.MaxOrderBytes),
 		"in NDJSON":          `{` + good,
 	} {
 		_, err := all(t, io.MultiReader(strings.NewReader(text), &failsOnce{broken}))
@@ -209,7 +216,7 @@ func TestRows_ABrokenReaderIsNotTheEndOfTheFile(t *testing.T) {
 	}
 }
 
-// failsOnce gives its error once, and then the end of the file.
+// failsOnce returns its error once, and then the end of the file.
 type failsOnce struct{ err error }
 
 func (f *failsOnce) Read([]byte) (int, error) {
@@ -242,7 +249,7 @@ func TestRows_RawIsTheRowAsItStands(t *testing.T) {
 	for _, c := range []struct{ file, want string }{
 		{header + "A1,8,\"1\",HKD,\r\n", `A1,8,"1",HKD,`},
 		{"{\"txamt\":\"\xe9\"}\n", "{\"txamt\":\"\xe9\"}"},
-		{header + "é" + strings.Repeat("x", 3*MaxOrderBytes), "é" + strings.Repeat("x", 254) + "…"},
+		{header + "é" + strings.Repeat("x", 3*tasks.MaxOrderBytes), "é" + strings.Repeat("x", 254) + "…"},
 	} {
 		row, err := NewRows(strings.NewReader(c.file)).Next()
 		if err != nil || row.Err == nil || row.Raw != c.want {
@@ -251,8 +258,8 @@ func TestRows_RawIsTheRowAsItStands(t *testing.T) {
 	}
 }
 
-// However the text is cut into reads, the same rows come of it, every line is
-// accounted for, and reading ends.
+// The same rows are read however the text is cut into reads, every line is accounted for,
+// and reading ends.
 func FuzzRows(f *testing.F) {
 	for _, seed := range []string{
 		header + "A1,802001,100,HKD,茶\n", header + "\"A1\n,\"\"\n\"x\"y\n", "\uFEFF{}\n{" + good + ",\"txamt\":1}\nx",
@@ -300,18 +307,18 @@ func TestNDJSON_LinesThatAreNoObjectAreBadRows(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if row, err := NewJSONRows(strings.NewReader("")).Next(); err != io.EOF {
-		t.Errorf("of nothing comes %+v, %v", row, err)
+		t.Errorf("from an empty file: %+v, %v", row, err)
 	}
 }
 
-// Whoever gathers rows while some are buffered never waits with rows in hand.
+// A caller that collects rows while some are buffered never waits while it has rows.
 func TestRows_BufferedSaysWhetherNextWaits(t *testing.T) {
 	order := `{` + good + `,"txamt":1}`
 	r, w := io.Pipe()
 	defer w.Close()
 	rows := NewJSONRows(r)
 	for _, c := range []struct {
-		what, write string
+		name, write string
 		rows        int
 	}{
 		{"a line", order + "\n", 1},
@@ -323,12 +330,12 @@ func TestRows_BufferedSaysWhetherNextWaits(t *testing.T) {
 		got := 0
 		for got == 0 || rows.Buffered() {
 			if _, err := rows.Next(); err != nil {
-				t.Fatal(c.what, err)
+				t.Fatal(c.name, err)
 			}
 			got++
 		}
 		if got != c.rows {
-			t.Errorf("%s: %d rows, want %d", c.what, got, c.rows)
+			t.Errorf("%s: %d rows, want %d", c.name, got, c.rows)
 		}
 	}
 }
