@@ -273,8 +273,8 @@ func TestReissue_StepsAsideForAProducersNumber(t *testing.T) {
 	_, err := tasks.NewProducer(f.rdb, f.keys).Accept(ctx, anOrder("A1_2").WithDefaults(time.Now()))
 	ok(t, err)
 	c := f.take("a")
-	if err := f.reissueAndIntend(c); !errors.Is(err, errTaken) {
-		t.Fatalf("error %v, want %v", err, errTaken)
+	if err := f.reissueAndIntend(c); !errors.Is(err, errNumberTaken) {
+		t.Fatalf("error %v, want %v", err, errNumberTaken)
 	}
 	f.want("NEW", "0", "2")
 	ok(t, f.intent(ctx, c))
