@@ -14,7 +14,7 @@ import (
 
 const timeLayout = "2006-01-02T15:04:05.000Z07:00" // RFC 3339 with milliseconds
 
-// result writes down how the order ended, from the answers of this attempt.
+// result makes the order's result from the answers of this attempt.
 func (a *attempt) result(s step) tasks.Result {
 	o, c := a.order, a.claim
 	r := tasks.Result{
@@ -40,7 +40,7 @@ func (a *attempt) result(s step) tasks.Result {
 	return r
 }
 
-// answer fills in what the gateway said: the answer that decided the outcome.
+// answer fills in the gateway's answer that decided the outcome.
 func (a *attempt) answer(r *tasks.Result) {
 	var refusal *qfpay.Refusal
 	switch {
@@ -57,7 +57,7 @@ func (a *attempt) answer(r *tasks.Result) {
 	}
 }
 
-// compact keeps an answer as it was received, but for what is not text.
+// compact keeps an answer as it was received, except for bytes that are not text.
 func compact(body []byte) string {
 	if json.Valid(body) {
 		return string(body)
@@ -65,8 +65,8 @@ func compact(body []byte) string {
 	return strings.ToValidUTF8(string(body), "\uFFFD")
 }
 
-// invalidResult is the result of an order that a plain asynq producer enqueued and
-// that validation refuses.
+// invalidResult is the result of an order that a plain asynq producer enqueued and that is not
+// valid.
 func invalidResult(c claim, merchant, outTradeNo string, reason error, now time.Time) tasks.Result {
 	merchant = cmp.Or(merchant, tasks.DefaultMerchant)
 	return tasks.Result{

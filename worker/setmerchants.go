@@ -48,8 +48,8 @@ func (w *Worker) newMerchants(merchants []Merchant, before *merchantSet) *mercha
 	return newMerchantSet(byName, w.config.Concurrency)
 }
 
-// becomes returns the counter that takes the place of c: is, or c itself when nothing has
-// changed. Orders in hand at both are counted together.
+// replace returns the state that takes the place of m: next, or m itself when nothing has
+// changed. Orders in flight under both are counted together.
 func (m *merchantState) replace(next *merchantState) *merchantState {
 	if m.merchant() == next.merchant() {
 		return m
