@@ -44,7 +44,7 @@ func (r auditRow) problem() string {
 	case r.entry != "":
 		return "is " + r.state + " with a result, entry " + r.entry
 	case !r.due:
-		return "has no result (" + r.state + ") and is not in due: nobody will look at it"
+		return "has no result (" + r.state + ") and is not in due: no worker will find it"
 	}
 	return ""
 }

@@ -93,7 +93,7 @@ func (b *breaker) retire() {
 	b.retired = true
 }
 
-// notify calls onChange under the lock, so that the last call tells the state that holds.
+// notify calls onChange under the lock, so that the last call tells the current state.
 func (b *breaker) notify(reason string, held bool) {
 	if b.onChange != nil {
 		b.onChange(reason, held)

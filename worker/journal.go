@@ -258,7 +258,7 @@ type dueOrder struct {
 // sweepResult is what a sweep has found.
 type sweepResult struct {
 	due   []dueOrder
-	lines []string      // app_codes at whose lines somebody must look
+	lines []string      // app_codes whose lines are due
 	next  time.Duration // until the next order or line is due; negative: there is none
 }
 

@@ -52,8 +52,8 @@ func readRefusal(r *qfpay.Refusal) reply {
 const clockSkew = 15 * time.Minute
 
 // readQuery reads the answer to a query about order o, first sent at sentAt, and returns the row
-// that decided. QFPay may have several rows under one number; the one that could still cost
-// somebody money counts most.
+// that decided. QFPay may have several rows under one number; the one that may still cost a
+// customer money counts most.
 func readQuery(rows []qfpay.Record, err error, o qfpay.Order, sentAt time.Time) (reply, qfpay.Record) {
 	if err != nil {
 		return unclear, qfpay.Record{}
