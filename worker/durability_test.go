@@ -10,7 +10,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// strictDesk is a desk whose steps a replica confirms, or has not confirmed since stall.
+// strictJournalFixture is a journalFixture whose steps a replica confirms, or has not confirmed since stall.
 func strictJournalFixture(t *testing.T) (f *journalFixture, stall func()) {
 	primary := redistest.StartTCP(t)
 	proxy := redistest.StartProxy(t, "tcp", primary.Addr)
@@ -45,7 +45,7 @@ func TestDurability_LetsAConfirmedOrderGoItsWay(t *testing.T) {
 }
 
 // A create whose intent is not confirmed does not leave, so it is taken back: else
-// every order would have to be enquired about when the replica is away.
+// every order would have to be queried when the replica is away.
 func TestDurability_TakesAnUnconfirmedIntentBack(t *testing.T) {
 	t.Parallel()
 	f, stall := strictJournalFixture(t)
@@ -58,7 +58,7 @@ func TestDurability_TakesAnUnconfirmedIntentBack(t *testing.T) {
 	}
 }
 
-// A second create cannot be taken back without an enquiry.
+// A second create cannot be taken back without a query.
 func TestDurability_KeepsAnUnconfirmedSecondIntent(t *testing.T) {
 	t.Parallel()
 	f, stall := strictJournalFixture(t)

@@ -16,7 +16,7 @@ func TestSettle_SaysWhatTheOrderWaitedFor(t *testing.T) {
 		reissues int
 	}{
 		{"", "", 0},
-		{"http_429", DeferGateway, 0}, // put down, and taken up again
+		{"http_429", DeferGateway, 0}, // deferred, and taken up again
 		{"drop_after", "", 1},         // closed and issued again in one attempt
 	} {
 		t.Run(c.fault, func(t *testing.T) {

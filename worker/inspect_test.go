@@ -33,7 +33,7 @@ func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
 	h, err = i.Order(t.Context(), f.id)
 	ok(t, err)
 	if h.Reissues != 1 || h.IssuedAs != "A1_2" || h.DeferredFor != "quota" || h.Due.Sub(h.Now) < 59*time.Minute {
-		t.Errorf("reissued and put down: %+v", h)
+		t.Errorf("reissued and deferred: %+v", h)
 	}
 	f.end(f.take("c"), "expired")
 	h, err = i.Order(t.Context(), f.id)

@@ -236,7 +236,7 @@ func TestWorker_NewSaysEverythingThatIsWrong(t *testing.T) {
 	}
 }
 
-// call < attempt < lease < quiet, for every call timeout that may be configured.
+// call < attempt < lease < landingTime, for every call timeout that may be configured.
 func TestWorker_KeepsItsTimesInOrder(t *testing.T) {
 	t.Parallel()
 	for call := time.Second; call <= time.Minute; call += time.Second {

@@ -42,7 +42,7 @@ func TestAttempt_TakesNothingForGrantedInDoubt(t *testing.T) {
 	}
 }
 
-// queryPrompt is the prompt for an enquiry that finds this record: the first is no answer.
+// queryPrompt is the prompt for a query that finds this record: the first is no answer.
 func queryPrompt(r record) byte { return byte(r) + 1 }
 
 // createPrompt is the first prompt for a create that means this.

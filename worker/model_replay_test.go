@@ -87,7 +87,7 @@ func (w *twins) past() {
 	}
 	gone := w.book.createsSent > 0 && rapid.Bool().Draw(w.T, "it was not found before")
 	w.agree(w.real.release(w.ctx, &c, 0, gone, DeferDoubt, nil), w.book.release(seconds, gone))
-	if w.book.sent != unsent && rapid.Bool().Draw(w.T, "the quiet time is over") {
+	if w.book.sent != unsent && rapid.Bool().Draw(w.T, "the landing time is over") {
 		w.book.sent = landed
 		before := time.Now().Add(-2 * w.real.times.landingTime).UnixMilli()
 		w.must(w.real.rdb.HSet(w.ctx, w.real.keys.Order(w.id), "sent_at", before).Err())

@@ -49,7 +49,7 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 				again := f.reply == notFound && f.state == stateSent && !f.createMayLand && f.notFoundBefore && f.resend
 				return !f.pastDeadline && (first || again)
 			}},
-		{"a new number only when the gateway has shown the old one dead",
+		{"a new number only when the gateway has shown the old one closed",
 			func(s step) bool { return s.do == reissue },
 			func(f facts) bool { return in(f.reply, closed, failed) && f.reissue && !f.pastDeadline }},
 		{"a close only when the order stands unpaid",
@@ -69,7 +69,7 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 				taken := f.reply == otherOrder && f.unique && !f.createMayLand
 				return f.reply == refused && f.onlyCreate || in(f.reply, closed, failed, declined) || taken
 			}},
-		{"expired only late, and when nothing was sent or what was is dead",
+		{"expired only late, and when nothing was sent or what was is closed",
 			func(s step) bool { return s.do == settle && s.outcome == tasks.Expired },
 			func(f facts) bool {
 				unsent := f.state == stateNew && in(f.reply, nothing, notExecuted, merchantRefused)
@@ -113,7 +113,7 @@ func TestPolicy_AlwaysPublishesAQRCode(t *testing.T) {
 	}
 }
 
-// What is certain to be dead or paid ends the order, or goes on under a new number;
+// What is certain to be closed or paid ends the order, or goes on under a new number;
 // it never waits.
 func TestPolicy_EndsTheWaitingUponCertainty(t *testing.T) {
 	t.Parallel()
@@ -124,7 +124,7 @@ func TestPolicy_EndsTheWaitingUponCertainty(t *testing.T) {
 	}
 }
 
-// Once patience is over, no doubt goes on, but for what may still be on its way.
+// Once the doubt timeout is over, no doubt goes on, but for what may still be on its way.
 func TestPolicy_EndsDoubt(t *testing.T) {
 	t.Parallel()
 	for f := range everyFacts {
@@ -144,11 +144,11 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 	}
 	doubt := step{do: wait, why: DeferDoubt}
 	for name, course := range map[string][]turn{
-		"the usual: submitted, created": {
+		"the usual: sent, created": {
 			{facts{reply: nothing}, step{do: create}},
 			{facts{reply: created, state: stateSent, onlyCreate: true}, settled(tasks.Created, "")},
 		},
-		"the answer was lost: enquired, closed, confirmed, issued again": {
+		"the answer was lost: queried, closed, confirmed, issued again": {
 			{facts{reply: unknown, state: stateSent, onlyCreate: true, createMayLand: true, close: true, reissue: true}, step{do: query}},
 			{facts{reply: unpaid, state: stateSent, createMayLand: true, close: true, reissue: true}, step{do: closeOrder}},
 			{facts{reply: closeSent, state: stateClosing, close: true, reissue: true, closeSentHere: true}, step{do: query}},
@@ -224,7 +224,7 @@ func TestReissue_DependsOnSettingPayTypeAndTrust(t *testing.T) {
 		{Auto, "805801", true, 0, false, false},    // no documented way to close it
 		{Reissue, "805801", true, 0, false, true},  // asked for: once its QR code has run out
 		{LeaveIt, "800101", true, 0, false, false}, // asked for
-		{Auto, "800101", false, 0, false, false},   // a dead number might come to life again
+		{Auto, "800101", false, 0, false, false},   // a closed number might come to life again
 		{Reissue, "800101", false, 0, false, false},
 	} {
 		if got := c.mode.mayClose(c.payType, c.unique); got != c.close {

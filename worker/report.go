@@ -8,8 +8,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// report writes the one log line of an attempt that was to end an order. It never
-// has the QR code in it.
+// report writes the one log line of an attempt that was to end an order. The line never contains
+// the QR code.
 func (a *attempt) report(r tasks.Result, published bool, err error) {
 	attrs := append(a.attrs(), slog.String("outcome", r.Outcome), slog.String("respcd", r.RespCd), slog.String("syssn", r.Syssn))
 	if r.Reason != "" {
@@ -28,7 +28,7 @@ func (a *attempt) report(r tasks.Result, published bool, err error) {
 	a.handler.log.LogAttrs(context.Background(), level, what, attrs...)
 }
 
-// waits writes the one log line of an attempt that put its order down.
+// logDeferred writes the one log line of an attempt that deferred its order.
 func (a *attempt) logDeferred(s step, delay time.Duration) {
 	level := slog.LevelInfo
 	if s.why == DeferQuota || s.why == DeferHeld {

@@ -42,7 +42,7 @@ func of(merchant, prefix string) func(int, *tasks.Order) {
 	return func(i int, o *tasks.Order) { o.Merchant, o.OutTradeNo = merchant, fmt.Sprint(prefix, i) }
 }
 
-// deferred is how often orders were put down for a reason.
+// deferred is how often orders were deferred for a reason.
 func (r *rig) deferred(why DeferReason) int {
 	n := 0
 	for _, d := range seen[Deferred](r.events) {
@@ -80,7 +80,7 @@ func TestBreaker_EndsWithTheRightKey(t *testing.T) {
 	}
 }
 
-// What is in hand ends as it was begun, whichever of the keys was the right one.
+// What is in flight ends as it was begun, whichever of the keys was the right one.
 func TestMerchants_OrdersInFlightKeepTheKeyTheyWereBegunWith(t *testing.T) {
 	t.Parallel()
 	r := newShops(t, simulator.Latency{Min: 500 * time.Millisecond, Max: 500 * time.Millisecond})
@@ -160,7 +160,7 @@ func TestMerchants_LoseNoOrderWhileTheyChange(t *testing.T) {
 	r.agree(r.results(n))
 	for _, w := range r.workers {
 		for name, at := range w.handler.merchants.Load().byName {
-			r.eventually("nothing is in hand", func() bool { return at.inFlight.Load() == 0 })
+			r.eventually("nothing is in flight", func() bool { return at.inFlight.Load() == 0 })
 			if at.breaker.reason != "" {
 				t.Errorf("%s is held", name)
 			}
@@ -214,10 +214,10 @@ func TestMerchants_KeepAllThatAChangeDoesNotTouch(t *testing.T) {
 		tt.change(&m)
 		is := was.replace(newMerchantState(m, config, http.DefaultClient, time.Second))
 		if is.merchant() != m || is.inFlight != was.inFlight {
-			t.Errorf("%s: it is another merchant, or what is in hand is forgotten", name)
+			t.Errorf("%s: it is another merchant, or what is in flight is forgotten", name)
 		}
 		if (is == was) != tt.all || (is.breaker == was.breaker) != tt.hold || (is.limiter == was.limiter) != tt.theLimit {
-			t.Errorf("%s: kept: counter %t, hold %t, limiter %t", name, is == was, is.breaker == was.breaker, is.limiter == was.limiter)
+			t.Errorf("%s: kept: state %t, breaker %t, limiter %t", name, is == was, is.breaker == was.breaker, is.limiter == was.limiter)
 		}
 	}
 }
