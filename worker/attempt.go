@@ -9,6 +9,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
@@ -56,7 +57,7 @@ func (a *attempt) turn(ctx context.Context) (s step, outOfTime bool, err error) 
 		case s.do == settle || s.do == wait || s.do == waitNotFound:
 			return s, false, nil
 		case s.calls() && !a.timeFor(ctx):
-			return step{do: wait, why: DeferDoubt}, true, nil
+			return step{do: wait, why: event.DeferDoubt}, true, nil
 		}
 		if err := a.act(ctx, s.do); err != nil {
 			return step{}, false, err
@@ -123,7 +124,7 @@ func (a *attempt) act(ctx context.Context, do action) error {
 			return err
 		}
 		failpoint("reissued")
-		a.handler.observer.Observe(Reissued{Merchant: a.order.Merchant})
+		a.handler.observer.Observe(event.Reissued{Merchant: a.order.Merchant})
 		a.known = facts{}
 	}
 	return nil

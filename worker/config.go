@@ -12,6 +12,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // Config is everything a worker needs. New checks it.
@@ -33,8 +34,8 @@ type Config struct {
 	ResultsKeep     time.Duration    // longest that results are kept; 0: DefaultResultsKeep
 	HighWater       int              // with so many results in the stream no request is accepted; 0: no bound
 
-	Observer Observer     // nil: events are dropped
-	Logger   *slog.Logger // nil: nothing is logged
+	Observer event.Observer // nil: events are dropped
+	Logger   *slog.Logger   // nil: nothing is logged
 
 	windows [2]time.Duration // of the limits; zero: a second and a minute. A test cannot wait for minutes
 }
@@ -87,4 +88,4 @@ func checkMerchants(merchants []Merchant) error {
 // nobody is the observer of a worker without one.
 type nobody struct{}
 
-func (nobody) Observe(Event) {}
+func (nobody) Observe(event.Event) {}

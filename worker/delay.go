@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
@@ -16,9 +17,9 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration 
 		return h.throttled(ctx, a, s, throttled)
 	}
 	switch s.why {
-	case DeferHeld:
+	case event.DeferHeld:
 		return min(a.merchant.breaker.admit(time.Now(), 0), spread(h.times.held))
-	case DeferGateway:
+	case event.DeferGateway:
 		var busy *qfpay.Refusal
 		if errors.As(a.err, &busy) {
 			return spread(h.times.busy)
@@ -47,10 +48,10 @@ func (a *attempt) beforeDeadline(delay time.Duration) time.Duration {
 // gateway pauses the whole app_code, in every process.
 func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.Throttled) time.Duration {
 	if !t.ByGateway {
-		s.why = DeferQuota
+		s.why = event.DeferQuota
 		return whenQueued(t.RetryAfter)
 	}
-	s.why = DeferGateway
+	s.why = event.DeferGateway
 	if a.merchant.limiter == nil {
 		return max(t.RetryAfter, ratelimit.FirstPause)
 	}
@@ -58,7 +59,7 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.T
 	defer cancel()
 	pause, err := a.merchant.limiter.Pause(ctx, t.RetryAfter)
 	if err != nil {
-		h.observer.Observe(RedisFailed{Op: "pause"})
+		h.observer.Observe(event.RedisFailed{Op: "pause"})
 		pause = max(t.RetryAfter, ratelimit.FirstPause)
 	}
 	return spread(pause)

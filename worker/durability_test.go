@@ -8,6 +8,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // strictJournalFixture is a journalFixture whose steps a replica confirms, or has not confirmed since stall.
@@ -103,7 +104,7 @@ func TestDurability_WaitsForAReplicaWhenStrict(t *testing.T) {
 	r, primary := strictRig(t)
 	r.start()
 	r.enqueue(5, nil)
-	for end := time.Now().Add(time.Minute); len(seen[RedisFailed](r.events)) < 5; time.Sleep(10 * time.Millisecond) { // until workers have tried
+	for end := time.Now().Add(time.Minute); len(seen[event.RedisFailed](r.events)) < 5; time.Sleep(10 * time.Millisecond) { // until workers have tried
 		if time.Now().After(end) {
 			t.Fatalf("nobody has tried\n%s", r.log.tail(20))
 		}
@@ -139,7 +140,7 @@ func TestDurability_RepeatsAnUnconfirmedResultAndKeepsIt(t *testing.T) {
 	r.agree(r.results(1))
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // until it is seen
 		waits := 0
-		for _, e := range seen[RedisFailed](r.events) {
+		for _, e := range seen[event.RedisFailed](r.events) {
 			if e.Op == "wait" {
 				waits++
 			}
@@ -148,11 +149,11 @@ func TestDurability_RepeatsAnUnconfirmedResultAndKeepsIt(t *testing.T) {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("observed %+v", seen[RedisFailed](r.events))
+			t.Fatalf("observed %+v", seen[event.RedisFailed](r.events))
 		}
 	}
 	redistest.StartReplica(t, primary.Addr) // it is confirmed after all
-	for end := time.Now().Add(time.Minute); len(seen[Settled](r.events)) == 0; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); len(seen[event.Settled](r.events)) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("not settled")
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/sethvargo/go-retry"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
@@ -32,7 +33,7 @@ type handler struct {
 	times      times
 	lost       LostResponse
 	unique     bool
-	observer   Observer
+	observer   event.Observer
 	log        *slog.Logger
 	sweepTimer *sweepTimer     // wakes this process's sweeper
 	stop       <-chan struct{} // closed when the worker stops taking orders
@@ -64,7 +65,7 @@ func (h *handler) attemptError(id string, err error) error {
 	if err == nil || errors.Is(err, errLost) {
 		return nil
 	}
-	h.observer.Observe(RedisFailed{Op: "attempt"})
+	h.observer.Observe(event.RedisFailed{Op: "attempt"})
 	h.log.LogAttrs(context.Background(), slog.LevelError, "an attempt was given up; its order comes back",
 		append([]slog.Attr{slog.String("id", id), slog.Any("error", err)}, traceOf(err)...)...)
 	return err
@@ -137,7 +138,7 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	case claimReserved:
 		return h.deadLetter(ctx, w.payload, &tasks.ConflictError{ID: w.id, State: "RESERVED"})
 	case claimBusy:
-		h.observer.Observe(Deferred{Reason: DeferBusy})
+		h.observer.Observe(event.Deferred{Reason: event.DeferBusy})
 		return nil
 	case claimOurs:
 		failpoint("claimed")
@@ -208,17 +209,17 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 	if invalid != nil {
 		return h.reject(ctx, a, invalid)
 	}
-	h.observer.Observe(InFlight{Lane: a.order.Lane, Delta: +1})
-	defer h.observer.Observe(InFlight{Lane: a.order.Lane, Delta: -1})
+	h.observer.Observe(event.InFlight{Lane: a.order.Lane, Delta: +1})
+	defer h.observer.Observe(event.InFlight{Lane: a.order.Lane, Delta: -1})
 	if c.attempts == 1 {
-		h.observer.Observe(Started{Lane: a.order.Lane, Waited: c.claimedAt.Sub(c.acceptedAt)})
+		h.observer.Observe(event.Started{Lane: a.order.Lane, Waited: c.claimedAt.Sub(c.acceptedAt)})
 	}
 	merchants := h.merchants.Load()
 	if a.merchant = merchants.byName[a.order.Merchant]; a.merchant == nil {
 		return h.unknownMerchant(ctx, a)
 	}
 	if held := a.merchant.breaker.admit(time.Now(), h.times.lease); held > 0 && c.state == stateNew && !a.facts().pastDeadline {
-		return h.deferOrder(ctx, a, step{do: wait, why: DeferHeld}, min(held, spread(h.times.held)))
+		return h.deferOrder(ctx, a, step{do: wait, why: event.DeferHeld}, min(held, spread(h.times.held)))
 	}
 	defer a.merchant.inFlight.Add(-1)
 	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().pastDeadline {
@@ -235,7 +236,7 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 // another would take the room of other merchants' orders: the merchant's gateway is slow. The
 // order joins the wait queue, or waits for a moment where its merchant has no limits.
 func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
-	s := step{do: wait, why: DeferMerchantLimit}
+	s := step{do: wait, why: event.DeferMerchantLimit}
 	if a.merchant.limiter == nil {
 		return h.deferOrder(ctx, a, s, spread(merchantLimitPause))
 	}
@@ -272,7 +273,7 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 			published = written // else it is as it was before
 		}
 		if err != nil && !errors.Is(err, errLost) {
-			h.observer.Observe(RedisFailed{Op: settleOp(err)})
+			h.observer.Observe(event.RedisFailed{Op: settleOp(err)})
 			return retry.RetryableError(err)
 		}
 		return err
@@ -284,7 +285,7 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 	failpoint("settled")
 	a.report(r, published, err)
 	if published {
-		h.observer.Observe(Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
+		h.observer.Observe(event.Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
 			Outcome: tasks.Outcome(r.Outcome), Took: a.now().Sub(a.claim.acceptedAt),
 			DeferredFor: a.claim.deferredFor})
 	}
@@ -296,15 +297,15 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 func (h *handler) deferOrder(ctx context.Context, a *attempt, s step, delay time.Duration) error {
 	delay = a.beforeDeadline(delay)
 	in := a.session.Queue()
-	if s.why != DeferQuota && s.why != DeferMerchantLimit {
+	if s.why != event.DeferQuota && s.why != event.DeferMerchantLimit {
 		in = nil
 	}
 	if ctx.Err() != nil {
-		s.why, delay, in = DeferShutdown, 0, nil
+		s.why, delay, in = event.DeferShutdown, 0, nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.times.call)
 	defer cancel()
-	h.observer.Observe(Deferred{Reason: s.why, For: delay})
+	h.observer.Observe(event.Deferred{Reason: s.why, For: delay})
 	a.logDeferred(s, delay)
 	defer failpoint("released")
 	soon := delay
@@ -325,7 +326,7 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 	if a.facts().pastDeadline && a.claim.state == stateNew {
 		return h.publish(ctx, a, a.result(settled(tasks.Expired, "no worker knows its merchant")))
 	}
-	return h.deferOrder(ctx, a, step{do: wait, why: DeferUnknown}, spread(h.times.held))
+	return h.deferOrder(ctx, a, step{do: wait, why: event.DeferUnknown}, spread(h.times.held))
 }
 
 // reject settles an order that is not valid: one that was enqueued with asynq alone, since every

@@ -3,6 +3,7 @@ package worker
 import (
 	"encoding/json"
 	"errors"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"testing"
 	"time"
 )
@@ -29,7 +30,7 @@ func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
 	}
 	c = f.take("b")
 	ok(t, f.reissue(t.Context(), c))
-	ok(t, f.release(t.Context(), c, time.Hour, false, DeferQuota, nil))
+	ok(t, f.release(t.Context(), c, time.Hour, false, event.DeferQuota, nil))
 	h, err = i.Order(t.Context(), f.id)
 	ok(t, err)
 	if h.Reissues != 1 || h.IssuedAs != "A1_2" || h.DeferredFor != "quota" || h.Due.Sub(h.Now) < 59*time.Minute {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
@@ -34,7 +35,7 @@ type intake struct {
 	requests
 	keys     tasks.Keys
 	producer *tasks.Producer
-	observer Observer
+	observer event.Observer
 	log      *slog.Logger
 	idle     time.Duration // intakeIdle; shorter in tests
 	ended    chan struct{} // closed when every entry that was read is accepted, or left to others
@@ -107,7 +108,7 @@ func (in *intake) readAll(ctx context.Context, batches chan<- []entry, inFlight 
 }
 
 func (in *intake) failed(what string, err error) {
-	in.observer.Observe(RedisFailed{Op: "intake"})
+	in.observer.Observe(event.RedisFailed{Op: "intake"})
 	in.log.Error(what, "error", err)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
@@ -55,12 +56,12 @@ type claim struct {
 	notFound    int // queries, late enough, that did not find it
 	attempts    int // of this order, this one included
 	acceptedAt  time.Time
-	firstSentAt time.Time   // zero when no create was sent under this number
-	sentAt      time.Time   // of the latest create under this number
-	claimedAt   time.Time   // on Redis's clock
-	deferredFor DeferReason // why it was deferred last
-	order       []byte      // JSON, as accepted
-	traceparent string      // of the producer, or ""
+	firstSentAt time.Time         // zero when no create was sent under this number
+	sentAt      time.Time         // of the latest create under this number
+	claimedAt   time.Time         // on Redis's clock
+	deferredFor event.DeferReason // why it was deferred last
+	order       []byte            // JSON, as accepted
+	traceparent string            // of the producer, or ""
 }
 
 var stateNames = map[string]state{"NEW": stateNew, "SENT": stateSent, "CLOSING": stateClosing}
@@ -130,7 +131,7 @@ func (c *claim) read(fields []string) error {
 	c.claimedAt, c.attempts = moment(0), int(number(2))
 	c.reissues, c.createsSent, c.notFound = int(number(3)), int(number(4)), int(number(5))
 	c.acceptedAt, c.firstSentAt, c.sentAt = moment(6), moment(7), moment(8)
-	c.deferredFor, c.order, c.traceparent = DeferReason(fields[9]), []byte(fields[10]), fields[11]
+	c.deferredFor, c.order, c.traceparent = event.DeferReason(fields[9]), []byte(fields[10]), fields[11]
 	return bad
 }
 
@@ -227,7 +228,7 @@ func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, e
 // release gives up the lease. The order is due after delay, and joins the wait queue q, if q is
 // not nil. notFound records that a query did not find the order when every create must have
 // landed.
-func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why DeferReason, q *ratelimit.Queue) error {
+func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why event.DeferReason, q *ratelimit.Queue) error {
 	found := 0
 	if notFound {
 		found = 1

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
@@ -66,11 +67,11 @@ func newMerchantState(m Merchant, c Config, http *http.Client, call time.Duratio
 			HTTP:     http,
 			Timeout:  call,
 			Verify:   c.Verify,
-			OnCall:   func(call qfpay.Call) { c.Observer.Observe(Called{call}) },
+			OnCall:   func(call qfpay.Call) { c.Observer.Observe(event.Called{Call: call}) },
 		},
 		limits: [2]int{m.PerSecond, m.PerMinute},
 		breaker: &breaker{onChange: func(reason string, held bool) {
-			c.Observer.Observe(Held{Merchant: m.Name, Reason: reason, Held: held})
+			c.Observer.Observe(event.Held{Merchant: m.Name, Reason: reason, Held: held})
 		}},
 		inFlight: new(atomic.Int64),
 	}
@@ -92,9 +93,9 @@ func newLimiter(c Config, m Merchant) *ratelimit.Limiter {
 		Limits: ratelimit.Limits{AppCode: m.AppCode, PerSecond: m.PerSecond, PerMinute: m.PerMinute},
 		Second: c.windows[0], Minute: c.windows[1],
 		OnReserve: func(u ratelimit.Usage) {
-			c.Observer.Observe(LimiterWaited{Merchant: m.Name, Urgent: u.Class != ratelimit.Bulk, Waited: u.Wait,
+			c.Observer.Observe(event.LimiterWaited{Merchant: m.Name, Urgent: u.Class != ratelimit.Bulk, Waited: u.Wait,
 				UsedSecond: u.UsedSecond, UsedMinute: u.UsedMinute})
 		},
-		OnError: func(op string) { c.Observer.Observe(RedisFailed{Op: op}) },
+		OnError: func(op string) { c.Observer.Observe(event.RedisFailed{Op: op}) },
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // What the model proves, it proves of its own journal. Here that journal and the
@@ -233,7 +234,7 @@ func (w *twins) release(*rapid.T) {
 	gone := rapid.Bool().Draw(w.T, "gone")
 	w.twice(c, func(c *claim) {
 		want := w.book.release(t, gone)
-		w.agree(w.real.release(w.ctx, c, deferredFor, gone, DeferDoubt, nil), want)
+		w.agree(w.real.release(w.ctx, c, deferredFor, gone, event.DeferDoubt, nil), want)
 		if want {
 			w.dueIn(deferredFor)
 		}

@@ -1,6 +1,9 @@
 package worker
 
-import "github.com/qfpay-worker/qfpay-worker/tasks"
+import (
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
+)
 
 // state is what the journal says of an order's current number.
 type state uint8
@@ -69,9 +72,9 @@ const (
 // step is an action with what it needs.
 type step struct {
 	do      action
-	outcome tasks.Outcome // of settle
-	reason  string        // of settle, for the result stream
-	why     DeferReason   // of wait and waitNotFound
+	outcome tasks.Outcome     // of settle
+	reason  string            // of settle, for the result stream
+	why     event.DeferReason // of wait and waitNotFound
 }
 
 // The reasons of results, beside the gateway's own words.
@@ -141,9 +144,9 @@ func afterCreate(f facts) step {
 	case f.state == stateNew && f.pastDeadline:
 		return settled(tasks.Expired, reasonLate)
 	case f.reply == merchantRefused:
-		return step{do: wait, why: DeferHeld}
+		return step{do: wait, why: event.DeferHeld}
 	default:
-		return step{do: wait, why: DeferGateway}
+		return step{do: wait, why: event.DeferGateway}
 	}
 }
 
@@ -210,7 +213,7 @@ func afterNotFound(f facts) step {
 	case f.createMayLand:
 		return inDoubt()
 	case !f.notFoundBefore:
-		return step{do: waitNotFound, why: DeferDoubt}
+		return step{do: waitNotFound, why: event.DeferDoubt}
 	case f.resend && !f.pastDeadline && f.state == stateSent:
 		return step{do: create}
 	default:
@@ -235,4 +238,4 @@ func settled(o tasks.Outcome, reason string) step {
 	return step{do: settle, outcome: o, reason: reason}
 }
 
-func inDoubt() step { return step{do: wait, why: DeferDoubt} }
+func inDoubt() step { return step{do: wait, why: event.DeferDoubt} }

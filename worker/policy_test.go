@@ -6,6 +6,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // everyFacts calls yield with every combination of facts there is: 49,152.
@@ -142,7 +143,7 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 		facts facts
 		want  step
 	}
-	doubt := step{do: wait, why: DeferDoubt}
+	doubt := step{do: wait, why: event.DeferDoubt}
 	for name, course := range map[string][]turn{
 		"the usual: sent, created": {
 			{facts{reply: nothing}, step{do: create}},
@@ -158,7 +159,7 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 		"a worker was killed after sending: the next one asks before anything else": {
 			{facts{reply: nothing, state: stateSent, createMayLand: true, resend: true}, step{do: query}},
 			{facts{reply: notFound, state: stateSent, createMayLand: true, resend: true}, doubt},
-			{facts{reply: notFound, state: stateSent, resend: true}, step{do: waitNotFound, why: DeferDoubt}},
+			{facts{reply: notFound, state: stateSent, resend: true}, step{do: waitNotFound, why: event.DeferDoubt}},
 			{facts{reply: notFound, state: stateSent, notFoundBefore: true, resend: true}, step{do: create}},
 		},
 		"numbers are not trusted to be unique: never a second create": {
@@ -167,10 +168,10 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 		},
 		"HTTP 429: taken back, and tried again later": {
 			{facts{reply: notExecuted, state: stateSent, onlyCreate: true}, step{do: retract}},
-			{facts{reply: notExecuted, state: stateNew, onlyCreate: true}, step{do: wait, why: DeferGateway}},
+			{facts{reply: notExecuted, state: stateNew, onlyCreate: true}, step{do: wait, why: event.DeferGateway}},
 		},
 		"HTTP 429 to a repetition: what was sent before stays sent": {
-			{facts{reply: notExecuted, state: stateSent}, step{do: wait, why: DeferGateway}},
+			{facts{reply: notExecuted, state: stateSent}, step{do: wait, why: event.DeferGateway}},
 			{facts{reply: nothing, state: stateSent}, step{do: query}},
 		},
 		"a refusal of a repetition is not believed": {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 func (f *journalFixture) inspector() *Inspector {
@@ -121,7 +122,7 @@ func TestReopen_NeedsTheOrderShownAbsentTwiceAnew(t *testing.T) {
 	f := newJournalFixture(t)
 	c := f.take("a")
 	ok(t, f.intent(t.Context(), c))
-	ok(t, f.release(t.Context(), c, 0, true, DeferDoubt, nil))
+	ok(t, f.release(t.Context(), c, 0, true, event.DeferDoubt, nil))
 	f.end(f.take("b"), tasks.Unresolved)
 	f.reopen()
 	if again := f.take("c"); again.notFound != 0 || again.createsSent != 1 || again.state != stateSent {

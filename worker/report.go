@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // report writes the one log line of an attempt that was to end an order. The line never contains
@@ -31,7 +32,7 @@ func (a *attempt) report(r tasks.Result, published bool, err error) {
 // logDeferred writes the one log line of an attempt that deferred its order.
 func (a *attempt) logDeferred(s step, delay time.Duration) {
 	level := slog.LevelInfo
-	if s.why == DeferQuota || s.why == DeferHeld {
+	if s.why == event.DeferQuota || s.why == event.DeferHeld {
 		level = slog.LevelDebug // the normal course of a backlog
 	}
 	attrs := append(a.attrs(), slog.String("deferred_for", string(s.why)), slog.String("back_in", delay.Round(time.Millisecond).String()))

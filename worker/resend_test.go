@@ -8,6 +8,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // An order that QFPay does not know is sent again under its number, upon a query that has
@@ -80,7 +81,7 @@ func TestJournal_DoesNotRenewALostLease(t *testing.T) {
 	if err := f.renew(t.Context(), one); !errors.Is(err, errLost) {
 		t.Errorf("while another has it: %v", err)
 	}
-	ok(t, f.release(t.Context(), two, 0, false, DeferDoubt, nil))
+	ok(t, f.release(t.Context(), two, 0, false, event.DeferDoubt, nil))
 	if err := f.renew(t.Context(), one); !errors.Is(err, errLost) {
 		t.Errorf("after another had it: %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // journalFixture is a journal on a Redis of its own, with one order accepted.
@@ -176,7 +177,7 @@ func TestJournal_RefusesAStaleLease(t *testing.T) {
 	lost(t, f.retract(ctx, old))
 	lost(t, f.closeIntent(ctx, old))
 	lost(t, f.reissue(ctx, old))
-	lost(t, f.release(ctx, old, 0, false, DeferDoubt, nil))
+	lost(t, f.release(ctx, old, 0, false, event.DeferDoubt, nil))
 	for _, o := range []tasks.Outcome{tasks.Rejected, tasks.Expired, tasks.Unresolved} {
 		_, err := f.settle(ctx, old, outcome(o))
 		lost(t, err)
@@ -343,8 +344,8 @@ func TestRelease_SaysWhenToComeBack(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	c := f.take("a")
-	ok(t, f.release(ctx, c, time.Hour, true, DeferDoubt, nil))
-	lost(t, f.release(ctx, c, 0, false, DeferDoubt, nil)) // it was deferred already
+	ok(t, f.release(ctx, c, time.Hour, true, event.DeferDoubt, nil))
+	lost(t, f.release(ctx, c, 0, false, event.DeferDoubt, nil)) // it was deferred already
 	due := time.UnixMilli(int64(f.rdb.ZScore(ctx, f.keys.Due(), f.id).Val()))
 	if wait := time.Until(due); wait < 59*time.Minute || wait > 61*time.Minute {
 		t.Errorf("due in %s", wait)

@@ -10,6 +10,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 const (
@@ -41,7 +42,7 @@ type sweeper struct {
 	inspector  *asynq.Inspector
 	dispatcher *dispatcher
 	keys       tasks.Keys
-	observer   Observer
+	observer   event.Observer
 	log        *slog.Logger
 	timer      *sweepTimer
 }
@@ -56,7 +57,7 @@ func (s *sweeper) run(ctx context.Context) {
 		}
 		next, err := s.sweep(ctx)
 		if err != nil && ctx.Err() == nil {
-			s.observer.Observe(RedisFailed{Op: "sweep"})
+			s.observer.Observe(event.RedisFailed{Op: "sweep"})
 			if !failing {
 				s.log.Error("orders that are due could not be woken; trying again", "error", err)
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // DefaultResultsKeep is how long results are kept at most, unless [Config.ResultsKeep]
@@ -93,7 +94,7 @@ type trimmer struct {
 	rdb      redis.UniversalClient
 	keys     tasks.Keys
 	bounds   trimBounds
-	observer Observer
+	observer event.Observer
 	log      *slog.Logger
 	warned   map[string]time.Time // by group
 }
@@ -113,7 +114,7 @@ func (t *trimmer) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := t.turn(ctx); err != nil && ctx.Err() == nil {
-			t.observer.Observe(RedisFailed{Op: "trim"})
+			t.observer.Observe(event.RedisFailed{Op: "trim"})
 			t.log.Error("the result stream could not be trimmed; trying again in a minute", "error", err)
 		}
 		select {

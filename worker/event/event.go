@@ -1,4 +1,6 @@
-package worker
+// Package event has what a worker reports to its observer: metrics, and benchmarks. It must not
+// import anything of the worker. Start reading at [Observer].
+package event
 
 import (
 	"time"
