@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/api"
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
@@ -49,4 +51,78 @@ func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(contex
 		err = errors.Join(err, fmt.Errorf("WORKER_API_ADDR: %w", apiErr))
 	}
 	return err
+}
+
+// APIConfig says whether orders are taken over HTTP, and from whom.
+type APIConfig struct {
+	Addr      string `name:"worker-api-addr" aliases:"api" group:"HTTP API" help:"Where orders are taken over HTTP, such as 127.0.0.1:9465; also --api. Empty: nowhere. Without a certificate, loopback only."`
+	TokenFile string `name:"worker-api-token-file" group:"HTTP API" help:"File with the token that callers must show, 16 characters or more. Required with WORKER_API_ADDR."`
+	CertFile  string `name:"worker-api-cert-file" group:"HTTP API" help:"File with the TLS certificate and its chain, PEM. Read again when it changes."`
+	KeyFile   string `name:"worker-api-key-file" group:"HTTP API" help:"File with its key, PEM."`
+}
+
+// APISettings is an APIConfig that was found right.
+type APISettings struct {
+	Addr        string // host:port; empty: there is no API
+	Token       qfpay.Secret
+	Certificate *api.Certificate // nil: plain HTTP
+}
+
+// minToken keeps out what can be guessed.
+const minToken = 16
+
+// resolve checks the settings of the API; without an address the others do not count.
+func (c APIConfig) resolve(found *checks) APISettings {
+	if c.Addr == "" {
+		return APISettings{}
+	}
+	s := APISettings{Addr: listenAddr(found, "WORKER_API_ADDR", "9465", c.Addr), Token: c.token(found)}
+	host, _, err := net.SplitHostPort(c.Addr)
+	switch {
+	case c.CertFile != "" || c.KeyFile != "":
+		s.Certificate = c.certificate(found)
+	case err == nil && !loopback(host):
+		found.failed("WORKER_API_ADDR", "must be on loopback, such as 127.0.0.1:9465, or have TLS (WORKER_API_CERT_FILE, WORKER_API_KEY_FILE): "+
+			"the token must not cross a network in plain text")
+	}
+	return s
+}
+
+func (c APIConfig) token(found *checks) qfpay.Secret {
+	if c.TokenFile == "" {
+		found.failed("WORKER_API_TOKEN_FILE", "required with WORKER_API_ADDR: a file with the token that callers must show (openssl rand -hex 32 makes one)")
+		return ""
+	}
+	token, err := readSecret(c.TokenFile)
+	if err == nil && len(token) < minToken {
+		found.failed("WORKER_API_TOKEN_FILE", "%s has a token of %d characters, and %d is the least (openssl rand -hex 32 makes one)", c.TokenFile, len(token), minToken)
+	}
+	if err != nil {
+		found.failed("WORKER_API_TOKEN_FILE", "%v", err)
+	}
+	return token
+}
+
+// certificate loads the certificate, and names the variable of the file that cannot
+// be read.
+func (c APIConfig) certificate(found *checks) *api.Certificate {
+	before := len(found.wrong)
+	for _, f := range []struct{ variable, path, other string }{
+		{"WORKER_API_CERT_FILE", c.CertFile, "WORKER_API_KEY_FILE"},
+		{"WORKER_API_KEY_FILE", c.KeyFile, "WORKER_API_CERT_FILE"},
+	} {
+		if f.path == "" {
+			found.failed(f.variable, "required with %s", f.other)
+		} else if _, err := os.ReadFile(f.path); err != nil {
+			found.failed(f.variable, "%v", cannotRead(f.path, err))
+		}
+	}
+	if len(found.wrong) > before {
+		return nil
+	}
+	certificate, err := api.LoadCertificate(c.CertFile, c.KeyFile)
+	if err != nil {
+		found.failed("WORKER_API_CERT_FILE", "with WORKER_API_KEY_FILE: %v", err)
+	}
+	return certificate
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/build"
 )
 
 // cli is the command line.
@@ -108,4 +110,13 @@ func fail(std stdio, err error) int {
 		return exitInput
 	}
 	return exitOutside
+}
+
+// VersionCmd prints what this binary was built from.
+type VersionCmd struct{}
+
+// Run implements the command.
+func (VersionCmd) Run(std stdio) error {
+	_, err := fmt.Fprintln(std.out, "qfpay-worker", build.Read())
+	return err
 }

@@ -1,11 +1,19 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
@@ -115,4 +123,187 @@ func (c RedisConfig) keys(found *checks) tasks.Keys {
 		found.failed("WORKER_KEY_PREFIX", "must be a name of a-z, 0-9, _ and - in braces, such as {qfpay}, not %q", c.KeyPrefix)
 	}
 	return tasks.Keys{Prefix: c.KeyPrefix}
+}
+
+// What REDIS_URL may look like, for messages. The value itself is never shown: a
+// URL that cannot be read may have its password anywhere.
+var (
+	errRedisURL = errors.New("is not a URL of Redis; special characters of a password must be percent-encoded (@ is %40, / is %2F, # is %23)")
+	errScheme   = errors.New("must begin with redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://")
+)
+
+// parseRedisURL reads a REDIS_URL. go-redis reads one host per URL and no scheme
+// for sentinels and clusters, so those are put into the form it takes; its query
+// parameters (dial_timeout, read_timeout, …) work with all of them, and tls=true
+// stands for rediss where the scheme is taken.
+func parseRedisURL(text string) (Redis, error) {
+	scheme, _, ok := strings.Cut(strings.TrimSpace(text), "://")
+	if !ok {
+		return Redis{}, errScheme
+	}
+	u, hosts, err := splitHosts(strings.TrimSpace(text))
+	if err != nil {
+		return Redis{}, err
+	}
+	switch scheme {
+	case "redis", "rediss", "unix":
+		if len(hosts) > 1 {
+			return Redis{}, errors.New("names several hosts: use redis-sentinel:// or redis-cluster://")
+		}
+		return parseSingle(u)
+	case "redis-sentinel":
+		return parseSentinel(u, hosts)
+	case "redis-cluster":
+		return parseCluster(u, hosts)
+	}
+	return Redis{}, errScheme
+}
+
+// splitHosts takes the hosts out of scheme://user:password@h1:1,h2:2/path?query
+// and returns the URL with the first of them. net/url takes one host only.
+func splitHosts(text string) (*url.URL, []string, error) {
+	scheme, rest, _ := strings.Cut(text, "://")
+	authority, path := rest, ""
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		authority, path = rest[:i], rest[i:]
+	}
+	at := strings.LastIndexByte(authority, '@') + 1
+	hosts := strings.Split(authority[at:], ",")
+	u, err := url.Parse(scheme + "://" + authority[:at] + hosts[0] + path)
+	// An @ behind the host says that a / or ? of the password was taken for its end.
+	if err != nil || u.Fragment != "" || strings.Contains(path, "@") {
+		return nil, nil, errRedisURL
+	}
+	for _, h := range hosts[1:] {
+		if _, _, err := net.SplitHostPort(h); err != nil {
+			return nil, nil, errors.New("must name every host after the first as host:port")
+		}
+	}
+	return u, hosts, nil
+}
+
+func parseSingle(u *url.URL) (Redis, error) {
+	o, err := redis.ParseURL(u.String())
+	if err != nil {
+		return Redis{}, readable(err)
+	}
+	setTimes(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
+	o.DialerRetries, o.ContextTimeoutEnabled = dialRetries, true
+	address := fmt.Sprintf("%s://%s/%d", u.Scheme, o.Addr, o.DB)
+	if u.Scheme == "unix" {
+		address = "unix://" + o.Addr
+	}
+	return Redis{address: address, single: o}, nil
+}
+
+// parseSentinel reads redis-sentinel://h1,h2/0?master=NAME. User and password are
+// those of the servers; Sentinels that want their own take sentinel_username and
+// sentinel_password in the query.
+func parseSentinel(u *url.URL, hosts []string) (Redis, error) {
+	q := u.Query()
+	master := q.Get("master")
+	if master == "" {
+		return Redis{}, errors.New("must name the master its Sentinels watch: redis-sentinel://h1:26379,h2:26379/0?master=NAME")
+	}
+	user, password := q.Get("sentinel_username"), q.Get("sentinel_password")
+	servers := u.User
+	for _, name := range []string{"master", "sentinel_username", "sentinel_password"} {
+		q.Del(name)
+	}
+	q.Set("master_name", master)
+	o, err := redis.ParseFailoverURL(plain(u, hosts, q, "26379"))
+	if err != nil {
+		return Redis{}, readable(err)
+	}
+	o.SentinelUsername, o.SentinelPassword = user, password
+	o.Username = servers.Username()
+	o.Password, _ = servers.Password()
+	if o.TLSConfig != nil {
+		o.TLSConfig.ServerName = "" // each node's own name
+	}
+	setTimes(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
+	o.DialerRetries, o.ContextTimeoutEnabled = dialRetries, true
+	address := fmt.Sprintf("redis-sentinel://%s/%d?master=%s", strings.Join(hosts, ","), o.DB, master)
+	return Redis{address: address, sentinel: o}, nil
+}
+
+func parseCluster(u *url.URL, hosts []string) (Redis, error) {
+	if strings.Trim(u.Path, "/") != "" && strings.Trim(u.Path, "/") != "0" {
+		return Redis{}, errors.New("names a database: a cluster has only number 0")
+	}
+	text := plain(u, hosts, u.Query(), "6379")
+	o, err := redis.ParseClusterURL(text)
+	if err != nil {
+		return Redis{}, readable(err)
+	}
+	if o.TLSConfig != nil {
+		o.TLSConfig.ServerName = ""
+	}
+	setTimes(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
+	o.DialerRetries, o.ContextTimeoutEnabled = dialRetries, true
+	return Redis{address: "redis-cluster://" + strings.Join(hosts, ","), cluster: o}, nil
+}
+
+// plain writes u as go-redis takes it: scheme redis or rediss, the other hosts as
+// parameters.
+func plain(u *url.URL, hosts []string, q url.Values, port string) string {
+	p := *u
+	p.Scheme = "redis"
+	if q.Get("tls") == "true" {
+		p.Scheme = "rediss"
+	}
+	q.Del("tls")
+	for _, h := range hosts[1:] {
+		q.Add("addr", h)
+	}
+	if p.Port() == "" {
+		p.Host = net.JoinHostPort(p.Hostname(), port)
+	}
+	p.RawQuery = q.Encode()
+	return p.String()
+}
+
+// setTimes fills in the times the URL left open.
+func setTimes[D ~int64](dial, read, write *D) {
+	if *dial == 0 {
+		*dial = D(dialTimeout)
+	}
+	if *read == 0 {
+		*read = D(replyTimeout)
+	}
+	if *write == 0 {
+		*write = D(replyTimeout)
+	}
+}
+
+// readable turns an error of go-redis into ours. Its errors speak of options and
+// numbers by name; those of net/url quote the whole URL and are not passed on.
+func readable(err error) error {
+	var wholeURL *url.Error
+	if errors.As(err, &wholeURL) {
+		return errRedisURL
+	}
+	return errors.New(strings.TrimPrefix(err.Error(), "redis: "))
+}
+
+// DurabilityConfig says when a write to Redis counts as done. Every command that accepts
+// orders or works on them has it.
+type DurabilityConfig struct {
+	Durability string `name:"worker-durability" group:"Redis" default:"standard" help:"When a write counts as done. standard: when Redis has written it. strict: when a replica has confirmed it too (WAIT), so that a failover does not lose it."`
+}
+
+func (c DurabilityConfig) resolve(found *checks) tasks.Durability {
+	return tasks.Durability(found.choice("WORKER_DURABILITY", c.Durability, string(tasks.Standard), string(tasks.Strict)))
+}
+
+// checkRedis checks, before any order is taken, whether the Redis server can keep orders.
+func checkRedis(ctx context.Context, rdb redis.UniversalClient, s Settings, log *slog.Logger) error {
+	warnings, err := redischeck.Check(ctx, rdb, s.Keys, s.Durability)
+	for _, w := range warnings {
+		log.Warn(w, "redis", s.Redis.String())
+	}
+	if err != nil {
+		return fmt.Errorf("Redis at %s (REDIS_URL) is not fit to keep orders:\n%w", s.Redis, err)
+	}
+	return nil
 }
