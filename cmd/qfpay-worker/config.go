@@ -8,6 +8,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // Config is every setting of the worker as text, as it came from the environment
@@ -54,7 +55,7 @@ func (c HighWaterConfig) resolve(found *checks) int {
 type Settings struct {
 	Redis     Redis
 	Keys      tasks.Keys
-	Merchants []MerchantSettings // at least one, names distinct
+	Merchants []worker.Merchant // at least one, names distinct
 
 	LostResponse  string        // auto, reissue or unresolved
 	UniqueNumbers bool          // QFPay is trusted to refuse a repeated out_trade_no
@@ -70,13 +71,6 @@ type Settings struct {
 
 	API APISettings
 	Log LogSettings
-}
-
-// MerchantSettings is one merchant and what the gateway allows its app_code.
-type MerchantSettings struct {
-	qfpay.Merchant
-	PerSecond int // calls a second; 0: no limit
-	PerMinute int // calls a minute; 0: no limit
 }
 
 // Resolve checks all settings and returns them as values. It reads the files that

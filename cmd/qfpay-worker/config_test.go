@@ -12,6 +12,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // canary is a secret that no output may contain.
@@ -54,7 +55,7 @@ func TestConfig_MissingSettingsTakeTheDefaults(t *testing.T) {
 	s.Redis = Redis{}
 	want := Settings{
 		Keys: tasks.Keys{Prefix: "{qfpay}"},
-		Merchants: []MerchantSettings{{
+		Merchants: []worker.Merchant{{
 			Merchant: qfpay.Merchant{Name: "default", BaseURL: "https://openapi-hk.qfapi.com", AppCode: "APP1",
 				Key: canary, SignType: qfpay.SHA256},
 			PerSecond: 100, PerMinute: 400,
@@ -83,7 +84,7 @@ func TestConfig_EverySettingIsRead(t *testing.T) {
 	s.Redis = Redis{address: s.Redis.address}
 	want := Settings{
 		Redis: Redis{address: "redis-cluster://a:1,b:2"}, Keys: tasks.Keys{Prefix: "{eu-1}"},
-		Merchants: []MerchantSettings{{
+		Merchants: []worker.Merchant{{
 			Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://10.0.0.1:8088", AppCode: "APP2",
 				Key: canary, MchID: "M1", SignType: qfpay.MD5},
 			PerSecond: 0, PerMinute: 1200,

@@ -86,7 +86,7 @@ func (c *EnqueueCmd) resolve() (Redis, tasks.Keys, int, error) {
 	if !slices.Contains(tasks.Lanes(), tasks.Lane(c.Lane)) {
 		found.failed("--lane", "must be interactive or bulk, not %q", c.Lane)
 	}
-	if !merchantName.MatchString(c.Merchant) {
+	if !tasks.ValidMerchant(c.Merchant) {
 		found.failed("--merchant", "must be 1 to 64 letters, digits, _ or -, not %q", c.Merchant)
 	}
 	return server, keys, mark, found.err()

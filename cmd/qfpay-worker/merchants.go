@@ -7,11 +7,8 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
-
-// merchantName is what a merchant may be called: the name is part of Redis keys
-// and of task IDs, and a label of metrics.
-var merchantName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // printable is what an app_code, an mchid or a key consists of.
 var printable = regexp.MustCompile(`^[!-~]+$`)
@@ -24,7 +21,7 @@ type defaults struct {
 }
 
 // merchants returns the merchants: those of the file, or the one of the variables.
-func (c GatewayConfig) merchants(found *checks) []MerchantSettings {
+func (c GatewayConfig) merchants(found *checks) []worker.Merchant {
 	allowHTTP := found.yes("QFPAY_ALLOW_HTTP", c.AllowHTTP)
 	d := defaults{
 		signType:  qfpay.SignType(found.choice("QFPAY_SIGN_TYPE", c.SignType, string(qfpay.SHA256), string(qfpay.MD5))),
@@ -39,14 +36,14 @@ func (c GatewayConfig) merchants(found *checks) []MerchantSettings {
 		d.baseURL = u
 	}
 	if c.MerchantsFile == "" {
-		return []MerchantSettings{c.single(found, d)}
+		return []worker.Merchant{c.single(found, d)}
 	}
 	c.onlyTheFile(found)
 	return c.fromFile(found, d, allowHTTP)
 }
 
 // single returns the merchant that the variables describe.
-func (c GatewayConfig) single(found *checks, d defaults) MerchantSettings {
+func (c GatewayConfig) single(found *checks, d defaults) worker.Merchant {
 	if c.BaseURL == "" {
 		found.failed("QFPAY_BASE_URL", "required: the address of the gateway, such as https://openapi-hk.qfapi.com")
 	}
@@ -59,7 +56,7 @@ func (c GatewayConfig) single(found *checks, d defaults) MerchantSettings {
 	if c.MchID != "" && !printable.MatchString(c.MchID) {
 		found.failed("QFPAY_MCHID", "must be printable ASCII without spaces")
 	}
-	return MerchantSettings{
+	return worker.Merchant{
 		Merchant: qfpay.Merchant{
 			Name: tasks.DefaultMerchant, BaseURL: d.baseURL, AppCode: c.AppCode,
 			Key: c.key(found), MchID: c.MchID, SignType: d.signType,

@@ -9,6 +9,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // merchantsVariable names the setting that every problem in the file is put under.
@@ -30,14 +32,14 @@ type entry struct {
 
 // fromFile reads the merchants file and checks every entry, and all of them
 // against each other.
-func (c GatewayConfig) fromFile(found *checks, d defaults, allowHTTP bool) []MerchantSettings {
+func (c GatewayConfig) fromFile(found *checks, d defaults, allowHTTP bool) []worker.Merchant {
 	text, err := os.ReadFile(c.MerchantsFile)
 	if err != nil {
 		found.failed(merchantsVariable, "%v", cannotRead(c.MerchantsFile, err))
 		return nil
 	}
 	r := fileReader{path: c.MerchantsFile, defaults: d, baseURLSet: c.BaseURL != "", allowHTTP: allowHTTP, found: found}
-	var all []MerchantSettings
+	var all []worker.Merchant
 	for _, e := range r.entries(text) {
 		all = append(all, r.merchant(e))
 	}
@@ -126,8 +128,8 @@ func (r *fileReader) syntax(err error) {
 }
 
 // merchant checks one entry.
-func (r *fileReader) merchant(e entry) MerchantSettings {
-	m := MerchantSettings{
+func (r *fileReader) merchant(e entry) worker.Merchant {
+	m := worker.Merchant{
 		Merchant: qfpay.Merchant{
 			Name: e.Name, BaseURL: r.baseURL(e), AppCode: e.AppCode,
 			Key: r.key(e), MchID: e.MchID, SignType: r.signType(e),
@@ -135,7 +137,7 @@ func (r *fileReader) merchant(e entry) MerchantSettings {
 		PerSecond: r.rate(e.line, "per_second", e.PerSecond, r.defaults.perSecond),
 		PerMinute: r.rate(e.line, "per_minute", e.PerMinute, r.defaults.perMinute),
 	}
-	if !merchantName.MatchString(e.Name) {
+	if !tasks.ValidMerchant(e.Name) {
 		r.wrong(e.line, "name: must be 1 to 64 letters, digits, _ or -, not %q", e.Name)
 	}
 	if !printable.MatchString(e.AppCode) {
@@ -196,7 +198,7 @@ func (r *fileReader) rate(line int, key string, given *int, otherwise int) int {
 
 // together checks what entries must agree on: names are distinct, and QFPay counts
 // by app_code, so two merchants of one app_code share one budget.
-func (r *fileReader) together(all []MerchantSettings) {
+func (r *fileReader) together(all []worker.Merchant) {
 	names := map[string]int{}
 	codes := map[string]int{}
 	for i, m := range all {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // merchants writes a merchants file with a key file beside it and resolves both.
@@ -39,7 +40,7 @@ func TestMerchantsFile_TakesItsDefaultsFromTheVariables(t *testing.T) {
 	if wrong != nil {
 		t.Fatal(wrong)
 	}
-	want := []MerchantSettings{{
+	want := []worker.Merchant{{
 		Merchant:  qfpay.Merchant{Name: "shop-a", BaseURL: "https://openapi-hk.qfapi.com", AppCode: "A1", Key: canary, SignType: qfpay.MD5},
 		PerSecond: 20, PerMinute: 300,
 	}, {

@@ -37,7 +37,7 @@ type reloader struct {
 	read   files // as they were when they were read last
 
 	log *slog.Logger
-	put func([]MerchantSettings) error // in force; with an error nothing has changed
+	put func([]worker.Merchant) error // in force; with an error nothing has changed
 }
 
 // newReloader makes a reloader of files as they are now. It hears SIGHUP from now on,
@@ -53,7 +53,7 @@ func newReloader(c GatewayConfig) *reloader {
 func (r *reloader) close() { signal.Stop(r.hup) }
 
 // start reads again from now on, beside the caller, until it is stopped.
-func (r *reloader) start(ctx context.Context, log *slog.Logger, put func([]MerchantSettings) error) (stop func()) {
+func (r *reloader) start(ctx context.Context, log *slog.Logger, put func([]worker.Merchant) error) (stop func()) {
 	r.log, r.put = log, put
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -189,10 +189,10 @@ func (c GatewayConfig) keyFiles() []string {
 
 // putInForce returns what puts other merchants in force in a worker that has these, and
 // in its metrics.
-func putInForce(w *worker.Worker, m *metrics.Metrics, inForce []MerchantSettings) func([]MerchantSettings) error {
-	return func(merchants []MerchantSettings) error {
+func putInForce(w *worker.Worker, m *metrics.Metrics, inForce []worker.Merchant) func([]worker.Merchant) error {
+	return func(merchants []worker.Merchant) error {
 		m.SetMerchants(slices.Concat(namesOf(inForce), namesOf(merchants)))
-		err := w.SetMerchants(forWorker(merchants))
+		err := w.SetMerchants(merchants)
 		if err == nil {
 			inForce = merchants
 		}
@@ -202,24 +202,16 @@ func putInForce(w *worker.Worker, m *metrics.Metrics, inForce []MerchantSettings
 	}
 }
 
-func showLimits(m *metrics.Metrics, merchants []MerchantSettings) {
+func showLimits(m *metrics.Metrics, merchants []worker.Merchant) {
 	for _, one := range merchants {
 		m.ShowLimit(one.Name, one.PerSecond, one.PerMinute)
 	}
 }
 
-func namesOf(merchants []MerchantSettings) []string {
+func namesOf(merchants []worker.Merchant) []string {
 	names := make([]string, len(merchants))
 	for i, m := range merchants {
 		names[i] = m.Name
 	}
 	return names
-}
-
-func forWorker(merchants []MerchantSettings) []worker.Merchant {
-	all := make([]worker.Merchant, len(merchants))
-	for i, one := range merchants {
-		all[i] = worker.Merchant(one)
-	}
-	return all
 }

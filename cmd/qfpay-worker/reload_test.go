@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // reloading is a reloader on a bubble's clock, and what it has put in force.
@@ -20,7 +22,7 @@ type reloading struct {
 	log  lockedBuffer
 
 	mu  sync.Mutex
-	put [][]MerchantSettings
+	put [][]worker.Merchant
 }
 
 // reloadFrom runs a reloader in a bubble.
@@ -31,7 +33,7 @@ func reloadFrom(t *testing.T, c GatewayConfig, test func(*reloading)) {
 		r := &reloader{config: c, watch: watch{config: c}, hup: make(chan os.Signal, 1)}
 		r.read = r.watch.look()
 		on.hup = r.hup
-		stop := r.start(t.Context(), slog.New(slog.NewTextHandler(&on.log, nil)), func(merchants []MerchantSettings) error {
+		stop := r.start(t.Context(), slog.New(slog.NewTextHandler(&on.log, nil)), func(merchants []worker.Merchant) error {
 			on.mu.Lock()
 			defer on.mu.Unlock()
 			if on.fail == nil {

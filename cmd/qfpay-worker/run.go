@@ -159,7 +159,7 @@ func (s Settings) workerConfig(redis clients, m *metrics.Metrics, log *slog.Logg
 		Queue:           redis.queue,
 		Blocking:        redis.blocking,
 		Keys:            s.Keys,
-		Merchants:       forWorker(s.Merchants),
+		Merchants:       s.Merchants,
 		CallTimeout:     s.Timeout,
 		Verify:          s.Verify,
 		LostResponse:    worker.LostResponse(s.LostResponse),
