@@ -21,7 +21,7 @@ type History struct {
 	Attempts int       `json:"attempts"`          // how often it was taken in hand
 	Retries  int       `json:"retries"`           // how often it was re-opened
 	WaitsFor string    `json:"waits_for,omitempty"`
-	InHand   bool      `json:"in_hand"` // a worker has it in hand, until HeldTo at most
+	InFlight bool      `json:"in_flight"` // a worker is processing it, until HeldTo at most
 	HeldTo   time.Time `json:"held_to,omitzero"`
 	Due      time.Time `json:"due,omitzero"` // when somebody must look; zero when it is not in due
 
@@ -86,7 +86,7 @@ func (f fields) history(id string) History {
 		Order: f.order(), Results: f.results(), Orphans: f.orphans(),
 	}
 	if until := f.moment("lease_until"); f["token"] != "" && until.After(h.Now) {
-		h.InHand, h.HeldTo = true, until
+		h.InFlight, h.HeldTo = true, until
 	}
 	return h
 }

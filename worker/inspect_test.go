@@ -13,18 +13,18 @@ func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
 	i := d.inspector()
 	h, err := i.Order(t.Context(), d.id)
 	ok(t, err)
-	if h.State != "NEW" || h.IssuedAs != "A1" || h.InHand || h.AcceptedAt.IsZero() || h.Due.Before(h.AcceptedAt) || !h.SentAt.IsZero() || len(h.Results) != 0 {
+	if h.State != "NEW" || h.IssuedAs != "A1" || h.InFlight || h.AcceptedAt.IsZero() || h.Due.Before(h.AcceptedAt) || !h.SentAt.IsZero() || len(h.Results) != 0 {
 		t.Errorf("accepted: %+v", h)
 	}
 	c := d.take("a")
 	ok(t, d.intent(t.Context(), c))
 	h, err = i.Order(t.Context(), d.id)
 	ok(t, err)
-	if h.State != "SENT" || h.Sends != 1 || h.Attempts != 1 || !h.InHand || h.HeldTo.Before(h.Now) || h.SentAt.IsZero() || h.FirstAt.IsZero() {
+	if h.State != "SENT" || h.Sends != 1 || h.Attempts != 1 || !h.InFlight || h.HeldTo.Before(h.Now) || h.SentAt.IsZero() || h.FirstAt.IsZero() {
 		t.Errorf("sent: %+v", h)
 	}
 	d.lapse()
-	if h, err = i.Order(t.Context(), d.id); err != nil || h.InHand {
+	if h, err = i.Order(t.Context(), d.id); err != nil || h.InFlight {
 		t.Errorf("its lease has run out: %+v, %v", h, err)
 	}
 	c = d.take("b")

@@ -48,7 +48,7 @@ func TestEnqueue_InterruptedFileIsFinishedByRunningItAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, there := p.wait(t), int(rdb.ZCard(t.Context(), keys.Due()).Val())
-	said := regexp.MustCompile(`interrupted after line (\d+); run it again to go on`).FindStringSubmatch(p.err.text())
+	said := regexp.MustCompile(`interrupted after line (\d+); run it again to continue`).FindStringSubmatch(p.err.text())
 	if code != 1 || said == nil {
 		t.Fatalf("interrupted: ended with %d and said %q", code, p.err.text())
 	}

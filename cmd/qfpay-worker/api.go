@@ -14,9 +14,9 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// withAPI does the work, and takes orders over HTTP beside it if that is wanted. When
-// ctx ends, no more requests are accepted while those in hand and the orders in hand
-// are finished. A worker whose API cannot be served ends.
+// withAPI runs work, and serves the HTTP API beside it if that is configured. When ctx
+// ends, the API accepts no more requests, and the requests and orders in flight are
+// finished. If the API cannot be served, the worker ends.
 func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(context.Context) error) error {
 	if s.API.Addr == "" {
 		return work(ctx)
@@ -25,7 +25,7 @@ func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(contex
 	if err != nil {
 		return fmt.Errorf("WORKER_API_ADDR: %w", err)
 	}
-	// A client of its own: a flood of requests must not take the worker's connections.
+	// A separate client: many requests must not use up the worker's connections.
 	rdb := s.Redis.Connect("qfpay-worker:api", 0)
 	defer rdb.Close()
 	if s.API.Certificate != nil {
@@ -53,25 +53,25 @@ func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(contex
 	return err
 }
 
-// APIConfig says whether orders are taken over HTTP, and from whom.
+// APIConfig configures the HTTP API for orders.
 type APIConfig struct {
-	Addr      string `name:"worker-api-addr" aliases:"api" group:"HTTP API" help:"Where orders are taken over HTTP, such as 127.0.0.1:9465; also --api. Empty: nowhere. Without a certificate, loopback only."`
-	TokenFile string `name:"worker-api-token-file" group:"HTTP API" help:"File with the token that callers must show, 16 characters or more. Required with WORKER_API_ADDR."`
+	Addr      string `name:"worker-api-addr" aliases:"api" group:"HTTP API" help:"Address of the HTTP API for orders, such as 127.0.0.1:9465; also --api. Empty: no API. Without a certificate, loopback only."`
+	TokenFile string `name:"worker-api-token-file" group:"HTTP API" help:"File with the bearer token of the API, 16 characters or more. Required with WORKER_API_ADDR."`
 	CertFile  string `name:"worker-api-cert-file" group:"HTTP API" help:"File with the TLS certificate and its chain, PEM. Read again when it changes."`
-	KeyFile   string `name:"worker-api-key-file" group:"HTTP API" help:"File with its key, PEM."`
+	KeyFile   string `name:"worker-api-key-file" group:"HTTP API" help:"File with the key of the certificate, PEM."`
 }
 
-// APISettings is an APIConfig that was found right.
+// APISettings is a checked APIConfig.
 type APISettings struct {
-	Addr        string // host:port; empty: there is no API
+	Addr        string // host:port; empty: no API
 	Token       qfpay.Secret
 	Certificate *api.Certificate // nil: plain HTTP
 }
 
-// minToken keeps out what can be guessed.
+// minToken is the shortest token that is safe from guessing.
 const minToken = 16
 
-// resolve checks the settings of the API; without an address the others do not count.
+// resolve checks the settings of the API. Without an address, it ignores the others.
 func (c APIConfig) resolve(found *checks) APISettings {
 	if c.Addr == "" {
 		return APISettings{}
@@ -90,12 +90,12 @@ func (c APIConfig) resolve(found *checks) APISettings {
 
 func (c APIConfig) token(found *checks) qfpay.Secret {
 	if c.TokenFile == "" {
-		found.failed("WORKER_API_TOKEN_FILE", "required with WORKER_API_ADDR: a file with the token that callers must show (openssl rand -hex 32 makes one)")
+		found.failed("WORKER_API_TOKEN_FILE", "required with WORKER_API_ADDR: a file with the bearer token of the API (create one with openssl rand -hex 32)")
 		return ""
 	}
 	token, err := readSecret(c.TokenFile)
 	if err == nil && len(token) < minToken {
-		found.failed("WORKER_API_TOKEN_FILE", "%s has a token of %d characters, and %d is the least (openssl rand -hex 32 makes one)", c.TokenFile, len(token), minToken)
+		found.failed("WORKER_API_TOKEN_FILE", "the token in %s has %d characters, but needs at least %d (create one with openssl rand -hex 32)", c.TokenFile, len(token), minToken)
 	}
 	if err != nil {
 		found.failed("WORKER_API_TOKEN_FILE", "%v", err)
@@ -103,7 +103,7 @@ func (c APIConfig) token(found *checks) qfpay.Secret {
 	return token
 }
 
-// certificate loads the certificate, and names the variable of the file that cannot
+// certificate loads the certificate. An error names the variable of the file that cannot
 // be read.
 func (c APIConfig) certificate(found *checks) *api.Certificate {
 	before := len(found.wrong)

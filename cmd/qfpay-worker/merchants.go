@@ -10,10 +10,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// printable is what an app_code, an mchid or a key consists of.
+// printable matches an app_code, an mchid or a key.
 var printable = regexp.MustCompile(`^[!-~]+$`)
 
-// defaults are what entries of a merchants file need not repeat.
+// defaults are the values for entries of a merchants file that omit them.
 type defaults struct {
 	baseURL              string
 	signType             qfpay.SignType
@@ -72,14 +72,14 @@ func (c GatewayConfig) key(found *checks) qfpay.Secret {
 	var err error
 	switch {
 	case c.ClientKey != "" && c.ClientKeyFile != "":
-		err = fmt.Errorf("set together with QFPAY_CLIENT_KEY_FILE: only one of them may be")
+		err = fmt.Errorf("set together with QFPAY_CLIENT_KEY_FILE: set only one of them")
 	case c.ClientKeyFile != "":
 		variable = "QFPAY_CLIENT_KEY_FILE"
 		key, err = readSecret(c.ClientKeyFile)
 	case c.ClientKey != "":
 		key, err = cleanSecret(string(c.ClientKey))
 	default:
-		err = fmt.Errorf("required, or QFPAY_CLIENT_KEY_FILE with the name of a file that holds it")
+		err = fmt.Errorf("required, or QFPAY_CLIENT_KEY_FILE with the name of a file that contains it")
 	}
 	if err != nil {
 		found.failed(variable, "%v", err)
@@ -87,8 +87,8 @@ func (c GatewayConfig) key(found *checks) qfpay.Secret {
 	return key
 }
 
-// onlyTheFile reports variables of the single merchant beside a merchants file:
-// with both, somebody would guess wrong which of them is in force.
+// onlyTheFile reports variables of the single merchant that are set beside a merchants file:
+// with both, it would not be clear which of them is in effect.
 func (c GatewayConfig) onlyTheFile(found *checks) {
 	single := []struct{ variable, value string }{
 		{"QFPAY_APP_CODE", c.AppCode},
@@ -103,7 +103,7 @@ func (c GatewayConfig) onlyTheFile(found *checks) {
 	}
 }
 
-// beside returns path, which a file named, as seen from that file's directory.
+// beside returns a path that a file names, relative to the directory of that file.
 func beside(file, path string) string {
 	if filepath.IsAbs(path) {
 		return path

@@ -12,7 +12,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/redistest"
 )
 
-// shape is what of a connection is told by its URL.
+// shape has the values that a URL sets on a connection.
 type shape struct {
 	Kind, Address, User, Password, Master string
 	Nodes                                 []string
@@ -111,7 +111,7 @@ func TestRedisURL_PasswordFileIsForEveryKindOfRedis(t *testing.T) {
 		}
 	}
 	_, _, err := RedisConfig{URL: "redis://:other@h", PasswordFile: pw, KeyPrefix: "{q}"}.Resolve()
-	if err == nil || !strings.Contains(err.Error(), "only one of them may") {
+	if err == nil || !strings.Contains(err.Error(), "set only one of them") {
 		t.Errorf("two passwords: %v", err)
 	}
 }
@@ -124,7 +124,7 @@ func TestRedisURL_ErrorsThatQuoteAllOfItAreNotPassedOn(t *testing.T) {
 	}
 }
 
-// FuzzRedisURL puts a password into URLs and looks for it in what is shown of them.
+// FuzzRedisURL puts a password into URLs, and looks for it in addresses and errors.
 func FuzzRedisURL(f *testing.F) {
 	f.Add("redis", "u", "h:1/0")
 	f.Add("redis-sentinel", "", "h1:1,h2:2/0?master=m&sentinel_password=x")
@@ -134,7 +134,7 @@ func FuzzRedisURL(f *testing.F) {
 	f.Add("redis", "u:1?", "h:1/0")
 	f.Fuzz(func(t *testing.T, scheme, user, rest string) {
 		if strings.Contains(scheme, "://") {
-			return // then it is not the user that stands before the password
+			return // then the text before the password is not the user
 		}
 		r, err := parseRedisURL(scheme + "://" + user + ":" + canary + "@" + rest)
 		shown := r.address
@@ -152,7 +152,7 @@ const oneOrder = "out_trade_no,pay_type,txamt,txcurrcd\nA1,800101,2500,HKD\n"
 func TestRun_RefusesARedisThatIsNotFit(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // should it run all the same
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // in case it runs
 	defer cancel()
 	got := commandWith(ctx, strings.NewReader(""), oneMerchant("REDIS_URL="+server.URL, "WORKER_DURABILITY=strict", "WORKER_HTTP_ADDR=127.0.0.1:0"), "run")
 	if got.code != exitOutside || got.out != "" {
