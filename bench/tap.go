@@ -103,7 +103,7 @@ func leaves(file string, first int) ([]time.Duration, error) {
 		if err := lines.Decode(&call); err != nil {
 			return nil, err
 		}
-		all = append(all, call.Leaving)
+		all = append(all, call.SendDelay)
 	}
 	return all[first:], nil
 }
