@@ -134,7 +134,9 @@ func (d *deaths) untilAllHaveDied() {
 // plainWanted reports whether the failpoint of plain tasks needs more deaths. If a worker dies
 // before a plain task has a journal, asynq needs a minute or more to recover the task. So there
 // should be as few of them as possible.
-func (d *deaths) plainWanted() bool { return d.at[slices.Index(failpoints, "adopted")] < *failpointDeaths }
+func (d *deaths) plainWanted() bool {
+	return d.at[slices.Index(failpoints, "adopted")] < *failpointDeaths
+}
 
 // over reports whether the process has ended.
 func (p *process) over() bool {
