@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"syscall"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -14,25 +15,25 @@ import (
 
 // ResultsCmd reads the result stream.
 type ResultsCmd struct {
-	Follow   bool   `help:"Go on with new results as they come, until interrupted."`
-	From     string `help:"Begin after this entry of the stream; $$ with --follow is its end." placeholder:"ID"`
-	Group    string `help:"Read as a consumer of this group, and acknowledge what was printed."`
+	Follow   bool   `help:"Wait for new results, until interrupted."`
+	From     string `help:"Begin after this entry of the stream; $$ with --follow is the end of the stream." placeholder:"ID"`
+	Group    string `help:"Read as a consumer of this group, and acknowledge printed results."`
 	Consumer string `help:"Name of the consumer in the group."`
-	Format   string `help:"table or json (one object a line)." default:"table"`
+	Format   string `help:"table or json (one object per line)." default:"table"`
 	QR       bool   `name:"qr" help:"Draw the QR code of each result."`
 	RedisConfig
 }
 
 // Help is shown below the flags.
 func (ResultsCmd) Help() string {
-	return `Without a group, results are read from the beginning of the stream or --from, and
-reading changes nothing. With a group, its place in the stream is kept in Redis; a
-result is acknowledged once it has been written, and so comes again if the command
-dies before. Without --follow the command ends when it has read what was there when
-it began.`
+	return `Without a group, the command reads from the beginning of the stream or from --from,
+and changes nothing. With a group, Redis keeps the position of the group in the
+stream. A result is acknowledged after it is written; if the command dies before
+that, the result is delivered again. Without --follow, the command ends when it has
+read the results that were there when it began.`
 }
 
-// streamID is how Redis writes the place of an entry.
+// streamID matches the ID of a stream entry.
 var streamID = regexp.MustCompile(`^\d+(-\d+)?$`)
 
 // Run implements the command.
@@ -52,7 +53,7 @@ func (c *ResultsCmd) Run(ctx context.Context, std stdio) error {
 		p.end()
 		return nil
 	case errors.Is(err, syscall.EPIPE):
-		return nil // whoever read our output has enough
+		return nil // the reader of our output has ended, such as head
 	case p.writing != nil:
 		return err
 	}
@@ -68,15 +69,15 @@ func (c *ResultsCmd) resolve() (Redis, tasks.Keys, error) {
 	server, keys := c.redis(&found), c.keys(&found)
 	found.choice("--format", c.Format, "table", "json")
 	if (c.Group == "") != (c.Consumer == "") {
-		found.failed("--group, --consumer", "go together: give both, or neither")
+		found.failed("--group, --consumer", "need each other: give both, or neither")
 	}
 	if c.QR && c.Format == "json" {
-		found.failed("--qr", "goes with --format=table only; in JSON the text of the code is in qrcode")
+		found.failed("--qr", "requires --format=table; in JSON, qrcode has the text of the code")
 	}
 	switch {
 	case c.From == "":
 	case c.Group != "":
-		found.failed("--from", "does not go with --group: a group has its own place in the stream")
+		found.failed("--from", "cannot be combined with --group: a group has its own position in the stream")
 	case c.From == "$" && c.Follow:
 	case !streamID.MatchString(c.From):
 		found.failed("--from", "must be the ID of an entry, such as 1700000000000-0 (or $ with --follow), not %q", c.From)
@@ -101,7 +102,7 @@ func (c *ResultsCmd) read(ctx context.Context, rdb redis.UniversalClient, keys t
 // page is how many results are read at once.
 const page = 500
 
-// readAll prints what is in the stream, page by page.
+// readAll prints the results in the stream, page by page.
 func readAll(ctx context.Context, results *tasks.Results, from string, p *printer) error {
 	for {
 		entries, err := results.Read(ctx, from, page)
@@ -118,4 +119,118 @@ func readAll(ctx context.Context, results *tasks.Results, from string, p *printe
 		}
 		from = entries[len(entries)-1].StreamID
 	}
+}
+
+// group is a consumer group of the result stream, with one consumer.
+type group struct {
+	rdb            redis.UniversalClient
+	stream         string
+	name, consumer string
+}
+
+func groupOf(rdb redis.UniversalClient, keys tasks.Keys, name, consumer string) group {
+	return group{rdb: rdb, stream: keys.Results(), name: name, consumer: consumer}
+}
+
+// checkInterval is how often Redis is asked whether a group has read everything.
+const checkInterval = 100 * time.Millisecond
+
+// consumeAll consumes until the group has read the results that were in the stream when
+// consumeAll began, and this consumer has acknowledged its part of them. If a later result
+// is delivered at the very end, it stays pending for this consumer until the next run.
+func consumeAll(ctx context.Context, results *tasks.Results, g group, fn func(tasks.Entry) error) error {
+	end, err := g.end(ctx)
+	if err != nil {
+		return err
+	}
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	var waitErr error
+	waited := make(chan struct{})
+	go func() {
+		defer close(waited)
+		defer stop()
+		waitErr = g.wait(reading, end)
+	}()
+	err = results.Consume(reading, g.name, g.consumer, fn)
+	stop()
+	<-waited
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		return waitErr // nil: everything is read
+	}
+	return err
+}
+
+// end returns the last entry of the stream.
+func (g group) end(ctx context.Context) (string, error) {
+	last, err := g.rdb.XRevRangeN(ctx, g.stream, "+", "-", 1).Result()
+	if err != nil || len(last) == 0 {
+		return "0-0", err
+	}
+	return last[0].ID, nil
+}
+
+// wait returns when everything up to end is read, or ctx ends.
+func (g group) wait(ctx context.Context, end string) error {
+	ticker := time.NewTicker(checkInterval)
+	defer ticker.Stop()
+	for {
+		if read, err := g.read(ctx, end); read || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// read reports whether everything up to end was delivered to some consumer, and nothing is
+// left for this one: no pending entry of its own, and none to claim from dead consumers.
+func (g group) read(ctx context.Context, end string) (bool, error) {
+	groups, err := g.rdb.XInfoGroups(ctx, g.stream).Result()
+	if redis.HasErrorPrefix(err, "no such key") { // go-redis removes the ERR
+		return false, nil // neither stream nor group exists yet
+	} else if err != nil {
+		return false, unlessDone(ctx, err)
+	}
+	for _, info := range groups {
+		if info.Name != g.name {
+			continue
+		}
+		for _, left := range []func() (int, error){
+			func() (int, error) { return g.undelivered(ctx, info.LastDeliveredID, end) },
+			func() (int, error) { return g.pending(ctx, g.consumer, 0) },
+			func() (int, error) { return g.pending(ctx, "", tasks.ClaimAfter) },
+		} {
+			if n, err := left(); n > 0 || err != nil {
+				return false, unlessDone(ctx, err)
+			}
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+func (g group) undelivered(ctx context.Context, from, to string) (int, error) {
+	entries, err := g.rdb.XRangeN(ctx, g.stream, "("+from, to, 1).Result()
+	return len(entries), err
+}
+
+// pending returns 1 if an entry was delivered to this consumer, or to any with an empty
+// name, and has not been acknowledged for at least idle; else 0.
+func (g group) pending(ctx context.Context, consumer string, idle time.Duration) (int, error) {
+	entries, err := g.rdb.XPendingExt(ctx, &redis.XPendingExtArgs{
+		Stream: g.stream, Group: g.name, Consumer: consumer, Idle: idle, Start: "-", End: "+", Count: 1,
+	}).Result()
+	return len(entries), err
+}
+
+// unlessDone returns err, or nil if ctx has ended: then the end of ctx caused the error.
+func unlessDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }

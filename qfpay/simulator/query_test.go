@@ -11,7 +11,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// numbers returns the out_trade_no of an enquiry's rows.
+// numbers returns the out_trade_no of the rows of a query.
 func numbers(r reply) []string {
 	var all []string
 	for _, row := range r.rows() {

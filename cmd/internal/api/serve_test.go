@@ -180,7 +180,7 @@ func TestUpload_GoesOverHTTP2(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- stop() }()
-	if got := u.next(); got != "3 503: this worker is shutting down; from this line on nothing was read: send it again" {
+	if got := u.next(); got != "3 503: this worker is shutting down; nothing was read from this line on: send it again" {
 		t.Error(got)
 	}
 	w.Close()
@@ -189,8 +189,8 @@ func TestUpload_GoesOverHTTP2(t *testing.T) {
 	}
 }
 
-// inHand sends an order but for its body, and returns when the API waits for that.
-func inHand(t *testing.T, addr, order string) (net.Conn, *bufio.Reader) {
+// inFlight sends an order without its body, and returns when the API waits for the body.
+func inFlight(t *testing.T, addr, order string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -212,7 +212,7 @@ func TestServe_FinishesRequestsInFlightAndAcceptsNoneAtTheEnd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	addr, stop := r.serving(nil, 10*time.Second)
-	conn, answers := inHand(t, addr, anOrder("A1"))
+	conn, answers := inFlight(t, addr, anOrder("A1"))
 	ended := make(chan error, 1)
 	go func() { ended <- stop() }()
 	r.until("no connection is accepted", func() bool {
@@ -236,7 +236,7 @@ func TestServe_CutsOffARequestThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	addr, stop := r.serving(nil, 50*time.Millisecond)
-	_, answers := inHand(t, addr, anOrder("A1"))
+	_, answers := inFlight(t, addr, anOrder("A1"))
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
