@@ -1,10 +1,10 @@
 package dashboards
 
-// Overview answers: do orders become QR codes, how fast, and what holds them up?
+// Overview shows whether orders become QR codes, how fast, and why they wait.
 func Overview() Dashboard {
 	return Dashboard{
 		File: "overview.json", UID: "qfpay-worker", Title: "qfpay-worker: Overview",
-		Description: "Orders on their way to QR codes: how many, how fast, and what holds them up.",
+		Description: "Orders on their way to QR codes: how many, how fast, and why they wait.",
 		Rows:        []Row{overviewNow(), overviewOrders(), overviewBacklog(), overviewResults(), overviewRedis()},
 	}
 }
@@ -18,26 +18,26 @@ const (
 func overviewNow() Row {
 	return Row{"Now", []Panel{
 		{Title: "Orders without a result", Unit: "short", Stat: true, Width: 4, Runbook: "QfpayBacklogGrows",
-			Description: "Accepted and not settled, wherever they stand.",
+			Description: "Accepted orders that are not settled.",
 			Queries:     []Query{{"", `max(qfpay_orders_unsettled)`}}},
 		{Title: "Empty in, at full quota", Unit: "s", Stat: true, Width: 4, Runbook: "QfpayBacklogGrows",
-			Description: "How long these take if every merchant uses all of its quota a minute, one call an order. With the orders of one merchant among many it takes longer.",
+			Description: "How long these take if every merchant uses its whole minute quota, with one call per order. It takes longer if most orders belong to one merchant.",
 			Queries:     []Query{{"", perQuota}}},
 		{Title: "Created, last hour", Unit: "percentunit", Stat: true, Width: 4, Runbook: "QfpayBudgetBurnsFast",
-			Description: "Share of the results that are QR codes. Refusals count against it here, though not against the objective.",
+			Description: "Share of results with a QR code. Refusals count here, but not against the objective.",
 			Queries: []Query{{"", `sum(increase(qfpay_orders_settled_total{merchant=~"$merchant",outcome="created"}[1h])) / ` +
 				`sum(increase(qfpay_orders_settled_total{merchant=~"$merchant"}[1h]))`}}},
 		{Title: "Unresolved, last day", Unit: "short", Stat: true, Width: 4, Alarm: "1", Runbook: "QfpayOrdersUnresolved",
-			Description: "QFPay may hold an order whose QR code is lost: a person must look at each.",
+			Description: "QFPay may have an order whose QR code is lost: a person must check each.",
 			Queries:     []Query{{"", `sum(increase(qfpay_orders_settled_total{merchant=~"$merchant",outcome="unresolved"}[24h]))`}}},
 		{Title: "Merchants held", Unit: "short", Stat: true, Width: 3, Alarm: "1", Runbook: "QfpayMerchantHeld",
 			Description: "Merchants whose configuration QFPay refuses. Their orders wait.",
 			Queries:     []Query{{"", `count(max by (merchant) (qfpay_merchant_held{merchant=~"$merchant"}) == 1) or vector(0)`}}},
 		{Title: "Archived tasks", Unit: "short", Stat: true, Width: 3, Alarm: "1", Runbook: "QfpayArchiveNotEmpty",
-			Description: "asynq gave these up. It never should: the policy ends orders.",
+			Description: "Tasks that asynq has given up. It never should: the policy ends orders.",
 			Queries:     []Query{{"", `sum(max by (lane) (qfpay_queue_orders{state="archived"}))`}}},
 		{Title: "Workers", Unit: "short", Stat: true, Width: 2, Runbook: "QfpayWorkerAbsent",
-			Description: "Processes that were scraped.",
+			Description: "Scraped processes.",
 			Queries:     []Query{{"", `count(qfpay_build_info) or vector(0)`}}},
 	}}
 }
@@ -45,19 +45,19 @@ func overviewNow() Row {
 func overviewOrders() Row {
 	return Row{"Orders", []Panel{
 		{Title: "Orders by outcome", Unit: "ops", Width: 12, Stacked: true, Runbook: "QfpayNothingSettles",
-			Description: "Results a second. Created means that the QR code exists, not that it was paid.",
+			Description: "Results per second. Created means that the QR code exists, not that it was paid.",
 			Queries:     []Query{{"{{outcome}}", `sum by (outcome) (rate(qfpay_orders_settled_total{merchant=~"$merchant"}[$__rate_interval]))`}}},
 		{Title: "Time to QR", Unit: "s", Width: 12, Runbook: "QfpayBudgetBurnsFast",
-			Description: "From enqueuing to the published QR code. In bulk, the wait for the quota is in it.",
+			Description: "From enqueuing to the published QR code. In bulk, this includes the wait for the quota.",
 			Queries:     quantiles("qfpay_order_seconds", `outcome="created",lane=~"$lane"`, "lane")},
 		{Title: "Success of submission", Unit: "percentunit", Width: 8, Runbook: "QfpayBudgetBurnsFast",
-			Description: "Share of the results of five minutes that are QR codes.",
+			Description: "Share of results with a QR code, over five minutes.",
 			Queries:     []Query{{"created", success}}},
 		{Title: "Verdicts", Unit: "ops", Width: 8, Stacked: true, Runbook: "QfpayBudgetBurnsSlowly",
-			Description: "How results stand to the objective: late and doubt burn; declined and throttled do not count.",
+			Description: "Results by their effect on the objective: late and doubt use up the error budget; declined and throttled do not count.",
 			Queries:     []Query{{"{{lane}} {{verdict}}", `sum by (lane, verdict) (rate(qfpay_orders_judged_total{lane=~"$lane"}[$__rate_interval]))`}}},
 		{Title: "Burn rate, one hour", Unit: "short", Width: 8, Warn: "6", Alarm: "14.4", Runbook: "QfpayBudgetBurnsFast",
-			Description: "How many times faster than allowed the month's budget of errors is used: at 1 it lasts the month, from 14.4 somebody is woken.",
+			Description: "How many times faster than allowed the month's error budget is used: at 1 it lasts the month, from 14.4 an alert pages somebody.",
 			Queries: []Query{{"{{lane}}", `(sum by (lane) (rate(qfpay_orders_judged_total{lane=~"$lane",verdict=~"late|doubt"}[1h])) / ` +
 				`sum by (lane) (rate(qfpay_orders_judged_total{lane=~"$lane",verdict=~"good|late|doubt"}[1h]))) / 0.005`}}},
 	}}
@@ -66,21 +66,21 @@ func overviewOrders() Row {
 func overviewBacklog() Row {
 	return Row{"Backlog", []Panel{
 		{Title: "Backlog", Unit: "short", Width: 12, Runbook: "QfpayBacklogGrows",
-			Description: "Orders without a result, and the tasks of asynq. An order that waits for its quota has no task: it is woken when its turn comes.",
+			Description: "Orders without a result, and the tasks of asynq. An order that waits for its quota has no task: it is woken in its turn.",
 			Queries: []Query{{"without a result", `max(qfpay_orders_unsettled)`},
 				{"tasks {{lane}} {{state}}", `max by (lane, state) (qfpay_queue_orders{lane=~"$lane"})`}}},
 		{Title: "Time until it is empty", Unit: "s", Width: 12, Runbook: "QfpayBacklogGrows",
-			Description: "At the pace of the last five minutes, and at the full quota of all merchants. Far apart: something other than the quota holds orders up, or one merchant has most of them.",
+			Description: "At the rate of the last five minutes, and at the full quota of all merchants. If they differ much, orders wait for something other than the quota, or most belong to one merchant.",
 			Queries:     []Query{{"at this pace", perPace}, {"at full quota", perQuota}}},
 		{Title: "Age", Unit: "s", Width: 8, Runbook: "QfpayOldestOrderTooOld",
-			Description: "The oldest task that no worker has taken, the oldest request that none has accepted, and how long ago somebody should have looked at an order.",
+			Description: "The oldest task that no worker has started, the oldest request that none has accepted, and how long the oldest due order is overdue.",
 			Queries: []Query{{"oldest {{lane}}", `max by (lane) (qfpay_queue_oldest_seconds{lane=~"$lane"})`},
 				{"oldest request", `max(qfpay_requests_oldest_seconds)`}, {"due and not looked at", `max(qfpay_due_late_seconds)`}}},
-		{Title: "Put down, by reason", Unit: "ops", Width: 8, Runbook: "QfpayNothingSettles",
-			Description: "Orders a second that were put down to come back, and what they wait for.",
+		{Title: "Deferrals by reason", Unit: "ops", Width: 8, Runbook: "QfpayNothingSettles",
+			Description: "Deferred orders per second, by what they wait for.",
 			Queries:     []Query{{"{{reason}}", `sum by (reason) (rate(qfpay_order_deferrals_total[$__rate_interval]))`}}},
 		{Title: "Requests waiting", Unit: "short", Width: 8, Runbook: "QfpayRequestsNotAccepted",
-			Description: "Entries of the request stream that no worker has accepted or refused yet. More than a moment above 0: nobody reads it, or Redis refuses.",
+			Description: "Entries of the request stream that no worker has accepted or refused yet. If this stays above 0, no worker reads the stream, or Redis refuses writes.",
 			Queries:     []Query{{"requests", `max(qfpay_requests_length)`}}},
 	}}
 }
@@ -91,10 +91,10 @@ func overviewResults() Row {
 			Description: "Entries that a consumer group has not read or not acknowledged.",
 			Queries:     []Query{{"{{group}}", `max by (group) (qfpay_results_unread)`}}},
 		{Title: "Oldest unread result", Unit: "s", Width: 6, Warn: "600", Runbook: "QfpayResultsUnread",
-			Description: "How long the oldest of them has waited.",
+			Description: "Age of the oldest of these entries.",
 			Queries:     []Query{{"{{group}}", `max by (group) (qfpay_results_oldest_unread_seconds)`}}},
 		{Title: "Length of the result stream", Unit: "short", Width: 6, Runbook: "QfpayRequestsNotAccepted",
-			Description: "Entries in it, read or not. At WORKER_RESULTS_HIGH_WATER no new order is accepted.",
+			Description: "All entries, read or not. At WORKER_RESULTS_HIGH_WATER no new order is accepted.",
 			Queries:     []Query{{"entries", `max(qfpay_results_length)`}}},
 	}}
 }
@@ -102,20 +102,20 @@ func overviewResults() Row {
 func overviewRedis() Row {
 	return Row{"Redis and workers", []Panel{
 		{Title: "Redis memory", Unit: "bytes", Width: 8, Runbook: "QfpayRedisMemoryHigh",
-			Description: "What Redis uses, and its maxmemory; 0 when it has none.",
+			Description: "Memory in use, and maxmemory; 0 if there is no limit.",
 			Queries:     []Query{{"used", `max(qfpay_redis_memory_used_bytes)`}, {"maxmemory", `max(qfpay_redis_memory_max_bytes)`}}},
 		{Title: "Redis: append-only file and evictions", Unit: "short", Width: 8, Runbook: "QfpayRedisAppendOnlyFileBroken",
-			Description: "1 and 1 is well. An eviction may have been an order.",
+			Description: "Both must be 1. An evicted key may have been an order.",
 			Queries: []Query{{"append-only file", `min(qfpay_redis_aof_enabled)`}, {"last write went well", `min(qfpay_redis_aof_last_write_ok)`},
 				{"keys evicted a second", `max(rate(qfpay_redis_evicted_keys_total[$__rate_interval]))`}}},
 		{Title: "Redis errors", Unit: "ops", Width: 8, Runbook: "QfpayRedisUnreachable",
-			Description: "Operations on Redis that failed, a second.",
+			Description: "Failed operations on Redis per second.",
 			Queries:     []Query{{"{{op}}", `sum by (op) (rate(qfpay_redis_errors_total[$__rate_interval]))`}}},
-		{Title: "In hand", Unit: "short", Width: 12, Runbook: "QfpayOldestOrderTooOld",
-			Description: "Orders that workers have in hand, of WORKER_CONCURRENCY for each process and lane.",
+		{Title: "In flight", Unit: "short", Width: 12, Runbook: "QfpayOldestOrderTooOld",
+			Description: "Orders that workers are processing, of WORKER_CONCURRENCY for each process and lane.",
 			Queries:     []Query{{"{{lane}}", `sum by (lane) (qfpay_orders_in_flight{lane=~"$lane"})`}}},
 		{Title: "Clock offset", Unit: "s", Width: 12, Warn: "2", Runbook: "QfpayClockOff",
-			Description: "How far each process's clock is from Redis's.",
+			Description: "Difference between the clock of each process and that of Redis.",
 			Queries:     []Query{{"{{instance}}", `max by (instance) (abs(qfpay_redis_clock_offset_seconds))`}}},
 	}}
 }
