@@ -28,7 +28,7 @@ type instrumentedCmd struct {
 	Redis       string `required:"" help:"host:port"`
 	Gateway     string `required:"" help:"URL"`
 	Merchants   int    `default:"1" help:"How many of the sample merchants, named m0, m1, …; the first is default."`
-	Concurrency int    `default:"64" help:"Orders in hand at once, per lane."`
+	Concurrency int    `default:"64" help:"The most orders in flight at once, per lane."`
 	PerSecond   int    `help:"Of each merchant; 0: no limit."`
 	PerMinute   int    `help:"Of each merchant; 0: no limit."`
 	CPU         string `help:"File for the CPU profile."`

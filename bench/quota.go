@@ -146,7 +146,7 @@ func (s *quotaEnv) quotaLines(all arrivals, span time.Duration, asked int, settl
 		{"answers of HTTP 429", fmt.Sprint(all.refused()), "", "0", judge(all.refused(), 0, atMost)},
 		{"of the quota used", percent(used), "", "≥ 98 %", judge(used, .98, atLeast)},
 		{"Redis calls of the limiter for each grant", fmt.Sprintf("%.2f", perGrant), "", "≤ 1.5", judge(perGrant, 1.5, atMost)},
-		{"times an order was taken in hand, average", fmt.Sprintf("%.2f", touches), "", "≤ 3", judge(touches, 3, atMost)},
+		{"attempts per order, average", fmt.Sprintf("%.2f", touches), "", "≤ 3", judge(touches, 3, atMost)},
 	}
 }
 

@@ -174,7 +174,7 @@ func thousandMerchants(ctx context.Context, r *rig.Rig, _ time.Duration) ([]line
 	}
 	return []line{
 		{"orders, all with their results after", fmt.Sprintf("%d, %s", len(settled), took.Round(100*time.Millisecond)), "", "", noGoal},
-		{"times an order was taken in hand, average", fmt.Sprintf("%.2f", touched(settled)), "", "≤ 3", judge(touched(settled), 3, atMost)},
+		{"attempts per order, average", fmt.Sprintf("%.2f", touched(settled)), "", "≤ 3", judge(touched(settled), 3, atMost)},
 		{"memory of a worker", fmt.Sprintf("%d MB", rss>>20), "", "", noGoal},
 	}, nil
 }

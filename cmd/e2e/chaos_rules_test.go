@@ -72,7 +72,7 @@ func auditCases() []auditCase {
 			[]simulator.Order{row("A1", simulator.Created)}, []string{ruleQRCode}},
 		{"a person is sent to the wrong number", []tasks.Result{as("unresolved")},
 			[]simulator.Order{row("A1_2", simulator.Created)}, []string{ruleSecret}},
-		{"a result that nobody ordered", []tasks.Result{created, result(func(r *tasks.Result) { r.OutTradeNo = "B1" })},
+		{"a result without an order", []tasks.Result{created, result(func(r *tasks.Result) { r.OutTradeNo = "B1" })},
 			[]simulator.Order{row("A1", simulator.Created)}, []string{ruleStray}},
 	}
 }

@@ -19,7 +19,7 @@ import (
 var (
 	rollingOrders = flag.Int("rolling.orders", 240, "orders during the rolling restart")
 	rollingRate   = flag.Int("rolling.rate", 30, "orders a second during the rolling restart")
-	takeover      = flag.Bool("takeover.default", false, "kill the worker with 50 orders in hand with the default timeouts, and ask for the figures")
+	takeover      = flag.Bool("takeover.default", false, "kill the worker with 50 orders in flight and the default timeouts, and check the times")
 )
 
 // calmPlan is a run without faults and attacks; the test adds its own.
@@ -47,7 +47,7 @@ func (p plan) unanswered() []string { return append(p.gatewayArgs(), "--fault=pa
 // further calls at once.
 func (c *chaos) inFlight(n int) {
 	c.t.Helper()
-	eventually(c.t, fmt.Sprintf("%d orders are in hand", n), patience, func() bool {
+	eventually(c.t, fmt.Sprintf("%d orders are in flight", n), patience, func() bool {
 		return len(c.gateway.calls(c.t)) >= n
 	})
 	c.gateway.post(c.t, "faults", nil)
@@ -107,7 +107,7 @@ func TestTakeover_OrdersOfAKilledWorkerAreInFlightAgain(t *testing.T) {
 	c.all(2 * time.Minute)
 
 	again := takenUp(c.gateway.calls(t), killed)
-	t.Logf("%d orders in hand again after: %s", len(again), spans(again))
+	t.Logf("%d orders in flight again after: %s", len(again), spans(again))
 	if len(again) != p.orders {
 		t.Errorf("%d orders were in flight again, want %d", len(again), p.orders)
 	} else if p99 := again[len(again)*99/100]; *takeover && p99 > 15*time.Second {

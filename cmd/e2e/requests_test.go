@@ -38,7 +38,7 @@ func TestTakeover_RequestsOfAKilledWorkerAreTakenIn(t *testing.T) {
 	eventually(t, "a worker was given requests", patience, func() bool { return pending() > 0 })
 	killed.cmd.Process.Kill()
 	<-killed.ended
-	t.Logf("killed with %d of %d requests in hand, %d on the stream", pending(), requests, rdb.XLen(t.Context(), keys.Requests()).Val())
+	t.Logf("killed with %d of %d requests pending, %d on the stream", pending(), requests, rdb.XLen(t.Context(), keys.Requests()).Val())
 
 	startWorker(t, config)
 	eventually(t, "every request is taken in", 2*time.Minute, func() bool {

@@ -67,7 +67,7 @@ var plainFaults = []struct {
 	{"wrong_echo", "carried out, and the answer speaks of another order", effect{wrongEcho: true}},
 	{"bad_signature", "carried out, answered with a wrong signature", effect{badSignature: true}},
 	{"no_signature", "carried out, answered without a signature", effect{noSignature: true}},
-	{"slow_visibility", "created, and enquiries do not show it until after Late", effect{hidden: true}},
+	{"slow_visibility", "created, but queries do not show it until after Late", effect{hidden: true}},
 	{"notify_first", "created and paid at once; the notification goes out a second before the answer", effect{paidFirst: true}},
 }
 

@@ -195,7 +195,7 @@ func TestFault_ALateOrderIsThereOnlyAfterItsCallerGaveUp(t *testing.T) {
 			t.Error("there before it was due")
 		}
 		landed := time.Now().Add(1)
-		time.Sleep(time.Minute) // nobody looks at the moment it lands
+		time.Sleep(time.Minute) // the call is processed meanwhile
 		if orders := g.Orders(); len(orders) != 1 || !orders[0].Stored.Equal(landed) {
 			t.Errorf("%+v, want one of %s", orders, landed)
 		}

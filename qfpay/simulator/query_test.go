@@ -145,7 +145,7 @@ func TestQuery_ARowSaysHowTheOrderStands(t *testing.T) {
 				t.Error(diff)
 			}
 			if _, has := rows[0]["qrcode"]; has {
-				t.Error("an enquiry gave the QR code away, which QFPay's never does")
+				t.Error("a query returned the QR code, which QFPay never does")
 			}
 		})
 	}

@@ -26,7 +26,7 @@ type lineRead struct {
 	Problem *problem
 }
 
-// said is what the answer to many says of each line: "1 enqueued", "2 422: …".
+// said returns the answer to each line: "1 enqueued", "2 422: …".
 func said(t testing.TB, body string) (lines []string) {
 	t.Helper()
 	for line := range strings.Lines(body) {
@@ -155,7 +155,7 @@ func TestUpload_ManyOrdersNeedLittleMemory(t *testing.T) {
 	}
 }
 
-// What was answered stands; what was not, the caller is told to send again.
+// Answers stay valid; for the other lines, the client is told to send them again.
 func TestUpload_EndsWithAWordWhenRedisFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.RedisTimeout = 300 * time.Millisecond })
@@ -180,7 +180,7 @@ func TestUpload_EndsWithAWordWhenRedisFails(t *testing.T) {
 	}
 }
 
-// A caller who breaks off in the middle of a line has not sent it.
+// A line that is cut off does not count as sent.
 func TestUpload_BodyThatBreaksOffIsTakenAsFarAsItCame(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -77,7 +77,7 @@ func TestQRCode_OrderWithoutOneSaysWhy(t *testing.T) {
 	says("A1", "the result of the order is no longer in the result stream", "")
 }
 
-// A wallet's code is a short address; whatever else a gateway may answer is not drawn.
+// A QR code contains a short address; other answers of a gateway are not drawn.
 func TestQRCode_TooLongTextIsNotDrawn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

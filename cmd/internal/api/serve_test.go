@@ -60,8 +60,8 @@ func (f files) issue(t *testing.T, name string) {
 	f.write(t, f.key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 }
 
-// write replaces a file as those who renew certificates do, and gives it a time of its
-// own, since two certificates within a tick of the clock are one to whoever looks at it.
+// write replaces a file like a certificate renewal, and sets a new modification time, because two
+// certificates within one tick of the clock could not be distinguished.
 func (f files) write(t *testing.T, name string, text []byte) {
 	t.Helper()
 	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
@@ -105,7 +105,7 @@ func (r *rig) serving(certificate *Certificate, grace time.Duration) (addr strin
 	return l.Addr().String(), stop
 }
 
-// name is for whom the certificate is that is shown at an address.
+// name returns the name in the certificate that is served at an address.
 func nameShown(t *testing.T, addr string) string {
 	t.Helper()
 	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
@@ -149,7 +149,7 @@ func TestCertificate_IsRenewedWithoutARestart(t *testing.T) {
 	}
 }
 
-// HTTP/2 has streams where HTTP/1 has connections; an upload must not notice.
+// HTTP/2 has streams instead of connections; an upload must work the same way.
 func TestUpload_GoesOverHTTP2(t *testing.T) {
 	t.Parallel()
 	r, f := newRig(t), newFiles(t)
@@ -225,7 +225,7 @@ func TestServe_FinishesRequestsInFlightAndAcceptsNoneAtTheEnd(t *testing.T) {
 	io.WriteString(conn, anOrder("A1"))
 	res, err := http.ReadResponse(answers, nil)
 	if err != nil || res.StatusCode != http.StatusAccepted {
-		t.Errorf("the order in hand: %+v, %v", res, err)
+		t.Errorf("the order in flight: %+v, %v", res, err)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
