@@ -99,7 +99,7 @@ func TestIntake_RefusesARequestThatIsNoOrderAndSaysWhy(t *testing.T) {
 	refuse("amount: is not a field of an order", `{"amount":"1"}`, "amount", "1")
 	refuse("txamt: appears more than once", `{"out_trade_no":"S3","txamt":"1","txamt":"2"}`, "out_trade_no", "S3", "txamt", "1", "txamt", "2")
 	refuse("not JSON at byte 1", "S4", "order", "S4")
-	refuse("order: holds the whole order", fmt.Sprintf(`{"order":%q,"txamt":"1"}`, good[1]), append(slices.Clone(good), "txamt", "1")...)
+	refuse("order: is the whole order", fmt.Sprintf(`{"order":%q,"txamt":"1"}`, good[1]), append(slices.Clone(good), "txamt", "1")...)
 	refuse("default:S1 already exists with other content", requestOf(dearer)[1], requestOf(dearer)...)
 	r.rdb.Set(t.Context(), r.keys.Order("default:S9"), "x", 0)
 	refuse("default:S9: not accepted: its journal cannot be read: WRONGTYPE", requestOf(anOrder("S9"))[1], requestOf(anOrder("S9"))...)
