@@ -89,7 +89,7 @@ microbench: ## Run the Go benchmarks (BENCH=Sign)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(UNIT)
 
 .PHONY: benchstat
-benchstat: ## Compare the Go benchmarks with those of another commit, in turns (BASE=HEAD~1 BENCH=Take)
+benchstat: ## Compare the Go benchmarks with those of another commit, in turns (BASE=HEAD~1 BENCH=Reserve)
 	.ci/install redis-server
 	bench/compare $(BASE) '$(BENCH)'
 

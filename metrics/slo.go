@@ -40,7 +40,7 @@ func judge(e worker.Settled) verdict {
 		return declined
 	case e.Outcome == tasks.Created && e.Took <= objective[e.Lane]:
 		return good
-	case e.WaitedFor == worker.DeferQuota:
+	case e.DeferredFor == worker.DeferQuota:
 		return throttled
 	default:
 		return late

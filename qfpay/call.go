@@ -20,13 +20,13 @@ type request struct {
 // *Unanswered or *Refusal, or the error of intent, unchanged. It never repeats a
 // call: whether that is safe is not for a client to decide.
 func (c *Client) call(ctx context.Context, r request) (*answer, error) {
-	l := &lease{endpoint: r.endpoint, limiter: c.Limiter}
+	l := &callPermit{endpoint: r.endpoint, limiter: c.Limiter}
 	if err := c.permit(ctx, l, r.intent); err != nil {
 		return nil, err
 	}
 	sent := c.send(ctx, r, l)
 	if _, ok := errors.AsType[*NotSent](sent.err); ok || sent.throttled() {
-		l.giveBack()
+		l.release()
 	}
 	var a *answer
 	err := sent.err
@@ -43,16 +43,16 @@ func (c *Client) call(ctx context.Context, r request) (*answer, error) {
 	return a, nil
 }
 
-// permit takes leave and writes down the intent, in this order: an intent without
-// leave would put an order in doubt that never left, and a limiter may make it wait
-// for long. The writing takes time, so leave is looked at once more after it.
-func (c *Client) permit(ctx context.Context, l *lease, intent func(context.Context) error) error {
-	if err := l.take(ctx); err != nil {
+// permit acquires the permit and writes down the intent, in this order: an intent without
+// a permit would put an order in doubt that never left, and a limiter may make it wait for
+// long. Writing takes time, so the permit is checked once more after it.
+func (c *Client) permit(ctx context.Context, l *callPermit, intent func(context.Context) error) error {
+	if err := l.acquire(ctx); err != nil {
 		return err
 	}
 	if intent != nil {
 		if err := intent(ctx); err != nil {
-			l.giveBack()
+			l.release()
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func (c *Client) permit(ctx context.Context, l *lease, intent func(context.Conte
 		return err
 	}
 	if err := context.Cause(ctx); err != nil {
-		l.giveBack()
+		l.release()
 		return &NotSent{Endpoint: string(l.endpoint), Err: err}
 	}
 	return nil
@@ -73,8 +73,8 @@ func (c *Client) timeout() time.Duration {
 	return 10 * time.Second
 }
 
-// report tells OnCall of an exchange. Leave that the limiter refused is no exchange.
-func (c *Client) report(e endpoint, s exchange, a *answer, err error, l *lease) {
+// report passes an exchange to OnCall. A permit that the limiter refused is not an exchange.
+func (c *Client) report(e endpoint, s exchange, a *answer, err error, l *callPermit) {
 	if c.OnCall == nil || s.throttled() {
 		return
 	}

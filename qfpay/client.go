@@ -16,18 +16,18 @@ const (
 	reversal   endpoint = "reversal"
 )
 
-// Leave is permission for one call, good for a short while.
-type Leave struct {
-	Until    time.Time // the call must be on its way by then
-	GiveBack func()    // returns leave that was not used; may be nil
+// Permit allows one call, for a short while.
+type Permit struct {
+	ExpiresAt time.Time // the call must be on its way by then; zero: it does not expire
+	Release   func()    // returns a permit that was not used; may be nil
 }
 
-// Limiter gives leave for calls. Every call asks, enquiries too: QFPay counts
-// them all against one budget.
+// Limiter issues permits for calls. Every call needs one, a query too: QFPay counts all of
+// them against one budget.
 type Limiter interface {
-	// Take waits until one call may leave. When that is further off than it is
-	// willing to wait, it returns *Throttled at once.
-	Take(ctx context.Context) (Leave, error)
+	// Acquire waits until one call may leave. When that is further off than the limiter
+	// lets a call wait, it returns *Throttled at once.
+	Acquire(ctx context.Context) (Permit, error)
 }
 
 // Verify says what to do about the signature of an answer.
@@ -42,13 +42,13 @@ const (
 )
 
 // Call is the record of one HTTP exchange, for metrics and logs. A failure to
-// connect is one too, as not_sent; a call for which no leave was given is not.
+// connect is one too, as not_sent; a call without a permit is not.
 type Call struct {
 	Merchant  string
 	Endpoint  string        // payment, query, close or reversal
 	Result    string        // the respcd, or one of CallResults
-	Wait      time.Duration // for leave from the limiter
-	Leaving   time.Duration // from having leave to the first byte sent: intent, connection; 0 when nothing was sent
+	Wait      time.Duration // for the permit from the limiter
+	Leaving   time.Duration // from the permit to the first byte sent: intent, connection; 0 when nothing was sent
 	Took      time.Duration // from the first byte sent to the last one read
 	Signature Signature     // empty when there was no answer, or nobody looked
 }
@@ -71,7 +71,7 @@ type Client struct {
 	Merchant Merchant
 	HTTP     *http.Client  // of NewHTTPClient; nil: one that all clients without their own share
 	Limiter  Limiter       // nil: no limit
-	Timeout  time.Duration // of one call, without the wait for leave; 0: 10 s
+	Timeout  time.Duration // of one call, without the wait for a permit; 0: 10 s
 	Verify   Verify        // empty: VerifyWarn
 	OnCall   func(Call)    // told of every exchange; must not block; may be nil
 }

@@ -17,7 +17,7 @@ const maxQRCode = 2048
 // CreatePayment asks QFPay to create an order and returns its QR code. The order
 // should have passed [Order.Validate]; CreatePayment does not check it again.
 //
-// intent is called once leave is given and before the first byte leaves; if it fails
+// intent is called after the permit was issued and before the first byte leaves; if it fails
 // nothing leaves, and its error is returned unchanged. It is the place to write down
 // that a create is about to be sent. It is called at most once, and may be nil. What
 // follows may still hold the call back: *NotSent and a *Throttled that is not

@@ -28,7 +28,7 @@ func (e *Refusal) Error() string {
 }
 
 // Throttled says that a call was not carried out for want of quota: the limiter
-// gave no leave, or the gateway answered HTTP 429, which its guidelines define as
+// issued no permit, or the gateway answered HTTP 429, which its guidelines define as
 // not processed.
 type Throttled struct {
 	Endpoint   string

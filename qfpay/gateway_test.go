@@ -129,6 +129,6 @@ func kind(err error) string {
 }
 
 // limiterFunc is a Limiter made of a function.
-type limiterFunc func(context.Context) (Leave, error)
+type limiterFunc func(context.Context) (Permit, error)
 
-func (f limiterFunc) Take(ctx context.Context) (Leave, error) { return f(ctx) }
+func (f limiterFunc) Acquire(ctx context.Context) (Permit, error) { return f(ctx) }

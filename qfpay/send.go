@@ -22,14 +22,14 @@ type exchange struct {
 	err       error // *NotSent, *Throttled (by the limiter) or *Unanswered
 }
 
-// throttled tells whether the limiter took its leave back at the last moment.
+// throttled tells whether the limiter took its permit back at the last moment.
 func (s exchange) throttled() bool {
 	_, ok := errors.AsType[*Throttled](s.err)
 	return ok
 }
 
 // send sends one request and reads what comes back, at most r.maxBody of it.
-func (c *Client) send(ctx context.Context, r request, l *lease) exchange {
+func (c *Client) send(ctx context.Context, r request, l *callPermit) exchange {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
 	g, ctx := newGate(ctx, l, r.params.form())
@@ -39,13 +39,13 @@ func (c *Client) send(ctx context.Context, r request, l *lease) exchange {
 	}
 	resp, err := c.http().Do(req)
 	if err != nil {
-		passed, reason := g.shut()
+		passed, reason := g.close()
 		return exchange{passed: passed, took: since(passed), err: sendError(r.endpoint, passed, reason, err)}
 	}
 	defer resp.Body.Close()
 	s := exchange{status: resp.StatusCode, header: resp.Header}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, r.maxBody+1))
-	passed, _ := g.shut()
+	passed, _ := g.close()
 	s.passed, s.took = passed, since(passed)
 	switch {
 	case err != nil:
@@ -101,7 +101,7 @@ func sendError(e endpoint, passed time.Time, reason, err error) error {
 	case *Throttled, *NotSent: // of the limiter
 		return reason
 	}
-	if reason != errShut {
+	if reason != errClosed {
 		err = reason
 	}
 	return &NotSent{Endpoint: string(e), Err: err}

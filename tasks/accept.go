@@ -39,7 +39,7 @@ const (
 type AcceptResult struct {
 	ID     string // merchant:out_trade_no
 	Status AcceptStatus
-	State  string // of an accepted order: NEW, SENT, VOIDING or DONE
+	State  string // of an accepted order: NEW, SENT, CLOSING or DONE
 	Err    error  // qfpay.FieldErrors, *ConflictError, *HighWaterError, *JournalError, or from Redis
 }
 
@@ -47,7 +47,7 @@ type AcceptResult struct {
 // affected; the new one was not accepted.
 type ConflictError struct {
 	ID    string // merchant:out_trade_no
-	State string // of the existing order: NEW, SENT, VOIDING or DONE
+	State string // of the existing order: NEW, SENT, CLOSING or DONE
 }
 
 // Error implements error.

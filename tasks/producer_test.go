@@ -117,7 +117,7 @@ func TestEnqueue_TheSameOrderAgainIsADuplicateAndOtherContentAConflict(t *testin
 		t.Fatal(got, err)
 	}
 	before := journalOf(t, rdb, first.ID())
-	for _, state := range []string{"NEW", "SENT", "VOIDING", "DONE"} {
+	for _, state := range []string{"NEW", "SENT", "CLOSING", "DONE"} {
 		before["state"] = state
 		rdb.HSet(t.Context(), keys.Order(first.ID()), "state", state)
 		want := AcceptResult{ID: first.ID(), Status: Duplicate, State: state}

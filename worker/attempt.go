@@ -9,18 +9,19 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // attempt is one run at one order: what is known of it, and the calls made. It
 // acts on what the policy decides and decides nothing itself.
 type attempt struct {
-	handler *handler
-	at      *counter
-	claim   claim
-	order   tasks.Order
-	facts   facts
-	began   time.Time
-	permits permits
+	handler  *handler
+	merchant *merchantState
+	claim    claim
+	order    tasks.Order
+	known    facts
+	began    time.Time
+	session  *ratelimit.Session // of the merchant's limits
 
 	// What the latest answers were; they end in the result and in the log line.
 	payment qfpay.Payment
@@ -35,7 +36,7 @@ type attempt struct {
 func (a *attempt) run(ctx context.Context) (step, error) {
 	for renewals := 0; ; renewals++ {
 		s, outOfTime, err := a.turn(ctx)
-		if err != nil || !outOfTime || renewals == mostRenewals || a.handler.isStopping(ctx) {
+		if err != nil || !outOfTime || renewals == maxRenewals || a.handler.isStopping(ctx) {
 			return s, err
 		}
 		if err := a.handler.journal.renew(ctx, &a.claim); err != nil {
@@ -49,9 +50,9 @@ func (a *attempt) turn(ctx context.Context) (s step, outOfTime bool, err error) 
 	ctx, cancel := context.WithTimeout(ctx, a.handler.times.attempt)
 	defer cancel()
 	for {
-		s := next(a.look())
+		s := next(a.facts())
 		switch {
-		case s.do == settle || s.do == wait || s.do == waitGone:
+		case s.do == settle || s.do == wait || s.do == waitNotFound:
 			return s, false, nil
 		case s.calls() && !a.timeFor(ctx):
 			return step{do: wait, why: DeferDoubt}, true, nil
@@ -64,10 +65,10 @@ func (a *attempt) turn(ctx context.Context) (s step, outOfTime bool, err error) 
 
 // mostRenewals bounds how long one attempt has an order in hand, and with it room in the
 // worker: an enquiry, a close, and a second way to close.
-const mostRenewals = 2
+const maxRenewals = 2
 
 // calls tells whether a step makes a call to the gateway.
-func (s step) calls() bool { return s.do == submit || s.do == enquire || s.do == void }
+func (s step) calls() bool { return s.do == create || s.do == query || s.do == closeOrder }
 
 // timeFor tells whether a call can end before the attempt does.
 func (a *attempt) timeFor(ctx context.Context) bool {
@@ -76,24 +77,24 @@ func (a *attempt) timeFor(ctx context.Context) bool {
 }
 
 // look completes the facts with what the claim and the clock say.
-func (a *attempt) look() facts {
-	h, c, f := a.handler, &a.claim, &a.facts
+func (a *attempt) facts() facts {
+	h, c, f := a.handler, &a.claim, &a.known
 	now := a.now()
 	f.state = c.state
-	f.flying = !c.sentAt.IsZero() && now.Sub(c.sentAt) < h.times.quiet
-	f.missing = c.absents > 0
-	f.late = now.After(a.order.Deadline)
-	f.overdue = now.After(a.order.Deadline.Add(patience))
+	f.createMayLand = !c.sentAt.IsZero() && now.Sub(c.sentAt) < h.times.landingTime
+	f.notFoundBefore = c.notFound > 0
+	f.pastDeadline = now.After(a.order.Deadline)
+	f.pastDoubtTimeout = now.After(a.order.Deadline.Add(doubtTimeout))
 	f.close = h.lost.mayClose(a.order.PayType, h.unique)
-	f.reissue = h.lost.mayReissue(a.order.PayType, h.unique, c.number)
-	f.resend = h.unique && c.sends < mostSends
+	f.reissue = h.lost.mayReissue(a.order.PayType, h.unique, c.reissues)
+	f.resend = h.unique && c.createsSent < maxCreates
 	f.unique = h.unique
 	return *f
 }
 
 // mostSends bounds how often a create is sent under one number: a gateway that
 // calls a number a duplicate and then does not find it would be asked for ever.
-const mostSends = 4
+const maxCreates = 4
 
 // now is the time on Redis's clock: the one the journal was written by.
 func (a *attempt) now() time.Time { return a.claim.claimedAt.Add(time.Since(a.began)) }
@@ -101,36 +102,36 @@ func (a *attempt) now() time.Time { return a.claim.claimedAt.Add(time.Since(a.be
 // issued is the order under the number it goes by now.
 func (a *attempt) issued() qfpay.Order {
 	o := a.order.Order
-	o.OutTradeNo = issuedAs(o.OutTradeNo, a.claim.number)
+	o.OutTradeNo = issuedAs(o.OutTradeNo, a.claim.reissues)
 	return o
 }
 
 func (a *attempt) act(ctx context.Context, do action) error {
 	switch do {
-	case submit:
-		return a.submit(ctx)
+	case create:
+		return a.create(ctx)
 	case retract:
-		defer point("retracted")
+		defer failpoint("retracted")
 		return a.handler.journal.retract(ctx, &a.claim)
-	case enquire:
-		a.enquire(ctx)
-	case void:
-		return a.void(ctx)
-	case mint:
-		if err := a.handler.journal.mint(ctx, &a.claim); err != nil {
+	case query:
+		a.query(ctx)
+	case closeOrder:
+		return a.closeOrder(ctx)
+	case reissue:
+		if err := a.handler.journal.reissue(ctx, &a.claim); err != nil {
 			return err
 		}
-		point("minted")
+		failpoint("reissued")
 		a.handler.observer.Observe(Reissued{Merchant: a.order.Merchant})
-		a.facts = facts{}
+		a.known = facts{}
 	}
 	return nil
 }
 
-// submit creates the order. The intent is written after leave was given and before
+// submit creates the order. The intent is written after the permit was issued and before
 // the first byte leaves, so that waiting costs no doubt. Sent again under the same number, it
 // follows on the enquiries that allow it, and goes before the line as these do.
-func (a *attempt) submit(ctx context.Context) error {
+func (a *attempt) create(ctx context.Context) error {
 	intended := false
 	a.payment, a.err = a.client(a.class()).CreatePayment(ctx, a.issued(), func(ctx context.Context) error {
 		if err := a.handler.journal.intent(ctx, &a.claim); err != nil {
@@ -141,15 +142,15 @@ func (a *attempt) submit(ctx context.Context) error {
 		if a.claim.firstSentAt.IsZero() {
 			a.claim.firstSentAt = a.claim.sentAt
 		}
-		point("intended")
+		failpoint("intended")
 		return nil
 	})
-	point("answered")
+	failpoint("answered")
 	a.calls++
 	var unwritten *journalError
 	switch {
 	case errors.Is(a.err, errTaken):
-		a.facts, a.err = facts{}, nil // nothing left; on under the next number
+		a.known, a.err = facts{}, nil // nothing left; on under the next number
 		return nil
 	case errors.As(a.err, &unwritten):
 		return unwritten.error
@@ -158,8 +159,8 @@ func (a *attempt) submit(ctx context.Context) error {
 	if !ok {
 		return a.err
 	}
-	a.facts.reply = r
-	a.facts.sole = intended && a.claim.sends == 1
+	a.known.reply = r
+	a.known.onlyCreate = intended && a.claim.createsSent == 1
 	return nil
 }
 
@@ -171,7 +172,7 @@ func (e *journalError) Unwrap() error { return e.error }
 // enquire asks what became of the number. The months are those in which QFPay may
 // have stored it. An enquiry changes nothing, so one that is lost on the way is made
 // again while the attempt has time for it.
-func (a *attempt) enquire(ctx context.Context) {
+func (a *attempt) query(ctx context.Context) {
 	o := a.issued()
 	sent := a.claim.firstSentAt
 	if sent.IsZero() { // the journal always has it; without it, the order's whole life
@@ -179,25 +180,25 @@ func (a *attempt) enquire(ctx context.Context) {
 	}
 	months := qfpay.MonthsAround(sent, a.now())
 	var rows []qfpay.Record
-	a.err = retry.Do(ctx, enquiries(), func(ctx context.Context) error {
+	a.err = retry.Do(ctx, queryBackoff(), func(ctx context.Context) error {
 		var err error
-		rows, err = a.client(classDoubt).Query(ctx, []string{o.OutTradeNo}, months)
+		rows, err = a.client(ratelimit.Doubt).Query(ctx, []string{o.OutTradeNo}, months)
 		a.calls++
-		if lostOnTheWay(err) && a.timeFor(ctx) {
+		if noAnswer(err) && a.timeFor(ctx) {
 			return retry.RetryableError(err)
 		}
 		return err
 	})
-	a.facts.reply, a.row = readQuery(rows, a.err, o, sent)
+	a.known.reply, a.row = readQuery(rows, a.err, o, sent)
 }
 
 // enquiries spaces the tries of one enquiry: three at most.
-func enquiries() retry.Backoff {
+func queryBackoff() retry.Backoff {
 	return retry.WithMaxRetries(2, retry.WithJitterPercent(30, retry.NewExponential(100*time.Millisecond)))
 }
 
 // lostOnTheWay tells whether a call got no answer, and not one that says no.
-func lostOnTheWay(err error) bool {
+func noAnswer(err error) bool {
 	var (
 		notSent    *qfpay.NotSent
 		unanswered *qfpay.Unanswered
@@ -207,21 +208,38 @@ func lostOnTheWay(err error) bool {
 
 // void closes the order at QFPay. From the moment the journal says so, its QR code
 // is not published any more, should it still turn up.
-func (a *attempt) void(ctx context.Context) error {
-	_, a.err = a.client(classDoubt).Close(ctx, a.issued(), func(ctx context.Context) error {
-		if err := a.handler.journal.void(ctx, &a.claim); err != nil {
+func (a *attempt) closeOrder(ctx context.Context) error {
+	_, a.err = a.client(ratelimit.Doubt).Close(ctx, a.issued(), func(ctx context.Context) error {
+		if err := a.handler.journal.closeIntent(ctx, &a.claim); err != nil {
 			return &journalError{err}
 		}
-		point("voided")
+		failpoint("close_intended")
 		return nil
 	})
-	point("closed")
+	failpoint("closed")
 	a.calls++
 	var unwritten *journalError
 	if errors.As(a.err, &unwritten) {
 		return unwritten.error
 	}
-	a.facts.reply = readClose(a.err)
-	a.facts.closed = true
+	a.known.reply = readClose(a.err)
+	a.known.closeSentHere = true
 	return nil
+}
+
+// client returns the merchant's client for this attempt's calls of one class.
+func (a *attempt) client(c ratelimit.Class) *qfpay.Client {
+	client := *a.merchant.client
+	if a.merchant.limiter != nil {
+		client.Limiter = a.session.Limiter(a.merchant.limiter, c)
+	}
+	return &client
+}
+
+// class is that of the call that an attempt begins with.
+func (a *attempt) class() ratelimit.Class {
+	if a.claim.state != stateNew {
+		return ratelimit.Doubt
+	}
+	return ratelimit.ClassOf(a.order.Lane)
 }

@@ -13,20 +13,20 @@ import (
 )
 
 // Breach is one order about which journal, due and result stream do not agree.
-type Breach struct {
+type Violation struct {
 	ID      string // merchant:out_trade_no, or the entry of the stream
 	Problem string
 }
 
 // Audited counts what an audit has seen. Redis may show an order twice while it grows
 // or shrinks its tables, so on a busy server the counts are a little too high.
-type Audited struct {
-	Orders   int // journals
-	Waiting  int // of them, without a result
-	Settled  int // with one
-	Trimmed  int // of these, with a result older than all that is left of the stream
-	Results  int // entries of the stream
-	Breaches int
+type AuditReport struct {
+	Orders     int // journals
+	Waiting    int // of them, without a result
+	Settled    int // with one
+	Trimmed    int // of these, with a result older than all that is left of the stream
+	Results    int // entries of the stream
+	Violations int
 }
 
 // auditBatch is how many orders one script looks at: Redis does nothing else meanwhile.
@@ -41,28 +41,28 @@ const auditBatch = 100
 //
 // It changes nothing and may run while workers do: each order is looked at as of one
 // moment, and what does not agree is looked at twice more before it is reported.
-func (i *Inspector) Audit(ctx context.Context, report func(Breach)) (Audited, error) {
+func (i *Inspector) Audit(ctx context.Context, report func(Violation)) (AuditReport, error) {
 	node, err := redisserver.ForKey(ctx, i.rdb, i.keys.Due()) // SCAN has no key: a Cluster client would send it anywhere
 	if err != nil {
-		return Audited{}, err
+		return AuditReport{}, err
 	}
 	a := &audit{Inspector: i, node: node, suspects: map[string]string{}}
-	for _, walk := range []func(context.Context) error{a.journals, a.due, a.lookAgain, a.results} {
+	for _, walk := range []func(context.Context) error{a.journals, a.due, a.checkAgain, a.results} {
 		if err := walk(ctx); err != nil {
-			return a.Audited, fmt.Errorf("audit: %w", err)
+			return a.AuditReport, fmt.Errorf("audit: %w", err)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.suspects)) {
-		report(Breach{ID: id, Problem: a.suspects[id]})
+		report(Violation{ID: id, Problem: a.suspects[id]})
 	}
-	a.Breaches = len(a.suspects)
-	return a.Audited, nil
+	a.Violations = len(a.suspects)
+	return a.AuditReport, nil
 }
 
 // audit is one audit under way.
 type audit struct {
 	*Inspector
-	Audited
+	AuditReport
 	node     redis.UniversalClient
 	suspects map[string]string // id → problem
 }
@@ -76,7 +76,7 @@ func (a *audit) journals(ctx context.Context) error {
 		for n := range found {
 			found[n] = strings.TrimPrefix(found[n], prefix)
 		}
-		return a.look(ctx, found, a.count)
+		return a.check(ctx, found, a.count)
 	})
 }
 
@@ -89,7 +89,7 @@ func (a *audit) due(ctx context.Context) error {
 		for n := 0; n < len(found); n += 2 { // members and scores by turns
 			ids = append(ids, found[n])
 		}
-		return a.look(ctx, ids, func(standing) {})
+		return a.check(ctx, ids, func(auditRow) {})
 	})
 }
 
@@ -113,7 +113,7 @@ func walk(scan func(cursor uint64) ([]string, uint64, error), each func([]string
 
 // lookAgain looks at the suspects twice more: a failover, or a client that reads what
 // another has not written yet, is no breach.
-func (a *audit) lookAgain(ctx context.Context) error {
+func (a *audit) checkAgain(ctx context.Context) error {
 	for range 2 {
 		ids := slices.Collect(maps.Keys(a.suspects))
 		if len(ids) == 0 {
@@ -124,7 +124,7 @@ func (a *audit) lookAgain(ctx context.Context) error {
 		}
 		clear(a.suspects)
 		for batch := range slices.Chunk(ids, auditBatch) {
-			if err := a.look(ctx, batch, func(standing) {}); err != nil {
+			if err := a.check(ctx, batch, func(auditRow) {}); err != nil {
 				return err
 			}
 		}
@@ -132,21 +132,21 @@ func (a *audit) lookAgain(ctx context.Context) error {
 	return nil
 }
 
-func (a *audit) count(s standing) {
+func (a *audit) count(r auditRow) {
 	a.Orders++
 	switch {
-	case s.state == "DONE":
+	case r.state == "DONE":
 		a.Settled++
 	default:
 		a.Waiting++
 	}
-	if s.trimmed() {
+	if r.trimmed() {
 		a.Trimmed++
 	}
 }
 
 // look asks how orders stand, and notes those with which something is wrong.
-func (a *audit) look(ctx context.Context, ids []string, each func(standing)) error {
+func (a *audit) check(ctx context.Context, ids []string, each func(auditRow)) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -167,15 +167,15 @@ func (a *audit) look(ctx context.Context, ids []string, each func(standing)) err
 			return fmt.Errorf("unexpected answer %v", answer[n+1])
 		}
 		w := texts(row)
-		s := standing{state: w[0], due: w[1] == "1", entry: w[2], found: w[3] == "1", first: fmt.Sprint(answer[0])}
-		if s.state == "RESERVED" {
+		r := auditRow{state: w[0], due: w[1] == "1", entry: w[2], found: w[3] == "1", first: fmt.Sprint(answer[0])}
+		if r.state == "RESERVED" {
 			continue // the number of another order's reissue, and no order
 		}
-		if problem := s.problem(); problem != "" {
+		if problem := r.problem(); problem != "" {
 			a.suspects[id] = problem
 		}
-		if s.state != "" {
-			each(s)
+		if r.state != "" {
+			each(r)
 		}
 	}
 	return nil

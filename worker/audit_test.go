@@ -18,42 +18,42 @@ import (
 func TestAudit_NamesEveryWayOrdersCanDisagree(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		s       standing
+		r       auditRow
 		problem string
 		trimmed bool
 	}{
 		// As they must be.
-		{standing{}, "", false}, // it has run out since it was found
-		{standing{state: "NEW", due: true, first: "none"}, "", false},
-		{standing{state: "SENT", due: true, first: "5-0"}, "", false},
-		{standing{state: "VOIDING", due: true, first: "5-0"}, "", false},
-		{standing{state: "DONE", entry: "5-0", found: true, first: "5-0"}, "", false},
-		{standing{state: "DONE", entry: "5-0", first: "5-1"}, "", true},  // the stream was trimmed since
-		{standing{state: "DONE", entry: "9-0", first: "10-0"}, "", true}, // a number, not a text
-		{standing{state: "DONE", entry: "5-0", first: ""}, "", true},     // to the last entry
+		{auditRow{}, "", false}, // it has run out since it was found
+		{auditRow{state: "NEW", due: true, first: "none"}, "", false},
+		{auditRow{state: "SENT", due: true, first: "5-0"}, "", false},
+		{auditRow{state: "CLOSING", due: true, first: "5-0"}, "", false},
+		{auditRow{state: "DONE", entry: "5-0", found: true, first: "5-0"}, "", false},
+		{auditRow{state: "DONE", entry: "5-0", first: "5-1"}, "", true},  // the stream was trimmed since
+		{auditRow{state: "DONE", entry: "9-0", first: "10-0"}, "", true}, // a number, not a text
+		{auditRow{state: "DONE", entry: "5-0", first: ""}, "", true},     // to the last entry
 		// As they must not.
-		{standing{due: true}, "is in due, but its journal is gone: was a key deleted or evicted?", false},
-		{standing{state: "SENT", first: "5-0"}, "has no result (SENT) and is not in due: nobody will look at it", false},
-		{standing{state: "NEW", due: true, entry: "5-0", found: true, first: "5-0"}, "is NEW with a result, entry 5-0", false},
-		{standing{state: "LOST", due: true}, `has the unknown state "LOST"`, false},
-		{standing{state: "DONE", due: true, entry: "5-0", found: true, first: "5-0"}, "has its result, and is in due all the same", false},
-		{standing{state: "DONE", first: "5-0"}, "is DONE without an entry in the result stream", false},
-		{standing{state: "DONE", entry: "5-1", first: "5-0"}, "its result, entry 5-1, is missing from the stream though older ones are there", false},
-		{standing{state: "DONE", entry: "5-0", first: "none"}, "its result was entry 5-0, and the result stream is gone", false},
+		{auditRow{due: true}, "is in due, but its journal is gone: was a key deleted or evicted?", false},
+		{auditRow{state: "SENT", first: "5-0"}, "has no result (SENT) and is not in due: nobody will look at it", false},
+		{auditRow{state: "NEW", due: true, entry: "5-0", found: true, first: "5-0"}, "is NEW with a result, entry 5-0", false},
+		{auditRow{state: "LOST", due: true}, `has the unknown state "LOST"`, false},
+		{auditRow{state: "DONE", due: true, entry: "5-0", found: true, first: "5-0"}, "has its result, and is in due all the same", false},
+		{auditRow{state: "DONE", first: "5-0"}, "is DONE without an entry in the result stream", false},
+		{auditRow{state: "DONE", entry: "5-1", first: "5-0"}, "its result, entry 5-1, is missing from the stream though older ones are there", false},
+		{auditRow{state: "DONE", entry: "5-0", first: "none"}, "its result was entry 5-0, and the result stream is gone", false},
 	} {
-		if got := c.s.problem(); got != c.problem || c.s.trimmed() != c.trimmed {
-			t.Errorf("%+v: %q, trimmed %t; want %q, %t", c.s, got, c.s.trimmed(), c.problem, c.trimmed)
+		if got := c.r.problem(); got != c.problem || c.r.trimmed() != c.trimmed {
+			t.Errorf("%+v: %q, trimmed %t; want %q, %t", c.r, got, c.r.trimmed(), c.problem, c.trimmed)
 		}
 	}
 }
 
 // breaches audits and returns what was found.
-func breaches(t *testing.T, rdb redis.UniversalClient, keys tasks.Keys) (Audited, map[string]string) {
+func violations(t *testing.T, rdb redis.UniversalClient, keys tasks.Keys) (AuditReport, map[string]string) {
 	t.Helper()
 	i := NewInspector(rdb, keys)
 	i.pause = time.Millisecond
 	found := map[string]string{}
-	counts, err := i.Audit(t.Context(), func(b Breach) { found[b.ID] = b.Problem })
+	counts, err := i.Audit(t.Context(), func(v Violation) { found[v.ID] = v.Problem })
 	ok(t, err)
 	return counts, found
 }
@@ -67,8 +67,8 @@ func TestAudit_FindsWhatSomebodyBroke(t *testing.T) {
 	ctx := t.Context()
 	_, err := r.producer().Accept(ctx, anOrder("W1").WithDefaults(time.Now()))
 	ok(t, err)
-	counts, found := breaches(t, r.rdb, r.keys)
-	if d := cmp.Diff(Audited{Orders: 251, Waiting: 1, Settled: 250, Results: 250}, counts); d != "" || len(found) != 0 {
+	counts, found := violations(t, r.rdb, r.keys)
+	if d := cmp.Diff(AuditReport{Orders: 251, Waiting: 1, Settled: 250, Results: 250}, counts); d != "" || len(found) != 0 {
 		t.Fatalf("before anything was broken: %v\n%s", found, d)
 	}
 
@@ -83,7 +83,7 @@ func TestAudit_FindsWhatSomebodyBroke(t *testing.T) {
 	ok(t, r.rdb.XDel(ctx, r.keys.Results(), gone).Err())
 	ok(t, r.rdb.ZRem(ctx, r.keys.Due(), "default:W1").Err())
 	ok(t, r.rdb.ZAdd(ctx, r.keys.Due(), redis.Z{Score: 1, Member: "default:A0200"}, redis.Z{Score: 1, Member: "default:ghost"}).Err())
-	counts, found = breaches(t, r.rdb, r.keys)
+	counts, found = violations(t, r.rdb, r.keys)
 	want := map[string]string{
 		owner:            fmt.Sprintf("has two results in the stream: %s, which it knows, and %s", entry(owner), twice),
 		"entry " + stray: fmt.Sprintf("entry %s is not a result: the field v is missing", stray),
@@ -92,8 +92,8 @@ func TestAudit_FindsWhatSomebodyBroke(t *testing.T) {
 		"default:A0200":  "has its result, and is in due all the same",
 		"default:ghost":  "is in due, but its journal is gone: was a key deleted or evicted?",
 	}
-	if d := cmp.Diff(want, found); d != "" || counts.Breaches != len(want) {
-		t.Errorf("%d breaches\n%s", counts.Breaches, d)
+	if d := cmp.Diff(want, found); d != "" || counts.Violations != len(want) {
+		t.Errorf("%d breaches\n%s", counts.Violations, d)
 	}
 }
 
@@ -105,13 +105,13 @@ func TestAudit_FindsNothingWrongWithATrimmedStream(t *testing.T) {
 	stop()
 	for _, left := range []int64{5, 0} {
 		ok(t, r.rdb.XTrimMaxLen(t.Context(), r.keys.Results(), left).Err())
-		counts, found := breaches(t, r.rdb, r.keys)
+		counts, found := violations(t, r.rdb, r.keys)
 		if counts.Trimmed != 20-int(left) || len(found) != 0 {
 			t.Errorf("%d left: %+v, %v", left, counts, found)
 		}
 	}
 	ok(t, r.rdb.Del(t.Context(), r.keys.Results()).Err())
-	if counts, found := breaches(t, r.rdb, r.keys); len(found) != 20 || counts.Trimmed != 0 {
+	if counts, found := violations(t, r.rdb, r.keys); len(found) != 20 || counts.Trimmed != 0 {
 		t.Errorf("the whole stream is gone, and yet: %+v, %v", counts, found)
 	}
 }
@@ -127,7 +127,7 @@ func TestAudit_FindsNothingBesideWorkers(t *testing.T) {
 	audits := 0
 	auditing.Go(func() {
 		for ctx.Err() == nil {
-			counts, found := breaches(t, r.rdb, r.keys)
+			counts, found := violations(t, r.rdb, r.keys)
 			if audits++; len(found) != 0 {
 				t.Errorf("%+v: %v", counts, found)
 			}
@@ -159,7 +159,7 @@ func TestAudit_LooksAtTheRightNodeOfACluster(t *testing.T) {
 			ok(t, err)
 		}
 		ok(t, rdb.ZRem(t.Context(), keys.Due(), "default:A2").Err())
-		counts, found := breaches(t, rdb, keys)
+		counts, found := violations(t, rdb, keys)
 		if counts.Orders != 2 || len(found) != 1 || found["default:A2"] == "" {
 			t.Errorf("%s: %+v, %v", prefix, counts, found)
 		}

@@ -34,7 +34,7 @@ func (a *audit) known(ctx context.Context, entries []tasks.Entry) error {
 	journals := make([]*redis.SliceCmd, len(entries))
 	_, err := a.node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for n, e := range entries {
-			journals[n] = pipe.HMGet(ctx, a.keys.Order(e.Result.OrderID()), "state", "entry", "past")
+			journals[n] = pipe.HMGet(ctx, a.keys.Order(e.Result.OrderID()), "state", "entry", "past_results")
 		}
 		return nil
 	})
@@ -42,7 +42,7 @@ func (a *audit) known(ctx context.Context, entries []tasks.Entry) error {
 		return err
 	}
 	for n, e := range entries {
-		switch problem := disowned(e, journals[n].Val()); {
+		switch problem := unknownToJournal(e, journals[n].Val()); {
 		case e.Err != nil:
 			a.suspects["entry "+e.StreamID] = e.Err.Error()
 		case problem != "":
@@ -54,7 +54,7 @@ func (a *audit) known(ctx context.Context, entries []tasks.Entry) error {
 
 // disowned says what is wrong with an entry that its order's journal does not know, or
 // "". Journals run out before some streams are trimmed; then nothing can be said.
-func disowned(e tasks.Entry, journal []any) string {
+func unknownToJournal(e tasks.Entry, journal []any) string {
 	state, exists := journal[0].(string)
 	entry, _ := journal[1].(string)
 	past, _ := journal[2].(string)

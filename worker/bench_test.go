@@ -9,7 +9,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
@@ -35,7 +34,7 @@ func BenchmarkClaimIntentSettle(b *testing.B) {
 	}
 	accepted, err := r.producer().EnqueueAll(b.Context(), orders)
 	ok(b, err)
-	j := &journal{rdb: r.rdb, scripts: newBatched(r.rdb), keys: r.keys, times: slowTimes()}
+	j := &journal{rdb: r.rdb, scripts: newPipelinedClient(r.rdb), keys: r.keys, times: slowTimes()}
 	published := outcome(tasks.Created)
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -45,27 +44,6 @@ func BenchmarkClaimIntentSettle(b *testing.B) {
 		ok(b, j.intent(b.Context(), &c))
 		_, err = j.settle(b.Context(), &c, published)
 		ok(b, err)
-	}
-}
-
-// A place within the limits, while the windows are full and while there is room.
-func BenchmarkTake(b *testing.B) {
-	for name, perMinute := range map[string]int{"full": 400, "room": 800} {
-		b.Run(name, func(b *testing.B) {
-			l := testLimiter(redistest.Start(b).Client(b), 0, perMinute)
-			for i := range 400 { // over the last 40 s
-				at := time.Now().Add(-time.Duration(i) * 100 * time.Millisecond).UnixMicro()
-				ok(b, l.rdb.ZAdd(b.Context(), l.keys[0], redis.Z{Score: float64(at), Member: i}).Err())
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				_, granted, err := l.take(b.Context(), classInteractive, "call") // the same one moves on
-				ok(b, err)
-				if granted != (name == "room") {
-					b.Fatalf("granted: %v", granted)
-				}
-			}
-		})
 	}
 }
 

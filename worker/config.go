@@ -35,6 +35,8 @@ type Config struct {
 
 	Observer Observer     // nil: nobody
 	Logger   *slog.Logger // nil: nothing is logged
+
+	windows [2]time.Duration // of the limits; zero: a second and a minute. A test cannot wait for minutes
 }
 
 // check names every field that cannot be worked with.

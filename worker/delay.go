@@ -3,10 +3,10 @@ package worker
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // delay says when an order that was put down is due again, and completes why.
@@ -17,7 +17,7 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration 
 	}
 	switch s.why {
 	case DeferHeld:
-		return a.at.hold.wait(time.Now(), 0)
+		return min(a.merchant.breaker.admit(time.Now(), 0), spread(h.times.held))
 	case DeferGateway:
 		var busy *qfpay.Refusal
 		if errors.As(a.err, &busy) {
@@ -51,15 +51,15 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.T
 		return inLine(t.RetryAfter)
 	}
 	s.why = DeferGateway
-	if a.at.limiter == nil {
-		return max(t.RetryAfter, firstPause)
+	if a.merchant.limiter == nil {
+		return max(t.RetryAfter, ratelimit.FirstPause)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin)
 	defer cancel()
-	pause, err := a.at.limiter.pause(ctx, t.RetryAfter)
+	pause, err := a.merchant.limiter.Pause(ctx, t.RetryAfter)
 	if err != nil {
 		h.observer.Observe(RedisFailed{Op: "pause"})
-		pause = max(t.RetryAfter, firstPause)
+		pause = max(t.RetryAfter, ratelimit.FirstPause)
 	}
 	return spread(pause)
 }
@@ -68,27 +68,23 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.T
 // rate. It is called up before, unless whoever calls does not know of it.
 func inLine(length time.Duration) time.Duration { return 2*length + time.Minute }
 
-// spread adds up to a quarter, so that orders put down together do not come back
-// together.
-func spread(d time.Duration) time.Duration { return d + rand.N(d/4+1) }
-
 // hold holds the merchant when the gateway refuses its configuration, and lets go
 // when it takes a create.
-func (h *handler) hold(a *attempt) {
-	name := a.at.client.Merchant.Name
-	switch a.facts.reply {
-	case heldBack:
+func (h *handler) updateBreaker(a *attempt) {
+	name := a.merchant.client.Merchant.Name
+	switch a.known.reply {
+	case merchantRefused:
 		reason := "http"
 		var refusal *qfpay.Refusal
 		if errors.As(a.err, &refusal) && refusal.RespCd != "" {
 			reason = string(refusal.RespCd)
 		}
-		if a.at.hold.set(time.Now(), reason) {
+		if a.merchant.breaker.trip(time.Now(), reason) {
 			h.log.Error("QFPay refuses this merchant's configuration; its orders wait, and one is tried now and then",
 				"merchant", name, "error", a.err, "hint", hint(reason))
 		}
 	case created, refused:
-		if a.at.hold.clear() != "" {
+		if a.merchant.breaker.reset() != "" {
 			h.log.Info("QFPay takes this merchant's orders again", "merchant", name)
 		}
 	}

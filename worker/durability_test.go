@@ -11,15 +11,15 @@ import (
 )
 
 // strictDesk is a desk whose steps a replica confirms, or has not confirmed since stall.
-func strictDesk(t *testing.T) (d *desk, stall func()) {
+func strictJournalFixture(t *testing.T) (f *journalFixture, stall func()) {
 	primary := redistest.StartTCP(t)
 	proxy := redistest.StartProxy(t, "tcp", primary.Addr)
 	redistest.StartReplica(t, proxy.Addr)
-	d = &desk{t: t, id: "default:A1", journal: &journal{rdb: primary.Client(t), scripts: newBatched(primary.Client(t)), keys: tasks.Keys{Prefix: tasks.DefaultPrefix},
+	f = &journalFixture{t: t, id: "default:A1", journal: &journal{rdb: primary.Client(t), scripts: newPipelinedClient(primary.Client(t)), keys: tasks.Keys{Prefix: tasks.DefaultPrefix},
 		times: calmTimes(), durability: tasks.Strict}}
-	_, err := tasks.NewProducer(d.rdb, d.keys).Accept(t.Context(), anOrder("A1").WithDefaults(time.Now()))
+	_, err := tasks.NewProducer(f.rdb, f.keys).Accept(t.Context(), anOrder("A1").WithDefaults(time.Now()))
 	ok(t, err)
-	return d, proxy.StallReplication
+	return f, proxy.StallReplication
 }
 
 func unconfirmed(t *testing.T, err error) {
@@ -31,29 +31,29 @@ func unconfirmed(t *testing.T, err error) {
 
 func TestDurability_LetsAConfirmedOrderGoItsWay(t *testing.T) {
 	t.Parallel()
-	d, _ := strictDesk(t)
-	c := d.take("a")
-	ok(t, d.intent(t.Context(), c))
-	ok(t, d.void(t.Context(), c))
-	d.want("VOIDING", "1", "0")
-	published, err := d.settle(t.Context(), c, outcome(tasks.Unresolved))
+	f, _ := strictJournalFixture(t)
+	c := f.take("a")
+	ok(t, f.intent(t.Context(), c))
+	ok(t, f.closeIntent(t.Context(), c))
+	f.want("CLOSING", "1", "0")
+	published, err := f.settle(t.Context(), c, outcome(tasks.Unresolved))
 	if err != nil || !published {
 		t.Errorf("published %t, %v", published, err)
 	}
-	d.lapse()
-	lost(t, d.intent(t.Context(), c))
+	f.lapse()
+	lost(t, f.intent(t.Context(), c))
 }
 
 // A create whose intent is not confirmed does not leave, so it is taken back: else
 // every order would have to be enquired about when the replica is away.
 func TestDurability_TakesAnUnconfirmedIntentBack(t *testing.T) {
 	t.Parallel()
-	d, stall := strictDesk(t)
-	c := d.take("a")
+	f, stall := strictJournalFixture(t)
+	c := f.take("a")
 	stall()
-	unconfirmed(t, d.intent(t.Context(), c))
-	d.want("NEW", "0", "0")
-	if c.state != stateNew || c.sends != 0 {
+	unconfirmed(t, f.intent(t.Context(), c))
+	f.want("NEW", "0", "0")
+	if c.state != stateNew || c.createsSent != 0 {
 		t.Errorf("the claim says %+v", c)
 	}
 }
@@ -61,30 +61,30 @@ func TestDurability_TakesAnUnconfirmedIntentBack(t *testing.T) {
 // A second create cannot be taken back without an enquiry.
 func TestDurability_KeepsAnUnconfirmedSecondIntent(t *testing.T) {
 	t.Parallel()
-	d, stall := strictDesk(t)
-	c := d.take("a")
-	ok(t, d.intent(t.Context(), c))
+	f, stall := strictJournalFixture(t)
+	c := f.take("a")
+	ok(t, f.intent(t.Context(), c))
 	stall()
-	unconfirmed(t, d.intent(t.Context(), c))
-	d.want("SENT", "2", "0")
-	unconfirmed(t, d.void(t.Context(), c))
-	published, err := d.settle(t.Context(), c, outcome(tasks.Unresolved))
+	unconfirmed(t, f.intent(t.Context(), c))
+	f.want("SENT", "2", "0")
+	unconfirmed(t, f.closeIntent(t.Context(), c))
+	published, err := f.settle(t.Context(), c, outcome(tasks.Unresolved))
 	if unconfirmed(t, err); !published {
 		t.Error("it is in the stream, and is said not to be")
 	}
-	_, err = d.settle(t.Context(), c, outcome(tasks.Unresolved)) // on whatever connection
-	if unconfirmed(t, err); d.published() != 1 {
-		t.Errorf("%d entries", d.published())
+	_, err = f.settle(t.Context(), c, outcome(tasks.Unresolved)) // on whatever connection
+	if unconfirmed(t, err); f.published() != 1 {
+		t.Errorf("%d entries", f.published())
 	}
 }
 
 func TestDurability_NeedsALeaseThatOutlastsTheConfirmation(t *testing.T) {
 	t.Parallel()
-	d, _ := strictDesk(t)
-	c := d.take("a")
-	soon := time.Now().Add(d.times.call + tasks.ConfirmWithin/2).UnixMilli()
-	ok(t, d.rdb.HSet(t.Context(), d.keys.Order(d.id), "lease_until", soon).Err())
-	lost(t, d.intent(t.Context(), c))
+	f, _ := strictJournalFixture(t)
+	c := f.take("a")
+	soon := time.Now().Add(f.times.call + tasks.ConfirmWithin/2).UnixMilli()
+	ok(t, f.rdb.HSet(t.Context(), f.keys.Order(f.id), "lease_until", soon).Err())
+	lost(t, f.intent(t.Context(), c))
 }
 
 // strict is a rig whose Redis can have replicas.

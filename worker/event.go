@@ -22,7 +22,7 @@ type Settled struct {
 	Outcome  tasks.Outcome
 	Took     time.Duration // from enqueue to result
 	// WaitedFor is why it was put down last; empty when it never was.
-	WaitedFor DeferReason
+	DeferredFor DeferReason
 }
 
 // Reissued says that an order goes on under another number, since its QR code was lost.
@@ -54,19 +54,19 @@ type DeferReason string
 
 // The reasons.
 const (
-	DeferQuota    DeferReason = "quota"    // no place within the limits soon enough
-	DeferGateway  DeferReason = "gateway"  // HTTP 429, maintenance, or not reachable
-	DeferDoubt    DeferReason = "doubt"    // its fate at the gateway is not known yet
-	DeferHeld     DeferReason = "held"     // its merchant is held
-	DeferBusy     DeferReason = "busy"     // another attempt has it in hand
-	DeferCrowded  DeferReason = "crowded"  // too many of its merchant's are in hand here
-	DeferShutdown DeferReason = "shutdown" // this process is shutting down
-	DeferUnknown  DeferReason = "unknown_merchant"
+	DeferQuota         DeferReason = "quota"                // no place within the limits soon enough
+	DeferGateway       DeferReason = "gateway"              // HTTP 429, maintenance, or not reachable
+	DeferDoubt         DeferReason = "doubt"                // its fate at the gateway is not known yet
+	DeferHeld          DeferReason = "held"                 // its merchant is held
+	DeferBusy          DeferReason = "busy"                 // another attempt has it in hand
+	DeferMerchantLimit DeferReason = "merchant_concurrency" // too many of its merchant's are in hand here
+	DeferShutdown      DeferReason = "shutdown"             // this process is shutting down
+	DeferUnknown       DeferReason = "unknown_merchant"
 )
 
 // DeferReasons returns every reason.
 func DeferReasons() []DeferReason {
-	return []DeferReason{DeferQuota, DeferGateway, DeferDoubt, DeferHeld, DeferBusy, DeferCrowded, DeferShutdown, DeferUnknown}
+	return []DeferReason{DeferQuota, DeferGateway, DeferDoubt, DeferHeld, DeferBusy, DeferMerchantLimit, DeferShutdown, DeferUnknown}
 }
 
 // LimiterWaited says how far off leave was when a call asked for it, and how much of

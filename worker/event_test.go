@@ -30,7 +30,7 @@ func TestSettle_SaysWhatTheOrderWaitedFor(t *testing.T) {
 			r.results(1)
 			stop() // whatever was to be told has been told
 			settled := seen[Settled](r.events)
-			if len(settled) != 1 || settled[0].WaitedFor != c.waited {
+			if len(settled) != 1 || settled[0].DeferredFor != c.waited {
 				t.Errorf("settled %+v, want one that waited for %q", settled, c.waited)
 			}
 			if n := len(seen[Reissued](r.events)); n != c.reissues {

@@ -16,25 +16,27 @@ import (
 	"github.com/sethvargo/go-retry"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
+	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 // handler answers wake-ups. It ends every one of them well, whatever became of the
 // order: an order comes back because it is in due, not because asynq retries. Only
 // when Redis itself fails does asynq get an error, and tries again.
 type handler struct {
-	journal  *journal
-	producer *tasks.Producer
-	rdb      redis.UniversalClient
-	keys     tasks.Keys
-	roster   atomic.Pointer[roster] // an attempt keeps the counter that it began with
-	times    times
-	lost     LostResponse
-	unique   bool
-	observer Observer
-	log      *slog.Logger
-	agenda   *agenda         // of this process's sweeper
-	stop     <-chan struct{} // closed when the worker stops taking orders
-	pool     pool
+	journal    *journal
+	producer   *tasks.Producer
+	rdb        redis.UniversalClient
+	keys       tasks.Keys
+	merchants  atomic.Pointer[merchantSet] // an attempt keeps the counter that it began with
+	times      times
+	lost       LostResponse
+	unique     bool
+	observer   Observer
+	log        *slog.Logger
+	sweepTimer *sweepTimer     // of this process's sweeper
+	stop       <-chan struct{} // closed when the worker stops taking orders
+	pool       pool
 }
 
 // isStopping tells whether orders in hand should be put down as soon as they can be.
@@ -50,15 +52,15 @@ func (h *handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	defer h.pool.leave()
 	w, err := readWakeUp(t.Payload())
 	if err != nil {
-		return h.refuse(ctx, t.Payload(), err)
+		return h.deadLetter(ctx, t.Payload(), err)
 	}
 	w.traceparent = t.Headers()["traceparent"]
-	return h.answered(w.id, h.wake(ctx, w))
+	return h.attemptError(w.id, h.wake(ctx, w))
 }
 
 // answered reports an attempt that failed because Redis did. That an order is in other
 // hands is no failure.
-func (h *handler) answered(id string, err error) error {
+func (h *handler) attemptError(id string, err error) error {
 	if err == nil || errors.Is(err, errLost) {
 		return nil
 	}
@@ -72,11 +74,11 @@ func (h *handler) answered(id string, err error) error {
 // once, since in the normal course it is byte for byte what the journal has. An order that
 // was called up from its line comes without one, but with a place.
 type wakeUp struct {
-	id      string
-	payload []byte
-	order   tasks.Order
-	invalid error // why the payload is no order, although it says whose it is
-	place   *place
+	id          string
+	payload     []byte
+	order       tasks.Order
+	invalid     error // why the payload is no order, although it says whose it is
+	reservation *ratelimit.Reservation
 
 	traceparent string // of a task's headers, should its order have no journal yet
 }
@@ -116,15 +118,15 @@ func identify(payload []byte) (string, error) {
 
 // refuse puts what is no order where somebody can see it. It is not retried: it
 // would never become one.
-func (h *handler) refuse(ctx context.Context, payload []byte, why error) error {
+func (h *handler) deadLetter(ctx context.Context, payload []byte, why error) error {
 	h.log.Warn("a task was refused", "reason", why)
-	return h.rdb.XAdd(ctx, rejection(h.keys, "", why, string(payload))).Err()
+	return h.rdb.XAdd(ctx, deadLetterEntry(h.keys, "", why, string(payload))).Err()
 }
 
 // wake takes the order in hand, if it is free, and works on it.
 func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	token := rand.Text()
-	c, err := h.claim(ctx, w, token)
+	c, err := h.journal.claim(ctx, w.id, token)
 	if err == nil && c.status == claimNone {
 		c, err = h.adopt(ctx, w, token)
 	}
@@ -133,12 +135,12 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	}
 	switch c.status {
 	case claimReserved:
-		return h.refuse(ctx, w.payload, &tasks.ConflictError{ID: w.id, State: "RESERVED"})
+		return h.deadLetter(ctx, w.payload, &tasks.ConflictError{ID: w.id, State: "RESERVED"})
 	case claimBusy:
 		h.observer.Observe(Deferred{Reason: DeferBusy})
 		return nil
 	case claimOurs:
-		point("claimed")
+		failpoint("claimed")
 		if err := h.sameContent(ctx, c, w.payload); err != nil {
 			return c.traced(err)
 		}
@@ -147,34 +149,16 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	return nil
 }
 
-// claim takes the order in hand, and where nothing is known that would keep its create from
-// leaving at once, writes down that it leaves.
-func (h *handler) claim(ctx context.Context, w wakeUp, token string) (claim, error) {
-	if h.leavesAtOnce(w) {
-		return h.journal.claimAhead(ctx, w.id, token)
-	}
-	return h.journal.claim(ctx, w.id, token)
-}
-
-// leavesAtOnce tells whether an order, if it is new, has nothing to wait for: its merchant has
-// no limits, is not held, and has room here.
-func (h *handler) leavesAtOnce(w wakeUp) bool {
-	roster := h.roster.Load()
-	at := roster.counters[w.order.Merchant]
-	return w.invalid == nil && at != nil && at.limiter == nil && !at.hold.is() &&
-		at.inHand.Load() < roster.crowd && time.Now().Before(w.order.Deadline)
-}
-
-// called takes an order in hand that was called up from its line with a place. When it
-// cannot be had, or the place is not needed, another call may have it.
-func (h *handler) called(ctx context.Context, o called) error {
-	c, err := h.journal.claim(ctx, o.id, rand.Text())
+// dispatched claims an order that was dispatched with a reservation. When the order cannot be
+// claimed, or the reservation is not needed, another call may have the slot.
+func (h *handler) dispatched(ctx context.Context, o ratelimit.Dispatched) error {
+	c, err := h.journal.claim(ctx, o.ID, rand.Text())
 	if err != nil || c.status != claimOurs {
-		(&permits{place: o.place}).giveBack(ctx)
+		o.Reservation.Cancel(ctx)
 		return err
 	}
-	point("claimed")
-	return c.traced(h.work(ctx, c, wakeUp{id: o.id, place: o.place}))
+	failpoint("claimed")
+	return c.traced(h.work(ctx, c, wakeUp{id: o.ID, reservation: o.Reservation}))
 }
 
 // adopt accepts an order that was enqueued with asynq alone, by a producer that
@@ -195,7 +179,7 @@ func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (claim, err
 	if err != nil && !errors.As(err, &conflict) {
 		return claim{}, err
 	}
-	point("adopted")
+	failpoint("adopted")
 	return h.journal.claim(ctx, w.id, token)
 }
 
@@ -210,13 +194,13 @@ func (h *handler) sameContent(ctx context.Context, c claim, payload []byte) erro
 	if err == nil && err2 == nil && given.Fingerprint() == accepted.Fingerprint() {
 		return nil
 	}
-	return h.refuse(ctx, payload, &tasks.ConflictError{ID: c.id})
+	return h.deadLetter(ctx, payload, &tasks.ConflictError{ID: c.id})
 }
 
 // work makes one attempt at an order in hand, and writes down how it ended.
 func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
-	a := &attempt{handler: h, claim: c, permits: permits{place: w.place}, began: time.Now()}
-	defer func() { a.permits.giveBack(ctx) }()
+	a := &attempt{handler: h, claim: c, session: ratelimit.NewSession(w.reservation), began: time.Now()}
+	defer func() { a.session.Close(ctx) }()
 	var invalid error
 	if a.order, invalid = w.accepted(c); invalid == nil {
 		invalid = a.order.Validate()
@@ -229,16 +213,16 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 	if c.attempts == 1 {
 		h.observer.Observe(Started{Lane: a.order.Lane, Waited: c.claimedAt.Sub(c.acceptedAt)})
 	}
-	roster := h.roster.Load()
-	if a.at = roster.counters[a.order.Merchant]; a.at == nil {
+	merchants := h.merchants.Load()
+	if a.merchant = merchants.byName[a.order.Merchant]; a.merchant == nil {
 		return h.unknownMerchant(ctx, a)
 	}
-	if held := a.at.hold.wait(time.Now(), h.times.lease); held > 0 && c.state == stateNew && !a.look().late {
-		return h.putDown(ctx, a, step{do: wait, why: DeferHeld}, held)
+	if held := a.merchant.breaker.admit(time.Now(), h.times.lease); held > 0 && c.state == stateNew && !a.facts().pastDeadline {
+		return h.deferOrder(ctx, a, step{do: wait, why: DeferHeld}, min(held, spread(h.times.held)))
 	}
-	defer a.at.inHand.Add(-1)
-	if a.at.inHand.Add(1) > roster.crowd && !a.look().late {
-		return h.crowded(ctx, a)
+	defer a.merchant.inFlight.Add(-1)
+	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().pastDeadline {
+		return h.overMerchantLimit(ctx, a)
 	}
 	s, err := a.run(ctx)
 	if err != nil {
@@ -250,30 +234,30 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 // crowded: so many of the merchant's orders are in hand already that another would take
 // the room of other merchants' orders: its gateway is slow. It waits in line, or without
 // one for a moment.
-func (h *handler) crowded(ctx context.Context, a *attempt) error {
-	s := step{do: wait, why: DeferCrowded}
-	if a.at.limiter == nil {
-		return h.putDown(ctx, a, s, spread(crowdedPause))
+func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
+	s := step{do: wait, why: DeferMerchantLimit}
+	if a.merchant.limiter == nil {
+		return h.deferOrder(ctx, a, s, spread(merchantLimitPause))
 	}
-	length, err := a.at.limiter.length(ctx, a.class())
+	length, err := a.merchant.limiter.QueueLength(ctx, a.class())
 	if err != nil {
 		return err
 	}
-	a.permits.line = a.at.limiter.line(a.class())
-	return h.putDown(ctx, a, s, inLine(length))
+	a.session.Join(a.merchant.limiter.Queue(a.class()))
+	return h.deferOrder(ctx, a, s, inLine(length))
 }
 
-const crowdedPause = time.Second
+const merchantLimitPause = time.Second
 
 // finish writes down how an attempt ended. What the gateway did must be written
 // even when the task's own time is up, so it has time of its own.
 func (h *handler) finish(ctx context.Context, a *attempt, s step) error {
-	h.hold(a)
+	h.updateBreaker(a)
 	if s.do == settle {
 		return h.publish(ctx, a, a.result(s))
 	}
 	delay := h.delay(ctx, a, &s)
-	return h.putDown(ctx, a, s, delay)
+	return h.deferOrder(ctx, a, s, delay)
 }
 
 // publish settles the order. A repetition publishes nothing twice, so it is tried
@@ -282,7 +266,7 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	var published bool
-	err := retry.Do(ctx, backoff(), func(ctx context.Context) error {
+	err := retry.Do(ctx, pause.Backoff(), func(ctx context.Context) error {
 		written, err := h.journal.settle(ctx, &a.claim, r)
 		if err == nil || written || errors.Is(err, errLost) {
 			published = written // else it is as it was before
@@ -297,26 +281,21 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 		a.reportUnconfirmed(r, err)
 		err = nil
 	}
-	point("settled")
+	failpoint("settled")
 	a.report(r, published, err)
 	if published {
 		h.observer.Observe(Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
 			Outcome: tasks.Outcome(r.Outcome), Took: a.now().Sub(a.claim.acceptedAt),
-			WaitedFor: a.claim.waitedFor})
+			DeferredFor: a.claim.deferredFor})
 	}
 	return err
 }
 
-// backoff spaces the repetitions of what must be written down.
-func backoff() retry.Backoff {
-	return retry.WithJitterPercent(30, retry.WithCappedDuration(2*time.Second, retry.NewExponential(100*time.Millisecond)))
-}
-
 // putDown releases the order. If that fails, the order is due when its lease ends.
-func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Duration) error {
+func (h *handler) deferOrder(ctx context.Context, a *attempt, s step, delay time.Duration) error {
 	delay = a.beforeDeadline(delay)
-	in := a.permits.line
-	if s.why != DeferQuota && s.why != DeferCrowded {
+	in := a.session.Queue()
+	if s.why != DeferQuota && s.why != DeferMerchantLimit {
 		in = nil
 	}
 	if ctx.Err() != nil {
@@ -325,14 +304,14 @@ func (h *handler) putDown(ctx context.Context, a *attempt, s step, delay time.Du
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.times.call)
 	defer cancel()
 	h.observer.Observe(Deferred{Reason: s.why, For: delay})
-	a.waits(s, delay)
-	defer point("released")
+	a.logDeferred(s, delay)
+	defer failpoint("released")
 	soon := delay
 	if in != nil {
 		soon = 0 // somebody must look at the line
 	}
-	defer h.agenda.due(soon)
-	return h.journal.release(ctx, &a.claim, delay, s.do == waitGone, s.why, in)
+	defer h.sweepTimer.orderDue(soon)
+	return h.journal.release(ctx, &a.claim, delay, s.do == waitNotFound, s.why, in)
 }
 
 // unknownMerchant: the order names a merchant this process does not have. Another
@@ -342,13 +321,11 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 	h.log.LogAttrs(context.Background(), slog.LevelError, "no such merchant here; the order waits", append([]slog.Attr{
 		slog.String("merchant", a.order.Merchant), slog.String("out_trade_no", a.order.OutTradeNo),
 		slog.String("hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer")}, a.claim.trace()...)...)
-	if a.look().late && a.claim.state == stateNew {
+	if a.facts().pastDeadline && a.claim.state == stateNew {
 		return h.publish(ctx, a, a.result(settled(tasks.Expired, "no worker knows its merchant")))
 	}
-	return h.putDown(ctx, a, step{do: wait, why: DeferUnknown}, unknownPause)
+	return h.deferOrder(ctx, a, step{do: wait, why: DeferUnknown}, spread(h.times.held))
 }
-
-const unknownPause = 30 * time.Second
 
 // reject settles an order that validation refuses: one enqueued with asynq alone,
 // since every other way in validates first. Nothing was sent for it.

@@ -12,26 +12,26 @@ import (
 // History is what the journal says of one order. Times are on Redis's clock, in UTC,
 // and zero for what has not happened.
 type History struct {
-	ID       string    `json:"id"`                // merchant:out_trade_no
-	State    string    `json:"state"`             // NEW, SENT, VOIDING or DONE
-	Outcome  string    `json:"outcome,omitempty"` // of DONE
-	Number   int       `json:"number"`            // 0 for its own out_trade_no, k for its k-th reissue
-	IssuedAs string    `json:"issued_as"`         // the out_trade_no that goes with the number
-	Sends    int       `json:"sends"`             // creates that have left under this number
-	Attempts int       `json:"attempts"`          // how often it was taken in hand
-	Retries  int       `json:"retries"`           // how often it was re-opened
-	WaitsFor string    `json:"waits_for,omitempty"`
-	InHand   bool      `json:"in_hand"` // a worker has it in hand, until HeldTo at most
-	HeldTo   time.Time `json:"held_to,omitzero"`
-	Due      time.Time `json:"due,omitzero"` // when somebody must look; zero when it is not in due
+	ID          string    `json:"id"`                // merchant:out_trade_no
+	State       string    `json:"state"`             // NEW, SENT, CLOSING or DONE
+	Outcome     string    `json:"outcome,omitempty"` // of DONE
+	Reissues    int       `json:"reissues"`          // 0 for its own out_trade_no, k for its k-th reissue
+	IssuedAs    string    `json:"issued_as"`         // the out_trade_no that goes with the number
+	CreatesSent int       `json:"creates_sent"`      // creates that have left under this number
+	Attempts    int       `json:"attempts"`          // how often it was taken in hand
+	Reopens     int       `json:"reopens"`           // how often it was re-opened
+	DeferredFor string    `json:"deferred_for,omitempty"`
+	InFlight    bool      `json:"in_flight"` // a worker has it in hand, until HeldTo at most
+	LeaseUntil  time.Time `json:"lease_until,omitzero"`
+	Due         time.Time `json:"due,omitzero"` // when somebody must look; zero when it is not in due
 
-	Now         time.Time `json:"now"`
-	AcceptedAt  time.Time `json:"accepted_at,omitzero"`
-	FirstAt     time.Time `json:"first_at,omitzero"`      // its first attempt
-	FirstSentAt time.Time `json:"first_sent_at,omitzero"` // the first create under this number
-	SentAt      time.Time `json:"sent_at,omitzero"`       // the latest
-	ReopenedAt  time.Time `json:"reopened_at,omitzero"`
-	SettledAt   time.Time `json:"settled_at,omitzero"`
+	Now            time.Time `json:"now"`
+	AcceptedAt     time.Time `json:"accepted_at,omitzero"`
+	FirstAttemptAt time.Time `json:"first_attempt_at,omitzero"` // its first attempt
+	FirstSentAt    time.Time `json:"first_sent_at,omitzero"`    // the first create under this number
+	SentAt         time.Time `json:"sent_at,omitzero"`          // the latest
+	ReopenedAt     time.Time `json:"reopened_at,omitzero"`
+	SettledAt      time.Time `json:"settled_at,omitzero"`
 
 	Traceparent string `json:"traceparent,omitempty"` // of the producer, W3C Trace Context
 
@@ -77,16 +77,16 @@ func (f fields) moment(name string) time.Time {
 func (f fields) history(id string) History {
 	_, outTradeNo, _ := strings.Cut(id, ":")
 	h := History{
-		ID: id, State: f["state"], Outcome: f["outcome"], WaitsFor: f["waits_for"],
-		Number: f.number("number"), IssuedAs: issuedAs(outTradeNo, f.number("number")),
-		Sends: f.number("sends"), Attempts: f.number("attempts"), Retries: f.number("retries"),
+		ID: id, State: f["state"], Outcome: f["outcome"], DeferredFor: f["deferred_for"],
+		Reissues: f.number("reissues"), IssuedAs: issuedAs(outTradeNo, f.number("reissues")),
+		CreatesSent: f.number("creates_sent"), Attempts: f.number("attempts"), Reopens: f.number("reopens"),
 		Now: f.moment("now"), Due: f.moment("due"), AcceptedAt: f.moment("accepted_at"),
-		FirstAt: f.moment("first_at"), FirstSentAt: f.moment("first_sent_at"), SentAt: f.moment("sent_at"),
+		FirstAttemptAt: f.moment("first_attempt_at"), FirstSentAt: f.moment("first_sent_at"), SentAt: f.moment("sent_at"),
 		ReopenedAt: f.moment("reopened_at"), SettledAt: f.moment("settled_at"), Traceparent: f["traceparent"],
 		Order: f.order(), Results: f.results(), Orphans: f.orphans(),
 	}
 	if until := f.moment("lease_until"); f["token"] != "" && until.After(h.Now) {
-		h.InHand, h.HeldTo = true, until
+		h.InFlight, h.LeaseUntil = true, until
 	}
 	return h
 }
@@ -107,7 +107,7 @@ func (f fields) order() json.RawMessage {
 // re-opened, each as outcome:entry, and the one it has.
 func (f fields) results() []PastResult {
 	all := []PastResult{}
-	for one := range strings.FieldsSeq(f["past"]) {
+	for one := range strings.FieldsSeq(f["past_results"]) {
 		outcome, entry, _ := strings.Cut(one, ":")
 		all = append(all, PastResult{Entry: entry, Outcome: outcome})
 	}

@@ -102,8 +102,8 @@ func asks(ctx context.Context, hook wakeHook, dequeue *redis.Cmd) (times int, er
 func TestWakeHook_AnswersAnEmptyDequeueWhenATaskArrives(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	supplied := &supply{concurrency: 4}
-	hook := wakeHook{blocking: rdb, stop: make(chan struct{}), supplies: map[string]*supply{pendingQ: supplied}}
+	supplied := &prefetcher{concurrency: 4}
+	hook := wakeHook{blocking: rdb, stop: make(chan struct{}), prefetchers: map[string]*prefetcher{pendingQ: supplied}}
 	dequeue := dequeueOf(t, rdb)
 	go func() {
 		for commandCalls(t, rdb, "blmove") == 0 && t.Context().Err() == nil {
@@ -115,8 +115,8 @@ func TestWakeHook_AnswersAnEmptyDequeueWhenATaskArrives(t *testing.T) {
 	if times, err := asks(t.Context(), hook, dequeue); times != 1 || err != nil || dequeue.Val() != "older" {
 		t.Errorf("asked %d times, answered %v, %v", times, dequeue.Val(), err)
 	}
-	if supplied.handed != 1 || supplied.wants() != 2 {
-		t.Errorf("the supply counts %d tasks handed over, and wants %d", supplied.handed, supplied.next)
+	if supplied.delivered != 1 || supplied.wants() != 2 {
+		t.Errorf("the supply counts %d tasks handed over, and wants %d", supplied.delivered, supplied.next)
 	}
 	if list := rdb.LRange(t.Context(), pendingQ, 0, -1).Val(); len(list) > 1 || slices.Contains(list, "older") {
 		t.Errorf("the queue is left with %v", list)

@@ -33,7 +33,7 @@ var ErrNoOrder = errors.New("no such order")
 // Order returns the history of an order, or [ErrNoOrder]. id is merchant:out_trade_no,
 // as of [tasks.ID].
 func (i *Inspector) Order(ctx context.Context, id string) (History, error) {
-	h, _, err := i.look(ctx, id)
+	h, _, err := i.read(ctx, id)
 	if err != nil {
 		return h, err
 	}
@@ -61,8 +61,8 @@ func (i *Inspector) result(ctx context.Context, p *PastResult) error {
 }
 
 // look reads the journal of an order, all of it as of one moment.
-func (i *Inspector) look(ctx context.Context, id string) (History, fields, error) {
-	answer, err := lookScript.Run(ctx, i.rdb, []string{i.keys.Order(id), i.keys.Due()}, id).Slice()
+func (i *Inspector) read(ctx context.Context, id string) (History, fields, error) {
+	answer, err := showScript.Run(ctx, i.rdb, []string{i.keys.Order(id), i.keys.Due()}, id).Slice()
 	if err != nil {
 		return History{}, nil, fmt.Errorf("read the journal of %s: %w", id, err)
 	}

@@ -15,14 +15,15 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 const (
-	intakeBatch = 1000             // entries that are read at once
-	intakeHands = 3                // batches that are accepted at once: Redis is not kept waiting
-	intakeBlock = time.Second      // one blocking read
-	intakeIdle  = 30 * time.Second // an entry that was left for so long is taken over
-	intakeLast  = 3 * time.Second  // what was read when a shutdown began may still take
+	intakeBatch     = 1000             // entries that are read at once
+	intakeAcceptors = 3                // batches that are accepted at once: Redis is not kept waiting
+	intakeBlock     = time.Second      // one blocking read
+	intakeIdle      = 30 * time.Second // an entry that was left for so long is taken over
+	intakeLast      = 3 * time.Second  // what was read when a shutdown began may still take
 )
 
 // intake accepts the orders that producers in any language put on the request stream. An
@@ -40,14 +41,14 @@ type intake struct {
 }
 
 // arrival is an entry that was read, and the order in it.
-type arrival struct {
-	request
+type entry struct {
+	requestEntry
 	order tasks.Order
 	bad   error // why it is none
 }
 
 // isOrder tells whether there is an order to be accepted.
-func (a arrival) isOrder() bool { return a.fields != nil && a.bad == nil }
+func (e entry) isOrder() bool { return e.fields != nil && e.bad == nil }
 
 func newIntake(c Config, p *tasks.Producer) *intake {
 	host, _ := os.Hostname() // for people who look at the group; it need not be there
@@ -58,15 +59,15 @@ func newIntake(c Config, p *tasks.Producer) *intake {
 
 // run takes orders in until ctx ends. While some are accepted the next are read.
 func (in *intake) run(ctx context.Context) {
-	batches := make(chan []arrival)
+	batches := make(chan []entry)
 	accepting, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
-	var hands, inHand sync.WaitGroup
-	for range intakeHands {
-		hands.Go(func() {
+	var acceptors, inFlight sync.WaitGroup
+	for range intakeAcceptors {
+		acceptors.Go(func() {
 			for batch := range batches {
 				in.acceptUntilDone(accepting, batch)
-				inHand.Done()
+				inFlight.Done()
 			}
 		})
 	}
@@ -75,9 +76,9 @@ func (in *intake) run(ctx context.Context) {
 		abandon()
 	})
 	defer stop()
-	in.readAll(ctx, batches, &inHand)
+	in.readAll(ctx, batches, &inFlight)
 	close(batches)
-	hands.Wait()
+	acceptors.Wait()
 	close(in.ended)
 	if err := in.forget(accepting, 2*in.idle, in.consumer); err != nil {
 		in.log.Debug("the name of this consumer stays in the group for now", "error", err)
@@ -86,13 +87,13 @@ func (in *intake) run(ctx context.Context) {
 
 // readAll reads until ctx ends. An answer that was lost may have held entries that count
 // as given to us, so after an error those are asked for first.
-func (in *intake) readAll(ctx context.Context, batches chan<- []arrival, inHand *sync.WaitGroup) {
-	r := &intakeReader{intake: in, batches: batches, inHand: inHand, left: true}
-	b := backoff()
+func (in *intake) readAll(ctx context.Context, batches chan<- []entry, inFlight *sync.WaitGroup) {
+	r := &intakeReader{intake: in, batches: batches, inFlight: inFlight, left: true}
+	b := pause.Backoff()
 	for ctx.Err() == nil {
 		err := r.next(ctx)
 		if err == nil {
-			b = backoff()
+			b = pause.Backoff()
 			continue
 		}
 		if ctx.Err() != nil {
@@ -100,8 +101,8 @@ func (in *intake) readAll(ctx context.Context, batches chan<- []arrival, inHand 
 		}
 		in.failed("requests could not be read; trying on", err)
 		r.left, r.open = true, false
-		pause, _ := b.Next()
-		sleep(ctx, pause)
+		p, _ := b.Next()
+		sleep(ctx, p)
 	}
 }
 
@@ -113,12 +114,12 @@ func (in *intake) failed(what string, err error) {
 // intakeReader is the reading half of an intake.
 type intakeReader struct {
 	*intake
-	batches chan<- []arrival
-	inHand  *sync.WaitGroup // batches that were handed over and are not done
-	open    bool            // the group is there
-	left    bool            // entries of ours may be left
-	looked  time.Time       // for entries of others
-	cursor  string          // where to go on looking
+	batches  chan<- []entry
+	inFlight *sync.WaitGroup // batches that were handed over and are not done
+	open     bool            // the group is there
+	left     bool            // entries of ours may be left
+	looked   time.Time       // for entries of others
+	cursor   string          // where to go on looking
 }
 
 // next reads and hands over one batch: what we have left, then what others have, then
@@ -131,11 +132,11 @@ func (r *intakeReader) next(ctx context.Context) error {
 		r.open = true
 	}
 	if r.left {
-		r.inHand.Wait() // what is still ours then was left
+		r.inFlight.Wait() // what is still ours then was left
 		ours, err := r.requests.left(ctx, intakeBatch)
 		if err == nil {
 			r.left = len(ours) > 0
-			r.hand(ctx, ours)
+			r.handOver(ctx, ours)
 		}
 		return err
 	}
@@ -143,7 +144,7 @@ func (r *intakeReader) next(ctx context.Context) error {
 		return r.takeOver(ctx)
 	}
 	entries, err := r.fresh(ctx, intakeBatch, intakeBlock)
-	r.hand(ctx, entries)
+	r.handOver(ctx, entries)
 	return err
 }
 
@@ -156,7 +157,7 @@ func (r *intakeReader) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.hand(ctx, found)
+	r.handOver(ctx, found)
 	if r.cursor = next; next != "0-0" {
 		return nil
 	}
@@ -166,30 +167,30 @@ func (r *intakeReader) takeOver(ctx context.Context) error {
 
 // hand reads the orders of entries and hands them over to be accepted. What is not taken
 // because ctx has ended stays pending.
-func (r *intakeReader) hand(ctx context.Context, entries []request) {
+func (r *intakeReader) handOver(ctx context.Context, entries []requestEntry) {
 	if len(entries) == 0 {
 		return
 	}
-	batch := make([]arrival, len(entries))
+	batch := make([]entry, len(entries))
 	for i, e := range entries {
-		batch[i].request = e
+		batch[i].requestEntry = e
 		if e.fields != nil {
 			batch[i].order, batch[i].bad = tasks.ParseRequest(e.fields)
 		}
 	}
-	r.inHand.Add(1)
+	r.inFlight.Add(1)
 	select {
 	case r.batches <- batch:
 	case <-ctx.Done():
-		r.inHand.Done()
+		r.inFlight.Done()
 	}
 }
 
 // acceptUntilDone accepts a batch, and tries again with what could not be accepted as
 // long as Redis fails or the result stream is full.
-func (in *intake) acceptUntilDone(ctx context.Context, batch []arrival) {
+func (in *intake) acceptUntilDone(ctx context.Context, batch []entry) {
 	paused := false
-	err := retry.Do(ctx, backoff(), func(ctx context.Context) error {
+	err := retry.Do(ctx, pause.Backoff(), func(ctx context.Context) error {
 		left, err := in.accept(ctx, batch)
 		if err == nil {
 			return nil
@@ -210,23 +211,23 @@ func (in *intake) acceptUntilDone(ctx context.Context, batch []arrival) {
 
 // accept accepts the orders of a batch once, and takes what is done with off the stream.
 // It returns what is left, with the reason.
-func (in *intake) accept(ctx context.Context, batch []arrival) (left []arrival, err error) {
+func (in *intake) accept(ctx context.Context, batch []entry) (left []entry, err error) {
 	accepted, failed := in.producer.EnqueueAll(ctx, orders(batch))
 	var done []string
 	var refusals []*redis.XAddArgs
-	for _, a := range batch {
-		why := a.bad
-		if a.isOrder() {
+	for _, e := range batch {
+		why := e.bad
+		if e.isOrder() {
 			why, accepted = accepted[0].Err, accepted[1:]
 			if why != nil && !final(why) {
-				left = append(left, a)
+				left = append(left, e)
 				continue
 			}
 		}
 		if why != nil {
-			refusals = append(refusals, rejection(in.keys, a.id, why, tasks.RequestText(a.fields)))
+			refusals = append(refusals, deadLetterEntry(in.keys, e.id, why, tasks.RequestText(e.fields)))
 		}
-		done = append(done, a.id)
+		done = append(done, e.id)
 	}
 	if err := in.settle(ctx, done, refusals); err != nil {
 		return batch, err
@@ -242,11 +243,11 @@ func (in *intake) accept(ctx context.Context, batch []arrival) (left []arrival, 
 }
 
 // orders returns the orders of the arrivals that are orders.
-func orders(batch []arrival) []tasks.Order {
+func orders(batch []entry) []tasks.Order {
 	all := make([]tasks.Order, 0, len(batch))
-	for _, a := range batch {
-		if a.isOrder() {
-			all = append(all, a.order)
+	for _, e := range batch {
+		if e.isOrder() {
+			all = append(all, e.order)
 		}
 	}
 	return all

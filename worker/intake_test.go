@@ -245,10 +245,10 @@ func TestIntake_OpensItsGroupAgain(t *testing.T) {
 func TestIntake_ReadsAnswersOfRedisInEitherProtocol(t *testing.T) {
 	t.Parallel()
 	entries := []any{[]any{"1-0", []any{"a", "1", "a", "2"}}, []any{"2-0", nil}, nil}
-	want := []request{{id: "1-0", fields: []string{"a", "1", "a", "2"}}, {id: "2-0"}}
+	want := []requestEntry{{id: "1-0", fields: []string{"a", "1", "a", "2"}}, {id: "2-0"}}
 	for _, answer := range []any{map[any]any{"s": entries}, []any{[]any{"s", entries}}} {
 		got, err := entriesOf(answer, "s")
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(request{})); diff != "" || err != nil {
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(requestEntry{})); diff != "" || err != nil {
 			t.Errorf("%v: %v\n%s", answer, err, diff)
 		}
 	}

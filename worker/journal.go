@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // errLost says that an order is not ours to change any more: the lease has run out
@@ -25,7 +26,7 @@ var errTaken = errors.New("the number is taken by another order")
 // its effect once.
 type journal struct {
 	rdb     redis.UniversalClient
-	scripts scripter // runs them on rdb, in batches
+	scripts redis.Scripter // runs them on rdb, in batches
 	keys    tasks.Keys
 	times   times
 
@@ -50,41 +51,28 @@ type claim struct {
 	status claimStatus
 
 	state       state
-	number      int // 0 for the order's own out_trade_no, k for its k-th reissue
-	sends       int // creates that have left under this number
-	absents     int // enquiries, late enough, that found nothing
+	reissues    int // 0 for the order's own out_trade_no, k for its k-th reissue
+	createsSent int // creates that have left under this number
+	notFound    int // enquiries, late enough, that found nothing
 	attempts    int // of this order, this one included
 	acceptedAt  time.Time
 	firstSentAt time.Time   // zero when nothing was sent under this number
 	sentAt      time.Time   // of the latest create under this number
 	claimedAt   time.Time   // on Redis's clock
-	waitedFor   DeferReason // why it was put down last
+	deferredFor DeferReason // why it was put down last
 	order       []byte      // JSON, as accepted
 	traceparent string      // of the producer, or ""
-
-	ahead ahead // an intent that was written with the claim
 }
 
-var stateNames = map[string]state{"NEW": stateNew, "SENT": stateSent, "VOIDING": stateVoiding}
+var stateNames = map[string]state{"NEW": stateNew, "SENT": stateSent, "CLOSING": stateClosing}
 
 // claim takes an order in hand, if it is free, until the lease ends.
 func (j *journal) claim(ctx context.Context, id, token string) (claim, error) {
-	keys, args := j.claimCall(id, token)
-	return claimed(id, token, claimScript.Run(ctx, j.scripts, keys, args...))
-}
-
-func (j *journal) claimCall(id, token string) (keys []string, args []any) {
-	return []string{j.keys.Order(id), j.keys.Due()}, []any{id, token, j.times.lease.Milliseconds()}
-}
-
-// claimed reads the answer of claim.lua.
-func claimed(id, token string, cmd *redis.Cmd) (claim, error) {
 	c := claim{id: id, token: token}
-	answer, err := cmd.Slice()
+	words, err := j.run(ctx, claimScript, "claim", []string{j.keys.Order(id), j.keys.Due()}, id, token, j.times.lease.Milliseconds())
 	if err != nil {
-		return c, fmt.Errorf("journal: claim: %w", err)
+		return c, err
 	}
-	words := texts(answer)
 	switch words[0] {
 	case "none":
 		c.status = claimNone
@@ -141,24 +129,20 @@ func (c *claim) read(fields []string) error {
 		bad = fmt.Errorf("journal: claim: field state: unexpected %q", fields[1])
 	}
 	c.claimedAt, c.attempts = moment(0), int(number(2))
-	c.number, c.sends, c.absents = int(number(3)), int(number(4)), int(number(5))
+	c.reissues, c.createsSent, c.notFound = int(number(3)), int(number(4)), int(number(5))
 	c.acceptedAt, c.firstSentAt, c.sentAt = moment(6), moment(7), moment(8)
-	c.waitedFor, c.order, c.traceparent = DeferReason(fields[9]), []byte(fields[10]), fields[11]
+	c.deferredFor, c.order, c.traceparent = DeferReason(fields[9]), []byte(fields[10]), fields[11]
 	return bad
 }
 
 // claimFields are what claim.lua answers of an order that is ours.
-var claimFields = []string{"now", "state", "attempts", "number", "sends", "absents", "accepted_at", "first_sent_at", "sent_at",
-	"waits_for", "order", "traceparent"}
+var claimFields = []string{"now", "state", "attempts", "reissues", "creates_sent", "not_found", "accepted_at", "first_sent_at", "sent_at",
+	"deferred_for", "order", "traceparent"}
 
 // intent writes down that a create is about to leave.
 func (j *journal) intent(ctx context.Context, c *claim) error {
-	if c.ahead.stands() {
-		c.intended()
-		return nil
-	}
-	keys, args := j.intentCall(c)
-	answer, err := j.confirmed(ctx, intentScript, "intent", keys, args...)
+	answer, err := j.confirmed(ctx, intentScript, "intent", []string{j.keys.Order(c.id), j.keys.Order(issuedAs(c.id, c.reissues))},
+		c.token, c.reissues, c.createsSent, j.callTime().Milliseconds(), c.id, (2 * retention).Milliseconds())
 	if errors.Is(err, tasks.ErrUnconfirmed) {
 		j.retract(ctx, c) // nothing leaves; should this fail, an enquiry shows it
 	}
@@ -168,65 +152,55 @@ func (j *journal) intent(ctx context.Context, c *claim) error {
 	switch answer[0] {
 	case "sent":
 	case "taken":
-		c.number++
+		c.reissues++
 		return errTaken
 	default:
 		return errLost
 	}
-	c.intended()
+	c.createsSent++
+	c.state, c.notFound = stateSent, 0
 	return nil
-}
-
-func (j *journal) intentCall(c *claim) (keys []string, args []any) {
-	return []string{j.keys.Order(c.id), j.keys.Order(issuedAs(c.id, c.number))},
-		[]any{c.token, c.number, c.sends, j.callTime().Milliseconds(), c.id, (2 * retention).Milliseconds()}
-}
-
-// intended is what the holder knows after an intent.
-func (c *claim) intended() {
-	c.sends++
-	c.state, c.absents, c.ahead = stateSent, 0, ahead{}
 }
 
 // retract writes down that the only create of this number was not carried out.
 func (j *journal) retract(ctx context.Context, c *claim) error {
-	answer, err := j.run(ctx, retractScript, "retract", []string{j.keys.Order(c.id)}, c.token, c.number)
+	answer, err := j.run(ctx, retractScript, "retract", []string{j.keys.Order(c.id)}, c.token, c.reissues)
 	if err != nil {
 		return err
 	}
 	if answer[0] != "retracted" {
 		return errLost
 	}
-	c.state, c.sends, c.ahead = stateNew, 0, ahead{}
+	c.state, c.createsSent = stateNew, 0
 	c.firstSentAt, c.sentAt = time.Time{}, time.Time{}
 	return nil
 }
 
 // void writes down that a close is about to leave.
-func (j *journal) void(ctx context.Context, c *claim) error {
-	answer, err := j.confirmed(ctx, voidScript, "void", []string{j.keys.Order(c.id)},
-		c.token, c.number, j.callTime().Milliseconds())
+func (j *journal) closeIntent(ctx context.Context, c *claim) error {
+	answer, err := j.confirmed(ctx, closeIntentScript, "close_intent", []string{j.keys.Order(c.id)},
+		c.token, c.reissues, j.callTime().Milliseconds())
 	if err != nil {
 		return err
 	}
-	if answer[0] != "voiding" {
+	if answer[0] != "closing" {
 		return errLost
 	}
-	c.state = stateVoiding
+	c.state = stateClosing
 	return nil
 }
 
 // mint takes the next number.
-func (j *journal) mint(ctx context.Context, c *claim) error {
-	answer, err := j.run(ctx, mintScript, "mint", []string{j.keys.Order(c.id)}, c.token, c.number)
+func (j *journal) reissue(ctx context.Context, c *claim) error {
+	answer, err := j.run(ctx, reissueScript, "reissue", []string{j.keys.Order(c.id)}, c.token, c.reissues)
 	if err != nil {
 		return err
 	}
-	if answer[0] != "minted" {
+	if answer[0] != "reissued" {
 		return errLost
 	}
-	c.number++
-	c.state, c.sends, c.absents = stateNew, 0, 0
+	c.reissues++
+	c.state, c.createsSent, c.notFound = stateNew, 0, 0
 	c.firstSentAt, c.sentAt = time.Time{}, time.Time{}
 	return nil
 }
@@ -235,11 +209,8 @@ func (j *journal) mint(ctx context.Context, c *claim) error {
 // attempt's result is the one in the stream; errLost when it was not allowed. With
 // [tasks.ErrUnconfirmed] it may be in the stream, and the call should be repeated.
 func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, error) {
-	if err := j.takeBack(ctx, c); err != nil {
-		return false, err
-	}
 	keys := []string{j.keys.Order(c.id), j.keys.Due(), j.keys.Results()}
-	args := append([]any{c.id, c.token, c.number, r.Outcome, retention.Milliseconds()}, r.Values()...)
+	args := append([]any{c.id, c.token, c.reissues, r.Outcome, retention.Milliseconds()}, r.Values()...)
 	answer, err := j.confirmed(ctx, settleScript, "settle", keys, args...)
 	if len(answer) == 0 {
 		return false, err
@@ -257,19 +228,16 @@ func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, e
 // release puts the order down, due after delay, and in line for a place if it wants
 // one. notFound records an enquiry that found nothing at a time when nothing could be
 // on its way any more.
-func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why DeferReason, l *line) error {
-	if err := j.takeBack(ctx, c); err != nil {
-		return err
-	}
+func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why DeferReason, q *ratelimit.Queue) error {
 	found := 0
 	if notFound {
 		found = 1
 	}
 	keys := []string{j.keys.Order(c.id), j.keys.Due()}
 	args := []any{c.id, c.token, delay.Milliseconds(), found, string(why)}
-	if l != nil {
-		keys = append(keys, l.key, linesKey(j.keys))
-		args = append(args, l.appCode, l.urgency())
+	if q != nil {
+		keys = append(keys, q.Key, ratelimit.WaitingKey(j.keys))
+		args = append(args, q.AppCode, lookAt(q))
 	}
 	answer, err := j.run(ctx, releaseScript, "release", keys, args...)
 	if err != nil {
@@ -281,6 +249,14 @@ func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, no
 	return nil
 }
 
+// lookAt says, as ZADD does, whether a dispatcher looks at the wait queue at once.
+func lookAt(q *ratelimit.Queue) string {
+	if q.WakeNow {
+		return "LT"
+	}
+	return "NX"
+}
+
 // dueOrder is an order that somebody must look at.
 type dueOrder struct {
 	id       string
@@ -290,39 +266,39 @@ type dueOrder struct {
 }
 
 // swept is what a sweep has found.
-type swept struct {
+type sweepResult struct {
 	due   []dueOrder
 	lines []string      // app_codes at whose lines somebody must look
 	next  time.Duration // until there is more of either; less than nothing: nothing waits
 }
 
 // sweep hands out at most limit orders that are due, each to one caller.
-func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Duration) (swept, error) {
-	answer, err := sweepScript.Run(ctx, j.scripts, []string{j.keys.Due(), linesKey(j.keys)},
+func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Duration) (sweepResult, error) {
+	answer, err := sweepScript.Run(ctx, j.scripts, []string{j.keys.Due(), ratelimit.WaitingKey(j.keys)},
 		j.keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds(), linesAgain.Milliseconds()).Slice()
 	if err != nil {
-		return swept{}, fmt.Errorf("journal: sweep: %w", err)
+		return sweepResult{}, fmt.Errorf("journal: sweep: %w", err)
 	}
 	unexpected := fmt.Errorf("journal: sweep: unexpected answer %v", answer)
 	if len(answer) != 3 {
-		return swept{}, unexpected
+		return sweepResult{}, unexpected
 	}
 	next, isNumber := answer[0].(int64)
 	lines, isArray := answer[1].([]any)
 	rows, areRows := answer[2].([]any)
 	if !isNumber || !isArray || !areRows {
-		return swept{}, unexpected
+		return sweepResult{}, unexpected
 	}
 	due := make([]dueOrder, 0, len(rows))
 	for _, row := range rows {
 		fields, ok := row.([]any)
 		if !ok || len(fields) != 4 {
-			return swept{}, unexpected
+			return sweepResult{}, unexpected
 		}
 		w := texts(fields)
 		due = append(due, dueOrder{id: w[0], lane: tasks.Lane(w[1]), order: []byte(w[2]), attempts: w[3]})
 	}
-	return swept{due: due, lines: texts(lines), next: time.Duration(next) * time.Millisecond}, nil
+	return sweepResult{due: due, lines: texts(lines), next: time.Duration(next) * time.Millisecond}, nil
 }
 
 // run runs a script whose answer is an array of words, at least one.

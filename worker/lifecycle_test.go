@@ -111,32 +111,32 @@ func TestBreaker_StopsOnlyTheMerchantWithAWrongKey(t *testing.T) {
 
 func TestBreaker_SendsOneProbeAtATimeAndEnds(t *testing.T) {
 	t.Parallel()
-	var h hold
+	var h breaker
 	now := time.Now()
-	if h.wait(now, time.Second) != 0 {
+	if h.admit(now, time.Second) != 0 {
 		t.Error("held from the start")
 	}
-	if !h.set(now, "1108") || h.set(now, "1108") {
+	if !h.trip(now, "1108") || h.trip(now, "1108") {
 		t.Error("a hold begins once")
 	}
-	if h.pause != firstHold {
+	if h.pause != minOpenTime {
 		t.Errorf("two calls that were under way together make a pause of %s", h.pause)
 	}
-	if h.wait(now, time.Second) <= 0 {
+	if h.admit(now, time.Second) <= 0 {
 		t.Error("not held")
 	}
-	later := now.Add(longestHold)
-	if h.wait(later, time.Second) != 0 {
+	later := now.Add(maxOpenTime)
+	if h.admit(later, time.Second) != 0 {
 		t.Error("no probe when the pause is over")
 	}
-	if h.wait(later, time.Second) <= 0 {
+	if h.admit(later, time.Second) <= 0 {
 		t.Error("a second probe before the first was answered")
 	}
-	h.set(later, "1108")
-	if h.pause != 2*firstHold {
+	h.trip(later, "1108")
+	if h.pause != 2*minOpenTime {
 		t.Errorf("after a refused probe the pause is %s", h.pause)
 	}
-	if h.clear() != "1108" || h.clear() != "" || h.wait(later, time.Second) != 0 {
+	if h.reset() != "1108" || h.reset() != "" || h.admit(later, time.Second) != 0 {
 		t.Error("the hold did not end")
 	}
 }
@@ -187,11 +187,13 @@ func TestWaitQueue_LetsAnOrderExpireInTime(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	r.config.Merchants[0].PerMinute = 1
-	r.enqueue(2, func(i int, o *tasks.Order) { o.Deadline = time.Now().Add(3 * time.Second) })
 	r.start()
+	r.enqueue(1, nil)
+	r.results(1)
+	r.enqueue(1, func(_ int, o *tasks.Order) { o.OutTradeNo, o.Deadline = "LATE", time.Now().Add(3*time.Second) })
 	results := r.results(2) // waits for less than the minute that a second place takes
 	r.agree(results)
-	if a, b := results["A0000"].Outcome, results["A0001"].Outcome; a == b || a != string(tasks.Created) && a != string(tasks.Expired) {
+	if a, b := results["A0000"].Outcome, results["LATE"].Outcome; a != string(tasks.Created) || b != string(tasks.Expired) {
 		t.Errorf("outcomes %s and %s", a, b)
 	}
 }
@@ -239,7 +241,7 @@ func TestWorker_KeepsItsTimesInOrder(t *testing.T) {
 	t.Parallel()
 	for call := time.Second; call <= time.Minute; call += time.Second {
 		s := timesFor(call)
-		if !(s.call < s.attempt && s.attempt < s.lease && s.lease < s.quiet) || (1+mostRenewals)*s.attempt+settleTimeout >= tasks.TaskTimeout {
+		if !(s.call < s.attempt && s.attempt < s.lease && s.lease < s.landingTime) || (1+maxRenewals)*s.attempt+settleTimeout >= tasks.TaskTimeout {
 			t.Errorf("%+v", s)
 		}
 	}

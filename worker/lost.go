@@ -13,10 +13,10 @@ type LostResponse string
 // The ways. Whichever is set, an order that can be paid is never published as a
 // failure, and never has a second QR code beside it.
 const (
-	Auto     LostResponse = "auto"       // Reissue where QFPay documents how to close the order, else LeaveIt
-	Reissue  LostResponse = "reissue"    // close it, and create it again under a new number
-	LeaveIt  LostResponse = "unresolved" // publish that a person must look
-	mostNews              = 2            // reissues of one order: _2 and _3
+	Auto        LostResponse = "auto"       // Reissue where QFPay documents how to close the order, else LeaveIt
+	Reissue     LostResponse = "reissue"    // close it, and create it again under a new number
+	LeaveIt     LostResponse = "unresolved" // publish that a person must look
+	maxReissues              = 2            // reissues of one order: _2 and _3
 )
 
 // mayClose tells whether the unpaid order of this pay type may be closed.
@@ -27,15 +27,15 @@ func (l LostResponse) mayClose(t qfpay.PayType, unique bool) bool {
 // mayReissue tells whether an order may go on under another number after this one.
 // It needs a gateway that refuses repeated numbers: only there is a dead number
 // dead for good.
-func (l LostResponse) mayReissue(t qfpay.PayType, unique bool, number int) bool {
-	return l != LeaveIt && unique && number < mostNews && (l == Reissue || t.Closable())
+func (l LostResponse) mayReissue(t qfpay.PayType, unique bool, reissues int) bool {
+	return l != LeaveIt && unique && reissues < maxReissues && (l == Reissue || t.Closable())
 }
 
 // issuedAs returns the number under which an order goes to QFPay: its own, and
 // from the first reissue on with a suffix.
-func issuedAs(outTradeNo string, number int) string {
-	if number == 0 {
+func issuedAs(outTradeNo string, reissues int) string {
+	if reissues == 0 {
 		return outTradeNo
 	}
-	return fmt.Sprintf("%s_%d", outTradeNo, number+1)
+	return fmt.Sprintf("%s_%d", outTradeNo, reissues+1)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // Merchant is one merchant of the worker: its credentials, and what QFPay allows
@@ -22,35 +23,35 @@ func (m Merchant) account() [3]string { return [3]string{m.BaseURL, m.AppCode, m
 
 // counter is a merchant at work: where its orders are handed in. The hold and the count
 // go over to the counter that takes its place, as far as they are of the same thing.
-type counter struct {
-	client  *qfpay.Client
-	limits  [2]int   // a second, a minute
-	limiter *limiter // nil: no limit
-	hold    *hold
-	inHand  *atomic.Int64 // orders of this merchant
+type merchantState struct {
+	client   *qfpay.Client
+	limits   [2]int             // a second, a minute
+	limiter  *ratelimit.Limiter // nil: no limit
+	breaker  *breaker
+	inFlight *atomic.Int64 // orders of this merchant
 }
 
 // roster is the merchants of one moment. It does not change: another one takes its place.
-type roster struct {
-	counters map[string]*counter // by name
-	lines    map[string]*counter // with limits, by app_code: of the merchants that share one, any
-	crowd    int64               // how many orders of one merchant this process has in hand at most
+type merchantSet struct {
+	byName           map[string]*merchantState // by name
+	byAppCode        map[string]*merchantState // with limits, by app_code: of the merchants that share one, any
+	perMerchantLimit int64                     // how many orders of one merchant this process has in hand at most
 }
 
-func newRoster(counters map[string]*counter, concurrency int) *roster {
-	d := &roster{counters: counters, lines: map[string]*counter{}, crowd: crowdOf(concurrency, len(counters))}
-	for _, at := range counters {
-		if at.limiter != nil {
-			d.lines[at.limiter.appCode] = at
+func newMerchantSet(byName map[string]*merchantState, concurrency int) *merchantSet {
+	s := &merchantSet{byName: byName, byAppCode: map[string]*merchantState{}, perMerchantLimit: perMerchantLimit(concurrency, len(byName))}
+	for _, m := range byName {
+		if m.limiter != nil {
+			s.byAppCode[m.limiter.Limits.AppCode] = m
 		}
 	}
-	return d
+	return s
 }
 
 // crowdOf is how many orders of one merchant a process has in hand at most: all it can
 // for a single merchant, else a part, so that one whose gateway hangs, or three, do not
 // hold up the others.
-func crowdOf(concurrency, merchants int) int64 {
+func perMerchantLimit(concurrency, merchants int) int64 {
 	if merchants <= 1 {
 		return math.MaxInt64
 	}
@@ -58,8 +59,8 @@ func crowdOf(concurrency, merchants int) int64 {
 	return int64((concurrency + parts - 1) / parts)
 }
 
-func newCounter(m Merchant, c Config, http *http.Client, call time.Duration) *counter {
-	at := &counter{
+func newMerchantState(m Merchant, c Config, http *http.Client, call time.Duration) *merchantState {
+	state := &merchantState{
 		client: &qfpay.Client{
 			Merchant: m.Merchant,
 			HTTP:     http,
@@ -68,18 +69,32 @@ func newCounter(m Merchant, c Config, http *http.Client, call time.Duration) *co
 			OnCall:   func(call qfpay.Call) { c.Observer.Observe(Called{call}) },
 		},
 		limits: [2]int{m.PerSecond, m.PerMinute},
-		hold: &hold{tell: func(reason string, held bool) {
+		breaker: &breaker{onChange: func(reason string, held bool) {
 			c.Observer.Observe(Held{Merchant: m.Name, Reason: reason, Held: held})
 		}},
-		inHand: new(atomic.Int64),
+		inFlight: new(atomic.Int64),
 	}
 	if m.PerSecond > 0 || m.PerMinute > 0 {
-		at.limiter = newLimiter(c.Redis, c.Keys, m, c.Observer)
+		state.limiter = newLimiter(c, m)
 	}
-	return at
+	return state
 }
 
 // merchant returns what the counter was made of.
-func (c *counter) merchant() Merchant {
-	return Merchant{Merchant: c.client.Merchant, PerSecond: c.limits[0], PerMinute: c.limits[1]}
+func (m *merchantState) merchant() Merchant {
+	return Merchant{Merchant: m.client.Merchant, PerSecond: m.limits[0], PerMinute: m.limits[1]}
+}
+
+// newLimiter returns the limiter of a merchant, which reports to the observer.
+func newLimiter(c Config, m Merchant) *ratelimit.Limiter {
+	return ratelimit.New(ratelimit.Config{
+		Redis: c.Redis, Keys: c.Keys,
+		Limits: ratelimit.Limits{AppCode: m.AppCode, PerSecond: m.PerSecond, PerMinute: m.PerMinute},
+		Second: c.windows[0], Minute: c.windows[1],
+		OnReserve: func(u ratelimit.Usage) {
+			c.Observer.Observe(LimiterWaited{Merchant: m.Name, Urgent: u.Class != ratelimit.Bulk, Waited: u.Wait,
+				UsedSecond: u.UsedSecond, UsedMinute: u.UsedMinute})
+		},
+		OnError: func(op string) { c.Observer.Observe(RedisFailed{Op: op}) },
+	})
 }

@@ -20,60 +20,60 @@ const (
 
 // hand is an attempt in the model: what it knows, and what it is about to do.
 type hand struct {
-	place  stand
-	reply  reply
-	do     action
-	end    ending // of settle
-	state  state
-	number uint8
-	sends  uint8
-	sent   flight
-	absent bool // the claim knows of an enquiry that found nothing
-	sole   bool
-	closed bool
+	place         stand
+	reply         reply
+	do            action
+	end           ending // of settle
+	state         state
+	reissues      uint8
+	createsSent   uint8
+	sent          flight
+	notFound      bool // the claim knows of an enquiry that found nothing
+	onlyCreate    bool
+	closeSentHere bool
 }
 
 // handOf is what an attempt knows right after its claim.
 func handOf(b book) hand {
-	return hand{state: b.state, number: b.number, sends: b.sends, sent: b.sent, absent: b.absents > 0}
+	return hand{state: b.state, reissues: b.reissues, createsSent: b.createsSent, sent: b.sent, notFound: b.notFound > 0}
 }
 
 // The times of an order's life that matter.
 const (
-	inTime  uint8 = iota
-	late          // its deadline is over
-	overdue       // and patience too
+	inTime           uint8 = iota
+	pastDeadline           // its deadline is over
+	pastDoubtTimeout       // and patience too
 	clocks
 )
 
 // untilDeadline is how far off the deadline is then.
-var untilDeadline = [clocks]time.Duration{inTime: time.Hour, late: -patience / 2, overdue: -2 * patience}
+var untilDeadline = [clocks]time.Duration{inTime: time.Hour, pastDeadline: -doubtTimeout / 2, pastDoubtTimeout: -2 * doubtTimeout}
 
 // factsAt are the facts of an attempt at a time, but for those that a call has
 // shown. The real attempt computes them, from a claim and a deadline that fit.
 func (s setting) factsAt(h hand, clock uint8) facts {
 	now := time.Now()
 	times := timesFor(10 * time.Second)
-	c := claim{state: h.state, number: int(h.number), sends: int(h.sends), claimedAt: now}
+	c := claim{state: h.state, reissues: int(h.reissues), createsSent: int(h.createsSent), claimedAt: now}
 	switch h.sent {
 	case flying:
-		c.sentAt = now.Add(-times.quiet / 2)
+		c.sentAt = now.Add(-times.landingTime / 2)
 	case landed:
-		c.sentAt = now.Add(-2 * times.quiet)
+		c.sentAt = now.Add(-2 * times.landingTime)
 	}
-	if h.absent {
-		c.absents = 1
+	if h.notFound {
+		c.notFound = 1
 	}
 	a := attempt{
 		handler: &handler{times: times, lost: s.lost, unique: s.trusted},
 		claim:   c, began: now,
 		order: tasks.Order{Order: qfpay.Order{PayType: s.payType}, Deadline: now.Add(untilDeadline[clock])},
 	}
-	return a.look()
+	return a.facts()
 }
 
 // maxSends is one more than the policy sends under one number, and so never reached.
-const maxSends = mostSends + 1
+const createsBound = maxCreates + 1
 
 // table has the facts of every attempt at every time, so that a search does not
 // compute them again and again.
@@ -94,11 +94,11 @@ func (s setting) table() table {
 // everyHand yields all that an attempt can know from its claim.
 func everyHand(yield func(hand) bool) {
 	for st := stateNew; st < states; st++ {
-		for number := range uint8(numbers) {
-			for sends := range uint8(maxSends + 1) {
+		for reissues := range uint8(numbers) {
+			for createsSent := range uint8(createsBound + 1) {
 				for _, sent := range []flight{unsent, flying, landed} {
 					for _, absent := range []bool{false, true} {
-						if !yield(hand{state: st, number: number, sends: sends, sent: sent, absent: absent}) {
+						if !yield(hand{state: st, reissues: reissues, createsSent: createsSent, sent: sent, notFound: absent}) {
 							return
 						}
 					}
@@ -110,15 +110,15 @@ func everyHand(yield func(hand) bool) {
 
 // known is what of a hand is knowledge from its claim.
 func (h hand) known() hand {
-	return hand{state: h.state, number: h.number, sends: h.sends, sent: h.sent, absent: h.absent}
+	return hand{state: h.state, reissues: h.reissues, createsSent: h.createsSent, sent: h.sent, notFound: h.notFound}
 }
 
 // decide asks the policy.
 func (m *model) decide(h hand, clock uint8) hand {
 	f := m.table[h.known()][clock]
-	f.reply, f.sole, f.closed = h.reply, h.sole, h.closed
+	f.reply, f.onlyCreate, f.closeSentHere = h.reply, h.onlyCreate, h.closeSentHere
 	s := m.next(f)
-	if s.do == settle || s.do == wait || s.do == waitGone {
+	if s.do == settle || s.do == wait || s.do == waitNotFound {
 		return parting(s.do, endings[s.outcome], h)
 	}
 	h.place, h.do = acting, s.do
@@ -130,7 +130,7 @@ func (m *model) decide(h hand, clock uint8) hand {
 
 // parting is an attempt's last step; of what it knew nothing matters any more.
 func parting(do action, end ending, h hand) hand {
-	return hand{place: acting, do: do, end: end, number: h.number}
+	return hand{place: acting, do: do, end: end, reissues: h.reissues}
 }
 
 var (

@@ -20,42 +20,42 @@ func TestModel_SeesEveryBrokenRule(t *testing.T) {
 		next  func(facts) step
 	}{
 		{"not found allows a new number", "I", nil, func(f facts) step {
-			if f.reply == absent && !f.flying && f.reissue {
-				return step{do: mint}
+			if f.reply == notFound && !f.createMayLand && f.reissue {
+				return step{do: reissue}
 			}
 			return next(f)
 		}},
 		{"not found is a failure once it is late", "I3", nil, func(f facts) step {
-			if f.reply == absent && f.late {
+			if f.reply == notFound && f.pastDeadline {
 				return settled(tasks.Expired, reasonLate)
 			}
 			return next(f)
 		}},
 		{"a duplicate is a failure", "I3", nil, func(f facts) step {
-			if f.reply == doubtful {
-				f.reply, f.sole = refused, true
+			if f.reply == unknown {
+				f.reply, f.onlyCreate = refused, true
 			}
 			return next(f)
 		}},
 		{"a refusal of a repetition is believed", "I3", nil, func(f facts) step {
-			f.sole = f.sole || f.reply == refused
+			f.onlyCreate = f.onlyCreate || f.reply == refused
 			return next(f)
 		}},
 		{"a close that was sent is taken for one that was made", "I", nil, func(f facts) step {
-			if f.reply == closeMade && f.reissue {
-				return step{do: mint}
+			if f.reply == closeSent && f.reissue {
+				return step{do: reissue}
 			}
 			return next(f)
 		}},
 		{"an unpaid order gets a new number at once", "I", nil, func(f facts) step {
 			if f.reply == unpaid && f.reissue {
-				return step{do: mint}
+				return step{do: reissue}
 			}
 			return next(f)
 		}},
 		{"what was sent before is sent again at once", "I1", distrust, func(f facts) step {
-			if f.reply == absent && f.state == stateSent {
-				return step{do: submit}
+			if f.reply == notFound && f.state == stateSent {
+				return step{do: create}
 			}
 			return next(f)
 		}},
@@ -90,7 +90,7 @@ func TestModel_SeesAnOrderThatGoesRoundInCircles(t *testing.T) {
 	t.Parallel()
 	m := newModel(settings[0])
 	round, out := m.start(0), m.start(0)
-	round.clock, out.book.end = overdue, endUnresolved
+	round.clock, out.book.end = pastDoubtTimeout, endUnresolved
 	s := &search{m: m, worlds: []world{round, out}, from: []uint32{0, 0}, next: []uint32{0 | certain, 1}, until: []int{2, 2}}
 	if err := s.hopeless(); err != nil {
 		t.Error(err)

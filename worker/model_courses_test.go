@@ -17,36 +17,36 @@ func TestAttempt_TakesNothingForGrantedInDoubt(t *testing.T) {
 		calls   []string
 	}{
 		{"the repetition is refused, which says nothing of the first",
-			[]byte{query(none), create(replyRefused), query(none)}, []string{"query 0", "create 0", "query 0"}},
+			[]byte{queryPrompt(none), createPrompt(replyRefused), queryPrompt(none)}, []string{"query 0", "create 0", "query 0"}},
 		{"the repetition is turned away, which says nothing of the first",
-			[]byte{query(none), create(replyThrottled)}, []string{"query 0", "create 0"}},
+			[]byte{queryPrompt(none), createPrompt(replyThrottled)}, []string{"query 0", "create 0"}},
 		{"the close does not show its effect: it is not sent again at once",
-			[]byte{query(live), 0, query(live)}, []string{"query 0", "close 0", "query 0"}},
+			[]byte{queryPrompt(live), 0, queryPrompt(live)}, []string{"query 0", "close 0", "query 0"}},
 	} {
-		d := newDesk(t)
-		d.times = slowTimes()
-		before := d.take("a")
-		ok(t, d.intent(t.Context(), before))
-		ok(t, d.release(t.Context(), before, 0, true, DeferDoubt, nil))
-		long := time.Now().Add(-2 * d.times.quiet).UnixMilli()
-		ok(t, d.rdb.HSet(t.Context(), d.keys.Order(d.id), "sent_at", long).Err())
+		f := newJournalFixture(t)
+		f.times = slowTimes()
+		before := f.take("a")
+		ok(t, f.intent(t.Context(), before))
+		ok(t, f.release(t.Context(), before, 0, true, DeferDoubt, nil))
+		long := time.Now().Add(-2 * f.times.landingTime).UnixMilli()
+		ok(t, f.rdb.HSet(t.Context(), f.keys.Order(f.id), "sent_at", long).Err())
 
-		gateway := &prompter{answers: c.answers}
-		ok(t, workedBy(d.journal, settings[0], gateway).work(t.Context(), *d.take("b"), wakeUp{}))
+		gateway := &scheduler{answers: c.answers}
+		ok(t, workedBy(f.journal, settings[0], gateway).work(t.Context(), *f.take("b"), wakeUp{}))
 		if diff := cmp.Diff(c.calls, gateway.calls); diff != "" {
 			t.Errorf("%s: calls (-want +got):\n%s", c.name, diff)
 		}
-		if d.published() != 0 || d.field("state") == "NEW" || d.field("token") != "" {
-			t.Errorf("%s: %d results, state %s, held by %q", c.name, d.published(), d.field("state"), d.field("token"))
+		if f.published() != 0 || f.field("state") == "NEW" || f.field("token") != "" {
+			t.Errorf("%s: %d results, state %s, held by %q", c.name, f.published(), f.field("state"), f.field("token"))
 		}
 	}
 }
 
-// query is the prompt for an enquiry that finds this record: the first is no answer.
-func query(r record) byte { return byte(r) + 1 }
+// queryPrompt is the prompt for an enquiry that finds this record: the first is no answer.
+func queryPrompt(r record) byte { return byte(r) + 1 }
 
-// create is the first prompt for a create that means this.
-func create(r reply) byte {
+// createPrompt is the first prompt for a create that means this.
+func createPrompt(r reply) byte {
 	for i, p := range creates {
 		if p.reply == r && !p.unsent {
 			return byte(i)

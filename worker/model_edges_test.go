@@ -11,7 +11,6 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
@@ -26,11 +25,11 @@ func TestAttempt_TakesItsFactsFromTheClaimAndTheClock(t *testing.T) {
 		for h := range everyHand {
 			for clock := range clocks {
 				want := facts{
-					state: h.state, flying: h.sent == flying, missing: h.absent, unique: s.trusted,
-					late: clock != inTime, overdue: clock == overdue,
+					state: h.state, createMayLand: h.sent == flying, notFoundBefore: h.notFound, unique: s.trusted,
+					pastDeadline: clock != inTime, pastDoubtTimeout: clock == pastDoubtTimeout,
 					close:   s.lost.mayClose(s.payType, s.trusted),
-					reissue: s.lost.mayReissue(s.payType, s.trusted, int(h.number)),
-					resend:  s.trusted && h.sends < 4,
+					reissue: s.lost.mayReissue(s.payType, s.trusted, int(h.reissues)),
+					resend:  s.trusted && h.createsSent < 4,
 				}
 				if got := s.factsAt(h, clock); got != want {
 					t.Fatalf("%s, %+v, clock %d:\n got %+v\nwant %+v", s.name, h, clock, got, want)
@@ -45,12 +44,12 @@ func TestAnswer_IsReadAsTheGatewayMeansIt(t *testing.T) {
 	t.Parallel()
 	got := []reply{replyCreated, replyLost, replyNotSent, replyThrottled, replyBusy, replyHeld, replyRefused,
 		replyDuplicate, replyUnknown, replyStored, replyClosed, replyCloseLost, replyNotClosed, replyNoAnswer}
-	want := []reply{created, doubtful, notTaken, notTaken, notTaken, heldBack, refused,
-		doubtful, doubtful, doubtful, closeMade, closeMade, closeMade, unclear}
+	want := []reply{created, unknown, notExecuted, notExecuted, notExecuted, merchantRefused, refused,
+		unknown, unknown, unknown, closeSent, closeSent, closeSent, unclear}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if want := [records]reply{absent, unpaid, paid, dead, dead, failed, declined, foreign, strange, unpaid}; shown != want {
+	if want := [records]reply{notFound, unpaid, paid, closed, closed, failed, declined, otherOrder, maybeOurs, unpaid}; shown != want {
 		t.Errorf("records are read as %v, want %v", shown, want)
 	}
 }
@@ -93,47 +92,13 @@ func TestAttempt_WritesDownHowItEndedWhenItIsCutOff(t *testing.T) {
 		{0, "DONE"}, // created
 		{7, "SENT"}, // a duplicate, and no time left to ask: it comes back
 	} {
-		d := newDesk(t)
-		d.times = slowTimes()
+		f := newJournalFixture(t)
+		f.times = slowTimes()
 		ctx, cancel := context.WithCancel(t.Context())
-		h := workedBy(d.journal, settings[0], cutOff{&prompter{answers: []byte{c.prompt}}, cancel})
-		ok(t, h.work(ctx, *d.take("a"), wakeUp{}))
-		if got := d.field("state"); got != c.state || d.field("token") != "" {
-			t.Errorf("prompt %d: the journal says %s, want %s; held by %q", c.prompt, got, c.state, d.field("token"))
-		}
-	}
-}
-
-// The windows are counted longer than the gateway's by the guard, and calls are spaced.
-func TestReservation_KeepsApartByTheWindowsAndTheGuard(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		perSecond, perMinute int
-		apart                time.Duration // the first call and the one after the last that is allowed
-	}{
-		{5, 0, time.Second + guard},
-		{0, 5, time.Minute + guard},
-		{100, 5, time.Minute + guard},
-	} {
-		rdb := redistest.Start(t).Client(t)
-		l := testLimiter(rdb, c.perSecond, c.perMinute)
-		for i := range 6 {
-			_, granted, err := l.take(t.Context(), classInteractive, string(rune('a'+i)))
-			ok(t, err)
-			if granted != (i < 5) {
-				t.Fatalf("%+v: call %d granted: %t", c, i+1, granted)
-			}
-		}
-		at := places(t, rdb, l)
-		for i := 1; i < len(at); i++ {
-			if at[i]-at[i-1] < gap {
-				t.Errorf("%+v: two calls are %s apart", c, at[i]-at[i-1])
-			}
-		}
-		wait, _, err := l.take(t.Context(), classInteractive, "g")
-		ok(t, err)
-		if next := time.Duration(rdb.Time(t.Context()).Val().UnixMicro())*time.Microsecond + wait; next-at[0] < c.apart {
-			t.Errorf("%+v: the sixth may leave %s after the first", c, next-at[0])
+		h := workedBy(f.journal, settings[0], cutOff{&scheduler{answers: []byte{c.prompt}}, cancel})
+		ok(t, h.work(ctx, *f.take("a"), wakeUp{}))
+		if got := f.field("state"); got != c.state || f.field("token") != "" {
+			t.Errorf("prompt %d: the journal says %s, want %s; held by %q", c.prompt, got, c.state, f.field("token"))
 		}
 	}
 }
@@ -141,14 +106,14 @@ func TestReservation_KeepsApartByTheWindowsAndTheGuard(t *testing.T) {
 // A task that asynq will not run is no reason to wait; one that it will is.
 func TestSweep_ReplacesATaskThatWillNotRun(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	inspector := asynq.NewInspectorFromRedisClient(d.rdb)
-	s := &sweeper{journal: d.journal, producer: tasks.NewProducer(d.rdb, d.keys), inspector: inspector,
-		keys: d.keys, observer: nobody{}, log: slog.New(slog.DiscardHandler)}
-	queue := d.keys.Queue(tasks.Bulk)
+	f := newJournalFixture(t)
+	inspector := asynq.NewInspectorFromRedisClient(f.rdb)
+	s := &sweeper{journal: f.journal, producer: tasks.NewProducer(f.rdb, f.keys), inspector: inspector,
+		keys: f.keys, observer: nobody{}, log: slog.New(slog.DiscardHandler)}
+	queue := f.keys.Queue(tasks.Bulk)
 	pending := func(want int) {
 		t.Helper()
-		ok(t, d.rdb.ZAdd(t.Context(), d.keys.Due(), redis.Z{Score: 1, Member: d.id}).Err())
+		ok(t, f.rdb.ZAdd(t.Context(), f.keys.Due(), redis.Z{Score: 1, Member: f.id}).Err())
 		_, err := s.sweep(t.Context())
 		ok(t, err)
 		info, err := inspector.GetQueueInfo(queue)
@@ -159,6 +124,6 @@ func TestSweep_ReplacesATaskThatWillNotRun(t *testing.T) {
 	}
 	pending(1)
 	pending(1) // it is waiting: no second one
-	ok(t, inspector.ArchiveTask(queue, d.id))
+	ok(t, inspector.ArchiveTask(queue, f.id))
 	pending(1)
 }

@@ -9,10 +9,10 @@ func (m *model) time(w *world) {
 	if w.clock+1 < clocks {
 		t := *w
 		t.clock++
-		m.add(course, 0, []string{late: "the deadline passes", overdue: "patience is over"}[t.clock], t)
+		m.add(course, 0, []string{pastDeadline: "the deadline passes", pastDoubtTimeout: "patience is over"}[t.clock], t)
 	}
 	alive := b.lease != over && b.holder != bygone // the one who holds the order is at work
-	if w.flies() && !(alive && b.sender == b.holder) {
+	if w.flies() && !(alive && b.sentBy == b.holder) {
 		t := *w
 		for _, f := range []*flight{&t.book.sent, &t.hands[0].sent, &t.hands[1].sent} {
 			if *f == flying {
@@ -41,7 +41,7 @@ func (m *model) queue(w *world) {
 	const most = 2
 	if w.book.end != unsettled { // whoever wakes finds the result
 		t := *w
-		if t.clock = inTime; t.book.reopen() && t.book.number < numbers {
+		if t.clock = inTime; t.book.reopen() && t.book.reissues < numbers {
 			m.add(fault, 0, "a person re-opens the order, with a new deadline", t)
 		}
 		return

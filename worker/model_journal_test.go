@@ -45,19 +45,19 @@ const (
 // left out. Each method is one script, and TestModel_HasTheRealJournal holds
 // them against the scripts.
 type book struct {
-	state   state
-	end     ending
-	number  uint8
-	sends   uint8
-	absents uint8
-	sent    flight
-	lease   lease
-	holder  token
-	sender  token
-	author  token // of the result
-	entries uint8 // in the result stream
-	again   uint8 // how often it was re-opened
-	due     bool
+	state       state
+	end         ending
+	reissues    uint8
+	createsSent uint8
+	notFound    uint8
+	sent        flight
+	lease       lease
+	holder      token
+	sentBy      token
+	author      token // of the result
+	entries     uint8 // in the result stream
+	reopens     uint8 // how often it was re-opened
+	due         bool
 }
 
 func newBook() book { return book{due: true} }
@@ -75,51 +75,51 @@ func (b *book) claim(t token) claimStatus {
 
 func (b *book) heldBy(t token) bool { return b.holder == t && b.lease != over }
 
-func (b *book) intent(t token, number, sends uint8) bool {
+func (b *book) intent(t token, reissues, createsSent uint8) bool {
 	switch {
-	case !b.heldBy(t) || b.lease != long || b.number != number || b.state == stateVoiding:
+	case !b.heldBy(t) || b.lease != long || b.reissues != reissues || b.state == stateClosing:
 		return false
-	case b.state == stateSent && b.sender == t && b.sends == sends+1:
+	case b.state == stateSent && b.sentBy == t && b.createsSent == createsSent+1:
 		return true // a repetition
-	case b.sends != sends:
+	case b.createsSent != createsSent:
 		return false
 	}
-	b.state, b.sends, b.sender, b.sent, b.absents = stateSent, sends+1, t, flying, 0
+	b.state, b.createsSent, b.sentBy, b.sent, b.notFound = stateSent, createsSent+1, t, flying, 0
 	return true
 }
 
-func (b *book) retract(t token, number uint8) bool {
+func (b *book) retract(t token, reissues uint8) bool {
 	switch {
-	case !b.heldBy(t) || b.number != number:
+	case !b.heldBy(t) || b.reissues != reissues:
 		return false
-	case b.state == stateNew && b.sends == 0:
+	case b.state == stateNew && b.createsSent == 0:
 		return true
-	case b.state != stateSent || b.sends != 1 || b.sender != t:
+	case b.state != stateSent || b.createsSent != 1 || b.sentBy != t:
 		return false
 	}
-	b.state, b.sends, b.sender, b.sent = stateNew, 0, nobodys, unsent
+	b.state, b.createsSent, b.sentBy, b.sent = stateNew, 0, nobodys, unsent
 	return true
 }
 
-func (b *book) void(t token, number uint8) bool {
-	if !b.heldBy(t) || b.lease != long || b.number != number || b.state == stateNew {
+func (b *book) closeIntent(t token, reissues uint8) bool {
+	if !b.heldBy(t) || b.lease != long || b.reissues != reissues || b.state == stateNew {
 		return false
 	}
-	b.state = stateVoiding
+	b.state = stateClosing
 	return true
 }
 
-func (b *book) mint(t token, number uint8) bool {
+func (b *book) reissue(t token, reissues uint8) bool {
 	switch {
 	case !b.heldBy(t):
 		return false
-	case b.state == stateNew && b.number == number+1:
+	case b.state == stateNew && b.reissues == reissues+1:
 		return true
-	case b.number != number || b.state == stateNew:
+	case b.reissues != reissues || b.state == stateNew:
 		return false
 	}
-	b.number++
-	b.state, b.sends, b.absents, b.sender, b.sent = stateNew, 0, 0, nobodys, unsent
+	b.reissues++
+	b.state, b.createsSent, b.notFound, b.sentBy, b.sent = stateNew, 0, 0, nobodys, unsent
 	return true
 }
 
@@ -132,13 +132,13 @@ const (
 	notAllowed
 )
 
-func (b *book) settle(t token, number uint8, end ending) answer {
+func (b *book) settle(t token, reissues uint8, end ending) answer {
 	switch {
 	case b.end != unsettled && b.author == t:
 		return published
 	case b.end != unsettled:
 		return already
-	case b.number != number:
+	case b.reissues != reissues:
 		return notAllowed
 	case end == endCreated && b.state != stateSent:
 		return notAllowed
@@ -156,7 +156,7 @@ func (b *book) release(t token, gone bool) bool {
 		return false
 	}
 	if gone {
-		b.absents++
+		b.notFound++
 	}
 	b.holder, b.lease = nobodys, over
 	return true
@@ -168,14 +168,14 @@ func (b *book) reopen() bool {
 	case b.end == unsettled || b.end == endCreated:
 		return false
 	case b.end == endUnresolved && b.state != stateSent:
-		b.state = stateVoiding
+		b.state = stateClosing
 	case b.end != endUnresolved:
-		if b.sends > 0 {
-			b.number++
+		if b.createsSent > 0 {
+			b.reissues++
 		}
-		b.state, b.sends, b.sender, b.sent = stateNew, 0, nobodys, unsent
+		b.state, b.createsSent, b.sentBy, b.sent = stateNew, 0, nobodys, unsent
 	}
-	b.end, b.author, b.absents, b.due = unsettled, nobodys, 0, true
-	b.again++
+	b.end, b.author, b.notFound, b.due = unsettled, nobodys, 0, true
+	b.reopens++
 	return true
 }

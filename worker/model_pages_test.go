@@ -11,8 +11,8 @@ import (
 // pages is all that the journal of an order has in it, in the same words for the
 // model's and for the real one.
 type pages struct {
-	State, Outcome, Holder, Sender, Author string
-	Number, Sends, Absents                 string
+	State, Outcome, Holder, SentBy, Author string
+	Reissues, CreatesSent, NotFound        string
 	Sent, Due                              bool
 	Entries                                int64
 }
@@ -20,8 +20,8 @@ type pages struct {
 func (w *twins) pagesOfTheModel() pages {
 	b := w.book
 	p := pages{State: nameOf(b.state), Outcome: string(outcomes[b.end]),
-		Holder: w.name(b.holder), Sender: w.name(b.sender), Author: w.name(b.author),
-		Number: strconv.Itoa(int(b.number)), Sends: strconv.Itoa(int(b.sends)), Absents: strconv.Itoa(int(b.absents)),
+		Holder: w.name(b.holder), SentBy: w.name(b.sentBy), Author: w.name(b.author),
+		Reissues: strconv.Itoa(int(b.reissues)), CreatesSent: strconv.Itoa(int(b.createsSent)), NotFound: strconv.Itoa(int(b.notFound)),
 		Sent: b.sent != unsent, Due: b.due, Entries: int64(b.entries)}
 	if b.end != unsettled {
 		p.State = "DONE"
@@ -48,8 +48,8 @@ func (w *twins) pagesOfRedis() pages {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		w.Fatal(err)
 	}
-	p := pages{State: f["state"], Outcome: f["outcome"], Holder: f["token"], Sender: f["sender"], Author: f["settled_by"],
-		Number: counted(f["number"]), Sends: counted(f["sends"]), Absents: counted(f["absents"]),
+	p := pages{State: f["state"], Outcome: f["outcome"], Holder: f["token"], SentBy: f["sent_by"], Author: f["settled_by"],
+		Reissues: counted(f["reissues"]), CreatesSent: counted(f["creates_sent"]), NotFound: counted(f["not_found"]),
 		Sent: f["sent_at"] != "", Due: err == nil, Entries: entries}
 	if (f["first_sent_at"] != "") != p.Sent {
 		w.Fatalf("first_sent_at is %q and sent_at %q", f["first_sent_at"], f["sent_at"])

@@ -38,7 +38,7 @@ func replay(t *rapid.T, rdb *redis.Client, number string) {
 		lost:    rapid.SampledFrom([]LostResponse{Auto, Reissue, LeaveIt}).Draw(t, "lost response"),
 		trusted: rapid.Bool().Draw(t, "unique numbers"),
 	}
-	clock := rapid.Uint8Range(inTime, overdue).Draw(t, "clock")
+	clock := rapid.Uint8Range(inTime, pastDoubtTimeout).Draw(t, "clock")
 	o := anOrder(number)
 	o.PayType, o.Deadline = s.payType, time.Now().Add(untilDeadline[clock])
 	w := newTwins(t, rdb, o)
@@ -52,7 +52,7 @@ func replay(t *rapid.T, rdb *redis.Client, number string) {
 	for i := range answers {
 		answers[i] = byte(dice.UintN(256))
 	}
-	real, foreseen := &prompter{answers: answers}, &prompter{answers: answers}
+	real, foreseen := &scheduler{answers: answers}, &scheduler{answers: answers}
 	if rapid.IntRange(0, 5).Draw(t, "it is stopped until its lease is over") == 5 {
 		w.setLease(over, 0)
 	}
@@ -73,23 +73,23 @@ func (w *twins) past() {
 	w.must(err)
 	w.book.claim(seconds)
 	send := func() {
-		w.agree(w.real.intent(w.ctx, &c), w.book.intent(seconds, w.book.number, w.book.sends))
+		w.agree(w.real.intent(w.ctx, &c), w.book.intent(seconds, w.book.reissues, w.book.createsSent))
 	}
 	for range few.Draw(w.T, "numbers before") {
 		send()
-		w.agree(w.real.mint(w.ctx, &c), w.book.mint(seconds, w.book.number))
+		w.agree(w.real.reissue(w.ctx, &c), w.book.reissue(seconds, w.book.reissues))
 	}
 	for range few.Draw(w.T, "creates before") {
 		send()
 	}
-	if w.book.sends > 0 && rapid.Bool().Draw(w.T, "it was being closed") {
-		w.agree(w.real.void(w.ctx, &c), w.book.void(seconds, w.book.number))
+	if w.book.createsSent > 0 && rapid.Bool().Draw(w.T, "it was being closed") {
+		w.agree(w.real.closeIntent(w.ctx, &c), w.book.closeIntent(seconds, w.book.reissues))
 	}
-	gone := w.book.sends > 0 && rapid.Bool().Draw(w.T, "it was not found before")
+	gone := w.book.createsSent > 0 && rapid.Bool().Draw(w.T, "it was not found before")
 	w.agree(w.real.release(w.ctx, &c, 0, gone, DeferDoubt, nil), w.book.release(seconds, gone))
 	if w.book.sent != unsent && rapid.Bool().Draw(w.T, "the quiet time is over") {
 		w.book.sent = landed
-		before := time.Now().Add(-2 * w.real.times.quiet).UnixMilli()
+		before := time.Now().Add(-2 * w.real.times.landingTime).UnixMilli()
 		w.must(w.real.rdb.HSet(w.ctx, w.real.keys.Order(w.id), "sent_at", before).Err())
 	}
 	w.same()
@@ -99,29 +99,29 @@ func (w *twins) past() {
 func workedBy(j *journal, s setting, gateway http.RoundTripper) *handler {
 	merchant := Merchant{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway", AppCode: "APP", Key: "k"}}
 	config := Config{Verify: qfpay.VerifyOff, Observer: nobody{}}
-	at := newCounter(merchant, config, &http.Client{Transport: gateway}, j.times.call)
-	h := &handler{agenda: newAgenda(), journal: j, keys: j.keys, rdb: j.rdb, times: j.times, lost: s.lost, unique: s.trusted,
+	m := newMerchantState(merchant, config, &http.Client{Transport: gateway}, j.times.call)
+	h := &handler{sweepTimer: newSweepTimer(), journal: j, keys: j.keys, rdb: j.rdb, times: j.times, lost: s.lost, unique: s.trusted,
 		observer: nobody{}, log: slog.New(slog.DiscardHandler)}
-	h.roster.Store(&roster{counters: map[string]*counter{"default": at}, crowd: 1})
+	h.merchants.Store(&merchantSet{byName: map[string]*merchantState{"default": m}, perMerchantLimit: 1})
 	return h
 }
 
 // foresee runs the model's attempt to its end.
-func (w *twins) foresee(m *model, clock uint8, gateway *prompter) {
+func (w *twins) foresee(m *model, clock uint8, gateway *scheduler) {
 	h := handOf(w.book)
 	h.place = deciding
 	for h.place != idle {
-		k := strconv.Itoa(int(h.number))
+		k := strconv.Itoa(int(h.reissues))
 		switch {
 		case h.place == deciding:
 			h = m.decide(h, clock)
 		case h.place == posting:
-			h.reply, h.sole = gateway.create(k).reply, h.sends == 1
+			h.reply, h.onlyCreate = gateway.create(k).reply, h.createsSent == 1
 			h.place = deciding
 		case h.place == closing:
-			h.reply, h.closed = gateway.close(k).reply, true
+			h.reply, h.closeSentHere = gateway.close(k).reply, true
 			h.place = deciding
-		case h.do == enquire:
+		case h.do == query:
 			h.reply = gateway.query(k).reply
 			h.place = deciding
 		default:

@@ -11,13 +11,13 @@ func (m *model) wrong(w *world) string {
 			standing++
 		}
 	}
-	end, k := w.book.end, w.book.number
+	end, k := w.book.end, w.book.reissues
 	switch {
 	case standing > 1:
 		return "I1: two orders that can be paid stand at the gateway for one order"
-	case w.book.entries > w.book.again+1:
+	case w.book.entries > w.book.reopens+1:
 		return "I2: a second result was published"
-	case (w.book.entries == w.book.again+1) != (end != unsettled):
+	case (w.book.entries == w.book.reopens+1) != (end != unsettled):
 		return "I2: the journal and the result stream do not agree"
 	case (end == endRejected || end == endExpired) && standing > 0:
 		return "I3: " + endingNames[end] + " was published, and an order that can be paid stands at the gateway"
@@ -36,7 +36,7 @@ func (m *model) wrong(w *world) string {
 // meddles tells whether somebody else's order is about to be closed.
 func (m *model) meddles(w *world) bool {
 	for _, h := range w.hands {
-		if r := w.records[h.number]; h.place == closing && (r == others || r == earlier) {
+		if r := w.records[h.reissues]; h.place == closing && (r == others || r == earlier) {
 			return true
 		}
 	}
@@ -45,7 +45,7 @@ func (m *model) meddles(w *world) bool {
 
 func (m *model) beingClosed(w *world, k uint8) bool {
 	for _, h := range w.hands {
-		if h.place == closing && h.number == k {
+		if h.place == closing && h.reissues == k {
 			return true
 		}
 	}
@@ -54,4 +54,4 @@ func (m *model) beingClosed(w *world, k uint8) bool {
 
 // timeIsUp tells whether there is nothing left to wait for: then the order must
 // reach its result without going round in circles.
-func (w *world) timeIsUp() bool { return w.clock == overdue && !w.flies() }
+func (w *world) timeIsUp() bool { return w.clock == pastDoubtTimeout && !w.flies() }

@@ -24,9 +24,6 @@ import (
 func TestModel_HasTheRealJournal(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	for _, s := range []*redis.Script{claimScript, intentScript} { // a claim ahead is for a server that knows them
-		ok(t, s.Load(t.Context(), rdb).Err())
-	}
 	orders := 0
 	for range 5 { // a hundred walks each
 		rapid.Check(t, func(t *rapid.T) {
@@ -57,7 +54,7 @@ func slowTimes() times {
 func newTwins(t *rapid.T, rdb *redis.Client, o tasks.Order) *twins {
 	o = o.WithDefaults(time.Now())
 	w := &twins{T: t, ctx: context.Background(), id: o.ID(), book: newBook(), known: map[token]*claim{}, once: map[token]claim{},
-		real: &journal{rdb: rdb, scripts: newBatched(rdb), keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: slowTimes()}}
+		real: &journal{rdb: rdb, scripts: newPipelinedClient(rdb), keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: slowTimes()}}
 	w.must(rdb.Del(w.ctx, w.real.keys.Results()).Err())
 	if _, err := tasks.NewProducer(rdb, w.real.keys).Accept(w.ctx, o); err != nil {
 		t.Fatal(err)
@@ -72,20 +69,19 @@ func newTwins(t *rapid.T, rdb *redis.Client, o tasks.Order) *twins {
 // is a holder most of the time.
 func (w *twins) walk() {
 	w.Repeat(map[string]func(*rapid.T){
-		"":        func(*rapid.T) { w.same() },
-		"claim":   w.claim,
-		"claim ":  w.claim,
-		"ahead":   w.claimAhead,
-		"intent":  w.intent,
-		"retract": w.retract,
-		"void":    w.void,
-		"mint":    w.mint,
-		"settle":  w.settle,
-		"release": w.release,
-		"reopen":  func(*rapid.T) { w.reopen() },
-		"lapse":   func(*rapid.T) { w.setLease(over, 0) },
-		"run low": func(*rapid.T) { w.setLease(short, w.real.times.call/2) },
-		"sweep":   func(*rapid.T) { w.sweep() },
+		"":             func(*rapid.T) { w.same() },
+		"claim":        w.claim,
+		"claim ":       w.claim,
+		"intent":       w.intent,
+		"retract":      w.retract,
+		"close_intent": w.closeIntent,
+		"reissue":      w.reissue,
+		"settle":       w.settle,
+		"release":      w.release,
+		"reopen":       func(*rapid.T) { w.reopen() },
+		"lapse":        func(*rapid.T) { w.setLease(over, 0) },
+		"run low":      func(*rapid.T) { w.setLease(short, w.real.times.call/2) },
+		"sweep":        func(*rapid.T) { w.sweep() },
 	})
 }
 
@@ -162,38 +158,9 @@ func (w *twins) claimed(t token, c *claim, got claim) bool {
 	return true
 }
 
-// claimAhead is a claim and, where it fits, an intent. If that stands, the attempt either makes
-// use of it or takes it back.
-func (w *twins) claimAhead(*rapid.T) {
-	t, c := w.who()
-	if w.book.sender == t {
-		return // whoever claims ahead has a new token
-	}
-	got, err := w.real.claimAhead(w.ctx, w.id, w.name(t))
-	w.must(err)
-	if !w.claimed(t, c, got) {
-		return
-	}
-	if want := w.book.intent(t, 0, 0); got.ahead.at.IsZero() == want || got.ahead.possible != want {
-		w.Fatalf("an intent ahead: Redis %+v, model %t", got.ahead, want)
-	}
-	if !got.ahead.possible {
-		return
-	}
-	if rapid.Bool().Draw(w.T, "taken back") {
-		w.must(w.real.takeBack(w.ctx, c))
-		w.book.retract(t, 0)
-	} else {
-		w.must(w.real.intent(w.ctx, c))
-	}
-	if c.state != w.book.state || c.sends != int(w.book.sends) || c.ahead.possible {
-		w.Fatalf("the attempt knows %+v, the model %+v", c, w.book)
-	}
-}
-
 // knows compares what a claim says with what the model's attempt would know.
 func (w *twins) knows(c *claim, h hand) {
-	got := hand{state: c.state, number: uint8(c.number), sends: uint8(c.sends), absent: c.absents > 0, sent: h.sent}
+	got := hand{state: c.state, reissues: uint8(c.reissues), createsSent: uint8(c.createsSent), notFound: c.notFound > 0, sent: h.sent}
 	if c.sentAt.IsZero() != (h.sent == unsent) || c.firstSentAt.IsZero() != (h.sent == unsent) {
 		w.Fatalf("first sent at %s, sent at %s; in the model: %d", c.firstSentAt, c.sentAt, h.sent)
 	}
@@ -205,10 +172,10 @@ func (w *twins) knows(c *claim, h hand) {
 func (w *twins) intent(*rapid.T) {
 	t, c := w.who()
 	w.twice(c, func(c *claim) {
-		h := hand{number: uint8(c.number), sends: uint8(c.sends)}
-		want := w.book.intent(t, h.number, h.sends)
+		h := hand{reissues: uint8(c.reissues), createsSent: uint8(c.createsSent)}
+		want := w.book.intent(t, h.reissues, h.createsSent)
 		w.agree(w.real.intent(w.ctx, c), want)
-		if want && (c.state != stateSent || c.sends != int(h.sends)+1 || c.absents != 0) {
+		if want && (c.state != stateSent || c.createsSent != int(h.createsSent)+1 || c.notFound != 0) {
 			w.Fatalf("after an intent the attempt knows %+v", c)
 		}
 	})
@@ -217,32 +184,32 @@ func (w *twins) intent(*rapid.T) {
 func (w *twins) retract(*rapid.T) {
 	t, c := w.who()
 	w.twice(c, func(c *claim) {
-		want := w.book.retract(t, uint8(c.number))
+		want := w.book.retract(t, uint8(c.reissues))
 		w.agree(w.real.retract(w.ctx, c), want)
-		if want && (c.state != stateNew || c.sends != 0 || !c.sentAt.IsZero() || !c.firstSentAt.IsZero()) {
+		if want && (c.state != stateNew || c.createsSent != 0 || !c.sentAt.IsZero() || !c.firstSentAt.IsZero()) {
 			w.Fatalf("after a retract the attempt knows %+v", c)
 		}
 	})
 }
 
-func (w *twins) void(*rapid.T) {
+func (w *twins) closeIntent(*rapid.T) {
 	t, c := w.who()
 	w.twice(c, func(c *claim) {
-		want := w.book.void(t, uint8(c.number))
-		w.agree(w.real.void(w.ctx, c), want)
-		if want && c.state != stateVoiding {
+		want := w.book.closeIntent(t, uint8(c.reissues))
+		w.agree(w.real.closeIntent(w.ctx, c), want)
+		if want && c.state != stateClosing {
 			w.Fatalf("after a void the attempt knows %+v", c)
 		}
 	})
 }
 
-func (w *twins) mint(*rapid.T) {
+func (w *twins) reissue(*rapid.T) {
 	t, c := w.who()
 	w.twice(c, func(c *claim) {
-		number := c.number
-		want := w.book.mint(t, uint8(number))
-		w.agree(w.real.mint(w.ctx, c), want)
-		if want && (c.state != stateNew || c.number != number+1 || c.sends != 0 || c.absents != 0 || !c.sentAt.IsZero()) {
+		number := c.reissues
+		want := w.book.reissue(t, uint8(number))
+		w.agree(w.real.reissue(w.ctx, c), want)
+		if want && (c.state != stateNew || c.reissues != number+1 || c.createsSent != 0 || c.notFound != 0 || !c.sentAt.IsZero()) {
 			w.Fatalf("after a mint the attempt knows %+v", c)
 		}
 	})
@@ -252,7 +219,7 @@ func (w *twins) settle(*rapid.T) {
 	t, c := w.who()
 	end := rapid.SampledFrom([]ending{endCreated, endRejected, endExpired, endUnresolved}).Draw(w.T, "outcome")
 	w.twice(c, func(c *claim) {
-		want := w.book.settle(t, uint8(c.number), end)
+		want := w.book.settle(t, uint8(c.reissues), end)
 		first, err := w.real.settle(w.ctx, c, outcome(outcomes[end]))
 		w.agree(err, want != notAllowed)
 		if err == nil && first != (want == published) {
@@ -266,14 +233,14 @@ func (w *twins) release(*rapid.T) {
 	gone := rapid.Bool().Draw(w.T, "gone")
 	w.twice(c, func(c *claim) {
 		want := w.book.release(t, gone)
-		w.agree(w.real.release(w.ctx, c, putDownFor, gone, DeferDoubt, nil), want)
+		w.agree(w.real.release(w.ctx, c, deferredFor, gone, DeferDoubt, nil), want)
 		if want {
-			w.dueIn(putDownFor)
+			w.dueIn(deferredFor)
 		}
 	})
 }
 
-const putDownFor = 10 * time.Hour
+const deferredFor = 10 * time.Hour
 
 // setLease lets time pass for whoever holds the order.
 func (w *twins) setLease(l lease, left time.Duration) {

@@ -156,8 +156,8 @@ func (e edge) detail(w world) string {
 		return ""
 	}
 	h, said := w.hands[e.hand-1], ""
-	if h.number > 0 {
-		said = fmt.Sprintf(" (number %d)", h.number+1)
+	if h.reissues > 0 {
+		said = fmt.Sprintf(" (number %d)", h.reissues+1)
 	}
 	if h.place == acting && h.do == settle {
 		said += ": " + endingNames[h.end]

@@ -28,9 +28,9 @@ func (m *model) kill(w *world, i int) {
 	t, h := *w, w.hands[i]
 	switch h.place {
 	case posting:
-		t.posts[h.number]++
+		t.posts[h.reissues]++
 	case closing:
-		t.closes[h.number]++
+		t.closes[h.reissues]++
 	}
 	t.hands[i] = hand{}
 	m.add(fault, i+1, "is killed", t)
@@ -40,9 +40,9 @@ func (m *model) kill(w *world, i int) {
 func (m *model) act(w *world, i int) {
 	h := w.hands[i]
 	switch h.do {
-	case enquire:
-		m.enquire(w, i)
-	case submit, void:
+	case query:
+		m.query(w, i)
+	case create, closeOrder:
 		m.script(w, i)
 	default:
 		m.script(w, i)
@@ -75,24 +75,24 @@ func (m *model) script(w *world, i int) {
 // has lost the order ends.
 func (b *book) write(t token, h hand) (after hand, held bool) {
 	switch after = h; h.do {
-	case submit:
-		held = b.intent(t, h.number, h.sends)
-		after.state, after.sends, after.absent, after.sent = stateSent, h.sends+1, false, flying
+	case create:
+		held = b.intent(t, h.reissues, h.createsSent)
+		after.state, after.createsSent, after.notFound, after.sent = stateSent, h.createsSent+1, false, flying
 		after.place = posting
 	case retract:
-		held = b.retract(t, h.number)
-		after.state, after.sends, after.sent = stateNew, 0, unsent
+		held = b.retract(t, h.reissues)
+		after.state, after.createsSent, after.sent = stateNew, 0, unsent
 		after.place = deciding
-	case void:
-		held = b.void(t, h.number)
-		after.state, after.place = stateVoiding, closing
-	case mint:
-		held = b.mint(t, h.number)
-		after = hand{place: deciding, number: h.number + 1}
+	case closeOrder:
+		held = b.closeIntent(t, h.reissues)
+		after.state, after.place = stateClosing, closing
+	case reissue:
+		held = b.reissue(t, h.reissues)
+		after = hand{place: deciding, reissues: h.reissues + 1}
 	case settle:
-		return hand{}, b.settle(t, h.number, h.end) == published
-	case wait, waitGone:
-		return hand{}, b.release(t, h.do == waitGone)
+		return hand{}, b.settle(t, h.reissues, h.end) == published
+	case wait, waitNotFound:
+		return hand{}, b.release(t, h.do == waitNotFound)
 	}
 	if !held {
 		return hand{}, false
@@ -100,8 +100,8 @@ func (b *book) write(t token, h hand) (after hand, held bool) {
 	return after, true
 }
 
-func (m *model) enquire(w *world, i int) {
-	r := w.records[w.hands[i].number]
+func (m *model) query(w *world, i int) {
+	r := w.records[w.hands[i].reissues]
 	if m.deaf {
 		m.hears(w, i, course, "asks, and gets no answer", *w, replyNoAnswer)
 		return
@@ -117,14 +117,14 @@ func (m *model) enquire(w *world, i int) {
 func (m *model) hears(w *world, i int, k kind, what string, to world, r reply) {
 	to.hands[i].place, to.hands[i].reply = deciding, r
 	if w.hands[i].place == posting {
-		to.hands[i].sole = w.hands[i].sends == 1
+		to.hands[i].onlyCreate = w.hands[i].createsSent == 1
 	}
 	m.add(k, i+1, what, to)
 }
 
 // post: a create is on its way to the gateway, and somebody waits for the answer.
 func (m *model) post(w *world, i int) {
-	k := w.hands[i].number
+	k := w.hands[i].reissues
 	t := *w
 	t.posts[k]++
 	m.hears(w, i, fault, "gives up waiting for the answer to its create, which is still on its way", t, replyLost)
@@ -155,9 +155,9 @@ func (m *model) post(w *world, i int) {
 
 // shut: a close is on its way to the gateway, and somebody waits for the answer.
 func (m *model) shut(w *world, i int) {
-	k := w.hands[i].number
+	k := w.hands[i].reissues
 	at := *w
-	at.hands[i].closed = true
+	at.hands[i].closeSentHere = true
 	t := at
 	t.closes[k]++
 	m.hears(w, i, fault, "gives up waiting for the answer to its close, which is still on its way", t, replyCloseLost)

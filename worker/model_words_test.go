@@ -4,20 +4,20 @@ package worker
 // like when the journal did not allow it.
 
 var thoughts = [actions]string{
-	submit: "decides to create the order", retract: "decides to take its create back", enquire: "decides to ask",
-	void: "decides to close the order", mint: "decides to take a new number", wait: "decides to come back later",
-	waitGone: "decides to come back later, and to remember that nothing was found", settle: "decides on a result",
+	create: "decides to create the order", retract: "decides to take its create back", query: "decides to ask",
+	closeOrder: "decides to close the order", reissue: "decides to take a new number", wait: "decides to come back later",
+	waitNotFound: "decides to come back later, and to remember that nothing was found", settle: "decides on a result",
 }
 
 var deeds = [actions]string{
-	submit: "writes down that a create is about to leave", retract: "writes down that its create was not carried out",
-	void: "writes down that a close is about to leave", mint: "takes the next number", wait: "puts the order down",
-	waitGone: "puts the order down, not found", settle: "publishes the result",
+	create: "writes down that a create is about to leave", retract: "writes down that its create was not carried out",
+	closeOrder: "writes down that a close is about to leave", reissue: "takes the next number", wait: "puts the order down",
+	waitNotFound: "puts the order down, not found", settle: "publishes the result",
 }
 
 var refusals = [actions]string{
-	submit: "may not send a create any more", retract: "may not take its create back", void: "may not close any more",
-	mint: "may not take a new number", wait: "does not hold the order any more", waitGone: "does not hold the order any more",
+	create: "may not send a create any more", retract: "may not take its create back", closeOrder: "may not close any more",
+	reissue: "may not take a new number", wait: "does not hold the order any more", waitNotFound: "does not hold the order any more",
 	settle: "may not publish any more",
 }
 

@@ -48,7 +48,7 @@ type world struct {
 
 // numbers is how many numbers one order may go by in the model: its own, its
 // reissues, and one more when a person re-opens it after them.
-const numbers = mostNews + 2
+const numbers = maxReissues + 2
 
 func (m *model) start(budget uint8) world {
 	w := world{book: newBook(), wakes: 1, left: budget}
@@ -106,18 +106,18 @@ func (m *model) tidy(w *world) (swapped bool) {
 		}
 	}
 	b := &w.book
-	b.absents = min(b.absents, 1)
+	b.notFound = min(b.notFound, 1)
 	if b.lease == over {
 		b.holder = nobodys
 	}
 	if b.end != unsettled { // every script refuses from here on
-		b.holder, b.author, b.sender, b.absents = nobodys, nobodys, nobodys, 0
+		b.holder, b.author, b.sentBy, b.notFound = nobodys, nobodys, nobodys, 0
 		w.wakes = 0
 		if w.hands[0].place == idle && w.hands[1].place == idle {
 			w.clock = inTime // it matters again when the order is re-opened, and then begins anew
 		}
 		if w.left == 0 || b.end == endCreated { // it will not be
-			*b = book{end: b.end, number: b.number, entries: b.entries, again: b.again, due: b.due}
+			*b = book{end: b.end, reissues: b.reissues, entries: b.entries, reopens: b.reopens, due: b.due}
 		}
 	}
 	for k, r := range w.records {
@@ -148,7 +148,7 @@ func (w *world) order() (swapped bool) {
 func (h *hand) bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(h)), unsafe.Sizeof(*h)) }
 
 func (b *book) rename(from, to token) {
-	for _, t := range []*token{&b.holder, &b.sender, &b.author} {
+	for _, t := range []*token{&b.holder, &b.sentBy, &b.author} {
 		if *t == from {
 			*t = to
 		}

@@ -12,30 +12,30 @@ import (
 // written down, once: a person may have to look.
 func TestSettle_NotesAnUnpublishedQRCodeAsAnOrphan(t *testing.T) {
 	t.Parallel()
-	for name, overtaken := range map[string]func(*desk, *claim){
-		"while its number was closed": func(d *desk, c *claim) { ok(d.t, d.void(d.t.Context(), c)) },
-		"after its number was dead": func(d *desk, c *claim) {
-			ok(d.t, d.void(d.t.Context(), c))
-			ok(d.t, d.mint(d.t.Context(), c))
+	for name, overtaken := range map[string]func(*journalFixture, *claim){
+		"while its number was closed": func(f *journalFixture, c *claim) { ok(f.t, f.closeIntent(f.t.Context(), c)) },
+		"after its number was dead": func(f *journalFixture, c *claim) {
+			ok(f.t, f.closeIntent(f.t.Context(), c))
+			ok(f.t, f.reissue(f.t.Context(), c))
 		},
-		"after the order had its result": func(d *desk, c *claim) {
-			_, err := d.settle(d.t.Context(), c, outcome(tasks.Unresolved))
-			ok(d.t, err)
+		"after the order had its result": func(f *journalFixture, c *claim) {
+			_, err := f.settle(f.t.Context(), c, outcome(tasks.Unresolved))
+			ok(f.t, err)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t)
-			late := d.take("a")
-			ok(t, d.intent(t.Context(), late))
-			d.lapse()
-			overtaken(d, d.take("b"))
+			f := newJournalFixture(t)
+			late := f.take("a")
+			ok(t, f.intent(t.Context(), late))
+			f.lapse()
+			overtaken(f, f.take("b"))
 			for range 2 { // the second is a repetition after a lost reply
-				if published, _ := d.settle(t.Context(), late, createdAs("A1", "S1")); published {
+				if published, _ := f.settle(t.Context(), late, createdAs("A1", "S1")); published {
 					t.Error("published all the same")
 				}
 			}
-			h, err := NewInspector(d.rdb, d.keys).Order(t.Context(), d.id)
+			h, err := NewInspector(f.rdb, f.keys).Order(t.Context(), f.id)
 			ok(t, err)
 			if diff := cmp.Diff([]Orphan{{IssuedAs: "A1", Syssn: "S1"}}, h.Orphans); diff != "" {
 				t.Errorf("orphans:\n%s", diff)
@@ -48,17 +48,17 @@ func TestSettle_NotesAnUnpublishedQRCodeAsAnOrphan(t *testing.T) {
 // answers are of the one order that was published.
 func TestSettle_NotesNoOrphanForThePublishedOrder(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	late := d.take("a")
-	ok(t, d.intent(t.Context(), late))
-	d.lapse()
-	_, err := d.settle(t.Context(), d.take("b"), createdAs("A1", "S1"))
+	f := newJournalFixture(t)
+	late := f.take("a")
+	ok(t, f.intent(t.Context(), late))
+	f.lapse()
+	_, err := f.settle(t.Context(), f.take("b"), createdAs("A1", "S1"))
 	ok(t, err)
 	for _, syssn := range []string{"S1", "S2"} {
-		_, err = d.settle(t.Context(), late, createdAs("A1", syssn))
+		_, err = f.settle(t.Context(), late, createdAs("A1", syssn))
 		ok(t, err)
 	}
-	h, err := NewInspector(d.rdb, d.keys).Order(t.Context(), d.id)
+	h, err := NewInspector(f.rdb, f.keys).Order(t.Context(), f.id)
 	ok(t, err)
 	if diff := cmp.Diff([]Orphan{{IssuedAs: "A1", Syssn: "S2"}}, h.Orphans); diff != "" {
 		t.Errorf("orphans:\n%s", diff)

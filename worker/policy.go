@@ -8,7 +8,7 @@ type state uint8
 const (
 	stateNew     state = iota // no create has left under this number
 	stateSent                 // one may have
-	stateVoiding              // and a close may have: its QR code must not be published any more
+	stateClosing              // and a close may have: its QR code must not be published any more
 	states
 )
 
@@ -16,53 +16,53 @@ const (
 type reply uint8
 
 const (
-	nothing   reply = iota // no call yet
-	created                // create: here is the QR code
-	refused                // create: refused for good
-	notTaken               // create: certainly not carried out; it may be sent again later
-	heldBack               // create: not carried out, since the merchant's configuration is refused
-	doubtful               // create: carried out or not, or known before: only an enquiry can tell
-	unpaid                 // query: the order stands and can be paid
-	paid                   // query: it is paid
-	dead                   // query: it is closed or expired, and was never paid
-	failed                 // query: it failed at the channel; nothing to pay, the number is used up
-	declined               // query: it was refused for good; nothing to pay
-	absent                 // query: no such order
-	foreign                // query: the number belongs to an order that cannot be ours
-	strange                // query: what stands there may be ours or not
-	unclear                // query, close: no answer to rely on
-	closeMade              // close: it was sent; what came of it only an enquiry can tell
+	nothing         reply = iota // no call yet
+	created                      // create: here is the QR code
+	refused                      // create: refused for good
+	notExecuted                  // create: certainly not carried out; it may be sent again later
+	merchantRefused              // create: not carried out, since the merchant's configuration is refused
+	unknown                      // create: carried out or not, or known before: only an enquiry can tell
+	unpaid                       // query: the order stands and can be paid
+	paid                         // query: it is paid
+	closed                       // query: it is closed or expired, and was never paid
+	failed                       // query: it failed at the channel; nothing to pay, the number is used up
+	declined                     // query: it was refused for good; nothing to pay
+	notFound                     // query: no such order
+	otherOrder                   // query: the number belongs to an order that cannot be ours
+	maybeOurs                    // query: what stands there may be ours or not
+	unclear                      // query, close: no answer to rely on
+	closeSent                    // close: it was sent; what came of it only an enquiry can tell
 	replies
 )
 
 // facts is all that the policy may look at.
 type facts struct {
-	reply   reply
-	state   state
-	sole    bool // the create just made is the only one ever made under this number
-	flying  bool // a create may still be on its way: not found proves nothing yet
-	missing bool // an earlier enquiry, after the quiet time, found nothing either
-	closed  bool // a close has been sent in this attempt
-	late    bool // the order's deadline is over
-	overdue bool // and so is our patience with doubt
-	close   bool // closing its unpaid order is allowed and documented for its pay type
-	reissue bool // another number is allowed
-	resend  bool // the same number may be sent once more
-	unique  bool // QFPay is trusted to refuse a number it has
+	reply            reply
+	state            state
+	onlyCreate       bool // the create just made is the only one ever made under this number
+	createMayLand    bool // a create may still be on its way: not found proves nothing yet
+	notFoundBefore   bool // an earlier enquiry, after the quiet time, found nothing either
+	closeSentHere    bool // a close has been sent in this attempt
+	pastDeadline     bool // the order's deadline is over
+	pastDoubtTimeout bool // and so is our patience with doubt
+	close            bool // closing its unpaid order is allowed and documented for its pay type
+	reissue          bool // another number is allowed
+	resend           bool // the same number may be sent once more
+	unique           bool // QFPay is trusted to refuse a number it has
 }
 
 // action is what to do next about an order.
 type action uint8
 
 const (
-	submit   action = iota // create it, or create it again under the same number
-	retract                // write down that the create just made was not carried out
-	enquire                // query the current number
-	void                   // close the current number
-	mint                   // take a new number
-	wait                   // put the order down and come back
-	waitGone               // the same, and remember that it was not found
-	settle                 // give it its result
+	create       action = iota // create it, or create it again under the same number
+	retract                    // write down that the create just made was not carried out
+	query                      // query the current number
+	closeOrder                 // close the current number
+	reissue                    // take a new number
+	wait                       // put the order down and come back
+	waitNotFound               // the same, and remember that it was not found
+	settle                     // give it its result
 	actions
 )
 
@@ -79,11 +79,11 @@ const (
 	reasonCreated     = ""
 	reasonRefused     = "refused by QFPay"
 	reasonLate        = "deadline passed before it could be created"
-	reasonLateDead    = "deadline passed; the order at QFPay is closed"
-	reasonDead        = "closed at QFPay, and no further number is allowed"
+	reasonLateClosed  = "deadline passed; the order at QFPay is closed"
+	reasonClosed      = "closed at QFPay, and no further number is allowed"
 	reasonFailed      = "failed at the channel, and no further number is allowed"
-	reasonForeign     = "out_trade_no is taken at QFPay by an order with another amount or currency"
-	reasonStrange     = "out_trade_no stands at QFPay since before it was sent from here"
+	reasonOtherOrder  = "out_trade_no is taken at QFPay by an order with another amount or currency"
+	reasonMaybeOurs   = "out_trade_no stands at QFPay since before it was sent from here"
 	reasonPaid        = "paid at QFPay, but its QR code is not known here"
 	reasonQRLost      = "stands unpaid at QFPay, and its QR code is lost"
 	reasonNotFound    = "sent, unanswered, and not found at QFPay"
@@ -106,10 +106,10 @@ func next(f facts) step {
 		return begin(f)
 	case created:
 		return settled(tasks.Created, reasonCreated)
-	case refused, notTaken, heldBack, doubtful:
+	case refused, notExecuted, merchantRefused, unknown:
 		return afterCreate(f)
-	case closeMade:
-		return step{do: enquire}
+	case closeSent:
+		return step{do: query}
 	default:
 		return afterQuery(f)
 	}
@@ -119,11 +119,11 @@ func next(f facts) step {
 func begin(f facts) step {
 	switch {
 	case f.state != stateNew:
-		return step{do: enquire} // never submit first: a create may have left
-	case f.late:
+		return step{do: query} // never submit first: a create may have left
+	case f.pastDeadline:
 		return settled(tasks.Expired, reasonLate)
 	default:
-		return step{do: submit}
+		return step{do: create}
 	}
 }
 
@@ -131,17 +131,17 @@ func begin(f facts) step {
 // no other create can have been accepted; otherwise it refuses the repetition.
 func afterCreate(f facts) step {
 	switch {
-	case f.reply == doubtful:
-		return step{do: enquire}
-	case f.reply == refused && f.sole:
+	case f.reply == unknown:
+		return step{do: query}
+	case f.reply == refused && f.onlyCreate:
 		return settled(tasks.Rejected, reasonRefused)
 	case f.reply == refused:
-		return step{do: enquire}
-	case f.state == stateSent && f.sole:
+		return step{do: query}
+	case f.state == stateSent && f.onlyCreate:
 		return step{do: retract} // as if it had never left
-	case f.state == stateNew && f.late:
+	case f.state == stateNew && f.pastDeadline:
 		return settled(tasks.Expired, reasonLate)
-	case f.reply == heldBack:
+	case f.reply == merchantRefused:
 		return step{do: wait, why: DeferHeld}
 	default:
 		return step{do: wait, why: DeferGateway}
@@ -155,23 +155,23 @@ func afterQuery(f facts) step {
 		return afterUnpaid(f)
 	case paid:
 		return settled(tasks.Unresolved, reasonPaid)
-	case dead:
-		return afterDead(f)
+	case closed:
+		return afterClosed(f)
 	case failed:
-		if f.reissue && !f.late {
-			return step{do: mint}
+		if f.reissue && !f.pastDeadline {
+			return step{do: reissue}
 		}
 		return settled(tasks.Rejected, reasonFailed)
 	case declined:
 		return settled(tasks.Rejected, reasonRefused)
-	case absent:
-		return afterAbsent(f)
-	case foreign:
-		return afterForeign(f)
-	case strange:
-		return settled(tasks.Unresolved, reasonStrange)
+	case notFound:
+		return afterNotFound(f)
+	case otherOrder:
+		return afterOtherOrder(f)
+	case maybeOurs:
+		return settled(tasks.Unresolved, reasonMaybeOurs)
 	}
-	if f.overdue {
+	if f.pastDoubtTimeout {
 		return settled(tasks.Unresolved, reasonUnclearLong)
 	}
 	return inDoubt()
@@ -180,40 +180,40 @@ func afterQuery(f facts) step {
 // afterUnpaid: the order stands, and the only copy of its QR code is lost.
 func afterUnpaid(f facts) step {
 	switch {
-	case !f.close && f.reissue && !f.late:
+	case !f.close && f.reissue && !f.pastDeadline:
 		return inDoubt() // it cannot be closed from here, but its QR code runs out
-	case !f.close, f.overdue:
+	case !f.close, f.pastDoubtTimeout:
 		return settled(tasks.Unresolved, reasonQRLost)
-	case f.closed:
+	case f.closeSentHere:
 		return inDoubt() // the close has not shown its effect yet
 	default:
-		return step{do: void}
+		return step{do: closeOrder}
 	}
 }
 
 // afterDead: QFPay itself says that the number can never be paid.
-func afterDead(f facts) step {
+func afterClosed(f facts) step {
 	switch {
-	case f.late:
-		return settled(tasks.Expired, reasonLateDead)
+	case f.pastDeadline:
+		return settled(tasks.Expired, reasonLateClosed)
 	case f.reissue:
-		return step{do: mint}
+		return step{do: reissue}
 	default:
-		return settled(tasks.Rejected, reasonDead)
+		return settled(tasks.Rejected, reasonClosed)
 	}
 }
 
 // afterAbsent: "no such order" is believed only when nothing can be on its way any
 // more, and the second time. Even then it allows the same number again, never
 // another one and never a failure: a late request may still land.
-func afterAbsent(f facts) step {
+func afterNotFound(f facts) step {
 	switch {
-	case f.flying:
+	case f.createMayLand:
 		return inDoubt()
-	case !f.missing:
-		return step{do: waitGone, why: DeferDoubt}
-	case f.resend && !f.late && f.state == stateSent:
-		return step{do: submit}
+	case !f.notFoundBefore:
+		return step{do: waitNotFound, why: DeferDoubt}
+	case f.resend && !f.pastDeadline && f.state == stateSent:
+		return step{do: create}
 	default:
 		return settled(tasks.Unresolved, reasonNotFound)
 	}
@@ -221,14 +221,14 @@ func afterAbsent(f facts) step {
 
 // afterForeign: somebody else's order has the number. Where numbers are unique, ours
 // has been refused, or will be when it lands.
-func afterForeign(f facts) step {
+func afterOtherOrder(f facts) step {
 	switch {
-	case f.flying:
+	case f.createMayLand:
 		return inDoubt()
 	case f.unique:
-		return settled(tasks.Rejected, reasonForeign)
+		return settled(tasks.Rejected, reasonOtherOrder)
 	default:
-		return settled(tasks.Unresolved, reasonForeign)
+		return settled(tasks.Unresolved, reasonOtherOrder)
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 // everyFacts calls yield with every combination of facts there is: 49,152.
 func everyFacts(yield func(facts) bool) {
 	flags := []func(*facts, bool){
-		func(f *facts, v bool) { f.sole = v }, func(f *facts, v bool) { f.flying = v },
-		func(f *facts, v bool) { f.missing = v }, func(f *facts, v bool) { f.closed = v },
-		func(f *facts, v bool) { f.late = v }, func(f *facts, v bool) { f.overdue = v },
+		func(f *facts, v bool) { f.onlyCreate = v }, func(f *facts, v bool) { f.createMayLand = v },
+		func(f *facts, v bool) { f.notFoundBefore = v }, func(f *facts, v bool) { f.closeSentHere = v },
+		func(f *facts, v bool) { f.pastDeadline = v }, func(f *facts, v bool) { f.pastDoubtTimeout = v },
 		func(f *facts, v bool) { f.close = v }, func(f *facts, v bool) { f.reissue = v },
 		func(f *facts, v bool) { f.resend = v }, func(f *facts, v bool) { f.unique = v },
 	}
@@ -43,42 +43,44 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 		only func(facts) bool // when the step may be taken
 	}{
 		{"a create leaves only for a new number, or when nothing was found twice and nothing is on its way",
-			func(s step) bool { return s.do == submit },
+			func(s step) bool { return s.do == create },
 			func(f facts) bool {
 				first := f.reply == nothing && f.state == stateNew
-				again := f.reply == absent && f.state == stateSent && !f.flying && f.missing && f.resend
-				return !f.late && (first || again)
+				again := f.reply == notFound && f.state == stateSent && !f.createMayLand && f.notFoundBefore && f.resend
+				return !f.pastDeadline && (first || again)
 			}},
 		{"a new number only when the gateway has shown the old one dead",
-			func(s step) bool { return s.do == mint },
-			func(f facts) bool { return in(f.reply, dead, failed) && f.reissue && !f.late }},
+			func(s step) bool { return s.do == reissue },
+			func(f facts) bool { return in(f.reply, closed, failed) && f.reissue && !f.pastDeadline }},
 		{"a close only when the order stands unpaid",
-			func(s step) bool { return s.do == void },
-			func(f facts) bool { return f.reply == unpaid && f.close && !f.closed }},
+			func(s step) bool { return s.do == closeOrder },
+			func(f facts) bool { return f.reply == unpaid && f.close && !f.closeSentHere }},
 		{"a create is taken back only by the one who made it alone",
 			func(s step) bool { return s.do == retract },
-			func(f facts) bool { return in(f.reply, notTaken, heldBack) && f.sole && f.state == stateSent }},
+			func(f facts) bool {
+				return in(f.reply, notExecuted, merchantRefused) && f.onlyCreate && f.state == stateSent
+			}},
 		{"created is what the gateway answered to the create, nothing else",
 			func(s step) bool { return s.do == settle && s.outcome == tasks.Created },
 			func(f facts) bool { return f.reply == created }},
 		{"rejected only when no live order can be there",
 			func(s step) bool { return s.do == settle && s.outcome == tasks.Rejected },
 			func(f facts) bool {
-				taken := f.reply == foreign && f.unique && !f.flying
-				return f.reply == refused && f.sole || in(f.reply, dead, failed, declined) || taken
+				taken := f.reply == otherOrder && f.unique && !f.createMayLand
+				return f.reply == refused && f.onlyCreate || in(f.reply, closed, failed, declined) || taken
 			}},
 		{"expired only late, and when nothing was sent or what was is dead",
 			func(s step) bool { return s.do == settle && s.outcome == tasks.Expired },
 			func(f facts) bool {
-				unsent := f.state == stateNew && in(f.reply, nothing, notTaken, heldBack)
-				return f.late && (unsent || f.reply == dead)
+				unsent := f.state == stateNew && in(f.reply, nothing, notExecuted, merchantRefused)
+				return f.pastDeadline && (unsent || f.reply == closed)
 			}},
 		{"unresolved only for what may have been sent",
 			func(s step) bool { return s.do == settle && s.outcome == tasks.Unresolved },
-			func(f facts) bool { return in(f.reply, unpaid, paid, absent, strange, foreign, unclear) }},
+			func(f facts) bool { return in(f.reply, unpaid, paid, notFound, maybeOurs, otherOrder, unclear) }},
 		{"not found is remembered only when nothing can be on its way",
-			func(s step) bool { return s.do == waitGone },
-			func(f facts) bool { return f.reply == absent && !f.flying }},
+			func(s step) bool { return s.do == waitNotFound },
+			func(f facts) bool { return f.reply == notFound && !f.createMayLand }},
 	}
 	n := 0
 	for f := range everyFacts {
@@ -89,7 +91,7 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 				t.Fatalf("%s\nfacts %+v\nstep  %+v", r.name, f, s)
 			}
 		}
-		if (s.do == wait || s.do == waitGone) && s.why == "" {
+		if (s.do == wait || s.do == waitNotFound) && s.why == "" {
 			t.Fatalf("a wait without a reason: %+v", f)
 		}
 		if s.do == settle && !slices.Contains(tasks.Outcomes(), s.outcome) {
@@ -116,7 +118,7 @@ func TestPolicy_AlwaysPublishesAQRCode(t *testing.T) {
 func TestPolicy_EndsTheWaitingUponCertainty(t *testing.T) {
 	t.Parallel()
 	for f := range everyFacts {
-		if s := next(f); slices.Contains([]reply{paid, dead, failed, declined, strange}, f.reply) && (s.do == wait || s.do == waitGone) {
+		if s := next(f); slices.Contains([]reply{paid, closed, failed, declined, maybeOurs}, f.reply) && (s.do == wait || s.do == waitNotFound) {
 			t.Fatalf("%+v for %+v", s, f)
 		}
 	}
@@ -126,7 +128,7 @@ func TestPolicy_EndsTheWaitingUponCertainty(t *testing.T) {
 func TestPolicy_EndsDoubt(t *testing.T) {
 	t.Parallel()
 	for f := range everyFacts {
-		f.overdue, f.late = true, true
+		f.pastDoubtTimeout, f.pastDeadline = true, true
 		if s := next(f); slices.Contains([]reply{unpaid, unclear}, f.reply) && s.do != settle {
 			t.Fatalf("%+v for %+v", s, f)
 		}
@@ -143,47 +145,47 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 	doubt := step{do: wait, why: DeferDoubt}
 	for name, course := range map[string][]turn{
 		"the usual: submitted, created": {
-			{facts{reply: nothing}, step{do: submit}},
-			{facts{reply: created, state: stateSent, sole: true}, settled(tasks.Created, "")},
+			{facts{reply: nothing}, step{do: create}},
+			{facts{reply: created, state: stateSent, onlyCreate: true}, settled(tasks.Created, "")},
 		},
 		"the answer was lost: enquired, closed, confirmed, issued again": {
-			{facts{reply: doubtful, state: stateSent, sole: true, flying: true, close: true, reissue: true}, step{do: enquire}},
-			{facts{reply: unpaid, state: stateSent, flying: true, close: true, reissue: true}, step{do: void}},
-			{facts{reply: closeMade, state: stateVoiding, close: true, reissue: true, closed: true}, step{do: enquire}},
-			{facts{reply: dead, state: stateVoiding, close: true, reissue: true, closed: true}, step{do: mint}},
-			{facts{reply: nothing}, step{do: submit}},
+			{facts{reply: unknown, state: stateSent, onlyCreate: true, createMayLand: true, close: true, reissue: true}, step{do: query}},
+			{facts{reply: unpaid, state: stateSent, createMayLand: true, close: true, reissue: true}, step{do: closeOrder}},
+			{facts{reply: closeSent, state: stateClosing, close: true, reissue: true, closeSentHere: true}, step{do: query}},
+			{facts{reply: closed, state: stateClosing, close: true, reissue: true, closeSentHere: true}, step{do: reissue}},
+			{facts{reply: nothing}, step{do: create}},
 		},
 		"a worker was killed after sending: the next one asks before anything else": {
-			{facts{reply: nothing, state: stateSent, flying: true, resend: true}, step{do: enquire}},
-			{facts{reply: absent, state: stateSent, flying: true, resend: true}, doubt},
-			{facts{reply: absent, state: stateSent, resend: true}, step{do: waitGone, why: DeferDoubt}},
-			{facts{reply: absent, state: stateSent, missing: true, resend: true}, step{do: submit}},
+			{facts{reply: nothing, state: stateSent, createMayLand: true, resend: true}, step{do: query}},
+			{facts{reply: notFound, state: stateSent, createMayLand: true, resend: true}, doubt},
+			{facts{reply: notFound, state: stateSent, resend: true}, step{do: waitNotFound, why: DeferDoubt}},
+			{facts{reply: notFound, state: stateSent, notFoundBefore: true, resend: true}, step{do: create}},
 		},
 		"numbers are not trusted to be unique: never a second create": {
-			{facts{reply: absent, state: stateSent, missing: true}, settled(tasks.Unresolved, reasonNotFound)},
+			{facts{reply: notFound, state: stateSent, notFoundBefore: true}, settled(tasks.Unresolved, reasonNotFound)},
 			{facts{reply: unpaid, state: stateSent}, settled(tasks.Unresolved, reasonQRLost)},
 		},
 		"HTTP 429: taken back, and tried again later": {
-			{facts{reply: notTaken, state: stateSent, sole: true}, step{do: retract}},
-			{facts{reply: notTaken, state: stateNew, sole: true}, step{do: wait, why: DeferGateway}},
+			{facts{reply: notExecuted, state: stateSent, onlyCreate: true}, step{do: retract}},
+			{facts{reply: notExecuted, state: stateNew, onlyCreate: true}, step{do: wait, why: DeferGateway}},
 		},
 		"HTTP 429 to a repetition: what was sent before stays sent": {
-			{facts{reply: notTaken, state: stateSent}, step{do: wait, why: DeferGateway}},
-			{facts{reply: nothing, state: stateSent}, step{do: enquire}},
+			{facts{reply: notExecuted, state: stateSent}, step{do: wait, why: DeferGateway}},
+			{facts{reply: nothing, state: stateSent}, step{do: query}},
 		},
 		"a refusal of a repetition is not believed": {
-			{facts{reply: refused, state: stateSent}, step{do: enquire}},
+			{facts{reply: refused, state: stateSent}, step{do: query}},
 		},
 		"the deadline passes in the queue": {
-			{facts{reply: nothing, late: true}, settled(tasks.Expired, reasonLate)},
+			{facts{reply: nothing, pastDeadline: true}, settled(tasks.Expired, reasonLate)},
 		},
 		"the deadline passes in doubt: closed first, then expired": {
-			{facts{reply: unpaid, state: stateSent, late: true, close: true}, step{do: void}},
-			{facts{reply: dead, state: stateVoiding, late: true, close: true, closed: true}, settled(tasks.Expired, reasonLateDead)},
+			{facts{reply: unpaid, state: stateSent, pastDeadline: true, close: true}, step{do: closeOrder}},
+			{facts{reply: closed, state: stateClosing, pastDeadline: true, close: true, closeSentHere: true}, settled(tasks.Expired, reasonLateClosed)},
 		},
 		"it cannot be closed, and reissue was asked for: its QR code runs out first": {
 			{facts{reply: unpaid, state: stateSent, reissue: true}, doubt},
-			{facts{reply: dead, state: stateSent, reissue: true}, step{do: mint}},
+			{facts{reply: closed, state: stateSent, reissue: true}, step{do: reissue}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -198,9 +200,9 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 
 func TestReissue_AddsASuffixToTheOrdersOwnNumber(t *testing.T) {
 	t.Parallel()
-	for number, want := range []string{"A1", "A1_2", "A1_3"} {
-		if got := issuedAs("A1", number); got != want {
-			t.Errorf("number %d is %q, want %q", number, got, want)
+	for reissues, want := range []string{"A1", "A1_2", "A1_3"} {
+		if got := issuedAs("A1", reissues); got != want {
+			t.Errorf("number %d is %q, want %q", reissues, got, want)
 		}
 	}
 }
@@ -213,7 +215,7 @@ func TestReissue_DependsOnSettingPayTypeAndTrust(t *testing.T) {
 		mode           LostResponse
 		payType        qfpay.PayType
 		unique         bool
-		number         int
+		reissues       int
 		close, reissue bool
 	}{
 		{Auto, "800101", true, 0, true, true},
@@ -228,7 +230,7 @@ func TestReissue_DependsOnSettingPayTypeAndTrust(t *testing.T) {
 		if got := c.mode.mayClose(c.payType, c.unique); got != c.close {
 			t.Errorf("%+v: may close %t", c, got)
 		}
-		if got := c.mode.mayReissue(c.payType, c.unique, c.number); got != c.reissue {
+		if got := c.mode.mayReissue(c.payType, c.unique, c.reissues); got != c.reissue {
 			t.Errorf("%+v: may reissue %t", c, got)
 		}
 	}

@@ -51,7 +51,7 @@ func holdsDocsTo(t *testing.T, begin, want, end string) {
 	}
 }
 
-var stateTitles = []string{"NEW", "SENT", "VOIDING"}
+var stateTitles = []string{"NEW", "SENT", "CLOSING"}
 
 // replyTitles say what the latest call has shown.
 var replyTitles = []string{
@@ -124,12 +124,12 @@ func policyDrawing() string {
 // leadsTo says in which state a step leaves the journal, if it changes it.
 func (s step) leadsTo() (state string, moves bool) {
 	switch s.do {
-	case submit:
+	case create:
 		return "SENT", true
-	case retract, mint:
+	case retract, reissue:
 		return "NEW", true
-	case void:
-		return "VOIDING", true
+	case closeOrder:
+		return "CLOSING", true
 	case settle:
 		return "DONE", true
 	}
@@ -142,12 +142,12 @@ func (f facts) possible() bool {
 	switch f.reply {
 	case nothing:
 		return true
-	case notTaken, heldBack:
-		return f.state != stateVoiding
-	case created, refused, doubtful:
+	case notExecuted, merchantRefused:
+		return f.state != stateClosing
+	case created, refused, unknown:
 		return f.state == stateSent
-	case closeMade:
-		return f.state == stateVoiding
+	case closeSent:
+		return f.state == stateClosing
 	default:
 		return f.state != stateNew
 	}
@@ -158,5 +158,5 @@ func (s step) named() string {
 	if s.do == settle {
 		return "**" + string(s.outcome) + "**"
 	}
-	return []string{"submit", "retract", "enquire", "void", "mint", "wait", "wait (noting it)"}[s.do]
+	return []string{"create", "retract", "query", "close", "reissue", "wait", "wait (noting it)"}[s.do]
 }

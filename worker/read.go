@@ -21,9 +21,9 @@ func readCreate(err error) (r reply, ok bool) {
 	case err == nil:
 		return created, true
 	case errors.As(err, &throttled), errors.As(err, &notSent):
-		return notTaken, true
+		return notExecuted, true
 	case errors.As(err, &unanswered):
-		return doubtful, true
+		return unknown, true
 	case errors.As(err, &refusal):
 		return readRefusal(refusal), true
 	}
@@ -34,17 +34,17 @@ func readCreate(err error) (r reply, ok bool) {
 // in it, the gateway has stored an order under this number, whatever the code says.
 func readRefusal(r *qfpay.Refusal) reply {
 	if r.Syssn != "" {
-		return doubtful
+		return unknown
 	}
 	switch r.Class {
 	case qfpay.Refused:
 		return refused
 	case qfpay.Busy:
-		return notTaken
+		return notExecuted
 	case qfpay.Hold:
-		return heldBack
+		return merchantRefused
 	default:
-		return doubtful
+		return unknown
 	}
 }
 
@@ -59,7 +59,7 @@ func readQuery(rows []qfpay.Record, err error, o qfpay.Order, sentAt time.Time) 
 	if err != nil {
 		return unclear, qfpay.Record{}
 	}
-	best, row := absent, qfpay.Record{}
+	best, row := notFound, qfpay.Record{}
 	for _, candidate := range rows {
 		if r := readRow(candidate, o, sentAt); rank[r] > rank[best] {
 			best, row = r, candidate
@@ -69,14 +69,14 @@ func readQuery(rows []qfpay.Record, err error, o qfpay.Order, sentAt time.Time) 
 }
 
 // rank orders what rows can show by how much it matters.
-var rank = map[reply]int{absent: 0, declined: 1, failed: 2, dead: 3, foreign: 4, unclear: 5, strange: 6, unpaid: 7, paid: 8}
+var rank = map[reply]int{notFound: 0, declined: 1, failed: 2, closed: 3, otherOrder: 4, unclear: 5, maybeOurs: 6, unpaid: 7, paid: 8}
 
 func readRow(row qfpay.Record, o qfpay.Order, sentAt time.Time) reply {
 	if !row.Matches(o) {
-		return foreign
+		return otherOrder
 	}
 	if t, err := qfpay.ParseDateTime(row.SysDtm); err == nil && t.Before(sentAt.Add(-clockSkew)) {
-		return strange
+		return maybeOurs
 	}
 	switch row.Standing() {
 	case qfpay.Unpaid:
@@ -84,7 +84,7 @@ func readRow(row qfpay.Record, o qfpay.Order, sentAt time.Time) reply {
 	case qfpay.Paid:
 		return paid
 	case qfpay.Dead:
-		return dead
+		return closed
 	case qfpay.Failed:
 		if row.RespCd.Class(qfpay.Hint{Text: row.ErrMsg}) == qfpay.Refused {
 			return declined
@@ -104,5 +104,5 @@ func readClose(err error) reply {
 	if errors.As(err, &throttled) || errors.As(err, &notSent) || errors.Is(err, qfpay.ErrNotClosable) {
 		return unclear
 	}
-	return closeMade
+	return closeSent
 }

@@ -39,7 +39,7 @@ func (r *rig) queue() *asynq.QueueInfo {
 // moment is a hook on the worker's clients: it holds every settling back until all
 // orders have come to it, cuts the connection to Redis, and counts the runs that
 // asynq hands out.
-type moment struct {
+type faultPoint struct {
 	proxy  *redistest.Proxy
 	orders int
 	after  bool // cut when settle was answered, else before it is sent
@@ -51,17 +51,17 @@ type moment struct {
 }
 
 // DialHook implements [redis.Hook].
-func (*moment) DialHook(next redis.DialHook) redis.DialHook {
+func (*faultPoint) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, n, a string) (net.Conn, error) { return next(ctx, n, a) }
 }
 
 // ProcessPipelineHook implements [redis.Hook].
-func (*moment) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (*faultPoint) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
 // ProcessHook implements [redis.Hook].
-func (m *moment) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (m *faultPoint) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		keys := scriptKeys(cmd)
 		if len(keys) != 3 || !strings.HasSuffix(keys[2], ":results") {
@@ -86,7 +86,7 @@ func (m *moment) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 // together waits for the last of the orders, who cuts the connection.
-func (m *moment) together() {
+func (m *faultPoint) together() {
 	m.mu.Lock()
 	if m.settled++; m.settled == m.orders {
 		m.proxy.Cut()
@@ -97,7 +97,7 @@ func (m *moment) together() {
 }
 
 // startThrough is start, with all connections through the moment's proxy.
-func (r *rig) startThrough(m *moment) {
+func (r *rig) startThrough(m *faultPoint) {
 	r.t.Helper()
 	client := func() *redis.Client {
 		rdb := redis.NewClient(&redis.Options{Addr: m.proxy.Addr, ReadTimeout: 5 * time.Second})
@@ -110,16 +110,6 @@ func (r *rig) startThrough(m *moment) {
 	r.run()
 }
 
-// alone is a client whose scripts go each by itself.
-type alone struct{ redis.UniversalClient }
-
-func (a alone) all(ctx context.Context, cmds ...*redis.Cmd) []*redis.Cmd {
-	for _, cmd := range cmds {
-		a.Process(ctx, cmd)
-	}
-	return cmds
-}
-
 // run runs a worker with the clients of the configuration until the test ends.
 func (r *rig) run() {
 	r.t.Helper()
@@ -127,7 +117,7 @@ func (r *rig) run() {
 	ok(r.t, err)
 	w.setTimes(r.times)
 	if r.oneByOne {
-		w.handler.journal.scripts = alone{w.config.Redis}
+		w.handler.journal.scripts = w.config.Redis
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -164,7 +154,7 @@ func TestRedis_AwayWhenOrdersSettleCausesNoSecondRun(t *testing.T) {
 				r := newRigOn(t, server)
 				r.times = calmTimes()
 				r.config.Concurrency = 8
-				m := &moment{proxy: redistest.StartProxy(t, "unix", server.Socket), orders: 8, after: after, cut: make(chan struct{})}
+				m := &faultPoint{proxy: redistest.StartProxy(t, "unix", server.Socket), orders: 8, after: after, cut: make(chan struct{})}
 				r.startThrough(m)
 				orders := r.enqueue(m.orders, nil)
 				<-m.cut

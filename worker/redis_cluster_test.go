@@ -75,9 +75,9 @@ func (r *rig) faultsInTurn(faults ...simulator.Fault) {
 func (r *rig) everyScriptRan() {
 	r.t.Helper()
 	for name, s := range map[string]string{
-		"claim": claimScript.Hash(), "intent": intentScript.Hash(), "retract": retractScript.Hash(), "void": voidScript.Hash(),
-		"mint": mintScript.Hash(), "settle": settleScript.Hash(), "release": releaseScript.Hash(), "sweep": sweepScript.Hash(),
-		"take": takeScript.Hash(), "pause": pauseScript.Hash(), "forget": forgetScript.Hash(),
+		"claim": claimScript.Hash(), "intent": intentScript.Hash(), "retract": retractScript.Hash(), "close_intent": closeIntentScript.Hash(),
+		"reissue": reissueScript.Hash(), "settle": settleScript.Hash(), "release": releaseScript.Hash(), "sweep": sweepScript.Hash(),
+		"forget": forgetScript.Hash(),
 	} {
 		if known := r.rdb.ScriptExists(r.t.Context(), s).Val(); len(known) != 1 || !known[0] {
 			r.t.Errorf("%s.lua was never run here", name)

@@ -65,7 +65,7 @@ func TestAckHook_RepeatsAnAcknowledgementWhileTheServerRefuses(t *testing.T) {
 func TestReissue_DoesNotWait(t *testing.T) {
 	t.Parallel()
 	h := &handler{times: calmTimes()}
-	a := &attempt{handler: h, began: time.Now(), claim: claim{state: stateNew, number: 1, claimedAt: time.Now()}}
+	a := &attempt{handler: h, began: time.Now(), claim: claim{state: stateNew, reissues: 1, claimedAt: time.Now()}}
 	if d := h.delay(t.Context(), a, &step{do: wait, why: DeferDoubt}); d != 0 {
 		t.Errorf("it waits for %s", d)
 	}

@@ -18,7 +18,7 @@ var hard = flag.Bool("redis.hard", false, "break Redis for longer, and more ofte
 // calls enough that a slow machine changes little.
 func steadyTimes() times {
 	return times{call: 2 * time.Second, attempt: 3500 * time.Millisecond, lease: 4 * time.Second,
-		quiet: 6 * time.Second, doubt: 100 * time.Millisecond, longest: time.Second, busy: time.Second}
+		landingTime: 6 * time.Second, doubt: 100 * time.Millisecond, longest: time.Second, busy: time.Second}
 }
 
 // newRigOn is newRig on a server of the test's choice, with calls that take a while.

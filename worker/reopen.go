@@ -14,7 +14,7 @@ import (
 type Reopened struct {
 	ID       string
 	Was      tasks.Outcome // of the result that it has had so far
-	State    string        // NEW: it is created anew; SENT, VOIDING: it is enquired about first
+	State    string        // NEW: it is created anew; SENT, CLOSING: it is enquired about first
 	IssuedAs string        // the number it goes on under
 	Deadline time.Time
 	ResultID string // the id that its next result will have
@@ -38,11 +38,11 @@ func (e *NotReopened) Error() string { return e.ID + " cannot be re-opened: " + 
 // Errors are [ErrNoOrder], a [*NotReopened], or Redis's; after one of Redis's the order
 // may have been re-opened.
 func (i *Inspector) Reopen(ctx context.Context, id string, deadline time.Time) (Reopened, error) {
-	h, f, err := i.look(ctx, id)
+	h, f, err := i.read(ctx, id)
 	if err != nil {
 		return Reopened{}, err
 	}
-	if why := unfit(h); why != "" {
+	if why := whyNotReopened(h); why != "" {
 		return Reopened{}, &NotReopened{ID: id, Why: why}
 	}
 	order, err := i.postponed(h, deadline)
@@ -62,13 +62,13 @@ func (i *Inspector) Reopen(ctx context.Context, id string, deadline time.Time) (
 	if len(words) != 4 || words[0] != "reopened" {
 		return Reopened{}, &NotReopened{ID: id, Why: "it has changed meanwhile; look at it again"}
 	}
-	now := fields{"state": words[1], "number": words[2], "retries": words[3]}.history(id)
+	now := fields{"state": words[1], "reissues": words[2], "reopens": words[3]}.history(id)
 	return Reopened{ID: id, Was: tasks.Outcome(h.Outcome), State: now.State, IssuedAs: now.IssuedAs,
-		Deadline: order.Deadline, ResultID: fmt.Sprintf("%s#%d", id, now.Retries+1)}, nil
+		Deadline: order.Deadline, ResultID: fmt.Sprintf("%s#%d", id, now.Reopens+1)}, nil
 }
 
 // unfit tells why an order is not to be re-opened, or "".
-func unfit(h History) string {
+func whyNotReopened(h History) string {
 	switch {
 	case h.State != "DONE":
 		return "it has no result yet (state " + h.State + "), and goes on by itself"

@@ -29,16 +29,16 @@ func (a *attempt) report(r tasks.Result, published bool, err error) {
 }
 
 // waits writes the one log line of an attempt that put its order down.
-func (a *attempt) waits(s step, delay time.Duration) {
+func (a *attempt) logDeferred(s step, delay time.Duration) {
 	level := slog.LevelInfo
 	if s.why == DeferQuota || s.why == DeferHeld {
 		level = slog.LevelDebug // the normal course of a backlog
 	}
-	attrs := append(a.attrs(), slog.String("waits_for", string(s.why)), slog.String("back_in", delay.Round(time.Millisecond).String()))
+	attrs := append(a.attrs(), slog.String("deferred_for", string(s.why)), slog.String("back_in", delay.Round(time.Millisecond).String()))
 	if a.err != nil {
 		attrs = append(attrs, slog.Any("error", a.err))
 	}
-	a.handler.log.LogAttrs(context.Background(), level, "order put down", attrs...)
+	a.handler.log.LogAttrs(context.Background(), level, "order deferred", attrs...)
 }
 
 func (a *attempt) attrs() []slog.Attr {
@@ -47,8 +47,8 @@ func (a *attempt) attrs() []slog.Attr {
 	attrs = append(attrs, slog.String("merchant", o.Merchant), slog.String("out_trade_no", o.OutTradeNo),
 		slog.String("pay_type", string(o.PayType)), slog.Int("attempt", c.attempts), slog.Int("calls", a.calls),
 		slog.String("took", time.Since(a.began).Round(time.Millisecond).String()))
-	if c.number > 0 {
-		attrs = append(attrs, slog.String("issued_as", issuedAs(o.OutTradeNo, c.number)))
+	if c.reissues > 0 {
+		attrs = append(attrs, slog.String("issued_as", issuedAs(o.OutTradeNo, c.reissues)))
 	}
 	return append(attrs, c.trace()...)
 }

@@ -13,7 +13,7 @@ import (
 const intakeGroup = "workers"
 
 // request is one entry of the request stream.
-type request struct {
+type requestEntry struct {
 	id     string
 	fields []string // names and values by turns; nil: it was deleted before it was read
 }
@@ -36,17 +36,17 @@ func (r requests) open(ctx context.Context) error {
 }
 
 // left returns entries that this consumer was given and has left.
-func (r requests) left(ctx context.Context, count int) ([]request, error) {
+func (r requests) left(ctx context.Context, count int) ([]requestEntry, error) {
 	return r.read(ctx, "count", count, "streams", r.stream, "0")
 }
 
 // fresh returns entries that no consumer was given, and waits for one for as long as block.
-func (r requests) fresh(ctx context.Context, count int, block time.Duration) ([]request, error) {
+func (r requests) fresh(ctx context.Context, count int, block time.Duration) ([]requestEntry, error) {
 	return r.read(ctx, "count", count, "block", block.Milliseconds(), "streams", r.stream, ">")
 }
 
-func (r requests) read(ctx context.Context, args ...any) ([]request, error) {
-	cmd := onceCmd{redis.NewCmd(ctx, append([]any{"xreadgroup", "group", intakeGroup, r.consumer}, args...)...)}
+func (r requests) read(ctx context.Context, args ...any) ([]requestEntry, error) {
+	cmd := noRetryCmd{redis.NewCmd(ctx, append([]any{"xreadgroup", "group", intakeGroup, r.consumer}, args...)...)}
 	err := r.reading.Process(ctx, cmd)
 	if errors.Is(err, redis.Nil) {
 		return nil, nil
@@ -62,8 +62,8 @@ func (r requests) read(ctx context.Context, args ...any) ([]request, error) {
 
 // claim takes over entries that consumers, the dead among them, were given and have left
 // for so long. next is where to go on looking, "0-0" when it has looked everywhere.
-func (r requests) claim(ctx context.Context, idle time.Duration, from string, count int) (found []request, next string, err error) {
-	cmd := onceCmd{redis.NewCmd(ctx, "xautoclaim", r.stream, intakeGroup, r.consumer, idle.Milliseconds(), from, "count", count)}
+func (r requests) claim(ctx context.Context, idle time.Duration, from string, count int) (found []requestEntry, next string, err error) {
+	cmd := noRetryCmd{redis.NewCmd(ctx, "xautoclaim", r.stream, intakeGroup, r.consumer, idle.Milliseconds(), from, "count", count)}
 	if err := r.reading.Process(ctx, cmd); err != nil {
 		return nil, from, fmt.Errorf("take over entries of %s: %w", r.stream, err)
 	}
@@ -103,14 +103,14 @@ func (r requests) settle(ctx context.Context, ids []string, refusals []*redis.XA
 
 // onceCmd is a command that go-redis does not repeat: when its answer is lost, so are
 // the entries in it, unless somebody knows that they have to be looked for.
-type onceCmd struct{ *redis.Cmd }
+type noRetryCmd struct{ *redis.Cmd }
 
 // NoRetry overrides that of [redis.Cmd].
-func (onceCmd) NoRetry() bool { return true }
+func (noRetryCmd) NoRetry() bool { return true }
 
 // entriesOf reads what XREADGROUP answers about one stream, in RESP2 or RESP3. go-redis's
 // own reading keeps one value of a field that is there twice.
-func entriesOf(answer any, stream string) ([]request, error) {
+func entriesOf(answer any, stream string) ([]requestEntry, error) {
 	switch a := answer.(type) {
 	case map[any]any:
 		return entryList(a[stream])
@@ -126,12 +126,12 @@ func entriesOf(answer any, stream string) ([]request, error) {
 
 // entryList reads a list of entries. One that was deleted has no fields; Redis 6.2 also
 // gives nothing in its place.
-func entryList(answer any) ([]request, error) {
+func entryList(answer any) ([]requestEntry, error) {
 	list, ok := answer.([]any)
 	if !ok {
 		return nil, fmt.Errorf("unexpected entries %v", answer)
 	}
-	entries := make([]request, 0, len(list))
+	entries := make([]requestEntry, 0, len(list))
 	for _, one := range list {
 		if one == nil {
 			continue
@@ -140,7 +140,7 @@ func entryList(answer any) ([]request, error) {
 		if !ok || len(entry) != 2 {
 			return nil, fmt.Errorf("unexpected entry %v", one)
 		}
-		r := request{id: fmt.Sprint(entry[0])}
+		r := requestEntry{id: fmt.Sprint(entry[0])}
 		if fields, there := entry[1].([]any); there {
 			r.fields = texts(fields)
 		}

@@ -68,20 +68,20 @@ func TestAttempt_EndsDoubtThoughTheGatewayIsSlow(t *testing.T) {
 // have sent it again, or closed it.
 func TestJournal_DoesNotRenewALostLease(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	one := d.take("one")
+	f := newJournalFixture(t)
+	one := f.take("one")
 	for range 2 {
-		ok(t, d.renew(t.Context(), one))
+		ok(t, f.renew(t.Context(), one))
 	}
-	d.lapse()
-	ok(t, d.renew(t.Context(), one)) // nobody else has had it
-	d.lapse()
-	two := d.take("two")
-	if err := d.renew(t.Context(), one); !errors.Is(err, errLost) {
+	f.lapse()
+	ok(t, f.renew(t.Context(), one)) // nobody else has had it
+	f.lapse()
+	two := f.take("two")
+	if err := f.renew(t.Context(), one); !errors.Is(err, errLost) {
 		t.Errorf("while another has it: %v", err)
 	}
-	ok(t, d.release(t.Context(), two, 0, false, DeferDoubt, nil))
-	if err := d.renew(t.Context(), one); !errors.Is(err, errLost) {
+	ok(t, f.release(t.Context(), two, 0, false, DeferDoubt, nil))
+	if err := f.renew(t.Context(), one); !errors.Is(err, errLost) {
 		t.Errorf("after another had it: %v", err)
 	}
 }

@@ -20,7 +20,7 @@ func (a *attempt) result(s step) tasks.Result {
 		ID:         o.ID(),
 		Merchant:   o.Merchant,
 		OutTradeNo: o.OutTradeNo,
-		IssuedAs:   issuedAs(o.OutTradeNo, c.number),
+		IssuedAs:   issuedAs(o.OutTradeNo, c.reissues),
 		Outcome:    string(s.outcome),
 		Reason:     s.reason,
 		PayType:    string(o.PayType),
@@ -42,7 +42,7 @@ func (a *attempt) result(s step) tasks.Result {
 func (a *attempt) answer(r *tasks.Result) {
 	var refusal *qfpay.Refusal
 	switch {
-	case a.facts.reply == created:
+	case a.known.reply == created:
 		p := a.payment
 		r.QRCode, r.Syssn, r.SysDtm, r.ChnlSn = p.QRCode, p.Syssn, p.SysDtm, p.ChnlSn
 		r.RespCd, r.RespErr, r.RespMsg, r.Response = string(p.RespCd), p.RespErr, p.RespMsg, compact(p.Body)

@@ -66,15 +66,13 @@ func newRig(t testing.TB, c simulator.Config) *rig {
 func (r *rig) start() (stop func()) {
 	r.t.Helper()
 	c := r.config
+	c.windows = r.windows
 	c.Queue, c.Blocking = r.server.Client(r.t), r.server.Client(r.t)
 	w, err := New(c)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	w.setTimes(r.times)
-	if r.windows[0] > 0 {
-		w.setWindows(r.windows[0], r.windows[1])
-	}
 	if r.intakeIdle > 0 {
 		w.intake.idle = r.intakeIdle
 	}
@@ -96,15 +94,8 @@ func (r *rig) start() (stop func()) {
 // setTimes puts other times in force, before the worker runs.
 func (w *Worker) setTimes(t times) {
 	w.handler.times, w.handler.journal.times = t, t
-	for _, c := range w.handler.roster.Load().counters {
-		c.client.Timeout = t.call
-	}
-}
-
-// setWindows has the limits counted in other windows, before the worker runs.
-func (w *Worker) setWindows(second, minute time.Duration) {
-	for _, m := range w.config.Merchants {
-		w.handler.roster.Load().counters[m.Name].limiter = newLimiterOf(w.config.Redis, w.config.Keys, m, w.config.Observer, second, minute)
+	for _, m := range w.handler.merchants.Load().byName {
+		m.client.Timeout = t.call
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 //
 // Orders in hand are finished with the credentials that they were begun with. A merchant
 // that is the same keeps everything; one with other credentials is not held any more, and
-// its orders that waited for that are taken up at once. Orders of a merchant that is gone
-// wait, as those of any merchant that is not known.
+// its orders that waited for that go on within half a minute. Orders of a merchant that is
+// gone wait, as those of any merchant that is not known.
 //
 // The error says all that is wrong with the merchants, in the words of [New]; then those
 // of before stay in force.
@@ -21,48 +21,47 @@ func (w *Worker) SetMerchants(merchants []Merchant) error {
 	}
 	w.changing.Lock()
 	defer w.changing.Unlock()
-	before := w.handler.roster.Load()
-	after := w.rosterOf(merchants, before)
+	before := w.handler.merchants.Load()
+	after := w.newMerchants(merchants, before)
 	c := changesOf(before, after)
 	// First, so that what is said of the new counters is said last.
-	for name, was := range before.counters {
-		if is := after.counters[name]; is == nil || is.hold != was.hold {
-			was.hold.retire()
+	for name, prev := range before.byName {
+		if next := after.byName[name]; next == nil || next.breaker != prev.breaker {
+			prev.breaker.retire()
 		}
 	}
-	w.handler.roster.Store(after)
+	w.handler.merchants.Store(after)
 	w.tell(c)
-	w.recalls.want(slices.Concat(c.added, c.credentials))
 	return nil
 }
 
 // rosterOf makes a roster of merchants. What is the same as before is taken over from there.
-func (w *Worker) rosterOf(merchants []Merchant, before *roster) *roster {
-	counters := make(map[string]*counter, len(merchants))
+func (w *Worker) newMerchants(merchants []Merchant, before *merchantSet) *merchantSet {
+	byName := make(map[string]*merchantState, len(merchants))
 	for _, m := range merchants {
-		at := newCounter(m, w.counting, w.config.HTTP, w.handler.times.call)
-		if was := before.counters[m.Name]; was != nil {
-			at = was.becomes(at)
+		next := newMerchantState(m, w.merchantConfig, w.config.HTTP, w.handler.times.call)
+		if prev := before.byName[m.Name]; prev != nil {
+			next = prev.replace(next)
 		}
-		counters[m.Name] = at
+		byName[m.Name] = next
 	}
-	return newRoster(counters, w.config.Concurrency)
+	return newMerchantSet(byName, w.config.Concurrency)
 }
 
 // becomes returns the counter that takes the place of c: is, or c itself when nothing has
 // changed. Orders in hand at both are counted together.
-func (c *counter) becomes(is *counter) *counter {
-	if c.merchant() == is.merchant() {
-		return c
+func (m *merchantState) replace(next *merchantState) *merchantState {
+	if m.merchant() == next.merchant() {
+		return m
 	}
-	is.inHand = c.inHand
-	if c.client.Merchant == is.client.Merchant {
-		is.hold = c.hold
+	next.inFlight = m.inFlight
+	if m.client.Merchant == next.client.Merchant {
+		next.breaker = m.breaker
 	}
-	if c.limits == is.limits && c.client.Merchant.AppCode == is.client.Merchant.AppCode {
-		is.limiter = c.limiter
+	if m.limits == next.limits && m.client.Merchant.AppCode == next.client.Merchant.AppCode {
+		next.limiter = m.limiter
 	}
-	return is
+	return next
 }
 
 // changes are names of merchants, sorted.
@@ -72,27 +71,27 @@ type changes struct {
 	accounts                []string // of these: another account
 }
 
-func changesOf(before, after *roster) changes {
+func changesOf(before, after *merchantSet) changes {
 	var c changes
-	for _, name := range slices.Sorted(maps.Keys(after.counters)) {
-		was, is := before.counters[name], after.counters[name]
+	for _, name := range slices.Sorted(maps.Keys(after.byName)) {
+		prev, next := before.byName[name], after.byName[name]
 		switch {
-		case was == nil:
+		case prev == nil:
 			c.added = append(c.added, name)
 			continue
-		case was == is:
+		case prev == next:
 			continue
 		}
 		c.changed = append(c.changed, name)
-		if was.client.Merchant != is.client.Merchant {
+		if prev.client.Merchant != next.client.Merchant {
 			c.credentials = append(c.credentials, name)
 		}
-		if was.merchant().account() != is.merchant().account() {
+		if prev.merchant().account() != next.merchant().account() {
 			c.accounts = append(c.accounts, name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(before.counters)) {
-		if after.counters[name] == nil {
+	for _, name := range slices.Sorted(maps.Keys(before.byName)) {
+		if after.byName[name] == nil {
 			c.removed = append(c.removed, name)
 		}
 	}

@@ -36,22 +36,22 @@ const (
 // be lost: after a crash, a lost queue, a wait for quota. Every process has one;
 // the script hands each order to one of them.
 type sweeper struct {
-	journal   *journal
-	producer  *tasks.Producer
-	inspector *asynq.Inspector
-	caller    *caller
-	keys      tasks.Keys
-	observer  Observer
-	log       *slog.Logger
-	agenda    *agenda
+	journal    *journal
+	producer   *tasks.Producer
+	inspector  *asynq.Inspector
+	dispatcher *dispatcher
+	keys       tasks.Keys
+	observer   Observer
+	log        *slog.Logger
+	timer      *sweepTimer
 }
 
 // run sweeps until the context ends.
 func (s *sweeper) run(ctx context.Context) {
 	failing := false
-	for s.agenda.wait(ctx) {
+	for s.timer.wait(ctx) {
 		if failing && (s.journal.rdb.Ping(ctx).Err() != nil || sleep(ctx, afterOutage) != nil) {
-			s.agenda.swept(0)
+			s.timer.sweepEnded(0)
 			continue
 		}
 		next, err := s.sweep(ctx)
@@ -62,7 +62,7 @@ func (s *sweeper) run(ctx context.Context) {
 			}
 		}
 		failing = err != nil
-		s.agenda.swept(next)
+		s.timer.sweepEnded(next)
 	}
 }
 
@@ -73,11 +73,11 @@ func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := s.caller.call(ctx, found.lines); err != nil {
+		if err := s.dispatcher.dispatch(ctx, found.lines); err != nil {
 			return 0, err
 		}
 		for _, d := range found.due {
-			point("swept")
+			failpoint("swept")
 			if err := s.wake(ctx, d); err != nil {
 				return 0, err
 			}

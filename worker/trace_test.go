@@ -90,7 +90,7 @@ func TestTrace_IsLoggedForAnOrderThatWaits(t *testing.T) {
 	_, err := r.producer().Enqueue(t.Context(), o)
 	ok(t, err)
 	stop := r.start()
-	r.eventually("the order is put down", func() bool { return strings.Contains(r.log.String(), "order put down") })
+	r.eventually("the order is deferred", func() bool { return strings.Contains(r.log.String(), "order deferred") })
 	stop()
 	lines := r.about("T1")
 	for _, line := range lines {
@@ -132,7 +132,7 @@ func TestTrace_ChangesNothingAboutAnError(t *testing.T) {
 	if (&claim{}).traced(failed) != failed || traced.traced(nil) != nil {
 		t.Error("something was made of nothing")
 	}
-	if err := (&handler{}).answered("default:T1", traced.traced(errLost)); err != nil {
+	if err := (&handler{}).attemptError("default:T1", traced.traced(errLost)); err != nil {
 		t.Errorf("that an order is in other hands is no failure: %v", err)
 	}
 }

@@ -255,8 +255,11 @@ func TestTrim_LetsAReaderThatWasAwayReadEverything(t *testing.T) {
 	tr := newTrimmer(Config{Redis: rdb, Keys: keys, Observer: nobody{}})
 	ok(t, tr.turn(t.Context()))
 	began, n := time.Now(), 0
+	// An answer that a client gives up waiting for would be lost without acknowledgements.
+	patient := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, ReadTimeout: -1})
+	t.Cleanup(func() { patient.Close() })
 	for n < *away {
-		read, err := rdb.XReadGroup(t.Context(), &redis.XReadGroupArgs{Group: "away", Consumer: "x", NoAck: true,
+		read, err := patient.XReadGroup(t.Context(), &redis.XReadGroupArgs{Group: "away", Consumer: "x", NoAck: true,
 			Streams: []string{keys.Results(), ">"}, Count: 1000, Block: -1}).Result()
 		if err != nil {
 			t.Fatalf("%d of %d: %v", n, *away, err)

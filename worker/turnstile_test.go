@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // turnstile stands before a gateway and counts, in windows of its own, since no test can
@@ -166,7 +168,7 @@ func (l *lateness) cost() (sum time.Duration) {
 	defer l.mu.Unlock()
 	var last time.Time
 	for i, until := range l.until {
-		sum += l.lasts[i] + min(callAhead, until.Sub(last))
+		sum += l.lasts[i] + min(ratelimit.DispatchAhead, until.Sub(last))
 		last = until
 	}
 	return sum

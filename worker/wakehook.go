@@ -24,9 +24,9 @@ import (
 // before; TestAsynq_HasTheScriptsThatWakeHookAndAckHookLookFor holds it against the version
 // in go.mod.
 type wakeHook struct {
-	blocking redis.UniversalClient // closed when the worker stops
-	stop     <-chan struct{}       // closed when the worker stops taking orders
-	supplies map[string]*supply    // by the key of the queue's pending list
+	blocking    redis.UniversalClient  // closed when the worker stops
+	stop        <-chan struct{}        // closed when the worker stops taking orders
+	prefetchers map[string]*prefetcher // by the key of the queue's pending list
 }
 
 // longestBlock bounds how long one BLMOVE blocks. It must stay below go-redis's read timeout
@@ -93,8 +93,8 @@ func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd)
 		arrived, answer := h.block(ctx, pending, dequeue)
 		switch err := answer.Err(); {
 		case err == nil:
-			if s := h.supplies[pending]; s != nil {
-				s.arrived()
+			if p := h.prefetchers[pending]; p != nil {
+				p.addDelivered()
 			}
 			dequeue.SetVal(answer.Val())
 			dequeue.SetErr(nil)

@@ -17,21 +17,20 @@ import (
 
 // Worker takes orders to their results, until it is told to stop.
 type Worker struct {
-	config   Config
-	handler  *handler
-	sweeper  *sweeper
-	caller   *caller
-	intake   *intake
-	trimmer  *trimmer
-	recalls  *recaller
-	servers  []*asynq.Server
-	supplies []*supply     // of the servers
-	stop     chan struct{} // closed when no further orders are taken
-	pool     pool
-	running  sync.WaitGroup // whatever Run has started
+	config      Config
+	handler     *handler
+	sweeper     *sweeper
+	dispatch    *dispatcher
+	intake      *intake
+	trimmer     *trimmer
+	servers     []*asynq.Server
+	prefetchers []*prefetcher // of the servers
+	stop        chan struct{} // closed when no further orders are taken
+	pool        pool
+	running     sync.WaitGroup // whatever Run has started
 
-	changing sync.Mutex // has whoever changes the merchants
-	counting Config     // of counters: its scripts go in batches
+	changing       sync.Mutex // has whoever changes the merchants
+	merchantConfig Config     // of counters: its scripts go in batches
 }
 
 // New makes a worker of its configuration, or says everything that is wrong with it.
@@ -49,31 +48,30 @@ func New(c Config) (*Worker, error) {
 		c.HTTP = qfpay.NewHTTPClient()
 	}
 	times := timesFor(c.CallTimeout)
-	scripts := newBatched(c.Redis)
+	scripts := newPipelinedClient(c.Redis)
 	journal := &journal{rdb: c.Redis, scripts: scripts, keys: c.Keys, times: times, durability: c.Durability}
 	// A task that is in asynq's queue is in; the mark of the result stream is for the doors.
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
-	counting := c
-	counting.Redis = scripts
-	w := &Worker{config: c, counting: counting, stop: make(chan struct{}), pool: newPool(c.Concurrency * (len(tasks.Lanes()) + 1))}
+	merchantConfig := c
+	merchantConfig.Redis = scripts
+	w := &Worker{config: c, merchantConfig: merchantConfig, stop: make(chan struct{}), pool: newPool(c.Concurrency * (len(tasks.Lanes()) + 1))}
 	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, times: times,
 		lost: c.LostResponse, unique: c.UniqueNumbers,
-		observer: c.Observer, log: c.Logger, agenda: newAgenda(), stop: w.stop, pool: w.pool}
-	w.handler.roster.Store(w.rosterOf(c.Merchants, &roster{}))
-	w.recalls = newRecaller(w.handler)
-	w.caller = newCaller(w.handler, c.Concurrency)
-	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, caller: w.caller, observer: c.Observer, log: c.Logger,
-		inspector: asynq.NewInspectorFromRedisClient(c.Redis), agenda: w.handler.agenda}
+		observer: c.Observer, log: c.Logger, sweepTimer: newSweepTimer(), stop: w.stop, pool: w.pool}
+	w.handler.merchants.Store(w.newMerchants(c.Merchants, &merchantSet{}))
+	w.dispatch = newDispatcher(w.handler, c.Concurrency)
+	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, dispatcher: w.dispatch, observer: c.Observer, log: c.Logger,
+		inspector: asynq.NewInspectorFromRedisClient(c.Redis), timer: w.handler.sweepTimer}
 	w.intake, w.trimmer = newIntake(c, producer.WithHighWater(c.HighWater)), newTrimmer(c)
-	supplies := make(map[string]*supply)
+	prefetchers := make(map[string]*prefetcher)
 	for _, lane := range tasks.Lanes() {
-		s := &supply{concurrency: c.Concurrency, stop: w.stop}
-		w.supplies = append(w.supplies, s)
-		supplies["asynq:{"+c.Keys.Queue(lane)+"}:pending"] = s
+		p := &prefetcher{concurrency: c.Concurrency, stop: w.stop}
+		w.prefetchers = append(w.prefetchers, p)
+		prefetchers["asynq:{"+c.Keys.Queue(lane)+"}:pending"] = p
 	}
 	c.Queue.AddHook(ackHook{})
-	c.Queue.AddHook(wakeHook{blocking: c.Blocking, stop: w.stop, supplies: supplies})
-	c.Queue.AddHook(batchHook{&batcher{rdb: c.Queue}, supplies})
+	c.Queue.AddHook(wakeHook{blocking: c.Blocking, stop: w.stop, prefetchers: prefetchers})
+	c.Queue.AddHook(autopipelineHook{&autopipeline{rdb: c.Queue}, prefetchers})
 	for _, lane := range tasks.Lanes() {
 		w.servers = append(w.servers, asynq.NewServerFromRedisClient(c.Queue, w.serverConfig(lane)))
 	}
@@ -108,7 +106,7 @@ func retryDelay(int, error, *asynq.Task) time.Duration {
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.stopTaking()
 	for i, server := range w.servers {
-		if err := server.Start(w.supplies[i].counted(w.handler)); err != nil {
+		if err := server.Start(w.prefetchers[i].countRunning(w.handler)); err != nil {
 			w.stopTaking()
 			w.shutdown(w.servers[:i])
 			return fmt.Errorf("worker: %w", err)
@@ -117,9 +115,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { w.sweeper.run(ctx) })
 	loops.Go(func() { w.trimmer.run(ctx) })
-	loops.Go(func() { w.recalls.run(ctx) })
 	loops.Go(func() { w.intake.run(ctx) })
-	w.config.Logger.Info("taking orders", "merchants", len(w.handler.roster.Load().counters), "concurrency", w.config.Concurrency)
+	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().byName), "concurrency", w.config.Concurrency)
 
 	<-ctx.Done()
 	w.config.Logger.Info("shutting down; finishing the orders in hand", "timeout", w.config.ShutdownTimeout.String())
@@ -169,10 +166,10 @@ const lastWords = 60 * time.Millisecond
 // shutdown stops servers, all at once, each within the shutdown timeout.
 func (w *Worker) shutdown(servers []*asynq.Server) {
 	var all sync.WaitGroup
-	all.Go(func() { w.caller.shutDown(w.config.ShutdownTimeout) })
+	all.Go(func() { w.dispatch.shutDown(w.config.ShutdownTimeout) })
 	for i, server := range servers {
 		all.Go(func() {
-			w.supplies[i].drain()
+			w.prefetchers[i].drain()
 			server.Stop()
 			server.Shutdown()
 		})
@@ -198,16 +195,6 @@ func (w *Worker) Ready(ctx context.Context) error {
 		return fmt.Errorf("Redis does not answer: %w", err)
 	}
 	return nil
-}
-
-// isClosed tells whether stop is closed.
-func isClosed(stop <-chan struct{}) bool {
-	select {
-	case <-stop:
-		return true
-	default:
-		return false
-	}
 }
 
 // asynqLog passes asynq's own words on.

@@ -24,9 +24,9 @@ func TestFailpoint_LateWorkerChangesNothing(t *testing.T) {
 	}{
 		{"claimed", "intended", qfpay.FPS, tasks.Created, "A1"},
 		{"claimed", "answered", qfpay.FPS, tasks.Created, "A1"},
-		{"answered", "voided", qfpay.WeChat, tasks.Created, "A1_2"},   // it holds a QR code that is being closed
-		{"answered", "closed", qfpay.AlipayHK, tasks.Created, "A1_2"}, // and now it is
-		{"answered", "minted", qfpay.WeChat, tasks.Created, "A1_2"},   // and the next number is taken
+		{"answered", "close_intended", qfpay.WeChat, tasks.Created, "A1_2"}, // it holds a QR code that is being closed
+		{"answered", "closed", qfpay.AlipayHK, tasks.Created, "A1_2"},       // and now it is
+		{"answered", "reissued", qfpay.WeChat, tasks.Created, "A1_2"},       // and the next number is taken
 		{"answered", "intended", qfpay.AlipayHK, tasks.Created, "A1_2"},
 		{"answered", "answered", qfpay.WeChat, tasks.Created, "A1_2"}, // two QR codes, of which one is dead
 		{"answered", "settled", qfpay.FPS, tasks.Unresolved, "A1"},    // it cannot be closed, and the result says so

@@ -21,20 +21,20 @@ import (
 
 var pointDeaths = flag.Int("points.deaths", 1, "how often a worker dies at each point")
 
-// points are the places of worker/points.go at which a process can be killed: each
+// points are the places of worker/failpoint.go at which a process can be killed: each
 // between two steps of which the second must not be taken for done, nor for undone.
 var points = []string{
-	"claimed",   // the order is in hand, and nothing was done
-	"intended",  // the create is written down, and has not left
-	"answered",  // the answer is there, and not written down
-	"settled",   // the result is published, and asynq does not know
-	"released",  // the order is put down, and asynq does not know
-	"retracted", // the create is taken back
-	"voided",    // the close is written down, and has not left
-	"closed",    // the answer to the close is there
-	"minted",    // the next number is taken, and not sent
-	"adopted",   // an order of a plain task has its journal, and was not claimed
-	"swept",     // an order that is due was handed out, and nobody was woken
+	"claimed",        // the order is in hand, and nothing was done
+	"intended",       // the create is written down, and has not left
+	"answered",       // the answer is there, and not written down
+	"settled",        // the result is published, and asynq does not know
+	"released",       // the order is put down, and asynq does not know
+	"retracted",      // the create is taken back
+	"close_intended", // the close is written down, and has not left
+	"closed",         // the answer to the close is there
+	"reissued",       // the next number is taken, and not sent
+	"adopted",        // an order of a plain task has its journal, and was not claimed
+	"swept",          // an order that is due was handed out, and nobody was woken
 }
 
 // TestFailpoint_LosesNothing has a worker die at each point in turn, while
@@ -110,20 +110,25 @@ func (d *deaths) untilAllHaveDied() {
 	t := d.chaos.t
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
-	stuck := time.After(time.Minute + time.Duration(*pointDeaths)*10*time.Second)
+	stuck := time.NewTimer(mostPatience)
+	defer stuck.Stop()
 	for missing := len(points); missing > 0; {
 		select {
 		case <-tick.C:
-		case <-stuck:
-			t.Fatalf("workers have not died everywhere; of %v: %v", points, d.at)
+		case <-stuck.C:
+			t.Fatalf("no worker has died for %s; of %v: %v", mostPatience, points, d.at)
 		}
-		d.enqueue()
+		// Behind a long backlog, the orders that pass the rarer points would come late.
+		if len(d.chaos.orders)-int(d.chaos.results()) < mostWaiting {
+			d.enqueue()
+		}
 		for slot, p := range d.chaos.fleet.slots {
 			if p == nil || !p.over() {
 				continue
 			}
 			d.checkDeath(slot, p)
 			d.chaos.fleet.retire(slot)
+			stuck.Reset(mostPatience)
 			if d.at[slot]++; d.at[slot] == *pointDeaths {
 				missing--
 			}
@@ -131,6 +136,11 @@ func (d *deaths) untilAllHaveDied() {
 		}
 	}
 }
+
+const (
+	mostWaiting  = 200         // orders without a result
+	mostPatience = time.Minute // from one death to the next
+)
 
 // plainWanted tells whether the point of plain tasks has not had its deaths. One that
 // dies with its worker before it has a journal is asynq's to bring back, in a minute

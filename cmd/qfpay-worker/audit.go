@@ -26,11 +26,11 @@ func (c *AuditCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	var counts worker.Audited
+	var counts worker.AuditReport
 	var writing error
 	err = inspect(ctx, server, keys, func(ctx context.Context, i *worker.Inspector) (err error) {
-		counts, err = i.Audit(ctx, func(b worker.Breach) {
-			if _, err := fmt.Fprintf(std.out, "%s: %s\n", b.ID, b.Problem); writing == nil {
+		counts, err = i.Audit(ctx, func(v worker.Violation) {
+			if _, err := fmt.Fprintf(std.out, "%s: %s\n", v.ID, v.Problem); writing == nil {
 				writing = err
 			}
 		})
@@ -41,10 +41,10 @@ func (c *AuditCmd) Run(ctx context.Context, std stdio) error {
 	}
 	if writing == nil {
 		_, writing = fmt.Fprintf(std.out, "orders=%d waiting=%d settled=%d trimmed=%d results=%d broken=%d\n",
-			counts.Orders, counts.Waiting, counts.Settled, counts.Trimmed, counts.Results, counts.Breaches)
+			counts.Orders, counts.Waiting, counts.Settled, counts.Trimmed, counts.Results, counts.Violations)
 	}
-	if writing == nil && counts.Breaches > 0 {
-		return fmt.Errorf("%d broken; qfpay-worker order show says more of an order", counts.Breaches)
+	if writing == nil && counts.Violations > 0 {
+		return fmt.Errorf("%d broken; qfpay-worker order show says more of an order", counts.Violations)
 	}
 	return writing
 }

@@ -45,8 +45,8 @@ func settledOrder(t *testing.T, rdb *redis.Client, r tasks.Result) (entry string
 	t.Helper()
 	id := r.OrderID()
 	entry = publish(t, rdb, r)[0]
-	journal(t, rdb, id, "state", "DONE", "outcome", r.Outcome, "entry", entry, "number", 1, "sends", 1, "attempts", 2,
-		"waits_for", "doubt", "first_at", 1772337601000, "first_sent_at", 1772337602000, "sent_at", 1772337603000,
+	journal(t, rdb, id, "state", "DONE", "outcome", r.Outcome, "entry", entry, "reissues", 1, "creates_sent", 1, "attempts", 2,
+		"deferred_for", "doubt", "first_attempt_at", 1772337601000, "first_sent_at", 1772337602000, "sent_at", 1772337603000,
 		"settled_at", 1772337604567, "settled_from", "SENT")
 	if err := rdb.ZRem(t.Context(), "{qfpay}:due", id).Err(); err != nil {
 		t.Fatal(err)
@@ -72,10 +72,10 @@ func TestOrder_IsShownWithin80Columns(t *testing.T) {
 	want := strings.Join([]string{
 		"order         default:A1",
 		"state         DONE, created",
-		"number        1, issued as A1_2",
-		"sends         1",
+		"reissues      1, issued as A1_2",
+		"creates sent  1",
 		"attempts      2",
-		"waits for     doubt",
+		"deferred for  doubt",
 		"accepted      2026-03-01T04:00:00.000Z",
 		"first tried   2026-03-01T04:00:01.000Z",
 		"first sent    2026-03-01T04:00:02.000Z",
@@ -133,12 +133,12 @@ func TestOrder_UnderWayIsShownWithItsDueTime(t *testing.T) {
 		}
 	}
 	due(float64(time.Now().Add(2*time.Hour + 30*time.Second).UnixMilli()))
-	if out := show(); !strings.Contains(out, "due           in 2h0m") || !strings.Contains(out, "in hand       yes, for 1h0m") {
-		t.Errorf("in hand:\n%s", out)
+	if out := show(); !strings.Contains(out, "due           in 2h0m") || !strings.Contains(out, "in flight     yes, for 1h0m") {
+		t.Errorf("in flight:\n%s", out)
 	}
 	due(1)
 	set(t, rdb, "shop:A1", "lease_until", 1)
-	if out := show(); !strings.Contains(out, "due           now\n") || !strings.Contains(out, "in hand       no\n") {
+	if out := show(); !strings.Contains(out, "due           now\n") || !strings.Contains(out, "in flight     no\n") {
 		t.Errorf("due:\n%s", out)
 	}
 	if err := rdb.ZRem(t.Context(), "{qfpay}:due", "shop:A1").Err(); err != nil {
@@ -207,7 +207,7 @@ func TestOrder_RetrySaysHowItGoesOn(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	out := command(t, env, "order", "show", "A1").out
-	for _, shown := range []string{"retries       1\n", "re-opened     20", "state         SENT\n", "due           now\n", "result        " + first + ", unresolved\n"} {
+	for _, shown := range []string{"reopens       1\n", "re-opened     20", "state         SENT\n", "due           now\n", "result        " + first + ", unresolved\n"} {
 		if !strings.Contains(out, shown) {
 			t.Errorf("%q is not in\n%s", shown, out)
 		}

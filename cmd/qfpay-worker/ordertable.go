@@ -69,22 +69,22 @@ func showOrder(std stdio, h worker.History, qr bool) error {
 
 func (s sheet) state(h worker.History) {
 	s.add("state", strings.TrimSuffix(h.State+", "+h.Outcome, ", "))
-	s.add("number", fmt.Sprintf("%d, issued as %s", h.Number, h.IssuedAs))
-	s.add("sends", strconv.Itoa(h.Sends))
+	s.add("reissues", fmt.Sprintf("%d, issued as %s", h.Reissues, h.IssuedAs))
+	s.add("creates sent", strconv.Itoa(h.CreatesSent))
 	s.add("attempts", strconv.Itoa(h.Attempts))
-	if h.Retries > 0 {
-		s.add("retries", strconv.Itoa(h.Retries))
+	if h.Reopens > 0 {
+		s.add("reopens", strconv.Itoa(h.Reopens))
 	}
-	s.add("waits for", h.WaitsFor)
+	s.add("deferred for", h.DeferredFor)
 	for _, o := range h.Orphans {
 		s.add("orphan", fmt.Sprintf("issued as %s, syssn %s: its QR code came too late to be published", o.IssuedAs, o.Syssn))
 	}
 	if h.State != "DONE" {
 		s.add("due", dueIn(h))
-		s.add("in hand", inHand(h))
+		s.add("in flight", inFlight(h))
 	}
 	s.time("accepted", h.AcceptedAt)
-	s.time("first tried", h.FirstAt)
+	s.time("first tried", h.FirstAttemptAt)
 	s.time("first sent", h.FirstSentAt)
 	if h.SentAt != h.FirstSentAt {
 		s.time("last sent", h.SentAt)
@@ -105,11 +105,11 @@ func dueIn(h worker.History) string {
 	}
 }
 
-func inHand(h worker.History) string {
-	if !h.InHand {
+func inFlight(h worker.History) string {
+	if !h.InFlight {
 		return "no"
 	}
-	return "yes, for " + h.HeldTo.Sub(h.Now).Round(100*time.Millisecond).String() + " at most"
+	return "yes, for " + h.LeaseUntil.Sub(h.Now).Round(100*time.Millisecond).String() + " at most"
 }
 
 // order writes the fields of an order, in their order; one that is no order is shown

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -78,26 +77,12 @@ func (s Settings) connect() clients {
 // collectRarely has the garbage collector come when the heap is five times what is in use,
 // instead of twice: what is in use is a few MB, and to go through it for each few MB more is
 // work saved. GOGC in the environment has the last word.
-//
-// The memory of that heap is touched at once. Otherwise the first orders would pay for it,
-// some hundred of them, with ten page faults each.
 func collectRarely() {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
 	debug.SetGCPercent(400)
-	touch(make([]byte, smallestHeap))
-	runtime.GC()
 }
-
-func touch(memory []byte) {
-	for i := 0; i < len(memory); i += os.Getpagesize() {
-		memory[i] = 1
-	}
-}
-
-// smallestHeap is the heap at which Go collects first, at 400 %.
-const smallestHeap = 16 << 20
 
 // reach waits until Redis answers.
 func reach(ctx context.Context, rdb redis.UniversalClient, at Redis, log *slog.Logger) error {

@@ -9,7 +9,7 @@ ARGV[3…] five for each order, in the sequence of the journals: its id, the fin
 ARGV[…] after these, two for each traced order: its position, from 1, and its traceparent
 
 Answers the number of orders, and three for each order that is not new: its position, from 1, and
-  "duplicate", state   it exists with the same content; state is NEW, SENT, VOIDING or DONE
+  "duplicate", state   it exists with the same content; state is NEW, SENT, CLOSING or DONE
   "conflict", state    it exists with other content; nothing changed
   "full", length       it is new, but the stream has reached the mark; nothing changed
   "failed", error      Redis could not read its journal; nothing changed

@@ -1,4 +1,4 @@
---[[ audit: what has to agree about some orders, each as it is at this moment.
+--[[ audit: read what has to agree about some orders, each as it is at this moment.
 Changes nothing.
 
 KEYS[1] due   KEYS[2] the result stream   KEYS[3…] journals of orders

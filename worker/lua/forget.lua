@@ -1,9 +1,9 @@
 --[[ forget: remove the consumers of a group that have ended and have nothing left to
-acknowledge. What a consumer has left would be lost with it, so the look and the removal are
-one script.
+acknowledge. Entries that a consumer has left would be lost with it, so the check and the
+removal are one script.
 
 KEYS[1] a stream
-ARGV[1] the group    ARGV[2] ms: who has not read for so long has ended
+ARGV[1] the group    ARGV[2] ms: a consumer that has not read for so long has ended
 ARGV[3] a consumer that says of itself that it has ended, or ""
 
 Answers how many were removed.

@@ -1,23 +1,25 @@
---[[ release: put an order down without a result; in line for a place, if it wants one.
+--[[ release: give up the lease of an order without a result, and put the order in line for a
+place if it needs one.
 
 KEYS[1] the order's journal   KEYS[2] due
 KEYS[3] the line to join, a sorted set: order → ms at which it was accepted; absent: none
 KEYS[4] lines, a sorted set: app_code → ms at which somebody must look at its lines
 ARGV[1] id of the order       ARGV[2] token
-ARGV[3] ms until it is due    ARGV[4] 1 when an enquiry found nothing that could still be on its way, else 0
-ARGV[5] why, for whoever reads the journal
+ARGV[3] ms until it is due    ARGV[4] 1 when a query did not find the order though every
+                              create must have landed by then, else 0
+ARGV[5] why, for people who read the journal
 ARGV[6] with a line: app_code           ARGV[7] LT to have somebody look at the line at once, NX to leave that as it is
 
 Answers
   {"released"}        it is due then
-  {"lost"}            not the holder any more: nothing was changed
+  {"lost"}            the token does not have the lease any more: nothing was changed
 ]]
 local journal, due = KEYS[1], KEYS[2]
-local id, token, delay, absent, why = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local id, token, delay, not_found, why = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 
-if not holder(journal, token) then return {"lost"} end
-if absent == 1 then redis.call("HINCRBY", journal, "absents", 1) end
-redis.call("HSET", journal, "waits_for", why)
+if not holds_lease(journal, token) then return {"lost"} end
+if not_found == 1 then redis.call("HINCRBY", journal, "not_found", 1) end
+redis.call("HSET", journal, "deferred_for", why)
 redis.call("HDEL", journal, "token", "lease_until")
 redis.call("ZADD", due, "XX", now + delay, id)
 if KEYS[3] then

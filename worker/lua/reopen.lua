@@ -1,5 +1,5 @@
---[[ reopen: take an order that ended without a QR code in hand once more, because a
-person says so.
+--[[ reopen: let the workers try an order again that ended without a QR code, because a person
+says so.
 
 KEYS[1] the order's journal             KEYS[2] due
 ARGV[1] id of the order                 ARGV[2] entry of the result that the person knows of
@@ -7,48 +7,49 @@ ARGV[3] nonce of this call, not empty: the client repeats a call whose answer wa
 ARGV[4] the order with its new deadline, JSON
 
 Answers
-  {"reopened", state, number, retries}  it is open, and due now; by this call or by the one that it repeats
+  {"reopened", state, reissues, reopens}  it is open, and due now; by this call or by the one
+                                        that it repeats
   {"none"}                              there is no such order
   {"open", state}                       it has no result yet
   {"kept", outcome}                     this outcome is for good
   {"moved", entry}                      it was re-opened meanwhile, and has another result
 
 Never two QR codes:
-  unresolved         QFPay may hold the order under its number: it keeps number, sends
-                     and the moment of the first, and goes on as SENT or VOIDING. What
-                     comes first there is an enquiry; that it was absent before is
-                     forgotten, so that it is believed only when shown twice anew.
+  unresolved         QFPay may hold the order under its number: it keeps reissues, creates_sent
+                     and first_sent_at, and goes on as SENT or CLOSING. The next attempt begins
+                     with a query. That the order was not found before is forgotten, so that it
+                     is believed only when it is shown twice anew.
   expired, rejected  QFPay holds nothing that can be paid: it is NEW. Its number is used
-                     up if anything was ever sent under it; then it takes the next one.
+                     up if a create was ever sent under it; then it takes the next one.
 ]]
 local journal, due = KEYS[1], KEYS[2]
 local id, known, nonce, order = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
-local h = redis.call("HMGET", journal, "state", "outcome", "entry", "number", "sends", "settled_from",
-  "retries", "reopened_by", "past")
+local h = redis.call("HMGET", journal, "state", "outcome", "entry", "reissues", "creates_sent", "settled_from",
+  "reopens", "reopened_by", "past_results")
 local state, outcome, entry = h[1], h[2], h[3]
-local number, sends, retries = tonumber(h[4] or 0), tonumber(h[5] or 0), tonumber(h[7] or 0)
+local reissues, creates_sent, reopens = tonumber(h[4] or 0), tonumber(h[5] or 0), tonumber(h[7] or 0)
 if not state then return {"none"} end
-if h[8] == nonce then return {"reopened", state, number, retries} end
+if h[8] == nonce then return {"reopened", state, reissues, reopens} end
 if state ~= "DONE" then return {"open", state} end
 if outcome ~= "unresolved" and outcome ~= "expired" and outcome ~= "rejected" then return {"kept", outcome} end
 if entry ~= known then return {"moved", entry} end
 
 if outcome == "unresolved" then
-  -- An order of which it is not known whether a close left counts as one whose did.
-  state = h[6] == "SENT" and "SENT" or "VOIDING"
+  -- Where the journal does not say whether a close was sent, one counts as sent.
+  state = h[6] == "SENT" and "SENT" or "CLOSING"
 else
   state = "NEW"
-  if sends > 0 then number = number + 1 end
-  redis.call("HSET", journal, "sends", 0)
-  redis.call("HDEL", journal, "sent_at", "first_sent_at", "sender")
+  if creates_sent > 0 then reissues = reissues + 1 end
+  redis.call("HSET", journal, "creates_sent", 0)
+  redis.call("HDEL", journal, "sent_at", "first_sent_at", "sent_by")
 end
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local past = (h[9] and h[9] .. " " or "") .. outcome .. ":" .. entry
-redis.call("HSET", journal, "state", state, "number", number, "absents", 0, "looks", 0, "order", order,
-  "retries", retries + 1, "reopened_by", nonce, "reopened_at", now, "past", past)
-redis.call("HDEL", journal, "outcome", "entry", "settled_by", "settled_at", "settled_from", "waits_for")
+local past_results = (h[9] and h[9] .. " " or "") .. outcome .. ":" .. entry
+redis.call("HSET", journal, "state", state, "reissues", reissues, "not_found", 0, "sweeps", 0, "order", order,
+  "reopens", reopens + 1, "reopened_by", nonce, "reopened_at", now, "past_results", past_results)
+redis.call("HDEL", journal, "outcome", "entry", "settled_by", "settled_at", "settled_from", "deferred_for")
 redis.call("PERSIST", journal)
 redis.call("ZADD", due, now, id)
-return {"reopened", state, number, retries + 1}
+return {"reopened", state, reissues, reopens + 1}

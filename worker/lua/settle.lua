@@ -1,13 +1,14 @@
 --[[ settle: give an order its result and publish it, both or neither.
 
 KEYS[1] the order's journal   KEYS[2] due   KEYS[3] the result stream
-ARGV[1] id of the order       ARGV[2] token       ARGV[3] number
+ARGV[1] id of the order       ARGV[2] token       ARGV[3] reissues, as claimed
 ARGV[4] outcome               ARGV[5] ms to keep the journal from now on
-ARGV[6…] field, value, …      the entry; the id of an order that was re-opened gets "#2", "#3" … behind it
+ARGV[6…] field, value, …      the entry; the id of an order that was re-opened gets "#2", "#3" …
+                              behind it
 
-Who may: "created" whoever holds the QR code of the current number, for whatever
-his lease, unless a close may have left (VOIDING) or nothing was sent; any other
-outcome the holder alone.
+An attempt that has the QR code of the current number may publish "created", also after its
+lease, unless a close may have left (CLOSING) or no create was sent. Any other outcome needs
+the lease.
 
 Answers
   {"published", entry}  the order has its result, under this entry of the stream;
@@ -15,13 +16,13 @@ Answers
   {"already", outcome}  it had its result before
   {"lost", state}       not allowed
   {"none"}              there is no such order
-"already" and "lost" change nothing, but that the QR code which is not published is
-written down as an orphan: what may stand at QFPay under which number and syssn.
+"already" and "lost" change nothing, with one exception: the QR code that is not published is
+written down as an orphan, since an order may stand at QFPay under its number and syssn.
 ]]
 local journal, due, stream = KEYS[1], KEYS[2], KEYS[3]
-local id, token, number, outcome, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local id, token, reissues, outcome, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-local h = redis.call("HMGET", journal, "state", "number", "outcome", "settled_by", "entry", "retries", "orphans")
+local h = redis.call("HMGET", journal, "state", "reissues", "outcome", "settled_by", "entry", "reopens", "orphans")
 local state = h[1]
 
 -- The published result may be of this very order: a gateway that answers a repeated
@@ -34,7 +35,7 @@ local function published_as(syssn)
   return false
 end
 
-local function refuse(...)
+local function unpublished(...)
   if outcome == "created" then
     local result = {}
     for i = 6, #ARGV, 2 do result[ARGV[i]] = ARGV[i + 1] end
@@ -49,18 +50,18 @@ end
 if not state then return {"none"} end
 if state == "DONE" then
   if h[4] == token then return {"published", h[5]} end
-  return refuse("already", h[3])
+  return unpublished("already", h[3])
 end
-if h[2] ~= number then return refuse("lost", state) end
+if h[2] ~= reissues then return unpublished("lost", state) end
 if outcome == "created" then
-  if state ~= "SENT" then return refuse("lost", state) end
-elseif not holder(journal, token) then
+  if state ~= "SENT" then return unpublished("lost", state) end
+elseif not holds_lease(journal, token) then
   return {"lost", state}
 end
 
-local retries = tonumber(h[6] or 0)
+local reopens = tonumber(h[6] or 0)
 for i = 6, #ARGV, 2 do
-  if ARGV[i] == "id" and retries > 0 then ARGV[i + 1] = id .. "#" .. retries + 1 end
+  if ARGV[i] == "id" and reopens > 0 then ARGV[i + 1] = id .. "#" .. reopens + 1 end
 end
 local entry = redis.call("XADD", stream, "*", unpack(ARGV, 6))
 redis.call("HSET", journal, "state", "DONE", "outcome", outcome, "entry", entry, "settled_by", token, "settled_at", now,

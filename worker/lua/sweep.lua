@@ -4,17 +4,17 @@ sweeper.
 KEYS[1] due, a sorted set
 KEYS[2] lines, a sorted set: app_code → ms at which somebody must look at its lines
 ARGV[1] prefix of the journals' keys    ARGV[2] how many at most
-ARGV[3] ms until the next look at an order nobody has claimed since; doubles with each look
+ARGV[3] ms until an order that is not claimed is handed out again; doubles each time
 ARGV[4] ms, the longest such pause
 ARGV[5] ms until lines are handed out again that nobody has looked at
 
 Answers {ms, {app_code, …}, {{id, lane, order, attempts}, …}}: ms until the next order is due
 or the next lines want looking at, 0 when one does now, -1 when there is none; whose lines
-want it now; and the orders that are due. lane is empty for an order whose
-journal is gone: it stays in due, to be seen, and is looked at rarely.
+want it now; and the orders that are due. lane is empty for an order whose journal is gone: it
+stays in due, so that people see it, and is handed out rarely.
 
-The journals' names are made here from ids, since which are due is not known
-before. They carry the same hash tag as KEYS[1], so the script stays in one slot.
+The script makes the journals' names from ids, since the caller does not know which orders are
+due. They carry the same hash tag as KEYS[1], so the script stays in one slot.
 ]]
 local due = KEYS[1]
 local prefix, most, pause, longest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -24,14 +24,14 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local found = {}
 for _, id in ipairs(redis.call("ZRANGE", due, "-inf", now, "BYSCORE", "LIMIT", 0, most)) do
   local journal = prefix .. id
-  local h = redis.call("HMGET", journal, "lane", "order", "attempts", "looks")
-  local look = longest
+  local h = redis.call("HMGET", journal, "lane", "order", "attempts", "sweeps")
+  local again = longest
   if h[1] then
-    local looks = tonumber(h[4] or 0)
-    look = math.min(longest, pause * 2 ^ looks)
-    redis.call("HSET", journal, "looks", looks + 1)
+    local sweeps = tonumber(h[4] or 0)
+    again = math.min(longest, pause * 2 ^ sweeps)
+    redis.call("HSET", journal, "sweeps", sweeps + 1)
   end
-  redis.call("ZADD", due, now + look, id)
+  redis.call("ZADD", due, now + again, id)
   found[#found + 1] = {id, h[1] or "", h[2] or "", h[3] or "0"}
 end
 local lines = redis.call("ZRANGE", KEYS[2], "-inf", now, "BYSCORE")

@@ -57,7 +57,7 @@ type accepted struct {
 	Merchant   string             `json:"merchant"`
 	OutTradeNo string             `json:"out_trade_no"`
 	Acceptance tasks.AcceptStatus `json:"acceptance"`
-	State      string             `json:"state"` // of the order: NEW, SENT, VOIDING or DONE
+	State      string             `json:"state"` // of the order: NEW, SENT, CLOSING or DONE
 }
 
 func acceptedOf(came tasks.AcceptResult) *accepted {

@@ -5,7 +5,7 @@ package dashboards
 func Merchant() Dashboard {
 	return Dashboard{
 		File: "merchant-gateway.json", UID: "qfpay-worker-merchant", Title: "qfpay-worker: Merchant & gateway",
-		Description: "What QFPay allows a merchant, what it answers, and what it refuses.",
+		Description: "What QFPay allows a merchant, answers it, and refuses it.",
 		Rows:        []Row{merchantQuota(), merchantGateway(), merchantTrouble()},
 	}
 }
@@ -13,14 +13,14 @@ func Merchant() Dashboard {
 func merchantQuota() Row {
 	return Row{"Quota", []Panel{
 		{Title: "Quota in use", Unit: "percentunit", Width: 8, Runbook: "QfpayBacklogGrows",
-			Description: "Share of the quota in use as the limiter last said, by window. At 1, orders wait for their turn, and more workers do not help.",
+			Description: "Share of the quota in use by window, as of the limiter's latest answer. At 1, orders wait in their queue, and more workers do not help.",
 			Queries:     []Query{{"{{merchant}} {{window}}", `max by (merchant, window) (qfpay_limiter_used_ratio{merchant=~"$merchant"})`}}},
 		{Title: "Calls a minute, and the limit", Unit: "short", Width: 8, Runbook: "QfpayBacklogGrows",
-			Description: "Calls of all processes to all endpoints, against what the configuration allows. Merchants beyond the hundredth are counted together as other, without a limit.",
+			Description: "Calls of all processes to all endpoints, and the limit from the configuration. Merchants beyond the hundredth count together as other, without a limit.",
 			Queries: []Query{{"{{merchant}}", `sum by (merchant) (rate(qfpay_gateway_requests_total{merchant=~"$merchant"}[1m])) * 60`},
 				{"limit {{merchant}}", `max by (merchant) (qfpay_limiter_limit{merchant=~"$merchant",window="minute"})`}}},
-		{Title: "How far off leave is", Unit: "s", Width: 8, Runbook: "QfpayBacklogGrows",
-			Description: "What the limiter answered to calls that asked for leave. A call waits up to a second for it; an order whose leave is further off is put down.",
+		{Title: "Limiter wait", Unit: "s", Width: 8, Runbook: "QfpayBacklogGrows",
+			Description: "Time from a call's request to the slot that the limiter offers. A call waits up to a second for its slot; an order whose slot is further off is deferred and queued.",
 			Queries:     quantiles("qfpay_limiter_wait_seconds", `merchant=~"$merchant"`, "merchant")},
 	}}
 }
@@ -28,16 +28,16 @@ func merchantQuota() Row {
 func merchantGateway() Row {
 	return Row{"Gateway", []Panel{
 		{Title: "Results of calls", Unit: "ops", Width: 12, Stacked: true, Runbook: "QfpayGatewayFails",
-			Description: "Calls a second by respcd, or by what came instead of one.",
+			Description: "Calls a second by respcd, or by the failure of a call without one.",
 			Queries:     []Query{{"{{endpoint}} {{result}}", `sum by (endpoint, result) (rate(qfpay_gateway_requests_total{merchant=~"$merchant"}[$__rate_interval]))`}}},
 		{Title: "Gateway latency", Unit: "s", Width: 12, Runbook: "QfpayGatewayFails",
-			Description: "How long calls took, by endpoint, without the wait for leave. QFPAY_TIMEOUT is where it ends.",
+			Description: "Duration of calls by endpoint, without the wait for a permit. QFPAY_TIMEOUT bounds it.",
 			Queries:     quantiles("qfpay_gateway_request_seconds", "", "endpoint")},
 		{Title: "respcd of creates", Unit: "ops", Width: 12, Runbook: "QfpayMerchantHeld",
-			Description: "What QFPay answered to creates, 0000 left out: that is the QR code.",
+			Description: "QFPay's answers to creates, without 0000, which brings the QR code.",
 			Queries:     []Query{{"{{result}}", `sum by (result) (rate(qfpay_gateway_requests_total{merchant=~"$merchant",endpoint="payment",result!="0000"}[$__rate_interval]))`}}},
 		{Title: "Calls for one order", Unit: "short", Width: 12, Runbook: "QfpayGatewayFails",
-			Description: "Calls a result. 1 is the least; enquiries, closes and creates that were throttled come on top.",
+			Description: "Calls per result. 1 is the minimum; queries, closes and throttled creates come on top.",
 			Queries: []Query{{"calls", `sum(rate(qfpay_gateway_requests_total{merchant=~"$merchant"}[5m])) / ` +
 				`sum(rate(qfpay_orders_settled_total{merchant=~"$merchant"}[5m]))`}}},
 	}}
@@ -49,14 +49,14 @@ func merchantTrouble() Row {
 			Description: "1 while QFPay refuses the merchant's configuration; reason is the respcd, or http.",
 			Queries:     []Query{{"{{merchant}} {{reason}}", `max by (merchant, reason) (qfpay_merchant_held{merchant=~"$merchant"})`}}},
 		{Title: "HTTP 429", Unit: "short", Width: 12, Alarm: "1", Runbook: "QfpayGatewayThrottles",
-			Description: "In ten minutes. There should be none: the worker keeps below the limits it knows.",
+			Description: "In ten minutes. There should be none: the worker stays below the limits it knows.",
 			Queries:     []Query{{"{{merchant}}", `sum by (merchant) (increase(qfpay_gateway_requests_total{merchant=~"$merchant",result="http_429"}[10m]))`}}},
 		{Title: "In doubt", Unit: "ops", Width: 12, Runbook: "QfpayOrdersUnresolved",
-			Description: "Times a second that an order was put down because its fate at QFPay was not known, and orders that ended so.",
-			Queries: []Query{{"put down in doubt", `sum(rate(qfpay_order_deferrals_total{reason="doubt"}[$__rate_interval]))`},
+			Description: "Deferrals a second of orders whose state at QFPay was not known, and orders that ended unresolved.",
+			Queries: []Query{{"deferred in doubt", `sum(rate(qfpay_order_deferrals_total{reason="doubt"}[$__rate_interval]))`},
 				{"ended unresolved", `sum(rate(qfpay_orders_settled_total{merchant=~"$merchant",outcome="unresolved"}[$__rate_interval]))`}}},
 		{Title: "Closed and issued again", Unit: "ops", Width: 12, Runbook: "QfpayOrdersUnresolved",
-			Description: "Orders whose QR code was lost: the calls that closed them, and the new numbers.",
+			Description: "Orders whose QR code was lost: the calls that closed them, and the reissues under new numbers.",
 			Queries: []Query{{"closes", `sum(rate(qfpay_gateway_requests_total{merchant=~"$merchant",endpoint=~"close|reversal"}[$__rate_interval]))`},
 				{"reissued {{merchant}}", `sum by (merchant) (rate(qfpay_orders_reissued_total{merchant=~"$merchant"}[$__rate_interval]))`}}},
 	}}

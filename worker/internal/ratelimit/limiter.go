@@ -1,0 +1,226 @@
+// Package ratelimit keeps QFPay's limits: so many calls a second and a minute for each
+// app_code, over all processes and all endpoints.
+//
+// Redis has a log of the calls of an app_code, on Redis's clock (lua/limits.lua). A
+// [Limiter] reserves slots in it: a [Reservation] says from when until when one call may
+// leave. An order whose slot is too far off waits in a queue of its class, and is dispatched
+// with a reservation when its turn comes ([Limiter.Dispatch]).
+//
+// When Redis cannot be asked, no call leaves. The package never makes a call, and knows
+// nothing of journals or merchants.
+//
+// Start reading at [Limiter.Reserve] and lua/limits.lua.
+package ratelimit
+
+import (
+	"context"
+	"crypto/rand"
+	"embed"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// Limits are what the gateway allows one app_code. A limit of 0 is none.
+type Limits struct {
+	AppCode   string
+	PerSecond int
+	PerMinute int
+}
+
+// Config is what a limiter needs.
+type Config struct {
+	Redis  redis.UniversalClient
+	Keys   tasks.Keys
+	Limits Limits
+
+	// The windows; zero: a second and a minute. A test cannot wait for minutes.
+	Second, Minute time.Duration
+
+	// OnReserve is called after each attempt to reserve a slot.
+	OnReserve func(Usage)
+	// OnError is called when an operation on Redis failed that has no caller to tell.
+	OnError func(op string)
+}
+
+// Usage says how far off a slot was, and how much of the quota is in use, as shares of 1.
+type Usage struct {
+	Class      Class
+	Wait       time.Duration
+	UsedSecond float64
+	UsedMinute float64
+}
+
+const (
+	// guard makes both windows longer than the gateway's, by the time that the way there may
+	// add to one call and not to the next. It costs 0.4 % of a minute's quota.
+	guard = 250 * time.Millisecond
+	// reservationTTL is how long a reservation may be used. A process that was stopped for
+	// longer gives it up: used late, the call would fall into a window that has no room for it.
+	reservationTTL = 100 * time.Millisecond
+	// minSpacing is the least time between two calls, so that a burst does not arrive at the
+	// gateway as one.
+	minSpacing = 10 * time.Millisecond
+
+	// MaxWait is how long an attempt waits for a slot. When the slot is further off, the order
+	// joins a wait queue, so that the limit of one merchant does not hold up the others.
+	MaxWait = time.Second
+	// bulkReserveAhead is how far ahead bulk reserves slots while there are interactive
+	// orders, which have to wait behind these.
+	bulkReserveAhead = 200 * time.Millisecond
+	// DispatchAhead is how far ahead queued orders get their slots: near enough to be used in
+	// time. New orders in bulk reserve no further ahead.
+	DispatchAhead = 300 * time.Millisecond
+	// dispatchInterval is the least time between two looks at a wait queue, while bulk is alone.
+	dispatchInterval = 150 * time.Millisecond
+	// DispatchTTL is how long a dispatched order may be silent. After that it is due.
+	DispatchTTL = 3 * time.Second
+
+	// callsInDoubt is how many calls an order in doubt needs at most, in the normal course,
+	// before the journal knows more: a query in two months, and a close by two ways.
+	callsInDoubt = 4
+
+	// After HTTP 429 all calls of the app_code pause for 1 s, 2 s, 4 s …, as QFPay's guidelines
+	// have it.
+	FirstPause   = time.Second
+	longestPause = 30 * FirstPause
+
+	// cancelTimeout bounds how long it takes to cancel reservations. They run out anyway.
+	cancelTimeout = time.Second
+)
+
+//go:embed lua/*.lua
+var luaFiles embed.FS
+
+var (
+	reserveScript  = script("limits", "reserve")
+	dispatchScript = script("limits", "dispatch")
+	pauseScript    = script("limits", "pause")
+)
+
+// script joins embedded files into one script.
+func script(names ...string) *redis.Script {
+	var src []byte
+	for _, name := range names {
+		text, err := luaFiles.ReadFile("lua/" + name + ".lua")
+		if err != nil {
+			panic(err) // the files are compiled in
+		}
+		src = append(src, text...)
+	}
+	return redis.NewScript(string(src))
+}
+
+// Limiter keeps the limits of one app_code.
+type Limiter struct {
+	Config
+	keys     []string // calls, interactive, state, and the wait queues by class
+	dispatch []string // keys of dispatch.lua
+	args     []any    // of limits.lua
+	each     time.Duration
+	scale    time.Duration // of the pauses: the minute divided by 60
+}
+
+// New returns the limiter of an app_code.
+func New(c Config) *Limiter {
+	if c.Second == 0 {
+		c.Second, c.Minute = time.Second, time.Minute
+	}
+	calls := c.Keys.Calls(c.Limits.AppCode)
+	l := &Limiter{Config: c, scale: c.Minute / 60,
+		keys: []string{calls, calls + ":interactive", calls + ":state"},
+		args: []any{c.Limits.PerSecond, (c.Second + guard).Microseconds(),
+			c.Limits.PerMinute, (c.Minute + guard).Microseconds(), minSpacing.Microseconds()}}
+	switch {
+	case c.Limits.PerMinute > 0:
+		l.each = c.Minute / time.Duration(c.Limits.PerMinute)
+	case c.Limits.PerSecond > 0:
+		l.each = c.Second / time.Duration(c.Limits.PerSecond)
+	}
+	for class := range classes {
+		l.keys = append(l.keys, fmt.Sprintf("%s:waiting:%d", calls, class))
+	}
+	l.dispatch = append(l.keys[:len(l.keys):len(l.keys)], WaitingKey(c.Keys), c.Keys.Due())
+	return l
+}
+
+// with returns the arguments of limits.lua and further ones.
+func (l *Limiter) with(args ...any) []any { return append(l.args[:len(l.args):len(l.args)], args...) }
+
+// Reserve reserves the next slot for one call. Without a slot soon enough it returns no
+// reservation, and the time that the wait queue takes at the full rate.
+//
+// A continuation follows on another call of its attempt. It goes before the wait queue, since
+// the attempt would have to begin again with its first call; instead of names a slot that
+// is reserved for it already, and is given up for this one.
+func (l *Limiter) Reserve(ctx context.Context, class Class, continuation bool, instead string) (*Reservation, time.Duration, error) {
+	name, asked := rand.Text(), time.Now()
+	answer, err := reserveScript.Run(ctx, l.Redis, l.keys, l.with(int(class), name, class.maxWait().Microseconds(),
+		bulkReserveAhead.Microseconds(), flag(continuation), instead)...).Slice()
+	if err != nil {
+		return nil, 0, fmt.Errorf("limiter: reserve: %w", err)
+	}
+	words, n, ok := parse(answer)
+	if !ok || len(n) != 3 {
+		return nil, 0, fmt.Errorf("limiter: reserve: unexpected answer %v", answer)
+	}
+	wait := microseconds(n[0])
+	if l.OnReserve != nil {
+		l.OnReserve(Usage{Class: class, Wait: wait, UsedSecond: share(n[1], l.Limits.PerSecond), UsedMinute: share(n[2], l.Limits.PerMinute)})
+	}
+	if words != "granted" {
+		return nil, wait, nil
+	}
+	return newReservation(l, name, asked, wait), wait, nil
+}
+
+// Pause stops all calls of the app_code, in all processes, after HTTP 429. asked is the
+// gateway's Retry-After, or 0. It returns the length of the pause.
+func (l *Limiter) Pause(ctx context.Context, asked time.Duration) (time.Duration, error) {
+	us, err := pauseScript.Run(ctx, l.Redis, l.keys,
+		l.with(asked.Microseconds(), l.scaled(FirstPause), l.scaled(longestPause))...).Int64()
+	if err != nil {
+		return 0, fmt.Errorf("limiter: pause: %w", err)
+	}
+	return microseconds(us), nil
+}
+
+// scaled is a pause, in µs, in the windows of this limiter.
+func (l *Limiter) scaled(pause time.Duration) int64 {
+	return int64(pause.Seconds() * float64(l.scale.Microseconds()))
+}
+
+// parse reads a word and the whole numbers behind it.
+func parse(answer []any) (word string, numbers []int64, ok bool) {
+	if len(answer) == 0 {
+		return "", nil, false
+	}
+	for _, v := range answer[1:] {
+		n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64)
+		if err != nil {
+			return "", nil, false
+		}
+		numbers = append(numbers, n)
+	}
+	return fmt.Sprint(answer[0]), numbers, true
+}
+
+func microseconds(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+
+func flag(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+func share(used int64, of int) float64 {
+	if of == 0 {
+		return 0
+	}
+	return float64(used) / float64(of)
+}

@@ -1,0 +1,108 @@
+--[[ limits: prepended to the scripts that give slots to the calls of one app_code.
+
+KEYS[1] its calls, a sorted set: call → µs at which it leaves or left
+KEYS[2] those of them that are interactive, the same
+KEYS[3] its state, a hash: pause (no call before, µs); bulk (µs of the latest slot of bulk);
+        rate_factor, factor_at (see below); consecutive_429
+ARGV[1] calls a second, 0 for any number   ARGV[2] that window, µs, guard included
+ARGV[3] calls a minute, 0 for any number   ARGV[4] that window, µs, guard included
+ARGV[5] least time between two calls, µs
+
+Classes of calls: 0 queries and closes, 1 creates of interactive orders, 2 creates of bulk.
+Defines now, in µs on Redis's clock; uncontended(), earliest(class, n), reserve(class, at, name).
+
+The rate factor, per mille, is the share of its limits that the gateway is believed to grant.
+HTTP 429 lowers it (pause.lua). It grows back by 150 of the 1000 in each of the longer
+windows: additive increase, multiplicative decrease.
+]]
+local calls, interactive, mine = KEYS[1], KEYS[2], KEYS[3]
+local second, minute, spacing = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local clock = redis.call("TIME")
+local now = clock[1] * 1000000 + clock[2]
+local function whole(x) return string.format("%.0f", x) end -- tostring would round to 14 digits
+
+redis.call("ZREMRANGEBYSCORE", calls, "-inf", "(" .. whole(now - minute))
+redis.call("ZREMRANGEBYSCORE", interactive, "-inf", "(" .. whole(now - minute))
+local state = redis.call("HMGET", mine, "pause", "bulk", "rate_factor", "factor_at")
+local factor = 1000
+if state[3] then
+  factor = math.min(1000, tonumber(state[3]) + math.max(0, now - tonumber(state[4])) * 150 / minute)
+end
+local function limit(n) return n == 0 and 0 or math.max(1, math.floor(n * factor / 1000)) end
+local per_second, per_minute = limit(tonumber(ARGV[1])), limit(tonumber(ARGV[3]))
+
+-- Bulk goes at the full rate while no interactive call was made within the minute and the
+-- gateway grants its whole limits.
+local function uncontended() return factor == 1000 and redis.call("ZCARD", interactive) == 0 end
+
+-- The calls of the minute that bulk leaves free, so that an interactive call finds a slot at once.
+local function headroom() return uncontended() and 0 or math.min(3, math.floor(per_minute / 20)) end
+
+-- The rate of interactive calls to expect, per µs: that of the last minute, and a fifth more.
+local function interactive_rate()
+  local first = redis.call("ZRANGE", interactive, 0, 0, "WITHSCORES")[2]
+  if not first then return 0 end
+  return 1.2 * redis.call("ZCARD", interactive) / math.max(now - first, minute / 12)
+end
+
+-- The earliest slot of bulk so that its calls are spread over the minute: all of them while
+-- there is contention, and the last fifth always. Without it, the minute would be used up
+-- when an interactive call comes, which would wait for most of another minute. The rate is
+-- the highest that, at eight moments of the window, needs no more calls than are free by then,
+-- less what interactive calls will need. It is a tenth higher than that, because a slot that
+-- was missed is never made up for.
+local function paced()
+  local last = tonumber(state[2] or 0)
+  if per_minute == 0 or last == 0 then return 0 end
+  local most = per_minute - headroom()
+  local function free(at) return most - redis.call("ZCOUNT", calls, "(" .. whole(at - minute), "+inf") end
+  if uncontended() and free(now) > per_minute / 5 then return 0 end
+  local rate = math.huge
+  for part = 1, 8 do
+    local ahead = minute * part / 8
+    rate = math.min(rate, free(now + ahead) / ahead)
+  end
+  if rate <= 0 then return 0 end -- nothing is free: the window decides
+  return last + 1 / (1.1 * math.max(rate - interactive_rate(), rate / 20))
+end
+
+-- The earliest slot: after the pause, and after the calls that fill a window have left it.
+-- With n, the minute has room for n calls there.
+--
+-- Bulk goes behind the last call. A more urgent class may go between two calls that are
+-- already reserved, where these are twice the spacing apart. No window gets too many calls
+-- by that: the limit-th newest of ALL calls, reserved ones included, has left the window before
+-- the slot, so every window that holds the slot holds fewer than limit other calls.
+local function earliest(class, n)
+  local at = math.max(now, tonumber(state[1] or 0))
+  local function behind(n, pause)
+    local nth = redis.call("ZRANGE", calls, -n, -n, "WITHSCORES")
+    if nth[2] then at = math.max(at, tonumber(nth[2]) + pause) end
+  end
+  if per_second > 0 then behind(per_second, second) end
+  local most = class == 2 and per_minute - headroom() or per_minute
+  if per_minute > 0 then behind(math.max(1, most - (n or 1) + 1), minute) end
+  if class == 2 then
+    behind(1, spacing)
+    return math.max(at, paced())
+  end
+  while true do
+    local near = redis.call("ZRANGE", calls, "(" .. whole(at - spacing), "(" .. whole(at + spacing), "BYSCORE", "LIMIT", 0, 1, "WITHSCORES")
+    if not near[2] then return at end
+    at = tonumber(near[2]) + spacing
+  end
+end
+
+local function reserve(class, at, name)
+  local function log(key)
+    redis.call("ZADD", key, whole(at), name)
+    redis.call("PEXPIRE", key, math.ceil((at - now + minute) / 1000) + 1000)
+  end
+  log(calls)
+  if class == 1 then log(interactive) end
+  if class == 2 then
+    state[2] = whole(at)
+    redis.call("HSET", mine, "bulk", state[2])
+    redis.call("PEXPIRE", mine, 900000)
+  end
+end

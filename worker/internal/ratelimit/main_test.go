@@ -1,0 +1,13 @@
+package ratelimit
+
+import (
+	"testing"
+
+	"github.com/redis/go-redis/v9/logging"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	logging.Disable() // go-redis would report every connection a test cuts
+	goleak.VerifyTestMain(m)
+}

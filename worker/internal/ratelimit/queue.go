@@ -1,0 +1,104 @@
+package ratelimit
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// Class is how urgent a call is. A more urgent one goes first.
+type Class uint8
+
+// The classes, the most urgent one first.
+const (
+	Doubt       Class = iota // queries and closes: it is not known what became of the order
+	Interactive              // creates for a customer who waits
+	Bulk                     // all other creates
+	classes
+)
+
+// ClassOf is the class of a create.
+func ClassOf(l tasks.Lane) Class {
+	if l == tasks.Interactive {
+		return Interactive
+	}
+	return Bulk
+}
+
+// maxWait is how far ahead a slot is reserved, and waited for.
+func (c Class) maxWait() time.Duration {
+	if c == Bulk {
+		return DispatchAhead
+	}
+	return MaxWait
+}
+
+// Queue is a wait queue: orders of an app_code and a class that wait for a slot, in the order
+// of their acceptance. They are not touched until they are dispatched.
+type Queue struct {
+	Key     string // a sorted set: order → ms at which it was accepted
+	AppCode string // the member of [WaitingKey]
+	WakeNow bool   // look at the queue at once: not for bulk, whose orders can wait for a slot
+}
+
+// Queue returns the wait queue of a class.
+func (l *Limiter) Queue(c Class) *Queue {
+	return &Queue{Key: l.keys[3+c], AppCode: l.Limits.AppCode, WakeNow: c != Bulk}
+}
+
+// QueueLength is the time that the wait queue takes, if all of it goes at the full rate.
+func (l *Limiter) QueueLength(ctx context.Context, c Class) (time.Duration, error) {
+	n, err := l.Redis.ZCard(ctx, l.Queue(c).Key).Result()
+	if err != nil {
+		return 0, fmt.Errorf("limiter: length of the wait queue: %w", err)
+	}
+	return time.Duration(n) * l.each, nil
+}
+
+// WaitingKey is the sorted set of app_codes that have queued orders, by the time in ms at
+// which a dispatcher must look at them.
+func WaitingKey(k tasks.Keys) string { return k.Prefix + ":waiting" }
+
+// Dispatched is an order whose turn has come, with the reservation for its first call.
+type Dispatched struct {
+	ID          string
+	Reservation *Reservation
+}
+
+// Dispatch takes at most n orders off the wait queues, each with a reservation.
+func (l *Limiter) Dispatch(ctx context.Context, n int) ([]Dispatched, error) {
+	asked := time.Now()
+	answer, err := dispatchScript.Run(ctx, l.Redis, l.dispatch, l.with(l.Limits.AppCode, n, rand.Text(),
+		DispatchAhead.Microseconds(), bulkReserveAhead.Microseconds(), dispatchInterval.Microseconds(),
+		DispatchTTL.Milliseconds(), callsInDoubt)...).Slice()
+	if err != nil {
+		return nil, fmt.Errorf("limiter: dispatch: %w", err)
+	}
+	all := make([]Dispatched, 0, len(answer))
+	for _, row := range answer {
+		d, ok := l.dispatched(row, asked)
+		if !ok {
+			return nil, fmt.Errorf("limiter: dispatch: unexpected answer %v", row)
+		}
+		all = append(all, d)
+	}
+	return all, nil
+}
+
+// dispatched reads one order of dispatch.lua's answer: id, name, wait, further slots.
+func (l *Limiter) dispatched(row any, asked time.Time) (Dispatched, bool) {
+	fields, _ := row.([]any)
+	if len(fields) != 4 {
+		return Dispatched{}, false
+	}
+	_, n, ok := parse(fields[1:])
+	if !ok {
+		return Dispatched{}, false
+	}
+	r := newReservation(l, fmt.Sprint(fields[1]), asked, microseconds(n[0]))
+	r.reserveFurther(n[1])
+	return Dispatched{ID: fmt.Sprint(fields[0]), Reservation: r}, true
+}
