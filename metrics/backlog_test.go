@@ -27,7 +27,7 @@ func read(t *testing.T, rdb redis.UniversalClient) backlog {
 	return b
 }
 
-// Before the first order there is not one key, and that is no error.
+// Before the first order there are no keys; that is not an error.
 func TestBacklog_AnEmptyRedisHasNone(t *testing.T) {
 	t.Parallel()
 	b := read(t, redistest.Start(t).Client(t))
@@ -37,20 +37,20 @@ func TestBacklog_AnEmptyRedisHasNone(t *testing.T) {
 		unread: map[string]int64{},
 		oldest: map[string]time.Duration{},
 	}
-	b.redis = health{} // it is never empty
+	b.redis = health{} // never empty
 	if diff := cmp.Diff(want, b, cmp.AllowUnexported(backlog{}, laneBacklog{}, health{})); diff != "" {
 		t.Errorf("backlog (-want +got):\n%s", diff)
 	}
 }
 
-// The keys are asynq's; what it says of them itself is the measure. A new version
-// of asynq that keeps them elsewhere fails here.
+// The keys belong to asynq, so the numbers must be those that asynq reports. A new version of
+// asynq with other keys fails here.
 func TestBacklog_QueuesAreCountedAsAsynqCountsThem(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	queue := keys.Queue(tasks.Bulk)
 	inEveryState(t, rdb, queue)
-	since := time.Now().Add(-time.Hour) // the first of those that wait has waited for an hour
+	since := time.Now().Add(-time.Hour) // the first pending task has waited for an hour
 	rdb.HSet(t.Context(), "asynq:{"+queue+"}:t:waits 0", "pending_since", since.UnixNano())
 
 	got := read(t, rdb).lanes[tasks.Bulk]
@@ -103,8 +103,8 @@ func inEveryState(t *testing.T, rdb *redis.Client, queue string) {
 	}
 }
 
-// activate runs a server with room for one task: the first fails, and so goes to be
-// retried before the second begins, which stays active until the test ends.
+// activate runs a server with concurrency one: the first task fails and is scheduled for a
+// retry before the second begins, which stays active until the test ends.
 func activate(t *testing.T, rdb *redis.Client, queue string) {
 	t.Helper()
 	active, end := make(chan struct{}), make(chan struct{})
@@ -146,7 +146,7 @@ func TestBacklog_OrdersWithoutAResultAreCountedAndTheMostOverdueIsSeen(t *testin
 	}
 	rdb.ZRem(ctx, keys.Due(), "default:1")
 	if b := read(t, rdb); b.late != 0 {
-		t.Errorf("late by %s though nothing is due", b.late)
+		t.Errorf("late by %s although nothing is due", b.late)
 	}
 }
 
@@ -165,15 +165,15 @@ func TestBacklog_EntriesThatAGroupHasNotAcknowledgedAreUnread(t *testing.T) {
 	rdb.XAck(ctx, keys.Results(), "reads", ids[0])
 
 	b := read(t, rdb)
-	// "reads" has 2 entries to get, and 2 that it got and did not acknowledge
+	// "reads" has 2 entries to read, and 2 that it read and did not acknowledge
 	if diff := cmp.Diff(map[string]int64{"reads": 4, "sleeps": 5, "new": 0}, b.unread); diff != "" || b.results != 5 {
 		t.Errorf("%d results, unread (-want +got):\n%s", b.results, diff)
 	}
 
-	// With an entry deleted ahead of it, Redis cannot tell how far behind "reads" is.
+	// After an entry ahead of "reads" was deleted, Redis does not know how far behind it is.
 	rdb.XDel(ctx, keys.Results(), ids[4])
 	if b := read(t, rdb); b.unread["reads"] != 4 {
-		t.Errorf("unread is %d where Redis cannot tell, want all 4 of the stream", b.unread["reads"])
+		t.Errorf("unread is %d although Redis does not know, want all 4 of the stream", b.unread["reads"])
 	}
 }
 
@@ -188,18 +188,18 @@ func TestBacklog_TheOldestRequestHasAnAge(t *testing.T) {
 	if b := read(t, rdb); b.requests != 2 || b.asked < time.Hour || b.asked > time.Hour+time.Minute {
 		t.Errorf("%d requests, the oldest has waited for %s; want 2 and an hour", b.requests, b.asked)
 	}
-	// Taken off in the order of acceptance, as a worker does.
+	// A worker deletes requests in the sequence of their acceptance.
 	rdb.XDel(ctx, keys.Requests(), redisID(now.Add(-time.Hour)))
 	if b := read(t, rdb); b.asked < time.Minute || b.asked > 2*time.Minute {
 		t.Errorf("the oldest has waited for %s, want a minute", b.asked)
 	}
 	rdb.XDel(ctx, keys.Requests(), redisID(now.Add(-time.Minute)))
 	if b := read(t, rdb); b.asked != 0 {
-		t.Errorf("the oldest has waited for %s though there is none", b.asked)
+		t.Errorf("the oldest has waited for %s although there is none", b.asked)
 	}
 }
 
-// A key of another type is somebody's mistake; numbers beside it could be wrong too.
+// A key of another type is a mistake; then the other numbers could be wrong too.
 func TestBacklog_AKeyOfAnotherTypeFailsTheReading(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
@@ -209,7 +209,7 @@ func TestBacklog_AKeyOfAnotherTypeFailsTheReading(t *testing.T) {
 	}
 }
 
-// What a scrape costs Redis must not grow with the backlog.
+// The cost of a scrape must not grow with the backlog.
 func TestBacklog_AScrapeIsOneRoundTripAtAnyLength(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
@@ -246,7 +246,7 @@ func fill(t *testing.T, rdb *redis.Client, n int) {
 	}
 }
 
-// roundTrips counts what passes through a client.
+// roundTrips counts the commands and pipelines of a client.
 type roundTrips struct{ single, pipelines, commands int }
 
 func (r *roundTrips) DialHook(next redis.DialHook) redis.DialHook {

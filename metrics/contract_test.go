@@ -11,8 +11,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// promised is every metric with its labels: what dashboards and alerts are written
-// against. To rename one is to break somebody's alarm.
+// promised is every metric with its labels. Dashboards and alerts depend on these names:
+// renaming one breaks an alert.
 var promised = map[string][]string{
 	"qfpay_orders_settled_total":    {"merchant", "outcome", "pay_type"},
 	"qfpay_order_seconds":           {"lane", "outcome"},
@@ -71,7 +71,7 @@ func labelNames(m *dto.Metric) []string {
 	return names
 }
 
-// What can be foreseen is there at 0, since rate() does not see a counter appear.
+// Known series exist with 0 from the start, because rate() does not notice a new counter.
 func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 	reg := prometheus.NewPedanticRegistry()
 	New(reg, BuildInfo{}, []string{"default", "shop"})

@@ -22,11 +22,10 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/metrics.prom anew")
 
-// goldenFile is every metric of our own, as scraped. The dashboard's tests read it
-// too.
+// goldenFile has every metric of our own, as scraped. The tests of the dashboards read it too.
 const goldenFile = "testdata/metrics.prom"
 
-// oneOfEach is every type of event once.
+// oneOfEach has one event of every type.
 var oneOfEach = []event.Event{
 	event.Settled{Merchant: "default", PayType: qfpay.WeChat, Lane: tasks.Bulk, Outcome: tasks.Created, Took: 1500 * time.Millisecond},
 	event.Started{Lane: tasks.Bulk, Waited: 20 * time.Millisecond},
@@ -50,13 +49,13 @@ var someBacklog = backlog{
 	results:   900,
 	unread:    map[string]int64{"shop": 8},
 	oldest:    map[string]time.Duration{"shop": 90 * time.Second},
-	redis: health{now: time.Unix(1771234567, 0), offset: 2 * time.Millisecond, says: map[string]float64{
+	redis: health{now: time.Unix(1771234567, 0), offset: 2 * time.Millisecond, values: map[string]float64{
 		"used_memory": 1 << 20, "maxmemory": 1 << 29, "evicted_keys": 0, "aof_enabled": 1, "aof_last_write_status": 1,
 	}},
 	requests: 2, asked: 3 * time.Second,
 }
 
-// exposition is what a process with one merchant shows after one of each event.
+// exposition returns the metrics of a process with one merchant after one event of each type.
 func exposition(t *testing.T) prometheus.Gatherer {
 	t.Helper()
 	reg := prometheus.NewPedanticRegistry()
@@ -69,7 +68,7 @@ func exposition(t *testing.T) prometheus.Gatherer {
 	return ours(reg)
 }
 
-// ours leaves out the metrics of the Go runtime and the process.
+// ours filters out the metrics of the Go runtime and the process.
 func ours(g prometheus.Gatherer) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		all, err := g.Gather()

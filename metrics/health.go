@@ -17,7 +17,7 @@ import (
 type health struct {
 	now    time.Time          // its clock; zero if it did not answer
 	offset time.Duration      // how far our clock is ahead of it
-	says   map[string]float64 // by the names of healthDescs; without the values that it did not report
+	values map[string]float64 // by the names of healthDescs; without the values that it did not report
 }
 
 //go:embed lua/health.lua
@@ -43,7 +43,7 @@ func readHealth(answer *redis.Cmd, asked, answered time.Time) health {
 	}
 	now := time.Unix(seconds, micros*1000)
 	middle := asked.Add(answered.Sub(asked) / 2)
-	return health{now: now, offset: middle.Sub(now), says: figures(words[2])}
+	return health{now: now, offset: middle.Sub(now), values: figures(words[2])}
 }
 
 // figures returns the values of INFO that have a metric.
@@ -74,7 +74,7 @@ func (h health) collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	ch <- prometheus.MustNewConstMetric(clockOffset, prometheus.GaugeValue, h.offset.Seconds())
-	for name, value := range h.says {
+	for name, value := range h.values {
 		d := healthDescs[name]
 		ch <- prometheus.MustNewConstMetric(d.desc, d.kind, value)
 	}

@@ -20,27 +20,27 @@ func TestHealth_RedisSaysHowItFares(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t, "--appendonly", "yes", "--maxmemory", "512mb", "--maxmemory-policy", "allkeys-lru").Client(t)
 	got := read(t, rdb).redis
-	if used := got.says["used_memory"]; used < 100_000 || used > 512<<20 {
+	if used := got.values["used_memory"]; used < 100_000 || used > 512<<20 {
 		t.Errorf("it uses %v bytes", used)
 	}
-	delete(got.says, "used_memory")
+	delete(got.values, "used_memory")
 	want := map[string]float64{"maxmemory": 512 << 20, "evicted_keys": 0, "aof_enabled": 1, "aof_last_write_status": 1}
-	if diff := cmp.Diff(want, got.says); diff != "" {
-		t.Errorf("Redis says (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, got.values); diff != "" {
+		t.Errorf("INFO (-want +got):\n%s", diff)
 	}
 
 	rdb.ConfigSet(t.Context(), "maxmemory", "2mb")
 	filler := make([]byte, 64<<10)
-	for i := range 64 { // twice of what there is room for
+	for i := range 64 { // twice the memory
 		rdb.Set(t.Context(), "filler:"+string(rune('a'+i)), filler, 0)
 	}
-	if got := read(t, rdb).redis.says["evicted_keys"]; got == 0 {
-		t.Error("no key was evicted, it says")
+	if got := read(t, rdb).redis.values["evicted_keys"]; got == 0 {
+		t.Error("no key was evicted")
 	}
 }
 
-// The server's clock was read between two readings of ours; so the offset, when both
-// clocks are one, is at most half of what lies between them.
+// The server's clock is read between two reads of our own. If both are the same clock, the
+// offset is at most half of the time between these.
 func TestHealth_TheOffsetOfTheClockIsExactToHalfARoundTrip(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
@@ -59,8 +59,8 @@ func TestHealth_TheOffsetOfTheClockIsExactToHalfARoundTrip(t *testing.T) {
 	}
 }
 
-// Managed servers forbid INFO, some forbid scripts, and the demo's is no Redis at all.
-// None of them may cost us the other figures.
+// Managed servers may forbid INFO, and the demo has a miniredis. The other numbers must be there
+// all the same.
 func TestHealth_ARedisThatDoesNotTellDoesNotBreakTheScrape(t *testing.T) {
 	t.Parallel()
 	restricted := func(rules ...string) redis.UniversalClient {
@@ -95,7 +95,7 @@ func TestHealth_ARedisThatDoesNotTellDoesNotBreakTheScrape(t *testing.T) {
 				t.Errorf("%d of 2 figures", n)
 			}
 			if n := testutil.CollectAndCount(q, "qfpay_redis_aof_enabled"); n != 0 {
-				t.Error("it shows what the server did not tell")
+				t.Error("it shows a value that the server did not report")
 			}
 			if n := testutil.CollectAndCount(q, "qfpay_redis_clock_offset_seconds"); n != 1 {
 				t.Error("its clock is not shown")
@@ -138,7 +138,7 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 func redisID(t time.Time) string { return itoa(t.UnixMilli()) + "-0" }
 
-// Anybody can make groups; what a scrape looks at stays bounded.
+// Any client can create groups; the number that a scrape reads is limited.
 func TestBacklog_OnlySoManyGroupsAreLookedAt(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
@@ -157,7 +157,7 @@ func TestBacklog_OnlySoManyGroupsAreLookedAt(t *testing.T) {
 	}
 }
 
-// Two shards of a Cluster may lie on two servers; each says how its own fares.
+// Two shards of a Cluster may be on two servers; each shows the state of its own.
 func TestHealth_TheServerOfTheShardIsAskedOnACluster(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.StartCluster(t, 3).Client(t)
@@ -173,8 +173,8 @@ func TestHealth_TheServerOfTheShardIsAskedOnACluster(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b.redis.says["maxmemory"] != limit {
-			t.Errorf("%s: maxmemory is %v, want %v", prefix, b.redis.says["maxmemory"], limit)
+		if b.redis.values["maxmemory"] != limit {
+			t.Errorf("%s: maxmemory is %v, want %v", prefix, b.redis.values["maxmemory"], limit)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func TestMux_EveryPageIsAnswered(t *testing.T) {
 		status       int
 		body         string
 	}{
-		// alive is alive: whether Redis answers is not the question
+		// alive does not depend on Redis
 		"alive":          {notReady, "GET", "/healthz", 200, "alive\n"},
 		"ready":          {isReady, "GET", "/readyz", 200, "ready\n"},
 		"not ready":      {notReady, "GET", "/readyz", 503, "not ready: shutting down\n"},
@@ -79,8 +79,8 @@ func TestMux_HealthzAndReadyzAreNotCached(t *testing.T) {
 	}
 }
 
-// A scrape during an outage of Redis shows the process's own metrics, says that
-// something failed, and is whole again as soon as Redis is.
+// A scrape during an outage of Redis shows the metrics of the process and counts the failure.
+// It is complete again when Redis is back.
 func TestQueues_AScrapeOutlivesRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

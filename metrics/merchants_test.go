@@ -19,8 +19,8 @@ func merchantNames(n int) []string {
 	return names
 }
 
-// A thousand merchants cost Prometheus hardly more than a hundred. What may be added
-// is bounded too: by 130 results at four endpoints for each that is shown by name.
+// A thousand merchants cost Prometheus hardly more than a hundred. Series that appear later are
+// limited too: to 130 results at four endpoints for each merchant that is shown by name.
 func TestMerchants_ManyMerchantsAreFewSeries(t *testing.T) {
 	series := func(n int) int {
 		reg := prometheus.NewPedanticRegistry()
@@ -44,7 +44,7 @@ func TestMerchants_ManyMerchantsAreFewSeries(t *testing.T) {
 	}
 }
 
-// An alert must name whose key is refused, also beyond the hundredth.
+// An alert must name the merchant whose key is rejected, also beyond the hundredth.
 func TestHeld_AMerchantIsShownByNameWhereverItStands(t *testing.T) {
 	m, _ := newMetrics(t, merchantNames(1000)...)
 	m.Observe(event.Held{Merchant: "shop0999", Reason: "1108", Held: true})
@@ -57,7 +57,7 @@ func TestHeld_AMerchantIsShownByNameWhereverItStands(t *testing.T) {
 	}
 }
 
-// Of those that share the label "other", the fullest quota is the one to see.
+// Of the merchants that share the label "other", the fullest quota is shown.
 func TestUsage_TheFullestQuotaIsSeenOfMerchantsNotShownByName(t *testing.T) {
 	m, _ := newMetrics(t, merchantNames(1000)...)
 	m.Observe(event.LimiterWaited{Merchant: "shop0500", UsedMinute: 1})

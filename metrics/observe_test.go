@@ -29,8 +29,8 @@ func newMetrics(t *testing.T, merchants ...string) (*Metrics, *prometheus.Regist
 	return New(reg, BuildInfo{}, merchants), reg
 }
 
-// No text from outside becomes a label: not a producer's merchant, not a gateway's
-// respcd.
+// No text from outside becomes a label: neither a merchant from a producer nor a respcd from
+// the gateway.
 func TestObserve_ALabelOutsideItsClosedSetCountsAsOther(t *testing.T) {
 	for name, test := range map[string]struct {
 		event event.Event
@@ -41,17 +41,17 @@ func TestObserve_ALabelOutsideItsClosedSetCountsAsOther(t *testing.T) {
 			func(m *Metrics) prometheus.Counter {
 				return m.settled.WithLabelValues("other", "802001", "expired")
 			}},
-		// an order with a pay type that no one knows ends as rejected
+		// an order with an unknown pay type ends as rejected
 		"pay_type": {event.Settled{Merchant: "default", PayType: "999999", Outcome: tasks.Rejected},
 			func(m *Metrics) prometheus.Counter {
 				return m.settled.WithLabelValues("default", "other", "rejected")
 			}},
-		// the same goes for its calls, though there should be none
+		// the same for its calls, although there should be none
 		"caller": {event.Called{Call: qfpay.Call{Merchant: "20260222T1", Endpoint: "query", Result: "0000"}},
 			func(m *Metrics) prometheus.Counter { return m.requests.WithLabelValues("other", "query", "0000") }},
 		// the gateway may invent a respcd at any time
 		"respcd": {called("payment", "7777"), requests("payment", "other")},
-		// what is in the place of a respcd may be anything
+		// the text in place of a respcd may be anything
 		"text": {called("payment", "ord-1\n2"), requests("payment", "other")},
 		// a status that HTTP does not have
 		"status": {called("payment", "http_799"), requests("payment", "other")},
@@ -111,7 +111,7 @@ func TestInFlight_OrdersAreCountedUpAndDown(t *testing.T) {
 		m.Observe(event.InFlight{Lane: tasks.Interactive, Delta: delta})
 	}
 	if got := testutil.ToFloat64(m.inFlight.WithLabelValues("interactive")); got != 1 {
-		t.Errorf("%v orders in hand after two were taken and one put down", got)
+		t.Errorf("%v orders in flight after two were claimed and one was deferred", got)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestObserve_ACallThatWasNotSentHasNoDuration(t *testing.T) {
 	}
 }
 
-// Whatever a worker says failed is foreseen, so that rate() sees the first failure.
+// Every operation that a worker reports has a series, so that rate() sees the first failure.
 func TestObserve_EveryOperationOfAWorkerIsForeseen(t *testing.T) {
 	var files []string
 	err := filepath.WalkDir("../worker", func(path string, _ fs.DirEntry, err error) error {
@@ -139,7 +139,7 @@ func TestObserve_EveryOperationOfAWorkerIsForeseen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := map[string]bool{opScrape: true, "settle": true, "wait": true} // the latter two by way of settleOp
+	found := map[string]bool{opScrape: true, "settle": true, "wait": true} // the latter two through settleOp
 	literal := regexp.MustCompile(`(?:RedisFailed\{Op: |OnError\()"(\w+)"`)
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
@@ -159,7 +159,7 @@ func TestObserve_EveryOperationOfAWorkerIsForeseen(t *testing.T) {
 	}
 }
 
-// Clocks of two machines differ; a _sum that falls looks like a restart.
+// Clocks of two machines differ; a falling _sum looks like a restart.
 func TestObserve_NegativeDurationsCountAsZero(t *testing.T) {
 	m, reg := newMetrics(t)
 	m.Observe(event.Started{Lane: tasks.Bulk, Waited: -time.Minute})

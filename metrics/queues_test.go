@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// A client of Redis need not heed its context; the scrape ends in time all the same,
-// and no second reading starts behind the one that hangs.
+// A Redis client may ignore its context. The scrape still ends in time, and no second read
+// starts while the first one hangs.
 func TestQueues_AScrapeDoesNotWaitForASilentRedis(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -28,14 +28,14 @@ func TestQueues_AScrapeDoesNotWaitForASilentRedis(t *testing.T) {
 		for range 2 {
 			began := time.Now()
 			if n := testutil.CollectAndCount(q); n != 0 {
-				t.Errorf("%d series from a Redis that is silent", n)
+				t.Errorf("%d series from a silent Redis", n)
 			}
 			if took := time.Since(began); took != 2*time.Second {
 				t.Errorf("the scrape took %s", took)
 			}
 		}
 		if readings.Load() != 1 {
-			t.Errorf("%d readings were begun", readings.Load())
+			t.Errorf("%d reads were started", readings.Load())
 		}
 		if got := testutil.ToFloat64(q.failed); got != 2 {
 			t.Errorf("%v failures counted", got)
@@ -44,7 +44,7 @@ func TestQueues_AScrapeDoesNotWaitForASilentRedis(t *testing.T) {
 		close(silent)
 		synctest.Wait()
 		if n := testutil.CollectAndCount(q); n != 2*6+5+2+6 {
-			t.Errorf("%d series once Redis speaks again", n)
+			t.Errorf("%d series after Redis answers again", n)
 		}
 	})
 }
@@ -52,10 +52,10 @@ func TestQueues_AScrapeDoesNotWaitForASilentRedis(t *testing.T) {
 func TestQueues_AReadingThatFailsShowsNoNumbers(t *testing.T) {
 	m, _ := newMetrics(t)
 	q := m.queues(func(context.Context) (backlog, error) {
-		return someBacklog, errors.New("WRONGTYPE") // half an answer is none
+		return someBacklog, errors.New("WRONGTYPE") // a partial answer counts as none
 	}, time.Second)
 	if n := testutil.CollectAndCount(q); n != 0 {
-		t.Errorf("%d series of a reading that failed", n)
+		t.Errorf("%d series of a failed read", n)
 	}
 	if got := testutil.ToFloat64(q.failed); got != 1 {
 		t.Errorf("%v failures counted", got)

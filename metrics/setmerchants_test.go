@@ -10,7 +10,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-// of returns how many series a merchant has in all of ours.
+// of returns how many of our series a merchant has.
 func of(t *testing.T, g prometheus.Gatherer, merchant string) int {
 	t.Helper()
 	families, err := ours(g).Gather()
@@ -53,11 +53,11 @@ func TestSetMerchants_MerchantsThatComeAreShownAndThoseThatGoAreNot(t *testing.T
 	}
 	m.ShowLimit("comes", 100, 400)
 	if stays, comes := of(t, reg, "stays"), of(t, reg, "comes"); stays != comes {
-		t.Errorf("the merchant that came has %d series, the one that stayed %d", comes, stays)
+		t.Errorf("the new merchant has %d series, the one that stayed %d", comes, stays)
 	}
-	m.Observe(event.Reissued{Merchant: "goes"}) // by an attempt that was still in hand
+	m.Observe(event.Reissued{Merchant: "goes"}) // by an attempt that was still in flight
 	if n := of(t, reg, "goes"); n != 0 {
-		t.Errorf("the merchant that is gone has %d series", n)
+		t.Errorf("the removed merchant has %d series", n)
 	}
 	m.ShowLimit("comes", 0, 400)
 	if n := testutil.CollectAndCount(m.limits); n != 3 {
@@ -65,7 +65,7 @@ func TestSetMerchants_MerchantsThatComeAreShownAndThoseThatGoAreNot(t *testing.T
 	}
 }
 
-// However often merchants come and go, no more than a hundred are shown by name.
+// However often merchants change, at most a hundred are shown by name.
 func TestSetMerchants_MerchantsThatComeAndGoAreFewSeries(t *testing.T) {
 	m, reg := newMetrics(t, merchantNames(mostMerchants-1)...)
 	all := merchantNames(3 * mostMerchants)
@@ -109,6 +109,6 @@ func TestSetMerchants_MerchantsChangeBesideEvents(t *testing.T) {
 	})
 	all.Wait()
 	if n := of(t, reg, "b"); n != 0 {
-		t.Errorf("%d series of the merchant that is gone", n)
+		t.Errorf("%d series of the removed merchant", n)
 	}
 }

@@ -16,11 +16,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
-// The yardstick is asynq's own Enqueue, one by one, without any journal. Every round
-// takes the ways in turn, so that what else the machine does meets them alike; compare
-// within one run only. Reported are medians over the rounds: what EnqueueAll does in
-// orders a second, how many times that is what the others do, and how many times less
-// CPU it takes, redis-server's included. Redis is reached over TCP, as producers do.
+// The baseline is asynq's own Enqueue, one by one, without a journal. Every round runs all
+// ways in turn, so that other load on the machine affects them equally; compare only within
+// one run. The benchmark reports medians over the rounds: the orders per second of
+// EnqueueAll, how many times faster that is than each other way, and how many times less CPU
+// it takes, including that of redis-server. Redis is connected by TCP, as for producers.
 func BenchmarkEnqueue(b *testing.B) {
 	server := redistest.StartTCP(b)
 	rdb := redis.NewClient(&redis.Options{Addr: server.Addr})
@@ -61,7 +61,7 @@ func BenchmarkEnqueue(b *testing.B) {
 			wall[name] = append(wall[name], time.Since(began).Seconds())
 			cpu[name] = append(cpu[name], (cpuTime(b, rdb) - before).Seconds())
 		}
-		if err := rdb.FlushDB(b.Context()).Err(); err != nil { // every round meets the same Redis
+		if err := rdb.FlushDB(b.Context()).Err(); err != nil { // every round begins with the same Redis
 			b.Fatal(err)
 		}
 	}
@@ -75,7 +75,7 @@ func BenchmarkEnqueue(b *testing.B) {
 
 const perOp = 2000
 
-// benchOrders returns a function that gives perOp new orders with every call.
+// benchOrders returns a function that returns perOp new orders with every call.
 func benchOrders() func() []Order {
 	n := 0
 	return func() []Order {
@@ -88,7 +88,7 @@ func benchOrders() func() []Order {
 	}
 }
 
-// cpuTime is what this process and redis-server have used up.
+// cpuTime returns the CPU time of this process and redis-server.
 func cpuTime(b *testing.B, rdb *redis.Client) time.Duration {
 	b.Helper()
 	var own syscall.Rusage

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
 )
 
 // consumeCount is how many entries a consumer reads at once. It is small, because the time
@@ -24,13 +26,30 @@ const consumeCount = 16
 // Consume returns the error of ctx when that ends, the error of fn, or that of Redis. Two
 // consumers must not use the same name at the same time.
 func (r *Results) Consume(ctx context.Context, group, consumer string, fn func(Entry) error) error {
-	err := r.rdb.XGroupCreateMkStream(ctx, r.stream, group, "0").Err()
-	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
-		return fmt.Errorf("create group %s: %w", group, err)
+	return r.consume(ctx, &consumption{Results: r, group: group, name: consumer, fn: fn, left: true})
+}
+
+// Drain is Consume for the results that are in the stream now. It returns nil when the group
+// has read all of them, and this consumer has acknowledged its own and taken over those of
+// dead consumers.
+func (r *Results) Drain(ctx context.Context, group, consumer string, fn func(Entry) error) error {
+	end, err := r.start(ctx, "$")
+	if err != nil {
+		return err
 	}
-	c := consumption{Results: r, group: group, name: consumer, fn: fn, left: true}
+	return r.consume(ctx, &consumption{Results: r, group: group, name: consumer, fn: fn, left: true, end: end})
+}
+
+func (r *Results) consume(ctx context.Context, c *consumption) error {
+	err := r.rdb.XGroupCreateMkStream(ctx, r.stream, c.group, "0").Err()
+	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
+		return fmt.Errorf("create group %s: %w", c.group, err)
+	}
 	for ctx.Err() == nil {
 		messages, err := c.next(ctx)
+		if err == nil && len(messages) == 0 && c.drained() {
+			return nil
+		}
 		if err == nil {
 			err = c.handle(ctx, messages)
 		}
@@ -41,7 +60,7 @@ func (r *Results) Consume(ctx context.Context, group, consumer string, fn func(E
 	return ctx.Err()
 }
 
-// consumption is one run of Consume.
+// consumption is one run of Consume or Drain.
 type consumption struct {
 	*Results
 	group, name string
@@ -50,6 +69,22 @@ type consumption struct {
 	left   bool      // entries of ours may be unacknowledged
 	looked time.Time // when the entries of others were last checked
 	cursor string    // where to continue that check
+
+	end   string // of Drain: the last entry of the stream when it began
+	last  string // the last new entry that was read
+	again bool   // own entries were read again at the end
+}
+
+// drained reports, when there is nothing to handle, whether Drain is done. It is not before the
+// check for the entries of others is complete, and own entries were read once more: an answer
+// that was lost may have held some.
+func (c *consumption) drained() bool {
+	if c.end == "" || time.Since(c.looked) >= c.every {
+		return false
+	}
+	again := c.again
+	c.left, c.again = true, true
+	return again
 }
 
 // next returns entries to handle: ours, then others', then new ones.
@@ -67,7 +102,23 @@ func (c *consumption) next(ctx context.Context) ([]redis.XMessage, error) {
 			return others, err
 		}
 	}
-	return c.readGroup(ctx, ">", block)
+	return c.readNew(ctx)
+}
+
+// readNew returns new entries. Drain does not wait for any, and reads none after its end.
+func (c *consumption) readNew(ctx context.Context) ([]redis.XMessage, error) {
+	wait := time.Duration(block)
+	if c.end != "" {
+		if redisstream.Compare(c.last, c.end) >= 0 {
+			return nil, nil
+		}
+		wait = -1
+	}
+	messages, err := c.readGroup(ctx, ">", wait)
+	if len(messages) > 0 {
+		c.last = messages[len(messages)-1].ID
+	}
+	return messages, err
 }
 
 func (c *consumption) readGroup(ctx context.Context, from string, wait time.Duration) ([]redis.XMessage, error) {

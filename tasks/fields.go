@@ -76,7 +76,7 @@ func setTxAmt(o *Order, s string) string {
 func setExpiredTime(o *Order, s string) string {
 	n, ok := wholeNumber(s)
 	if !ok || n == 0 || n > math.MaxInt32 || n < math.MinInt32 {
-		return "must be a whole number of minutes; leave it out for QFPay's default"
+		return "must be a whole number of minutes; omit it for QFPay's default"
 	}
 	o.ExpiredTime = int(n)
 	return ""

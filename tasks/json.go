@@ -94,7 +94,7 @@ func valueText(name string, value []byte) (text, rule string) {
 		return "", "must be a JSON string, in quotes"
 	}
 	if _, ok := wholeNumber(string(value)); !ok {
-		return "", "must be a whole number, or one in quotes"
+		return "", "must be a whole number, with or without quotes"
 	}
 	return string(value), ""
 }

@@ -39,7 +39,7 @@ func TestOrder_ReadingAndWritingFollowTheGoldenFile(t *testing.T) {
 
 func TestDecode_TheSameOrderComesFromEveryDoor(t *testing.T) {
 	want := validOrder()
-	for door, read := range map[string]func() (Order, error){
+	for from, read := range map[string]func() (Order, error){
 		"JSON": func() (Order, error) {
 			return ParseOrder([]byte(`{"merchant":"default","out_trade_no":"A1001","pay_type":"801501","txamt":1250,
 			"txcurrcd":"HKD","goods_name":"奶茶2杯","expired_time":30,"limit_pay":null,"pay_tag":"ALIPAYHK","udid":"till-3",
@@ -61,10 +61,10 @@ func TestDecode_TheSameOrderComesFromEveryDoor(t *testing.T) {
 	} {
 		got, err := read()
 		if err != nil {
-			t.Errorf("%s: %v", door, err)
+			t.Errorf("%s: %v", from, err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", door, diff)
+			t.Errorf("%s (-want +got):\n%s", from, diff)
 		}
 	}
 }
@@ -84,18 +84,18 @@ const good = `"out_trade_no":"A1","pay_type":"802001","txcurrcd":"HKD"` // the r
 
 func TestDecode_WrongOrdersAreRefusedWithTheFieldNamed(t *testing.T) {
 	for _, c := range []struct{ name, order, field, value, rule string }{
-		{"amount with a fraction", `{` + good + `,"txamt":1.5}`, "txamt", "1.5", "must be a whole number, or one in quotes"},
-		{"amount with an exponent", `{` + good + `,"txamt":1e3}`, "txamt", "1e3", "must be a whole number, or one in quotes"},
+		{"amount with a fraction", `{` + good + `,"txamt":1.5}`, "txamt", "1.5", "must be a whole number, with or without quotes"},
+		{"amount with an exponent", `{` + good + `,"txamt":1e3}`, "txamt", "1e3", "must be a whole number, with or without quotes"},
 		{"amount in words", `{` + good + `,"txamt":"ten"}`, "txamt", "ten", "must be a whole number of minor units (100 is HKD 1.00), digits only"},
 		{"amount with a plus", `{` + good + `,"txamt":"+5"}`, "txamt", "+5", "must be a whole number of minor units (100 is HKD 1.00), digits only"},
 		{"amount with a space", `{` + good + `,"txamt":" 5"}`, "txamt", " 5", "must be a whole number of minor units (100 is HKD 1.00), digits only"},
 		{"amount too large for 64 bits", `{` + good + `,"txamt":"9223372036854775808"}`, "txamt", "9223372036854775808", "must be a whole number of minor units (100 is HKD 1.00), digits only"},
-		{"amount of the wrong type", `{` + good + `,"txamt":true}`, "txamt", "true", "must be a whole number, or one in quotes"},
+		{"amount of the wrong type", `{` + good + `,"txamt":true}`, "txamt", "true", "must be a whole number, with or without quotes"},
 		{"no amount", `{` + good + `}`, "txamt", "", "is required"},
 		{"null amount", `{` + good + `,"txamt":null}`, "txamt", "", "is required"},
 		{"number where text belongs", `{"out_trade_no":17,"pay_type":"802001","txcurrcd":"HKD","txamt":1}`, "out_trade_no", "17", "must be a JSON string, in quotes"},
 		{"list where text belongs", `{` + good + `,"txamt":1,"udid":["x"]}`, "udid", "[\"x\"]", "must be a JSON string, in quotes"},
-		{"expiry of zero", `{` + good + `,"txamt":1,"expired_time":0}`, "expired_time", "0", "must be a whole number of minutes; leave it out for QFPay's default"},
+		{"expiry of zero", `{` + good + `,"txamt":1,"expired_time":0}`, "expired_time", "0", "must be a whole number of minutes; omit it for QFPay's default"},
 		{"deadline without a zone", `{` + good + `,"txamt":1,"deadline":"2026-03-01T12:00:00"}`, "deadline", "2026-03-01T12:00:00", "must be a time as RFC 3339, for example 2026-03-01T12:00:00+08:00"},
 		{"deadline with a one-digit hour", `{` + good + `,"txamt":1,"deadline":"2026-03-01T7:00:00Z"}`, "deadline", "2026-03-01T7:00:00Z", "must be a time as RFC 3339, for example 2026-03-01T12:00:00+08:00"},
 		{"unknown lane", `{` + good + `,"txamt":1,"lane":"fast"}`, "lane", "fast", "must be interactive or bulk"},

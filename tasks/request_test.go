@@ -38,20 +38,20 @@ func TestRequest_TheErrorSaysWhyARequestIsNoOrder(t *testing.T) {
 		fields []string
 		want   []string
 	}{
-		"a field too many":        {append(good, "amount", "7"), []string{"amount", "is not a field of an order", "txamt"}},
-		"a field too few":         {good[:4], []string{"pay_type: is required", "txamt: is required", "txcurrcd: is required"}},
-		"a wrong value":           {append(append([]string{}, good[:6]...), append([]string{"txamt", "12.50"}, good[8:]...)...), []string{"txamt: must be a whole number of minor units", "12.50"}},
-		"a field twice":           {append(good, "txamt", "7"), []string{"txamt", "appears more than once"}},
-		"order and others":        {append(good, "order", string(payload)), []string{"order: is the whole order as JSON and must be the only field"}},
-		"order twice":             {[]string{"order", string(payload), "order", string(payload)}, []string{"order: appears more than once"}},
-		"order that is no JSON":   {[]string{"order", "A1"}, []string{"not JSON at byte 1"}},
-		"order that is a list":    {[]string{"order", "[]"}, []string{"an order is a JSON object"}},
-		"order with a wrong one":  {[]string{"order", `{"colour":1}`}, []string{"colour", "out_trade_no: is required"}},
-		"a name in upper case":    {append(good, "LANE", "bulk"), []string{"LANE"}},
-		"fields that are no text": {append(good, "limit_pay", "\xff\xfe"), []string{"limit_pay: is not UTF-8"}},
-		"far too much":            {[]string{"goods_name", strings.Repeat("x", MaxOrderBytes)}, []string{ErrOrderTooLong.Error()}},
-		"JSON that is too much":   {[]string{"order", strings.Repeat(" ", MaxOrderBytes) + "{}"}, []string{ErrOrderTooLong.Error()}},
-		"nothing":                 {nil, []string{"out_trade_no: is required"}},
+		"a field too many":         {append(good, "amount", "7"), []string{"amount", "is not a field of an order", "txamt"}},
+		"a field too few":          {good[:4], []string{"pay_type: is required", "txamt: is required", "txcurrcd: is required"}},
+		"a wrong value":            {append(append([]string{}, good[:6]...), append([]string{"txamt", "12.50"}, good[8:]...)...), []string{"txamt: must be a whole number of minor units", "12.50"}},
+		"a field twice":            {append(good, "txamt", "7"), []string{"txamt", "appears more than once"}},
+		"order and others":         {append(good, "order", string(payload)), []string{"order: is the whole order as JSON and must be the only field"}},
+		"order twice":              {[]string{"order", string(payload), "order", string(payload)}, []string{"order: appears more than once"}},
+		"order that is not JSON":   {[]string{"order", "A1"}, []string{"not JSON at byte 1"}},
+		"order that is a list":     {[]string{"order", "[]"}, []string{"an order is a JSON object"}},
+		"order with a wrong one":   {[]string{"order", `{"colour":1}`}, []string{"colour", "out_trade_no: is required"}},
+		"a name in upper case":     {append(good, "LANE", "bulk"), []string{"LANE"}},
+		"fields that are not text": {append(good, "limit_pay", "\xff\xfe"), []string{"limit_pay: is not UTF-8"}},
+		"far too much":             {[]string{"goods_name", strings.Repeat("x", MaxOrderBytes)}, []string{ErrOrderTooLong.Error()}},
+		"JSON that is too much":    {[]string{"order", strings.Repeat(" ", MaxOrderBytes) + "{}"}, []string{ErrOrderTooLong.Error()}},
+		"nothing":                  {nil, []string{"out_trade_no: is required"}},
 	} {
 		_, err := ParseRequest(c.fields)
 		if err == nil {

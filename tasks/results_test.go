@@ -346,3 +346,68 @@ func TestConsume_EntriesThatAreNoResultsCanBeSetAside(t *testing.T) {
 		t.Errorf("%d not acknowledged", n)
 	}
 }
+
+func TestDrain_EndsWhenTheGroupHasReadWhatWasThere(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	results := NewResults(rdb, keys)
+	drain := func(consumer string, fn func(Entry)) (names []string) {
+		t.Helper()
+		err := results.Drain(soon(t), "g", consumer, func(e Entry) error {
+			names = append(names, name(e))
+			fn(e)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	nothing := func(Entry) {}
+	if got := drain("c1", nothing); len(got) != 0 {
+		t.Errorf("an empty stream: %v", got)
+	}
+	var all []string
+	for i := range 3 * consumeCount {
+		all = append(all, fmt.Sprint("A", i))
+	}
+	publish(t, rdb, all...)
+	more := 0
+	got := drain("c1", func(Entry) { more++; publish(t, rdb, fmt.Sprint("B", more)) }) // as fast as it is read
+	if len(got) < len(all) || len(got) >= len(all)+consumeCount {
+		t.Errorf("%d entries, want the %d that were there when it began", len(got), len(all))
+	}
+	if n := unread(t, rdb); n != 0 {
+		t.Errorf("%d not acknowledged", n)
+	}
+	rest := drain("c1", nothing)
+	if len(got)+len(rest) != len(all)+more {
+		t.Errorf("%d and then %d entries of %d", len(got), len(rest), len(all)+more)
+	}
+}
+
+func TestDrain_TakesOverTheEntriesOfADeadConsumer(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	results := NewResults(rdb, keys)
+	publish(t, rdb, "A1", "A2")
+	if err := results.Consume(soon(t), "g", "dead", func(Entry) error { return errEnough }); !errors.Is(err, errEnough) {
+		t.Fatal(err)
+	}
+	drained := func(consumer string) []string {
+		t.Helper()
+		var c collector
+		if err := results.Drain(soon(t), "g", consumer, c.take); err != nil {
+			t.Fatal(err)
+		}
+		return c.seen
+	}
+	if got := drained("early"); len(got) != 0 {
+		t.Errorf("taken from a consumer that may be alive: %v", got)
+	}
+	all := must(results.Read(t.Context(), "", 2)) // A1 for longer than a minute, A2 for less
+	rdb.Do(t.Context(), "XCLAIM", keys.Results(), "g", "dead", 0, all[0].StreamID, "IDLE", 61_000)
+	if diff := cmp.Diff([]string{"A1"}, drained("alive")); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -156,11 +156,11 @@ func TestSchema_ParseOrderRefusesOrdersThatTheSchemaCannotRuleOut(t *testing.T) 
 		{"a goods_name of more than 64 bytes", `{` + good + `,"txamt":1,"goods_name":"` + strings.Repeat("𠀀", 17) + `"}`},
 		{"even 1.0", `{` + good + `,"txamt":1.0}`},
 		{"or 1e2", `{` + good + `,"txamt":1e2}`},
-		{"a key that is there twice", `{` + good + `,"txamt":1,"txamt":1}`},
+		{"a repeated key", `{` + good + `,"txamt":1,"txamt":1}`},
 		{"more than 65536 bytes", `{` + good + `,"txamt":1` + strings.Repeat(" ", MaxOrderBytes) + `}`},
-		{"in the years 1 to 9999 once it is in UTC", `{` + good + `,"txamt":1,"deadline":"9999-12-31T23:59:59-01:00"}`},
-		{"in the years 1 to 9999 once it is in UTC", `{` + good + `,"txamt":1,"deadline":"0000-06-01T00:00:00Z"}`},
-		{"is no IPv6 address", `{` + good + `,"txamt":1,"notify_url":"http://[1:2]/"}`},
+		{"converted to UTC, is not in the years 1 to 9999", `{` + good + `,"txamt":1,"deadline":"9999-12-31T23:59:59-01:00"}`},
+		{"converted to UTC, is not in the years 1 to 9999", `{` + good + `,"txamt":1,"deadline":"0000-06-01T00:00:00Z"}`},
+		{"is not an IPv6 address", `{` + good + `,"txamt":1,"notify_url":"http://[1:2]/"}`},
 	} {
 		if _, err := ParseOrder([]byte(c.order)); err == nil {
 			t.Errorf("accepted: %.200s", c.order)

@@ -12,7 +12,7 @@ import (
 )
 
 // A task of asynq wakes a worker for one order. asynq has no bulk enqueue, and cannot
-// enqueue in a pipeline of somebody else. Therefore a recorder captures the call of asynq's
+// enqueue in the pipeline of a caller. Therefore a recorder captures the call of asynq's
 // own script, and wake.lua and wakenew.lua do what that script does: for many tasks at once,
 // and in the same round trip as accept.lua.
 

@@ -128,12 +128,12 @@ func TestWake_ATaskIsEnqueuedAndNothingElse(t *testing.T) {
 	}
 }
 
-// trips counts the round trips to Redis. With refuse set, it fails the wake-up in a pipeline,
+// trips counts the round trips to Redis. With fails set, it fails the wake-up in a pipeline,
 // like a server of a Cluster.
 type trips struct {
 	noWake // its DialHook
 	n      int
-	refuse bool
+	fails  bool
 }
 
 func (h *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
@@ -146,7 +146,7 @@ func (h *trips) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (h *trips) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		h.n++
-		if !h.refuse {
+		if !h.fails {
 			return next(ctx, cmds)
 		}
 		err := next(ctx, slices.DeleteFunc(slices.Clone(cmds), wakes))
@@ -177,7 +177,7 @@ func TestEnqueue_AnOrderIsAcceptedAndItsWorkerWokenInOneRoundTrip(t *testing.T) 
 func TestEnqueue_AServerThatIsOneOfSeveralHasItsWorkerWokenByAsynq(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	rdb.AddHook(&trips{refuse: true})
+	rdb.AddHook(&trips{fails: true})
 	if got, err := NewProducer(rdb, keys).Enqueue(t.Context(), numbered("A1")); got.Status != Enqueued || err != nil {
 		t.Error(got, err)
 	}

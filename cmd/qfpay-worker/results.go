@@ -92,7 +92,7 @@ func (c *ResultsCmd) read(ctx context.Context, rdb redis.UniversalClient, keys t
 	case c.Group != "" && c.Follow:
 		return results.Consume(ctx, c.Group, c.Consumer, p.printNow)
 	case c.Group != "":
-		return consumeAll(ctx, results, groupOf(rdb, keys, c.Group, c.Consumer), p.printNow)
+		return results.Drain(ctx, c.Group, c.Consumer, p.printNow)
 	case c.Follow:
 		return results.Follow(ctx, c.From, p.printNow)
 	}

@@ -237,37 +237,11 @@ func TestResults_OnlyWrittenOnesAreAcknowledged(t *testing.T) {
 	}
 }
 
-func TestResults_GroupThatIsNotThereYetHasNotReadAll(t *testing.T) {
-	t.Parallel()
-	rdb := redistest.Start(t).Client(t)
-	g := groupOf(rdb, tasks.Keys{Prefix: tasks.DefaultPrefix}, "g", "c")
-	if read, err := g.read(t.Context(), "0-0"); read || err != nil {
-		t.Errorf("without the stream: %t, %v", read, err)
-	}
-	ids := publish(t, rdb, result("A1"))
-	if read, err := g.read(t.Context(), ids[0]); read || err != nil {
-		t.Errorf("without the group: %t, %v", read, err)
-	}
-	if err := rdb.XGroupCreate(t.Context(), g.stream, g.name, "$").Err(); err != nil {
-		t.Fatal(err)
-	}
-	if read, err := g.read(t.Context(), ids[0]); !read || err != nil {
-		t.Errorf("with all of it delivered: %t, %v", read, err)
-	}
-	// An entry that another consumer received two minutes ago must be claimed.
-	if err := rdb.Do(t.Context(), "XCLAIM", g.stream, g.name, "dead", 0, ids[0], "IDLE", 120_000, "FORCE").Err(); err != nil {
-		t.Fatal(err)
-	}
-	if read, err := g.read(t.Context(), ids[0]); read || err != nil {
-		t.Errorf("with an entry of a dead consumer: %t, %v", read, err)
-	}
-}
-
-// slow is an output with slow writes.
+// slow is an output that takes its time over each write.
 type slow struct{ lockedBuffer }
 
 func (s *slow) Write(b []byte) (int, error) {
-	time.Sleep(2 * checkInterval) // so that the command checks in between whether everything is read
+	time.Sleep(200 * time.Millisecond)
 	return s.lockedBuffer.Write(b)
 }
 

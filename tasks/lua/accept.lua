@@ -1,42 +1,42 @@
---[[ accept: write orders into their journals, unless they are there.
+--[[ accept: write new orders into their journals.
 
 KEYS[1] due, a sorted set    KEYS[2] the result stream    KEYS[3…] the orders' journals, hashes
 ARGV[1] nonce of this call, not empty: the client repeats a call whose answer was lost
-ARGV[2] high-water mark: with so many results in the stream nothing new is accepted; 0 is no mark
-ARGV[3…] five for each order, in the order of the journals: its id, the fingerprint of its
-        content, the order as JSON, its lane, and its first look, ms from now: by then a worker
-        looks whether the order was forgotten
-ARGV[…] after these, two for each order that is traced: which one it is, from 1, and its traceparent
+ARGV[2] high-water mark: if the stream has so many results, no new orders are accepted; 0: no mark
+ARGV[3…] five for each order, in the sequence of the journals: its id, the fingerprint of its
+        content, the order as JSON, its lane, and when it becomes due, in ms from now: then a worker
+        checks whether the order was forgotten
+ARGV[…] after these, two for each traced order: its position, from 1, and its traceparent
 
-Answers how many orders these are, and three for each that is not new: which one it is, from 1, and
-  "duplicate", state   it was there with the same content; state is NEW, SENT, CLOSING or DONE
-  "conflict", state    it was there with other content; nothing was changed
-  "full", length       it is new, and the stream has as many results as the mark; nothing was changed
-  "failed", error      Redis could not look into its journal; nothing was changed
-The others were written, by this call or by the one that it repeats, and are in due. Counters
-begin with the first claim: a million orders that wait should not hold zeros.
+Answers the number of orders, and three for each order that is not new: its position, from 1, and
+  "duplicate", state   it exists with the same content; state is NEW, SENT, CLOSING or DONE
+  "conflict", state    it exists with other content; nothing changed
+  "full", length       it is new, but the stream has reached the mark; nothing changed
+  "failed", error      Redis could not read its journal; nothing changed
+The other orders were written, by this call or by the call that it repeats, and are in due. The
+journal gets its counters at the first claim: a million waiting orders need not hold zeros.
 
-In bulk, each call of Redis for each order is what it costs: what is usual is asked of all at once,
-and what is usual is not answered.
+In bulk, the calls of Redis for each order are what costs time. Therefore the usual case, a new
+order, is checked for all orders at once, and has no answer.
 ]]
 local due, results = KEYS[1], KEYS[2]
 local nonce, mark = ARGV[1], tonumber(ARGV[2])
 
--- Both before the first write: a key of another type must not leave an order half accepted.
+-- Both before the first write: if a key has another type, no order may be accepted in part.
 redis.call("ZCARD", due)
 local length = redis.call("XLEN", results)
 local full = mark > 0 and length >= mark
 
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
--- Numbers are made text once, not once for each order: that is slow.
+-- Each number is converted to text once, not once for each order, which is slow.
 local text = function(n) return string.format("%.0f", n) end
 local accepted_at, scores = text(now), {}
 local answers, looks = {tostring(#KEYS - 2)}, {}
 local traces = {}
 for at = 5 * (#KEYS - 2) + 3, #ARGV, 2 do traces[tonumber(ARGV[at])] = ARGV[at + 1] end
 local all_new = redis.call("EXISTS", unpack(KEYS, 3)) == 0
-local here = {} -- an order may be there twice in one call
+local here = {} -- an order may appear twice in one call
 for i = 1, #KEYS - 2 do
   local journal, at = KEYS[i + 2], 5 * i - 2
   local fingerprint = ARGV[at + 1]
