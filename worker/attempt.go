@@ -10,6 +10,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
@@ -20,7 +21,7 @@ type attempt struct {
 	merchant *merchantState
 	claim    claim
 	order    tasks.Order
-	known    facts
+	known    policy.Facts
 	began    time.Time
 	session  *ratelimit.Session // of the merchant's limits
 
@@ -34,33 +35,33 @@ type attempt struct {
 // run makes turns until the order has a result or must wait. When a slow gateway has left no
 // time for the next call, run renews the lease instead of deferring the order: a deferred order
 // would begin with the same query again, and get no further.
-func (a *attempt) run(ctx context.Context) (step, error) {
+func (a *attempt) run(ctx context.Context) (policy.Step, error) {
 	for renewals := 0; ; renewals++ {
 		s, outOfTime, err := a.turn(ctx)
 		if err != nil || !outOfTime || renewals == maxRenewals || a.handler.isStopping(ctx) {
 			return s, err
 		}
 		if err := a.handler.journal.renew(ctx, &a.claim); err != nil {
-			return step{}, err
+			return policy.Step{}, err
 		}
 	}
 }
 
 // turn decides and acts while there is time for another call: each call has to end before the
 // lease does.
-func (a *attempt) turn(ctx context.Context) (s step, outOfTime bool, err error) {
+func (a *attempt) turn(ctx context.Context) (s policy.Step, outOfTime bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.handler.times.attempt)
 	defer cancel()
 	for {
-		s := next(a.facts())
+		s := policy.Next(a.facts())
 		switch {
-		case s.do == settle || s.do == wait || s.do == waitNotFound:
+		case s.Do == policy.Settle || s.Do == policy.Wait || s.Do == policy.WaitNotFound:
 			return s, false, nil
-		case s.calls() && !a.timeFor(ctx):
-			return step{do: wait, why: event.DeferDoubt}, true, nil
+		case s.Calls() && !a.timeFor(ctx):
+			return policy.Step{Do: policy.Wait, Why: event.DeferDoubt}, true, nil
 		}
-		if err := a.act(ctx, s.do); err != nil {
-			return step{}, false, err
+		if err := a.act(ctx, s.Do); err != nil {
+			return policy.Step{}, false, err
 		}
 	}
 }
@@ -69,9 +70,6 @@ func (a *attempt) turn(ctx context.Context) (s step, outOfTime bool, err error) 
 // query, a close, and a second way to close.
 const maxRenewals = 2
 
-// calls reports whether a step makes a call to the gateway.
-func (s step) calls() bool { return s.do == create || s.do == query || s.do == closeOrder }
-
 // timeFor reports whether a call can end before the attempt does.
 func (a *attempt) timeFor(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
@@ -79,18 +77,18 @@ func (a *attempt) timeFor(ctx context.Context) bool {
 }
 
 // facts completes what the calls have shown with what the claim and the clock say.
-func (a *attempt) facts() facts {
+func (a *attempt) facts() policy.Facts {
 	h, c, f := a.handler, &a.claim, &a.known
 	now := a.now()
-	f.state = c.state
-	f.createMayLand = !c.sentAt.IsZero() && now.Sub(c.sentAt) < h.times.landingTime
-	f.notFoundBefore = c.notFound > 0
-	f.pastDeadline = now.After(a.order.Deadline)
-	f.pastDoubtTimeout = now.After(a.order.Deadline.Add(doubtTimeout))
-	f.close = h.lost.mayClose(a.order.PayType, h.unique)
-	f.reissue = h.lost.mayReissue(a.order.PayType, h.unique, c.reissues)
-	f.resend = h.unique && c.createsSent < maxCreates
-	f.unique = h.unique
+	f.State = c.state
+	f.CreateMayLand = !c.sentAt.IsZero() && now.Sub(c.sentAt) < h.times.landingTime
+	f.NotFoundBefore = c.notFound > 0
+	f.PastDeadline = now.After(a.order.Deadline)
+	f.PastDoubtTimeout = now.After(a.order.Deadline.Add(doubtTimeout))
+	f.Close = h.lost.mayClose(a.order.PayType, h.unique)
+	f.Reissue = h.lost.mayReissue(a.order.PayType, h.unique, c.reissues)
+	f.Resend = h.unique && c.createsSent < maxCreates
+	f.Unique = h.unique
 	return *f
 }
 
@@ -108,24 +106,24 @@ func (a *attempt) issued() qfpay.Order {
 	return o
 }
 
-func (a *attempt) act(ctx context.Context, do action) error {
+func (a *attempt) act(ctx context.Context, do policy.Action) error {
 	switch do {
-	case create:
+	case policy.Create:
 		return a.create(ctx)
-	case retract:
+	case policy.Retract:
 		defer failpoint("retracted")
 		return a.handler.journal.retract(ctx, &a.claim)
-	case query:
+	case policy.Query:
 		a.query(ctx)
-	case closeOrder:
+	case policy.CloseOrder:
 		return a.closeOrder(ctx)
-	case reissue:
+	case policy.Reissue:
 		if err := a.handler.journal.reissue(ctx, &a.claim); err != nil {
 			return err
 		}
 		failpoint("reissued")
 		a.handler.observer.Observe(event.Reissued{Merchant: a.order.Merchant})
-		a.known = facts{}
+		a.known = policy.Facts{}
 	}
 	return nil
 }
@@ -153,17 +151,17 @@ func (a *attempt) create(ctx context.Context) error {
 	var unwritten *journalError
 	switch {
 	case errors.Is(a.err, errNumberTaken):
-		a.known, a.err = facts{}, nil // no create has left; the attempt goes on under the next number
+		a.known, a.err = policy.Facts{}, nil // no create has left; the attempt goes on under the next number
 		return nil
 	case errors.As(a.err, &unwritten):
 		return unwritten.error
 	}
-	r, ok := readCreate(a.err)
+	r, ok := policy.ReadCreate(a.err)
 	if !ok {
 		return a.err
 	}
-	a.known.reply = r
-	a.known.onlyCreate = intended && a.claim.createsSent == 1
+	a.known.Reply = r
+	a.known.OnlyCreate = intended && a.claim.createsSent == 1
 	return nil
 }
 
@@ -192,7 +190,7 @@ func (a *attempt) query(ctx context.Context) {
 		}
 		return err
 	})
-	a.known.reply, a.row = readQuery(rows, a.err, o, sent)
+	a.known.Reply, a.row = policy.ReadQuery(rows, a.err, o, sent)
 }
 
 // queryBackoff spaces the tries of one query: three at most.
@@ -225,8 +223,8 @@ func (a *attempt) closeOrder(ctx context.Context) error {
 	if errors.As(a.err, &unwritten) {
 		return unwritten.error
 	}
-	a.known.reply = readClose(a.err)
-	a.known.closeSentHere = true
+	a.known.Reply = policy.ReadClose(a.err)
+	a.known.CloseSentHere = true
 	return nil
 }
 
@@ -241,7 +239,7 @@ func (a *attempt) client(c ratelimit.Class) *qfpay.Client {
 
 // class is that of the call that an attempt begins with.
 func (a *attempt) class() ratelimit.Class {
-	if a.claim.state != stateNew {
+	if a.claim.state != policy.StateNew {
 		return ratelimit.Doubt
 	}
 	return ratelimit.ClassOf(a.order.Lane)

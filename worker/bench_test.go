@@ -13,17 +13,6 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-func BenchmarkNext(b *testing.B) {
-	var all []facts
-	for f := range everyFacts {
-		all = append(all, f)
-	}
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		next(all[i%len(all)])
-	}
-}
-
 // The journal's scripts on an order's normal course, one after the other, over a Unix
 // socket: nothing shares their way.
 func BenchmarkClaimIntentSettle(b *testing.B) {

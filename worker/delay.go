@@ -7,16 +7,17 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // delay returns when a deferred order is due again, and completes the reason in s.
-func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration {
+func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Duration {
 	var throttled *qfpay.Throttled
 	if errors.As(a.err, &throttled) {
 		return h.throttled(ctx, a, s, throttled)
 	}
-	switch s.why {
+	switch s.Why {
 	case event.DeferHeld:
 		return min(a.merchant.breaker.admit(time.Now(), 0), spread(h.times.held))
 	case event.DeferGateway:
@@ -46,12 +47,12 @@ func (a *attempt) beforeDeadline(delay time.Duration) time.Duration {
 // throttled handles a call that was throttled. At our own limit the order joins the wait queue and
 // is dispatched from there; if that fails, a sweep finds it long after its turn. HTTP 429 from the
 // gateway pauses the whole app_code, in every process.
-func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.Throttled) time.Duration {
+func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *qfpay.Throttled) time.Duration {
 	if !t.ByGateway {
-		s.why = event.DeferQuota
+		s.Why = event.DeferQuota
 		return whenQueued(t.RetryAfter)
 	}
-	s.why = event.DeferGateway
+	s.Why = event.DeferGateway
 	if a.merchant.limiter == nil {
 		return max(t.RetryAfter, ratelimit.FirstPause)
 	}
@@ -73,8 +74,8 @@ func whenQueued(length time.Duration) time.Duration { return 2*length + time.Min
 // configuration, and resets it when the gateway takes a create.
 func (h *handler) updateBreaker(a *attempt) {
 	name := a.merchant.client.Merchant.Name
-	switch a.known.reply {
-	case merchantRefused:
+	switch a.known.Reply {
+	case policy.MerchantRefused:
 		reason := "http"
 		var refusal *qfpay.Refusal
 		if errors.As(a.err, &refusal) && refusal.RespCd != "" {
@@ -84,7 +85,7 @@ func (h *handler) updateBreaker(a *attempt) {
 			h.log.Error("QFPay refuses this merchant's configuration; its orders wait, and one is tried now and then",
 				"merchant", name, "error", a.err, "hint", hint(reason))
 		}
-	case created, refused:
+	case policy.Created, policy.Refused:
 		if a.merchant.breaker.reset() != "" {
 			h.log.Info("QFPay takes this merchant's orders again", "merchant", name)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // strictJournalFixture is a journalFixture whose steps a replica confirms, or has not confirmed since stall.
@@ -54,7 +55,7 @@ func TestDurability_TakesAnUnconfirmedIntentBack(t *testing.T) {
 	stall()
 	unconfirmed(t, f.intent(t.Context(), c))
 	f.want("NEW", "0", "0")
-	if c.state != stateNew || c.createsSent != 0 {
+	if c.state != policy.StateNew || c.createsSent != 0 {
 		t.Errorf("the claim says %+v", c)
 	}
 }

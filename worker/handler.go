@@ -17,6 +17,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
@@ -218,11 +219,11 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 	if a.merchant = merchants.byName[a.order.Merchant]; a.merchant == nil {
 		return h.unknownMerchant(ctx, a)
 	}
-	if held := a.merchant.breaker.admit(time.Now(), h.times.lease); held > 0 && c.state == stateNew && !a.facts().pastDeadline {
-		return h.deferOrder(ctx, a, step{do: wait, why: event.DeferHeld}, min(held, spread(h.times.held)))
+	if held := a.merchant.breaker.admit(time.Now(), h.times.lease); held > 0 && c.state == policy.StateNew && !a.facts().PastDeadline {
+		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferHeld}, min(held, spread(h.times.held)))
 	}
 	defer a.merchant.inFlight.Add(-1)
-	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().pastDeadline {
+	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().PastDeadline {
 		return h.overMerchantLimit(ctx, a)
 	}
 	s, err := a.run(ctx)
@@ -236,7 +237,7 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 // another would take the room of other merchants' orders: the merchant's gateway is slow. The
 // order joins the wait queue, or waits for a moment where its merchant has no limits.
 func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
-	s := step{do: wait, why: event.DeferMerchantLimit}
+	s := policy.Step{Do: policy.Wait, Why: event.DeferMerchantLimit}
 	if a.merchant.limiter == nil {
 		return h.deferOrder(ctx, a, s, spread(merchantLimitPause))
 	}
@@ -252,9 +253,9 @@ const merchantLimitPause = time.Second
 
 // finish writes down how an attempt ended. The journal must have what the gateway did even when
 // the task's own time is up, so finish has time of its own.
-func (h *handler) finish(ctx context.Context, a *attempt, s step) error {
+func (h *handler) finish(ctx context.Context, a *attempt, s policy.Step) error {
 	h.updateBreaker(a)
-	if s.do == settle {
+	if s.Do == policy.Settle {
 		return h.publish(ctx, a, a.result(s))
 	}
 	delay := h.delay(ctx, a, &s)
@@ -294,18 +295,18 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 
 // deferOrder releases the order until delay has passed. If that fails, the order is due when its
 // lease ends.
-func (h *handler) deferOrder(ctx context.Context, a *attempt, s step, delay time.Duration) error {
+func (h *handler) deferOrder(ctx context.Context, a *attempt, s policy.Step, delay time.Duration) error {
 	delay = a.beforeDeadline(delay)
 	in := a.session.Queue()
-	if s.why != event.DeferQuota && s.why != event.DeferMerchantLimit {
+	if s.Why != event.DeferQuota && s.Why != event.DeferMerchantLimit {
 		in = nil
 	}
 	if ctx.Err() != nil {
-		s.why, delay, in = event.DeferShutdown, 0, nil
+		s.Why, delay, in = event.DeferShutdown, 0, nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.times.call)
 	defer cancel()
-	h.observer.Observe(event.Deferred{Reason: s.why, For: delay})
+	h.observer.Observe(event.Deferred{Reason: s.Why, For: delay})
 	a.logDeferred(s, delay)
 	defer failpoint("released")
 	soon := delay
@@ -313,7 +314,7 @@ func (h *handler) deferOrder(ctx context.Context, a *attempt, s step, delay time
 		soon = 0 // a dispatcher must look at the wait queue
 	}
 	defer h.sweepTimer.orderDue(soon)
-	return h.journal.release(ctx, &a.claim, delay, s.do == waitNotFound, s.why, in)
+	return h.journal.release(ctx, &a.claim, delay, s.Do == policy.WaitNotFound, s.Why, in)
 }
 
 // unknownMerchant defers an order of a merchant that this process does not have. Another process
@@ -323,17 +324,17 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 	h.log.LogAttrs(context.Background(), slog.LevelError, "no such merchant here; the order waits", append([]slog.Attr{
 		slog.String("merchant", a.order.Merchant), slog.String("out_trade_no", a.order.OutTradeNo),
 		slog.String("hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer")}, a.claim.trace()...)...)
-	if a.facts().pastDeadline && a.claim.state == stateNew {
-		return h.publish(ctx, a, a.result(settled(tasks.Expired, "no worker knows its merchant")))
+	if a.facts().PastDeadline && a.claim.state == policy.StateNew {
+		return h.publish(ctx, a, a.result(policy.Settled(tasks.Expired, "no worker knows its merchant")))
 	}
-	return h.deferOrder(ctx, a, step{do: wait, why: event.DeferUnknown}, spread(h.times.held))
+	return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferUnknown}, spread(h.times.held))
 }
 
 // reject settles an order that is not valid: one that was enqueued with asynq alone, since every
 // other entry point validates first. No create was sent for it.
 func (h *handler) reject(ctx context.Context, a *attempt, why error) error {
 	a.order.Lane = tasks.Bulk
-	if a.claim.state != stateNew {
+	if a.claim.state != policy.StateNew {
 		return fmt.Errorf("the journal of %s holds an order that is not valid, though one was sent: %w", a.claim.id, why)
 	}
 	return h.publish(ctx, a, invalidResult(a.claim, a.order.Merchant, a.order.OutTradeNo, why, a.now()))

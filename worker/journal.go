@@ -11,6 +11,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
@@ -50,7 +51,7 @@ type claim struct {
 	token  string
 	status claimStatus
 
-	state       state
+	state       policy.State
 	reissues    int // 0 for the order's own out_trade_no, k for its k-th reissue
 	createsSent int // creates that were sent under this number
 	notFound    int // queries, late enough, that did not find it
@@ -64,7 +65,7 @@ type claim struct {
 	traceparent string            // of the producer, or ""
 }
 
-var stateNames = map[string]state{"NEW": stateNew, "SENT": stateSent, "CLOSING": stateClosing}
+var stateNames = map[string]policy.State{"NEW": policy.StateNew, "SENT": policy.StateSent, "CLOSING": policy.StateClosing}
 
 // claim leases an order to an attempt, unless another attempt has the lease.
 func (j *journal) claim(ctx context.Context, id, token string) (claim, error) {
@@ -158,7 +159,7 @@ func (j *journal) intent(ctx context.Context, c *claim) error {
 		return errLost
 	}
 	c.createsSent++
-	c.state, c.notFound = stateSent, 0
+	c.state, c.notFound = policy.StateSent, 0
 	return nil
 }
 
@@ -171,7 +172,7 @@ func (j *journal) retract(ctx context.Context, c *claim) error {
 	if answer[0] != "retracted" {
 		return errLost
 	}
-	c.state, c.createsSent = stateNew, 0
+	c.state, c.createsSent = policy.StateNew, 0
 	c.firstSentAt, c.sentAt = time.Time{}, time.Time{}
 	return nil
 }
@@ -186,7 +187,7 @@ func (j *journal) closeIntent(ctx context.Context, c *claim) error {
 	if answer[0] != "closing" {
 		return errLost
 	}
-	c.state = stateClosing
+	c.state = policy.StateClosing
 	return nil
 }
 
@@ -200,7 +201,7 @@ func (j *journal) reissue(ctx context.Context, c *claim) error {
 		return errLost
 	}
 	c.reissues++
-	c.state, c.createsSent, c.notFound = stateNew, 0, 0
+	c.state, c.createsSent, c.notFound = policy.StateNew, 0, 0
 	c.firstSentAt, c.sentAt = time.Time{}, time.Time{}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // manyFaults are all the ways a call can go wrong: together two calls in five do.
@@ -254,7 +255,7 @@ func TestClose_NeverMeetsAPaidOrder(t *testing.T) {
 	}()
 	<-paid
 	got := r.results(1)["A0000"]
-	if got.Outcome != string(tasks.Unresolved) || got.Reason != reasonPaid {
+	if got.Outcome != string(tasks.Unresolved) || got.Reason != policy.ReasonPaid {
 		t.Errorf("%s: %s", got.Outcome, got.Reason)
 	}
 	for _, c := range r.gateway.Calls() {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // stand is where an attempt stands.
@@ -21,10 +22,10 @@ const (
 // hand is an attempt in the model: what it knows, and what it is about to do.
 type hand struct {
 	place         stand
-	reply         reply
-	do            action
+	reply         policy.Reply
+	do            policy.Action
 	end           ending // of settle
-	state         state
+	state         policy.State
 	reissues      uint8
 	createsSent   uint8
 	sent          flight
@@ -51,7 +52,7 @@ var untilDeadline = [clocks]time.Duration{inTime: time.Hour, pastDeadline: -doub
 
 // factsAt are the facts of an attempt at a time, but for those that a call has
 // shown. The real attempt computes them, from a claim and a deadline that fit.
-func (s setting) factsAt(h hand, clock uint8) facts {
+func (s setting) factsAt(h hand, clock uint8) policy.Facts {
 	now := time.Now()
 	times := timesFor(10 * time.Second)
 	c := claim{state: h.state, reissues: int(h.reissues), createsSent: int(h.createsSent), claimedAt: now}
@@ -77,12 +78,12 @@ const createsBound = maxCreates + 1
 
 // table has the facts of every attempt at every time, so that a search does not
 // compute them again and again.
-type table map[hand][clocks]facts
+type table map[hand][clocks]policy.Facts
 
 func (s setting) table() table {
 	t := table{}
 	for h := range everyHand {
-		var f [clocks]facts
+		var f [clocks]policy.Facts
 		for clock := range clocks {
 			f[clock] = s.factsAt(h, clock)
 		}
@@ -93,7 +94,7 @@ func (s setting) table() table {
 
 // everyHand yields all that an attempt can know from its claim.
 func everyHand(yield func(hand) bool) {
-	for st := stateNew; st < states; st++ {
+	for st := policy.StateNew; st < policy.States; st++ {
 		for reissues := range uint8(numbers) {
 			for createsSent := range uint8(createsBound + 1) {
 				for _, sent := range []flight{unsent, flying, landed} {
@@ -116,20 +117,20 @@ func (h hand) known() hand {
 // decide asks the policy.
 func (m *model) decide(h hand, clock uint8) hand {
 	f := m.table[h.known()][clock]
-	f.reply, f.onlyCreate, f.closeSentHere = h.reply, h.onlyCreate, h.closeSentHere
+	f.Reply, f.OnlyCreate, f.CloseSentHere = h.reply, h.onlyCreate, h.closeSentHere
 	s := m.next(f)
-	if s.do == settle || s.do == wait || s.do == waitNotFound {
-		return parting(s.do, endings[s.outcome], h)
+	if s.Do == policy.Settle || s.Do == policy.Wait || s.Do == policy.WaitNotFound {
+		return parting(s.Do, endings[s.Outcome], h)
 	}
-	h.place, h.do = acting, s.do
-	if s.do != retract {
-		h.reply = nothing // only after a retract is the same reply looked at again
+	h.place, h.do = acting, s.Do
+	if s.Do != policy.Retract {
+		h.reply = policy.Nothing // only after a retract is the same reply looked at again
 	}
 	return h
 }
 
 // parting is an attempt's last step; of what it knew nothing matters any more.
-func parting(do action, end ending, h hand) hand {
+func parting(do policy.Action, end ending, h hand) hand {
 	return hand{place: acting, do: do, end: end, reissues: h.reissues}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // A search that finds nothing is worth as much as what it would have found. Each of
@@ -17,56 +18,56 @@ func TestModel_SeesEveryBrokenRule(t *testing.T) {
 		name  string
 		wrong string
 		set   func(*model)
-		next  func(facts) step
+		next  func(policy.Facts) policy.Step
 	}{
-		{"not found allows a new number", "I", nil, func(f facts) step {
-			if f.reply == notFound && !f.createMayLand && f.reissue {
-				return step{do: reissue}
+		{"not found allows a new number", "I", nil, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.NotFound && !f.CreateMayLand && f.Reissue {
+				return policy.Step{Do: policy.Reissue}
 			}
-			return next(f)
+			return policy.Next(f)
 		}},
-		{"not found is a failure once it is late", "I3", nil, func(f facts) step {
-			if f.reply == notFound && f.pastDeadline {
-				return settled(tasks.Expired, reasonLate)
+		{"not found is a failure once it is late", "I3", nil, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.NotFound && f.PastDeadline {
+				return policy.Settled(tasks.Expired, policy.ReasonLate)
 			}
-			return next(f)
+			return policy.Next(f)
 		}},
-		{"a duplicate is a failure", "I3", nil, func(f facts) step {
-			if f.reply == unknown {
-				f.reply, f.onlyCreate = refused, true
+		{"a duplicate is a failure", "I3", nil, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.Unknown {
+				f.Reply, f.OnlyCreate = policy.Refused, true
 			}
-			return next(f)
+			return policy.Next(f)
 		}},
-		{"a refusal of a repetition is believed", "I3", nil, func(f facts) step {
-			f.onlyCreate = f.onlyCreate || f.reply == refused
-			return next(f)
+		{"a refusal of a repetition is believed", "I3", nil, func(f policy.Facts) policy.Step {
+			f.OnlyCreate = f.OnlyCreate || f.Reply == policy.Refused
+			return policy.Next(f)
 		}},
-		{"a close that was sent is taken for one that was made", "I", nil, func(f facts) step {
-			if f.reply == closeSent && f.reissue {
-				return step{do: reissue}
+		{"a close that was sent is taken for one that was made", "I", nil, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.CloseSent && f.Reissue {
+				return policy.Step{Do: policy.Reissue}
 			}
-			return next(f)
+			return policy.Next(f)
 		}},
-		{"an unpaid order gets a new number at once", "I", nil, func(f facts) step {
-			if f.reply == unpaid && f.reissue {
-				return step{do: reissue}
+		{"an unpaid order gets a new number at once", "I", nil, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.Unpaid && f.Reissue {
+				return policy.Step{Do: policy.Reissue}
 			}
-			return next(f)
+			return policy.Next(f)
 		}},
-		{"what was sent before is sent again at once", "I1", distrust, func(f facts) step {
-			if f.reply == notFound && f.state == stateSent {
-				return step{do: create}
+		{"what was sent before is sent again at once", "I1", distrust, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.NotFound && f.State == policy.StateSent {
+				return policy.Step{Do: policy.Create}
 			}
-			return next(f)
+			return policy.Next(f)
 		}},
-		{"numbers are trusted that are not unique", "I1", func(m *model) { m.unique = false }, next},
-		{"anybody may write the journal", "I", func(m *model) { m.unfenced = true }, next},
-		{"nothing sweeps", "L1", func(m *model) { m.unswept = true }, next},
-		{"an order in doubt is not given up", "L1", func(m *model) { m.setting.payType = qfpay.FPS }, func(f facts) step {
-			if f.reply == unpaid {
-				return inDoubt()
+		{"numbers are trusted that are not unique", "I1", func(m *model) { m.unique = false }, policy.Next},
+		{"anybody may write the journal", "I", func(m *model) { m.unfenced = true }, policy.Next},
+		{"nothing sweeps", "L1", func(m *model) { m.unswept = true }, policy.Next},
+		{"an order in doubt is not given up", "L1", func(m *model) { m.setting.payType = qfpay.FPS }, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.Unpaid {
+				return policy.InDoubt()
 			}
-			return next(f)
+			return policy.Next(f)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // Courses that a random replay seldom takes: an order was sent once, long ago, and not
@@ -47,7 +48,7 @@ func TestAttempt_TakesNothingForGrantedInDoubt(t *testing.T) {
 func queryPrompt(r record) byte { return byte(r) + 1 }
 
 // createPrompt is the first prompt for a create that means this.
-func createPrompt(r reply) byte {
+func createPrompt(r policy.Reply) byte {
 	for i, p := range creates {
 		if p.reply == r && !p.unsent {
 			return byte(i)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // What the model takes from the worker as it is, it cannot find wrong: the facts, the
@@ -24,12 +25,12 @@ func TestAttempt_TakesItsFactsFromTheClaimAndTheClock(t *testing.T) {
 	for _, s := range settings {
 		for h := range everyHand {
 			for clock := range clocks {
-				want := facts{
-					state: h.state, createMayLand: h.sent == flying, notFoundBefore: h.notFound, unique: s.trusted,
-					pastDeadline: clock != inTime, pastDoubtTimeout: clock == pastDoubtTimeout,
-					close:   s.lost.mayClose(s.payType, s.trusted),
-					reissue: s.lost.mayReissue(s.payType, s.trusted, int(h.reissues)),
-					resend:  s.trusted && h.createsSent < 4,
+				want := policy.Facts{
+					State: h.state, CreateMayLand: h.sent == flying, NotFoundBefore: h.notFound, Unique: s.trusted,
+					PastDeadline: clock != inTime, PastDoubtTimeout: clock == pastDoubtTimeout,
+					Close:   s.lost.mayClose(s.payType, s.trusted),
+					Reissue: s.lost.mayReissue(s.payType, s.trusted, int(h.reissues)),
+					Resend:  s.trusted && h.createsSent < 4,
 				}
 				if got := s.factsAt(h, clock); got != want {
 					t.Fatalf("%s, %+v, clock %d:\n got %+v\nwant %+v", s.name, h, clock, got, want)
@@ -42,14 +43,14 @@ func TestAttempt_TakesItsFactsFromTheClaimAndTheClock(t *testing.T) {
 // Each answer of the gateway, and what the worker must make of it.
 func TestAnswer_IsReadAsTheGatewayMeansIt(t *testing.T) {
 	t.Parallel()
-	got := []reply{replyCreated, replyLost, replyNotSent, replyThrottled, replyBusy, replyHeld, replyRefused,
+	got := []policy.Reply{replyCreated, replyLost, replyNotSent, replyThrottled, replyBusy, replyHeld, replyRefused,
 		replyDuplicate, replyUnknown, replyStored, replyClosed, replyCloseLost, replyNotClosed, replyNoAnswer}
-	want := []reply{created, unknown, notExecuted, notExecuted, notExecuted, merchantRefused, refused,
-		unknown, unknown, unknown, closeSent, closeSent, closeSent, unclear}
+	want := []policy.Reply{policy.Created, policy.Unknown, policy.NotExecuted, policy.NotExecuted, policy.NotExecuted, policy.MerchantRefused, policy.Refused,
+		policy.Unknown, policy.Unknown, policy.Unknown, policy.CloseSent, policy.CloseSent, policy.CloseSent, policy.Unclear}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if want := [records]reply{notFound, unpaid, paid, closed, closed, failed, declined, otherOrder, maybeOurs, unpaid}; shown != want {
+	if want := [records]policy.Reply{policy.NotFound, policy.Unpaid, policy.Paid, policy.Closed, policy.Closed, policy.Failed, policy.Declined, policy.OtherOrder, policy.MaybeOurs, policy.Unpaid}; shown != want {
 		t.Errorf("records are read as %v, want %v", shown, want)
 	}
 }
@@ -62,7 +63,7 @@ func TestAnswer_IsDecidedByTheRowThatCostsMost(t *testing.T) {
 	for i, r := range least {
 		for _, lesser := range least[:i] {
 			for _, both := range [][]qfpay.Record{append(rows[lesser], rows[r]...), append(rows[r], rows[lesser]...)} {
-				if got, _ := readQuery(both, nil, o, time.Now()); got != shown[r] {
+				if got, _ := policy.ReadQuery(both, nil, o, time.Now()); got != shown[r] {
 					t.Errorf("%s, and %s: read as %d", recordNames[lesser], recordNames[r], got)
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // record is what the gateway has under one number.
@@ -41,18 +42,18 @@ var (
 	replyDuplicate  = reading(refusal("1102"))
 	replyUnknown    = reading(refusal("7777"))
 	replyStored     = reading(&qfpay.Refusal{RespCd: "1294", Class: qfpay.Refused, Syssn: "20260301"})
-	replyClosed     = readClose(nil)
-	replyCloseLost  = readClose(&qfpay.Unanswered{Reason: "timeout"})
-	replyNotClosed  = readClose(refusal("1146"))
-	replyCloseUnset = readClose(&qfpay.NotSent{Err: errors.New("connection refused")})
+	replyClosed     = policy.ReadClose(nil)
+	replyCloseLost  = policy.ReadClose(&qfpay.Unanswered{Reason: "timeout"})
+	replyNotClosed  = policy.ReadClose(refusal("1146"))
+	replyCloseUnset = policy.ReadClose(&qfpay.NotSent{Err: errors.New("connection refused")})
 )
 
 func refusal(code qfpay.RespCd) error {
 	return &qfpay.Refusal{RespCd: code, Class: code.Class(qfpay.Hint{})}
 }
 
-func reading(err error) reply {
-	r, ok := readCreate(err)
+func reading(err error) policy.Reply {
+	r, ok := policy.ReadCreate(err)
 	if !ok {
 		panic("an answer that the worker does not read")
 	}
@@ -74,11 +75,11 @@ var rows = map[record][]qfpay.Record{
 }
 
 // shown is the reply to a query that finds each record.
-var shown = func() (all [records]reply) {
+var shown = func() (all [records]policy.Reply) {
 	for r := range records {
-		all[r], _ = readQuery(rows[r], nil, anOrder("A1").Order, time.Now())
+		all[r], _ = policy.ReadQuery(rows[r], nil, anOrder("A1").Order, time.Now())
 	}
 	return all
 }()
 
-var replyNoAnswer, _ = readQuery(nil, &qfpay.Unanswered{Reason: "timeout"}, qfpay.Order{}, time.Time{})
+var replyNoAnswer, _ = policy.ReadQuery(nil, &qfpay.Unanswered{Reason: "timeout"}, qfpay.Order{}, time.Time{})

@@ -1,5 +1,7 @@
 package worker
 
+import "github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+
 // token names an attempt in the model. Real tokens are random; all that the scripts
 // do with them is to compare them, so three names are enough: one for each of two
 // attempts at work, and one for all that have ended.
@@ -45,7 +47,7 @@ const (
 // left out. Each method is one script, and TestModel_HasTheRealJournal holds
 // them against the scripts.
 type book struct {
-	state       state
+	state       policy.State
 	end         ending
 	reissues    uint8
 	createsSent uint8
@@ -77,14 +79,14 @@ func (b *book) heldBy(t token) bool { return b.holder == t && b.lease != over }
 
 func (b *book) intent(t token, reissues, createsSent uint8) bool {
 	switch {
-	case !b.heldBy(t) || b.lease != long || b.reissues != reissues || b.state == stateClosing:
+	case !b.heldBy(t) || b.lease != long || b.reissues != reissues || b.state == policy.StateClosing:
 		return false
-	case b.state == stateSent && b.sentBy == t && b.createsSent == createsSent+1:
+	case b.state == policy.StateSent && b.sentBy == t && b.createsSent == createsSent+1:
 		return true // a repetition
 	case b.createsSent != createsSent:
 		return false
 	}
-	b.state, b.createsSent, b.sentBy, b.sent, b.notFound = stateSent, createsSent+1, t, flying, 0
+	b.state, b.createsSent, b.sentBy, b.sent, b.notFound = policy.StateSent, createsSent+1, t, flying, 0
 	return true
 }
 
@@ -92,20 +94,20 @@ func (b *book) retract(t token, reissues uint8) bool {
 	switch {
 	case !b.heldBy(t) || b.reissues != reissues:
 		return false
-	case b.state == stateNew && b.createsSent == 0:
+	case b.state == policy.StateNew && b.createsSent == 0:
 		return true
-	case b.state != stateSent || b.createsSent != 1 || b.sentBy != t:
+	case b.state != policy.StateSent || b.createsSent != 1 || b.sentBy != t:
 		return false
 	}
-	b.state, b.createsSent, b.sentBy, b.sent = stateNew, 0, nobodys, unsent
+	b.state, b.createsSent, b.sentBy, b.sent = policy.StateNew, 0, nobodys, unsent
 	return true
 }
 
 func (b *book) closeIntent(t token, reissues uint8) bool {
-	if !b.heldBy(t) || b.lease != long || b.reissues != reissues || b.state == stateNew {
+	if !b.heldBy(t) || b.lease != long || b.reissues != reissues || b.state == policy.StateNew {
 		return false
 	}
-	b.state = stateClosing
+	b.state = policy.StateClosing
 	return true
 }
 
@@ -113,13 +115,13 @@ func (b *book) reissue(t token, reissues uint8) bool {
 	switch {
 	case !b.heldBy(t):
 		return false
-	case b.state == stateNew && b.reissues == reissues+1:
+	case b.state == policy.StateNew && b.reissues == reissues+1:
 		return true
-	case b.reissues != reissues || b.state == stateNew:
+	case b.reissues != reissues || b.state == policy.StateNew:
 		return false
 	}
 	b.reissues++
-	b.state, b.createsSent, b.notFound, b.sentBy, b.sent = stateNew, 0, 0, nobodys, unsent
+	b.state, b.createsSent, b.notFound, b.sentBy, b.sent = policy.StateNew, 0, 0, nobodys, unsent
 	return true
 }
 
@@ -140,7 +142,7 @@ func (b *book) settle(t token, reissues uint8, end ending) answer {
 		return already
 	case b.reissues != reissues:
 		return notAllowed
-	case end == endCreated && b.state != stateSent:
+	case end == endCreated && b.state != policy.StateSent:
 		return notAllowed
 	case end != endCreated && !b.heldBy(t):
 		return notAllowed
@@ -167,13 +169,13 @@ func (b *book) reopen() bool {
 	switch {
 	case b.end == unsettled || b.end == endCreated:
 		return false
-	case b.end == endUnresolved && b.state != stateSent:
-		b.state = stateClosing
+	case b.end == endUnresolved && b.state != policy.StateSent:
+		b.state = policy.StateClosing
 	case b.end != endUnresolved:
 		if b.createsSent > 0 {
 			b.reissues++
 		}
-		b.state, b.createsSent, b.sentBy, b.sent = stateNew, 0, nobodys, unsent
+		b.state, b.createsSent, b.sentBy, b.sent = policy.StateNew, 0, nobodys, unsent
 	}
 	b.end, b.author, b.notFound, b.due = unsettled, nobodys, 0, true
 	b.reopens++

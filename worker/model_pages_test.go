@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -30,7 +31,7 @@ func (w *twins) pagesOfTheModel() pages {
 }
 
 // nameOf is the word for a state in the journal.
-func nameOf(s state) string {
+func nameOf(s policy.State) string {
 	for name, known := range stateNames {
 		if known == s {
 			return name

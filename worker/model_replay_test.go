@@ -16,6 +16,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // The model's attempt and the real one, with its client, its policy and its journal
@@ -122,7 +123,7 @@ func (w *twins) foresee(m *model, clock uint8, gateway *scheduler) {
 		case h.place == closing:
 			h.reply, h.closeSentHere = gateway.close(k).reply, true
 			h.place = deciding
-		case h.do == query:
+		case h.do == policy.Query:
 			h.reply = gateway.query(k).reply
 			h.place = deciding
 		default:

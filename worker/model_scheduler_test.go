@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -23,7 +24,7 @@ type scheduler struct {
 
 // prompt is one answer: what it means in the model, and what it is on the wire.
 type prompt struct {
-	reply  reply
+	reply  policy.Reply
 	status int    // 0: the connection breaks
 	unsent bool   // and nothing has left
 	body   string // %s is the out_trade_no

@@ -15,6 +15,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // What the model proves, it proves of its own journal. Here that journal and the
@@ -176,7 +177,7 @@ func (w *twins) intent(*rapid.T) {
 		h := hand{reissues: uint8(c.reissues), createsSent: uint8(c.createsSent)}
 		want := w.book.intent(t, h.reissues, h.createsSent)
 		w.agree(w.real.intent(w.ctx, c), want)
-		if want && (c.state != stateSent || c.createsSent != int(h.createsSent)+1 || c.notFound != 0) {
+		if want && (c.state != policy.StateSent || c.createsSent != int(h.createsSent)+1 || c.notFound != 0) {
 			w.Fatalf("after an intent the attempt knows %+v", c)
 		}
 	})
@@ -187,7 +188,7 @@ func (w *twins) retract(*rapid.T) {
 	w.twice(c, func(c *claim) {
 		want := w.book.retract(t, uint8(c.reissues))
 		w.agree(w.real.retract(w.ctx, c), want)
-		if want && (c.state != stateNew || c.createsSent != 0 || !c.sentAt.IsZero() || !c.firstSentAt.IsZero()) {
+		if want && (c.state != policy.StateNew || c.createsSent != 0 || !c.sentAt.IsZero() || !c.firstSentAt.IsZero()) {
 			w.Fatalf("after a retract the attempt knows %+v", c)
 		}
 	})
@@ -198,7 +199,7 @@ func (w *twins) closeIntent(*rapid.T) {
 	w.twice(c, func(c *claim) {
 		want := w.book.closeIntent(t, uint8(c.reissues))
 		w.agree(w.real.closeIntent(w.ctx, c), want)
-		if want && c.state != stateClosing {
+		if want && c.state != policy.StateClosing {
 			w.Fatalf("after a close intent the attempt knows %+v", c)
 		}
 	})
@@ -210,7 +211,7 @@ func (w *twins) reissue(*rapid.T) {
 		number := c.reissues
 		want := w.book.reissue(t, uint8(number))
 		w.agree(w.real.reissue(w.ctx, c), want)
-		if want && (c.state != stateNew || c.reissues != number+1 || c.createsSent != 0 || c.notFound != 0 || !c.sentAt.IsZero()) {
+		if want && (c.state != policy.StateNew || c.reissues != number+1 || c.createsSent != 0 || c.notFound != 0 || !c.sentAt.IsZero()) {
 			w.Fatalf("after a reissue the attempt knows %+v", c)
 		}
 	})

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"slices"
 	"strings"
 )
@@ -159,7 +160,7 @@ func (e edge) detail(w world) string {
 	if h.reissues > 0 {
 		said = fmt.Sprintf(" (number %d)", h.reissues+1)
 	}
-	if h.place == acting && h.do == settle {
+	if h.place == acting && h.do == policy.Settle {
 		said += ": " + endingNames[h.end]
 	}
 	return said

@@ -1,6 +1,9 @@
 package worker
 
-import "slices"
+import (
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+	"slices"
+)
 
 // attempt: all that one attempt can do next, and all that can become of it.
 func (m *model) attempt(w *world, i int) {
@@ -40,16 +43,16 @@ func (m *model) kill(w *world, i int) {
 func (m *model) act(w *world, i int) {
 	h := w.hands[i]
 	switch h.do {
-	case query:
+	case policy.Query:
 		m.query(w, i)
-	case create, closeOrder:
+	case policy.Create, policy.CloseOrder:
 		m.script(w, i)
 	default:
 		m.script(w, i)
 		return
 	}
 	t := *w
-	t.hands[i] = parting(wait, unsettled, h)
+	t.hands[i] = parting(policy.Wait, unsettled, h)
 	m.add(fault, i+1, "has no time left for a call", t)
 }
 
@@ -75,24 +78,24 @@ func (m *model) script(w *world, i int) {
 // has lost the order ends.
 func (b *book) write(t token, h hand) (after hand, held bool) {
 	switch after = h; h.do {
-	case create:
+	case policy.Create:
 		held = b.intent(t, h.reissues, h.createsSent)
-		after.state, after.createsSent, after.notFound, after.sent = stateSent, h.createsSent+1, false, flying
+		after.state, after.createsSent, after.notFound, after.sent = policy.StateSent, h.createsSent+1, false, flying
 		after.place = posting
-	case retract:
+	case policy.Retract:
 		held = b.retract(t, h.reissues)
-		after.state, after.createsSent, after.sent = stateNew, 0, unsent
+		after.state, after.createsSent, after.sent = policy.StateNew, 0, unsent
 		after.place = deciding
-	case closeOrder:
+	case policy.CloseOrder:
 		held = b.closeIntent(t, h.reissues)
-		after.state, after.place = stateClosing, closing
-	case reissue:
+		after.state, after.place = policy.StateClosing, closing
+	case policy.Reissue:
 		held = b.reissue(t, h.reissues)
 		after = hand{place: deciding, reissues: h.reissues + 1}
-	case settle:
+	case policy.Settle:
 		return hand{}, b.settle(t, h.reissues, h.end) == published
-	case wait, waitNotFound:
-		return hand{}, b.release(t, h.do == waitNotFound)
+	case policy.Wait, policy.WaitNotFound:
+		return hand{}, b.release(t, h.do == policy.WaitNotFound)
 	}
 	if !held {
 		return hand{}, false
@@ -114,7 +117,7 @@ func (m *model) query(w *world, i int) {
 }
 
 // hears is an attempt's call that has been answered.
-func (m *model) hears(w *world, i int, k kind, what string, to world, r reply) {
+func (m *model) hears(w *world, i int, k kind, what string, to world, r policy.Reply) {
 	to.hands[i].place, to.hands[i].reply = deciding, r
 	if w.hands[i].place == posting {
 		to.hands[i].onlyCreate = w.hands[i].createsSent == 1
@@ -170,7 +173,7 @@ func (m *model) shut(w *world, i int) {
 }
 
 // different returns each reply once.
-func different(all ...reply) []reply {
+func different(all ...policy.Reply) []policy.Reply {
 	slices.Sort(all)
 	return slices.Compact(all)
 }

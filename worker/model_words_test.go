@@ -1,24 +1,26 @@
 package worker
 
+import "github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+
 // The words of a trace: what the policy has decided, what was done, and what it was
 // like when the journal did not allow it.
 
-var thoughts = [actions]string{
-	create: "decides to create the order", retract: "decides to take its create back", query: "decides to ask",
-	closeOrder: "decides to close the order", reissue: "decides to take a new number", wait: "decides to come back later",
-	waitNotFound: "decides to come back later, and to remember that nothing was found", settle: "decides on a result",
+var thoughts = [policy.Actions]string{
+	policy.Create: "decides to create the order", policy.Retract: "decides to take its create back", policy.Query: "decides to ask",
+	policy.CloseOrder: "decides to close the order", policy.Reissue: "decides to take a new number", policy.Wait: "decides to come back later",
+	policy.WaitNotFound: "decides to come back later, and to remember that nothing was found", policy.Settle: "decides on a result",
 }
 
-var deeds = [actions]string{
-	create: "writes down that a create is about to leave", retract: "writes down that its create was not carried out",
-	closeOrder: "writes down that a close is about to leave", reissue: "takes the next number", wait: "defers the order",
-	waitNotFound: "defers the order, not found", settle: "publishes the result",
+var deeds = [policy.Actions]string{
+	policy.Create: "writes down that a create is about to leave", policy.Retract: "writes down that its create was not carried out",
+	policy.CloseOrder: "writes down that a close is about to leave", policy.Reissue: "takes the next number", policy.Wait: "defers the order",
+	policy.WaitNotFound: "defers the order, not found", policy.Settle: "publishes the result",
 }
 
-var refusals = [actions]string{
-	create: "may not send a create any more", retract: "may not take its create back", closeOrder: "may not close any more",
-	reissue: "may not take a new number", wait: "does not hold the order any more", waitNotFound: "does not hold the order any more",
-	settle: "may not publish any more",
+var refusals = [policy.Actions]string{
+	policy.Create: "may not send a create any more", policy.Retract: "may not take its create back", policy.CloseOrder: "may not close any more",
+	policy.Reissue: "may not take a new number", policy.Wait: "does not hold the order any more", policy.WaitNotFound: "does not hold the order any more",
+	policy.Settle: "may not publish any more",
 }
 
 var recordNames = [records]string{

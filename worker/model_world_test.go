@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // setting is what does not change while a world goes on: the worker's configuration
@@ -24,13 +25,13 @@ type setting struct {
 type model struct {
 	setting
 	table    table
-	next     func(facts) step
+	next     func(policy.Facts) policy.Step
 	unfenced bool // the scripts let anybody in, to see what comes of it
 	unswept  bool // and nobody looks for orders that are due
 	out      []edge
 }
 
-func newModel(s setting) *model { return &model{setting: s, table: s.table(), next: next} }
+func newModel(s setting) *model { return &model{setting: s, table: s.table(), next: policy.Next} }
 
 // world is one state of everything: the journal, two attempts, the gateway, what is
 // on its way, the wake-ups, and the time. It is a plain value of bytes, so that

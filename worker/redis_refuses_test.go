@@ -9,6 +9,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // A Redis that is out of memory refuses asynq's dequeue, whether there is a task or
@@ -66,8 +67,8 @@ func TestAckHook_RepeatsAnAcknowledgementWhileTheServerRefuses(t *testing.T) {
 func TestReissue_DoesNotWait(t *testing.T) {
 	t.Parallel()
 	h := &handler{times: calmTimes()}
-	a := &attempt{handler: h, began: time.Now(), claim: claim{state: stateNew, reissues: 1, claimedAt: time.Now()}}
-	if d := h.delay(t.Context(), a, &step{do: wait, why: event.DeferDoubt}); d != 0 {
+	a := &attempt{handler: h, began: time.Now(), claim: claim{state: policy.StateNew, reissues: 1, claimedAt: time.Now()}}
+	if d := h.delay(t.Context(), a, &policy.Step{Do: policy.Wait, Why: event.DeferDoubt}); d != 0 {
 		t.Errorf("it waits for %s", d)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 func (f *journalFixture) inspector() *Inspector {
@@ -125,7 +126,7 @@ func TestReopen_NeedsTheOrderShownAbsentTwiceAnew(t *testing.T) {
 	ok(t, f.release(t.Context(), c, 0, true, event.DeferDoubt, nil))
 	f.end(f.take("b"), tasks.Unresolved)
 	f.reopen()
-	if again := f.take("c"); again.notFound != 0 || again.createsSent != 1 || again.state != stateSent {
+	if again := f.take("c"); again.notFound != 0 || again.createsSent != 1 || again.state != policy.StateSent {
 		t.Errorf("%+v", again)
 	}
 }

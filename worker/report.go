@@ -7,6 +7,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // report writes the one log line of an attempt that was to end an order. The line never contains
@@ -30,12 +31,12 @@ func (a *attempt) report(r tasks.Result, published bool, err error) {
 }
 
 // logDeferred writes the one log line of an attempt that deferred its order.
-func (a *attempt) logDeferred(s step, delay time.Duration) {
+func (a *attempt) logDeferred(s policy.Step, delay time.Duration) {
 	level := slog.LevelInfo
-	if s.why == event.DeferQuota || s.why == event.DeferHeld {
+	if s.Why == event.DeferQuota || s.Why == event.DeferHeld {
 		level = slog.LevelDebug // the normal course of a backlog
 	}
-	attrs := append(a.attrs(), slog.String("deferred_for", string(s.why)), slog.String("back_in", delay.Round(time.Millisecond).String()))
+	attrs := append(a.attrs(), slog.String("deferred_for", string(s.Why)), slog.String("back_in", delay.Round(time.Millisecond).String()))
 	if a.err != nil {
 		attrs = append(attrs, slog.Any("error", a.err))
 	}

@@ -10,10 +10,11 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // result makes the order's result from the answers of this attempt.
-func (a *attempt) result(s step) tasks.Result {
+func (a *attempt) result(s policy.Step) tasks.Result {
 	o, c := a.order, a.claim
 	r := tasks.Result{
 		V:          tasks.ResultVersion,
@@ -21,8 +22,8 @@ func (a *attempt) result(s step) tasks.Result {
 		Merchant:   o.Merchant,
 		OutTradeNo: o.OutTradeNo,
 		IssuedAs:   issuedAs(o.OutTradeNo, c.reissues),
-		Outcome:    string(s.outcome),
-		Reason:     s.reason,
+		Outcome:    string(s.Outcome),
+		Reason:     s.Reason,
 		PayType:    string(o.PayType),
 		TxAmt:      strconv.FormatInt(o.TxAmt, 10),
 		TxCurrCd:   o.TxCurrCd,
@@ -42,7 +43,7 @@ func (a *attempt) result(s step) tasks.Result {
 func (a *attempt) answer(r *tasks.Result) {
 	var refusal *qfpay.Refusal
 	switch {
-	case a.known.reply == created:
+	case a.known.Reply == policy.Created:
 		p := a.payment
 		r.QRCode, r.Syssn, r.SysDtm, r.ChnlSn = p.QRCode, p.Syssn, p.SysDtm, p.ChnlSn
 		r.RespCd, r.RespErr, r.RespMsg, r.Response = string(p.RespCd), p.RespErr, p.RespMsg, compact(p.Body)

@@ -13,6 +13,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // journalFixture is a journal on a Redis of its own, with one order accepted.
@@ -118,7 +119,7 @@ func TestClaim_AnswersEveryCase(t *testing.T) {
 		t.Errorf("an order that is not there: status %d, %v", c.status, err)
 	}
 	first := f.take("a")
-	if first.attempts != 1 || first.state != stateNew || len(first.order) == 0 || first.acceptedAt.IsZero() {
+	if first.attempts != 1 || first.state != policy.StateNew || len(first.order) == 0 || first.acceptedAt.IsZero() {
 		t.Errorf("the claim does not tell the journal: %+v", first)
 	}
 	if again := f.take("a"); again.attempts != 1 {

@@ -23,9 +23,9 @@ func TestFailpoint_LateWorkerChangesNothing(t *testing.T) {
 	}{
 		{"claimed", "intended", qfpay.FPS, tasks.Created, "A1"},
 		{"claimed", "answered", qfpay.FPS, tasks.Created, "A1"},
-		{"answered", "voided", qfpay.WeChat, tasks.Created, "A1_2"},   // the first one has a QR code that is being closed
-		{"answered", "closed", qfpay.AlipayHK, tasks.Created, "A1_2"}, // and now it is closed
-		{"answered", "minted", qfpay.WeChat, tasks.Created, "A1_2"},   // and the order number of the reissue is chosen
+		{"answered", "close_intended", qfpay.WeChat, tasks.Created, "A1_2"}, // the first one has a QR code that is being closed
+		{"answered", "closed", qfpay.AlipayHK, tasks.Created, "A1_2"},       // and now it is closed
+		{"answered", "reissued", qfpay.WeChat, tasks.Created, "A1_2"},       // and the order number of the reissue is chosen
 		{"answered", "intended", qfpay.AlipayHK, tasks.Created, "A1_2"},
 		{"answered", "answered", qfpay.WeChat, tasks.Created, "A1_2"}, // two QR codes, of which one is dead
 		{"answered", "settled", qfpay.FPS, tasks.Unresolved, "A1"},    // the order cannot be closed, and the result says so

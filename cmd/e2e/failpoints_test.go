@@ -24,17 +24,17 @@ var failpointDeaths = flag.Int("failpoints.deaths", 1, "how often a worker dies 
 // failpoints are the failpoints of the worker. Each is between two steps of an order, and a
 // process that is killed there has certainly not done the second step.
 var failpoints = []string{
-	"claimed",   // the order is in flight, and nothing was done
-	"intended",  // the create is recorded, and not sent
-	"answered",  // the answer is there, and not recorded
-	"settled",   // the result is published, and the asynq task not yet done
-	"released",  // the order is deferred, and the asynq task not yet done
-	"retracted", // the create is retracted
-	"voided",    // the close is recorded, and not sent
-	"closed",    // the answer to the close is there
-	"minted",    // the order number of the reissue is chosen, and not sent
-	"adopted",   // an order of a plain task has its journal, and was not claimed
-	"swept",     // a due order was taken by the sweeper, and no worker was woken
+	"claimed",        // the order is in flight, and nothing was done
+	"intended",       // the create is recorded, and not sent
+	"answered",       // the answer is there, and not recorded
+	"settled",        // the result is published, and the asynq task not yet done
+	"released",       // the order is deferred, and the asynq task not yet done
+	"retracted",      // the create is retracted
+	"close_intended", // the close is recorded, and not sent
+	"closed",         // the answer to the close is there
+	"reissued",       // the order number of the reissue is chosen, and not sent
+	"adopted",        // an order of a plain task has its journal, and was not claimed
+	"swept",          // a due order was taken by the sweeper, and no worker was woken
 }
 
 // TestFailpoint_LosesNothing kills a worker at each failpoint, while others work, as often as

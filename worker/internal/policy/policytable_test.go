@@ -1,4 +1,4 @@
-package worker
+package policy
 
 import (
 	"flag"
@@ -13,7 +13,7 @@ import (
 var update = flag.Bool("update", false, "write the policy's table in docs/architecture.md anew")
 
 const (
-	architecture  = "../docs/architecture.md"
+	architecture  = "../../../docs/architecture.md"
 	tableBegins   = "<!-- printed from next by TestPolicy_IsShownInTheDocs -update -->\n"
 	tableEnds     = "<!-- end of it -->\n"
 	drawingBegins = "<!-- drawn from next by TestPolicy_IsShownInTheDocs -update -->\n"
@@ -47,7 +47,7 @@ func holdsDocsTo(t *testing.T, begin, want, end string) {
 		return
 	}
 	if old != want {
-		t.Errorf("%s does not show the policy as it is; run go test ./worker -run Policy_IsShown -update\nwant:\n%s", architecture, want)
+		t.Errorf("%s does not show the policy as it is; run go test ./worker/internal/policy -run Policy_IsShown -update\nwant:\n%s", architecture, want)
 	}
 }
 
@@ -69,16 +69,16 @@ func policyTable() string {
 		if !f.possible() {
 			continue
 		}
-		at := [2]int{int(f.reply), int(f.state)}
-		if s := next(f).named(); !slices.Contains(cells[at], s) {
+		at := [2]int{int(f.Reply), int(f.State)}
+		if s := Next(f).named(); !slices.Contains(cells[at], s) {
 			cells[at] = append(cells[at], s)
 		}
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "| what the latest call has shown | %s |\n|---|---|---|---|\n", strings.Join(stateTitles, " | "))
-	for r := nothing; r < replies; r++ {
+	for r := Nothing; r < replies; r++ {
 		fmt.Fprintf(&out, "| %s |", replyTitles[r])
-		for s := stateNew; s < states; s++ {
+		for s := StateNew; s < States; s++ {
 			steps := cells[[2]int{int(r), int(s)}]
 			slices.Sort(steps)
 			fmt.Fprintf(&out, " %s |", strings.Join(steps, ", "))
@@ -97,13 +97,13 @@ func policyDrawing() string {
 		if !f.possible() {
 			continue
 		}
-		s := next(f)
+		s := Next(f)
 		to, moves := s.leadsTo()
 		if !moves {
 			continue
 		}
-		a := arrow{stateTitles[f.state], to, strings.Trim(s.named(), "*")}
-		shown := strings.Trim(replyTitles[f.reply], "*()")
+		a := arrow{stateTitles[f.State], to, strings.Trim(s.named(), "*")}
+		shown := strings.Trim(replyTitles[f.Reply], "*()")
 		if !slices.Contains(why[a], shown) {
 			why[a] = append(why[a], shown)
 		}
@@ -122,15 +122,15 @@ func policyDrawing() string {
 }
 
 // leadsTo says in which state a step leaves the journal, if it changes it.
-func (s step) leadsTo() (state string, moves bool) {
-	switch s.do {
-	case create:
+func (s Step) leadsTo() (state string, moves bool) {
+	switch s.Do {
+	case Create:
 		return "SENT", true
-	case retract, reissue:
+	case Retract, Reissue:
 		return "NEW", true
-	case closeOrder:
+	case CloseOrder:
 		return "CLOSING", true
-	case settle:
+	case Settle:
 		return "DONE", true
 	}
 	return "", false
@@ -138,25 +138,25 @@ func (s step) leadsTo() (state string, moves bool) {
 
 // possible leaves out what cannot come about: nothing but the start of an attempt, or
 // what happened to a create that was taken back, is seen in NEW.
-func (f facts) possible() bool {
-	switch f.reply {
-	case nothing:
+func (f Facts) possible() bool {
+	switch f.Reply {
+	case Nothing:
 		return true
-	case notExecuted, merchantRefused:
-		return f.state != stateClosing
-	case created, refused, unknown:
-		return f.state == stateSent
-	case closeSent:
-		return f.state == stateClosing
+	case NotExecuted, MerchantRefused:
+		return f.State != StateClosing
+	case Created, Refused, Unknown:
+		return f.State == StateSent
+	case CloseSent:
+		return f.State == StateClosing
 	default:
-		return f.state != stateNew
+		return f.State != StateNew
 	}
 }
 
 // named names a step as the docs do.
-func (s step) named() string {
-	if s.do == settle {
-		return "**" + string(s.outcome) + "**"
+func (s Step) named() string {
+	if s.Do == Settle {
+		return "**" + string(s.Outcome) + "**"
 	}
-	return []string{"create", "retract", "query", "close", "reissue", "wait", "wait (noting it)"}[s.do]
+	return []string{"create", "retract", "query", "close", "reissue", "wait", "wait (noting it)"}[s.Do]
 }

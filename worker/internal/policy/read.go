@@ -1,4 +1,4 @@
-package worker
+package policy
 
 import (
 	"errors"
@@ -7,9 +7,9 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// readCreate reads the answer to a create. ok is false for an error that says nothing about the
+// ReadCreate reads the answer to a create. ok is false for an error that says nothing about the
 // order: the intent could not be written, or our own context ended before the call left.
-func readCreate(err error) (r reply, ok bool) {
+func ReadCreate(err error) (r Reply, ok bool) {
 	var (
 		refusal    *qfpay.Refusal
 		throttled  *qfpay.Throttled
@@ -18,32 +18,32 @@ func readCreate(err error) (r reply, ok bool) {
 	)
 	switch {
 	case err == nil:
-		return created, true
+		return Created, true
 	case errors.As(err, &throttled), errors.As(err, &notSent):
-		return notExecuted, true
+		return NotExecuted, true
 	case errors.As(err, &unanswered):
-		return unknown, true
+		return Unknown, true
 	case errors.As(err, &refusal):
 		return readRefusal(refusal), true
 	}
-	return nothing, false
+	return Nothing, false
 }
 
 // readRefusal reads an answer to a create that is not a yes. When it has a syssn, the gateway
 // has stored an order under this number, whatever the code says.
-func readRefusal(r *qfpay.Refusal) reply {
+func readRefusal(r *qfpay.Refusal) Reply {
 	if r.Syssn != "" {
-		return unknown
+		return Unknown
 	}
 	switch r.Class {
 	case qfpay.Refused:
-		return refused
+		return Refused
 	case qfpay.Busy:
-		return notExecuted
+		return NotExecuted
 	case qfpay.Hold:
-		return merchantRefused
+		return MerchantRefused
 	default:
-		return unknown
+		return Unknown
 	}
 }
 
@@ -51,14 +51,14 @@ func readRefusal(r *qfpay.Refusal) reply {
 // earlier than our first create by more than that is not ours.
 const clockSkew = 15 * time.Minute
 
-// readQuery reads the answer to a query about order o, first sent at sentAt, and returns the row
+// ReadQuery reads the answer to a query about order o, first sent at sentAt, and returns the row
 // that decided. QFPay may have several rows under one number; the one that may still cost a
 // customer money counts most.
-func readQuery(rows []qfpay.Record, err error, o qfpay.Order, sentAt time.Time) (reply, qfpay.Record) {
+func ReadQuery(rows []qfpay.Record, err error, o qfpay.Order, sentAt time.Time) (Reply, qfpay.Record) {
 	if err != nil {
-		return unclear, qfpay.Record{}
+		return Unclear, qfpay.Record{}
 	}
-	best, row := notFound, qfpay.Record{}
+	best, row := NotFound, qfpay.Record{}
 	for _, candidate := range rows {
 		if r := readRow(candidate, o, sentAt); rank[r] > rank[best] {
 			best, row = r, candidate
@@ -68,41 +68,41 @@ func readQuery(rows []qfpay.Record, err error, o qfpay.Order, sentAt time.Time) 
 }
 
 // rank orders what rows can show by how much it matters.
-var rank = map[reply]int{notFound: 0, declined: 1, failed: 2, closed: 3, otherOrder: 4, unclear: 5, maybeOurs: 6, unpaid: 7, paid: 8}
+var rank = map[Reply]int{NotFound: 0, Declined: 1, Failed: 2, Closed: 3, OtherOrder: 4, Unclear: 5, MaybeOurs: 6, Unpaid: 7, Paid: 8}
 
-func readRow(row qfpay.Record, o qfpay.Order, sentAt time.Time) reply {
+func readRow(row qfpay.Record, o qfpay.Order, sentAt time.Time) Reply {
 	if !row.Matches(o) {
-		return otherOrder
+		return OtherOrder
 	}
 	if t, err := qfpay.ParseDateTime(row.SysDtm); err == nil && t.Before(sentAt.Add(-clockSkew)) {
-		return maybeOurs
+		return MaybeOurs
 	}
 	switch row.Standing() {
 	case qfpay.Unpaid:
-		return unpaid
+		return Unpaid
 	case qfpay.Paid:
-		return paid
+		return Paid
 	case qfpay.Dead:
-		return closed
+		return Closed
 	case qfpay.Failed:
 		if row.RespCd.Class(qfpay.Hint{Text: row.ErrMsg}) == qfpay.Refused {
-			return declined
+			return Declined
 		}
-		return failed
+		return Failed
 	default:
-		return unclear
+		return Unclear
 	}
 }
 
-// readClose reads the answer to a close. closeSent means that it may have had an effect, so that
+// ReadClose reads the answer to a close. closeSent means that it may have had an effect, so that
 // a query must follow.
-func readClose(err error) reply {
+func ReadClose(err error) Reply {
 	var (
 		throttled *qfpay.Throttled
 		notSent   *qfpay.NotSent
 	)
 	if errors.As(err, &throttled) || errors.As(err, &notSent) || errors.Is(err, qfpay.ErrNotClosable) {
-		return unclear
+		return Unclear
 	}
-	return closeSent
+	return CloseSent
 }

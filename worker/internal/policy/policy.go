@@ -1,0 +1,254 @@
+// Package policy decides what to do next about one order. [Next] is a pure function from what is
+// known, the [Facts], to a [Step]: create, query, close, reissue, wait, or settle. Beside it are
+// the readings of the gateway's answers ([ReadCreate], [ReadQuery], [ReadClose]).
+//
+// There is no I/O here, no clock and no Redis: the facts are few enough that a test walks every
+// combination of them, and a model test of package worker runs the policy against crashes.
+//
+// Start reading at [Next].
+package policy
+
+import (
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
+)
+
+// State is what the journal says of an order's current number.
+type State uint8
+
+const (
+	StateNew     State = iota // no create has left under this number
+	StateSent                 // a create may have left
+	StateClosing              // a close may have left: the QR code must not be published any more
+	States
+)
+
+// Reply is what the latest call of an attempt has shown.
+type Reply uint8
+
+const (
+	Nothing         Reply = iota // no call yet
+	Created                      // create: here is the QR code
+	Refused                      // create: refused for good
+	NotExecuted                  // create: certainly not carried out; it may be sent again later
+	MerchantRefused              // create: not carried out, since the merchant's configuration is refused
+	Unknown                      // create: carried out or not, or known before: only a query can tell
+	Unpaid                       // query: the order stands and can be paid
+	Paid                         // query: it is paid
+	Closed                       // query: it is closed or expired, and was never paid
+	Failed                       // query: it failed at the channel; nothing to pay, the number is used up
+	Declined                     // query: it was refused for good; nothing to pay
+	NotFound                     // query: no such order
+	OtherOrder                   // query: the number belongs to an order that cannot be ours
+	MaybeOurs                    // query: the order under the number may be ours or not
+	Unclear                      // query, close: no answer to rely on
+	CloseSent                    // close: it was sent; only a query can tell whether it had an effect
+	replies
+)
+
+// Facts is all that the policy may look at.
+type Facts struct {
+	Reply            Reply
+	State            State
+	OnlyCreate       bool // the create just made is the only one ever made under this number
+	CreateMayLand    bool // a create may still arrive at QFPay: "not found" proves nothing yet
+	NotFoundBefore   bool // an earlier query, when every create had landed, did not find the order either
+	CloseSentHere    bool // this attempt has sent a close
+	PastDeadline     bool // the order's deadline is over
+	PastDoubtTimeout bool // the doubt timeout is over too
+	Close            bool // closing its unpaid order is allowed and documented for its pay type
+	Reissue          bool // another number is allowed
+	Resend           bool // the same number may be sent once more
+	Unique           bool // QFPay is trusted to refuse a number it has
+}
+
+// Action is what to do next about an order.
+type Action uint8
+
+const (
+	Create       Action = iota // create it, or create it again under the same number
+	Retract                    // write down that the create just made was not carried out
+	Query                      // query the current number
+	CloseOrder                 // close the current number
+	Reissue                    // take a new number
+	Wait                       // defer the order
+	WaitNotFound               // defer it, and remember that it was not found
+	Settle                     // give it its result
+	Actions
+)
+
+// Step is an action with what it needs.
+type Step struct {
+	Do      Action
+	Outcome tasks.Outcome     // of settle
+	Reason  string            // of settle, for the result stream
+	Why     event.DeferReason // of wait and waitNotFound
+}
+
+// The reasons of results, beside the gateway's own words.
+const (
+	reasonCreated     = ""
+	reasonRefused     = "refused by QFPay"
+	ReasonLate        = "deadline passed before it could be created"
+	reasonLateClosed  = "deadline passed; the order at QFPay is closed"
+	reasonClosed      = "closed at QFPay, and no further number is allowed"
+	reasonFailed      = "failed at the channel, and no further number is allowed"
+	reasonOtherOrder  = "out_trade_no is taken at QFPay by an order with another amount or currency"
+	reasonMaybeOurs   = "out_trade_no stands at QFPay since before it was sent from here"
+	ReasonPaid        = "paid at QFPay, but its QR code is not known here"
+	reasonQRLost      = "stands unpaid at QFPay, and its QR code is lost"
+	reasonNotFound    = "sent, unanswered, and not found at QFPay"
+	reasonUnclearLong = "sent, and QFPay could not be asked what became of it"
+)
+
+// Next is the whole policy: it decides what to do about an order, given the facts. It is
+// total: every combination of facts has an answer on purpose. It keeps these rules:
+//
+//   - a create leaves only when the number is new, or after two queries did not find the
+//     order, the second of them when every create must have landed;
+//   - a reissue needs the gateway's word that the order under the old number is closed;
+//   - rejected and expired are published only when it is certain that QFPay holds
+//     no live order;
+//   - an order that may be live and cannot be cleared up is unresolved, never a failure.
+func Next(f Facts) Step {
+	switch f.Reply {
+	case Nothing:
+		return begin(f)
+	case Created:
+		return Settled(tasks.Created, reasonCreated)
+	case Refused, NotExecuted, MerchantRefused, Unknown:
+		return afterCreate(f)
+	case CloseSent:
+		return Step{Do: Query}
+	default:
+		return afterQuery(f)
+	}
+}
+
+// begin decides the first step of an attempt, and the first one after a reissue.
+func begin(f Facts) Step {
+	switch {
+	case f.State != StateNew:
+		return Step{Do: Query} // never create first: a create may have left
+	case f.PastDeadline:
+		return Settled(tasks.Expired, ReasonLate)
+	default:
+		return Step{Do: Create}
+	}
+}
+
+// afterCreate handles a create that brought no QR code. A refusal counts only when no other
+// create can have been accepted; otherwise it may refuse the repetition alone.
+func afterCreate(f Facts) Step {
+	switch {
+	case f.Reply == Unknown:
+		return Step{Do: Query}
+	case f.Reply == Refused && f.OnlyCreate:
+		return Settled(tasks.Rejected, reasonRefused)
+	case f.Reply == Refused:
+		return Step{Do: Query}
+	case f.State == StateSent && f.OnlyCreate:
+		return Step{Do: Retract} // as if it had never left
+	case f.State == StateNew && f.PastDeadline:
+		return Settled(tasks.Expired, ReasonLate)
+	case f.Reply == MerchantRefused:
+		return Step{Do: Wait, Why: event.DeferHeld}
+	default:
+		return Step{Do: Wait, Why: event.DeferGateway}
+	}
+}
+
+// afterQuery handles the answer to a query.
+func afterQuery(f Facts) Step {
+	switch f.Reply {
+	case Unpaid:
+		return afterUnpaid(f)
+	case Paid:
+		return Settled(tasks.Unresolved, ReasonPaid)
+	case Closed:
+		return afterClosed(f)
+	case Failed:
+		if f.Reissue && !f.PastDeadline {
+			return Step{Do: Reissue}
+		}
+		return Settled(tasks.Rejected, reasonFailed)
+	case Declined:
+		return Settled(tasks.Rejected, reasonRefused)
+	case NotFound:
+		return afterNotFound(f)
+	case OtherOrder:
+		return afterOtherOrder(f)
+	case MaybeOurs:
+		return Settled(tasks.Unresolved, reasonMaybeOurs)
+	}
+	if f.PastDoubtTimeout {
+		return Settled(tasks.Unresolved, reasonUnclearLong)
+	}
+	return InDoubt()
+}
+
+// afterUnpaid handles an order that stands unpaid at QFPay, and whose QR code is lost.
+func afterUnpaid(f Facts) Step {
+	switch {
+	case !f.Close && f.Reissue && !f.PastDeadline:
+		return InDoubt() // it cannot be closed from here, but its QR code runs out
+	case !f.Close, f.PastDoubtTimeout:
+		return Settled(tasks.Unresolved, reasonQRLost)
+	case f.CloseSentHere:
+		return InDoubt() // the close has not shown its effect yet
+	default:
+		return Step{Do: CloseOrder}
+	}
+}
+
+// afterClosed handles an order of which QFPay itself says that it can never be paid.
+func afterClosed(f Facts) Step {
+	switch {
+	case f.PastDeadline:
+		return Settled(tasks.Expired, reasonLateClosed)
+	case f.Reissue:
+		return Step{Do: Reissue}
+	default:
+		return Settled(tasks.Rejected, reasonClosed)
+	}
+}
+
+// afterNotFound handles "no such order". It is believed only when every create must have landed,
+// and only the second time. Even then it allows the same number again, but neither a reissue nor
+// a failure: a late request may still land.
+func afterNotFound(f Facts) Step {
+	switch {
+	case f.CreateMayLand:
+		return InDoubt()
+	case !f.NotFoundBefore:
+		return Step{Do: WaitNotFound, Why: event.DeferDoubt}
+	case f.Resend && !f.PastDeadline && f.State == StateSent:
+		return Step{Do: Create}
+	default:
+		return Settled(tasks.Unresolved, reasonNotFound)
+	}
+}
+
+// afterOtherOrder handles a number that belongs to an order that is not ours. Where numbers are
+// unique, QFPay has refused our order, or will refuse it when it lands.
+func afterOtherOrder(f Facts) Step {
+	switch {
+	case f.CreateMayLand:
+		return InDoubt()
+	case f.Unique:
+		return Settled(tasks.Rejected, reasonOtherOrder)
+	default:
+		return Settled(tasks.Unresolved, reasonOtherOrder)
+	}
+}
+
+func Settled(o tasks.Outcome, reason string) Step {
+	return Step{Do: Settle, Outcome: o, Reason: reason}
+}
+
+func InDoubt() Step { return Step{Do: Wait, Why: event.DeferDoubt} }
+
+// Calls reports whether a step makes a call to the gateway.
+func (s Step) Calls() bool {
+	return s.Do == Create || s.Do == Query || s.Do == CloseOrder
+}

@@ -1,0 +1,210 @@
+package policy
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
+)
+
+// everyFacts calls yield with every combination of facts there is: 49,152.
+func everyFacts(yield func(Facts) bool) {
+	flags := []func(*Facts, bool){
+		func(f *Facts, v bool) { f.OnlyCreate = v }, func(f *Facts, v bool) { f.CreateMayLand = v },
+		func(f *Facts, v bool) { f.NotFoundBefore = v }, func(f *Facts, v bool) { f.CloseSentHere = v },
+		func(f *Facts, v bool) { f.PastDeadline = v }, func(f *Facts, v bool) { f.PastDoubtTimeout = v },
+		func(f *Facts, v bool) { f.Close = v }, func(f *Facts, v bool) { f.Reissue = v },
+		func(f *Facts, v bool) { f.Resend = v }, func(f *Facts, v bool) { f.Unique = v },
+	}
+	for r := Nothing; r < replies; r++ {
+		for s := StateNew; s < States; s++ {
+			for bits := range 1 << len(flags) {
+				f := Facts{Reply: r, State: s}
+				for i, set := range flags {
+					set(&f, bits>>i&1 == 1)
+				}
+				if !yield(f) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Each rule says when a step is allowed at all. They are written from the design's
+// invariants and not from the policy, so that the two check each other.
+func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
+	t.Parallel()
+	in := func(r Reply, set ...Reply) bool { return slices.Contains(set, r) }
+	rules := []struct {
+		name string
+		step func(Step) bool
+		only func(Facts) bool // when the step may be taken
+	}{
+		{"a create leaves only for a new number, or when nothing was found twice and nothing is on its way",
+			func(s Step) bool { return s.Do == Create },
+			func(f Facts) bool {
+				first := f.Reply == Nothing && f.State == StateNew
+				again := f.Reply == NotFound && f.State == StateSent && !f.CreateMayLand && f.NotFoundBefore && f.Resend
+				return !f.PastDeadline && (first || again)
+			}},
+		{"a new number only when the gateway has shown the old one closed",
+			func(s Step) bool { return s.Do == Reissue },
+			func(f Facts) bool { return in(f.Reply, Closed, Failed) && f.Reissue && !f.PastDeadline }},
+		{"a close only when the order stands unpaid",
+			func(s Step) bool { return s.Do == CloseOrder },
+			func(f Facts) bool { return f.Reply == Unpaid && f.Close && !f.CloseSentHere }},
+		{"a create is taken back only by the one who made it alone",
+			func(s Step) bool { return s.Do == Retract },
+			func(f Facts) bool {
+				return in(f.Reply, NotExecuted, MerchantRefused) && f.OnlyCreate && f.State == StateSent
+			}},
+		{"created is what the gateway answered to the create, nothing else",
+			func(s Step) bool { return s.Do == Settle && s.Outcome == tasks.Created },
+			func(f Facts) bool { return f.Reply == Created }},
+		{"rejected only when no live order can be there",
+			func(s Step) bool { return s.Do == Settle && s.Outcome == tasks.Rejected },
+			func(f Facts) bool {
+				taken := f.Reply == OtherOrder && f.Unique && !f.CreateMayLand
+				return f.Reply == Refused && f.OnlyCreate || in(f.Reply, Closed, Failed, Declined) || taken
+			}},
+		{"expired only late, and when nothing was sent or what was is closed",
+			func(s Step) bool { return s.Do == Settle && s.Outcome == tasks.Expired },
+			func(f Facts) bool {
+				unsent := f.State == StateNew && in(f.Reply, Nothing, NotExecuted, MerchantRefused)
+				return f.PastDeadline && (unsent || f.Reply == Closed)
+			}},
+		{"unresolved only for what may have been sent",
+			func(s Step) bool { return s.Do == Settle && s.Outcome == tasks.Unresolved },
+			func(f Facts) bool { return in(f.Reply, Unpaid, Paid, NotFound, MaybeOurs, OtherOrder, Unclear) }},
+		{"not found is remembered only when nothing can be on its way",
+			func(s Step) bool { return s.Do == WaitNotFound },
+			func(f Facts) bool { return f.Reply == NotFound && !f.CreateMayLand }},
+	}
+	n := 0
+	for f := range everyFacts {
+		n++
+		s := Next(f)
+		for _, r := range rules {
+			if r.step(s) && !r.only(f) {
+				t.Fatalf("%s\nfacts %+v\nstep  %+v", r.name, f, s)
+			}
+		}
+		if (s.Do == Wait || s.Do == WaitNotFound) && s.Why == "" {
+			t.Fatalf("a wait without a reason: %+v", f)
+		}
+		if s.Do == Settle && !slices.Contains(tasks.Outcomes(), s.Outcome) {
+			t.Fatalf("settled without an outcome: %+v", f)
+		}
+	}
+	if want := int(replies) * int(States) << 10; n != want {
+		t.Errorf("walked %d combinations, want %d", n, want)
+	}
+}
+
+// A created order is published whatever else is true: the customer can pay it.
+func TestPolicy_AlwaysPublishesAQRCode(t *testing.T) {
+	t.Parallel()
+	for f := range everyFacts {
+		if s := Next(f); f.Reply == Created && (s.Do != Settle || s.Outcome != tasks.Created) {
+			t.Fatalf("%+v for %+v", s, f)
+		}
+	}
+}
+
+// What is certain to be closed or paid ends the order, or goes on under a new number;
+// it never waits.
+func TestPolicy_EndsTheWaitingUponCertainty(t *testing.T) {
+	t.Parallel()
+	for f := range everyFacts {
+		if s := Next(f); slices.Contains([]Reply{Paid, Closed, Failed, Declined, MaybeOurs}, f.Reply) && (s.Do == Wait || s.Do == WaitNotFound) {
+			t.Fatalf("%+v for %+v", s, f)
+		}
+	}
+}
+
+// Once the doubt timeout is over, no doubt goes on, but for what may still be on its way.
+func TestPolicy_EndsDoubt(t *testing.T) {
+	t.Parallel()
+	for f := range everyFacts {
+		f.PastDoubtTimeout, f.PastDeadline = true, true
+		if s := Next(f); slices.Contains([]Reply{Unpaid, Unclear}, f.Reply) && s.Do != Settle {
+			t.Fatalf("%+v for %+v", s, f)
+		}
+	}
+}
+
+// The courses of an order that matter most, call by call.
+func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
+	t.Parallel()
+	type turn struct {
+		facts Facts
+		want  Step
+	}
+	doubt := Step{Do: Wait, Why: event.DeferDoubt}
+	for name, course := range map[string][]turn{
+		"the usual: sent, created": {
+			{Facts{Reply: Nothing}, Step{Do: Create}},
+			{Facts{Reply: Created, State: StateSent, OnlyCreate: true}, Settled(tasks.Created, "")},
+		},
+		"the answer was lost: queried, closed, confirmed, issued again": {
+			{Facts{Reply: Unknown, State: StateSent, OnlyCreate: true, CreateMayLand: true, Close: true, Reissue: true}, Step{Do: Query}},
+			{Facts{Reply: Unpaid, State: StateSent, CreateMayLand: true, Close: true, Reissue: true}, Step{Do: CloseOrder}},
+			{Facts{Reply: CloseSent, State: StateClosing, Close: true, Reissue: true, CloseSentHere: true}, Step{Do: Query}},
+			{Facts{Reply: Closed, State: StateClosing, Close: true, Reissue: true, CloseSentHere: true}, Step{Do: Reissue}},
+			{Facts{Reply: Nothing}, Step{Do: Create}},
+		},
+		"a worker was killed after sending: the next one asks before anything else": {
+			{Facts{Reply: Nothing, State: StateSent, CreateMayLand: true, Resend: true}, Step{Do: Query}},
+			{Facts{Reply: NotFound, State: StateSent, CreateMayLand: true, Resend: true}, doubt},
+			{Facts{Reply: NotFound, State: StateSent, Resend: true}, Step{Do: WaitNotFound, Why: event.DeferDoubt}},
+			{Facts{Reply: NotFound, State: StateSent, NotFoundBefore: true, Resend: true}, Step{Do: Create}},
+		},
+		"numbers are not trusted to be unique: never a second create": {
+			{Facts{Reply: NotFound, State: StateSent, NotFoundBefore: true}, Settled(tasks.Unresolved, reasonNotFound)},
+			{Facts{Reply: Unpaid, State: StateSent}, Settled(tasks.Unresolved, reasonQRLost)},
+		},
+		"HTTP 429: taken back, and tried again later": {
+			{Facts{Reply: NotExecuted, State: StateSent, OnlyCreate: true}, Step{Do: Retract}},
+			{Facts{Reply: NotExecuted, State: StateNew, OnlyCreate: true}, Step{Do: Wait, Why: event.DeferGateway}},
+		},
+		"HTTP 429 to a repetition: what was sent before stays sent": {
+			{Facts{Reply: NotExecuted, State: StateSent}, Step{Do: Wait, Why: event.DeferGateway}},
+			{Facts{Reply: Nothing, State: StateSent}, Step{Do: Query}},
+		},
+		"a refusal of a repetition is not believed": {
+			{Facts{Reply: Refused, State: StateSent}, Step{Do: Query}},
+		},
+		"the deadline passes in the queue": {
+			{Facts{Reply: Nothing, PastDeadline: true}, Settled(tasks.Expired, ReasonLate)},
+		},
+		"the deadline passes in doubt: closed first, then expired": {
+			{Facts{Reply: Unpaid, State: StateSent, PastDeadline: true, Close: true}, Step{Do: CloseOrder}},
+			{Facts{Reply: Closed, State: StateClosing, PastDeadline: true, Close: true, CloseSentHere: true}, Settled(tasks.Expired, reasonLateClosed)},
+		},
+		"it cannot be closed, and reissue was asked for: its QR code runs out first": {
+			{Facts{Reply: Unpaid, State: StateSent, Reissue: true}, doubt},
+			{Facts{Reply: Closed, State: StateSent, Reissue: true}, Step{Do: Reissue}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for i, turn := range course {
+				if got := Next(turn.facts); got != turn.want {
+					t.Errorf("turn %d: %+v\n got %+v\nwant %+v", i+1, turn.facts, got, turn.want)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkNext(b *testing.B) {
+	var all []Facts
+	for f := range everyFacts {
+		all = append(all, f)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		Next(all[i%len(all)])
+	}
+}
