@@ -19,6 +19,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // observedCmd is a worker as qfpay-worker runs it, put together here so that it can
@@ -121,14 +122,14 @@ func (c *observedCmd) names() []string {
 
 // witness remembers the calls, and passes everything on.
 type witness struct {
-	worker.Observer
+	event.Observer
 	mu    sync.Mutex
 	calls []qfpay.Call
 }
 
-// Observe implements worker.Observer.
-func (w *witness) Observe(e worker.Event) {
-	if called, ok := e.(worker.Called); ok {
+// Observe implements event.Observer.
+func (w *witness) Observe(e event.Event) {
+	if called, ok := e.(event.Called); ok {
 		w.mu.Lock()
 		w.calls = append(w.calls, called.Call)
 		w.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 var update = flag.Bool("update", false, "write testdata/metrics.prom anew")
@@ -26,16 +26,16 @@ var update = flag.Bool("update", false, "write testdata/metrics.prom anew")
 const goldenFile = "testdata/metrics.prom"
 
 // oneOfEach has one event of every type.
-var oneOfEach = []worker.Event{
-	worker.Settled{Merchant: "default", PayType: qfpay.WeChat, Lane: tasks.Bulk, Outcome: tasks.Created, Took: 1500 * time.Millisecond},
-	worker.Started{Lane: tasks.Bulk, Waited: 20 * time.Millisecond},
-	worker.InFlight{Lane: tasks.Bulk, Delta: 1},
-	worker.Called{Call: qfpay.Call{Merchant: "default", Endpoint: "payment", Result: "0000", Took: 250 * time.Millisecond}},
-	worker.Deferred{Reason: worker.DeferQuota, For: time.Second},
-	worker.LimiterWaited{Merchant: "default", Waited: 30 * time.Millisecond, UsedSecond: 0.25, UsedMinute: 0.5},
-	worker.Held{Merchant: "default", Reason: "1108", Held: true},
-	worker.RedisFailed{Op: "attempt"},
-	worker.Reissued{Merchant: "default"},
+var oneOfEach = []event.Event{
+	event.Settled{Merchant: "default", PayType: qfpay.WeChat, Lane: tasks.Bulk, Outcome: tasks.Created, Took: 1500 * time.Millisecond},
+	event.Started{Lane: tasks.Bulk, Waited: 20 * time.Millisecond},
+	event.InFlight{Lane: tasks.Bulk, Delta: 1},
+	event.Called{Call: qfpay.Call{Merchant: "default", Endpoint: "payment", Result: "0000", Took: 250 * time.Millisecond}},
+	event.Deferred{Reason: event.DeferQuota, For: time.Second},
+	event.LimiterWaited{Merchant: "default", Waited: 30 * time.Millisecond, UsedSecond: 0.25, UsedMinute: 0.5},
+	event.Held{Merchant: "default", Reason: "1108", Held: true},
+	event.RedisFailed{Op: "attempt"},
+	event.Reissued{Merchant: "default"},
 }
 
 var someBacklog = backlog{

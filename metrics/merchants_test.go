@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 func merchantNames(n int) []string {
@@ -27,9 +27,9 @@ func TestMerchants_ManyMerchantsAreFewSeries(t *testing.T) {
 		m := New(reg, BuildInfo{}, merchantNames(n))
 		for _, name := range merchantNames(n) {
 			m.ShowLimit(name, 100, 400)
-			m.Observe(worker.Settled{Merchant: name, PayType: "800101", Lane: tasks.Bulk, Outcome: tasks.Created})
-			m.Observe(worker.LimiterWaited{Merchant: name, UsedMinute: 0.5})
-			m.Observe(worker.Held{Merchant: name})
+			m.Observe(event.Settled{Merchant: name, PayType: "800101", Lane: tasks.Bulk, Outcome: tasks.Created})
+			m.Observe(event.LimiterWaited{Merchant: name, UsedMinute: 0.5})
+			m.Observe(event.Held{Merchant: name})
 		}
 		count, err := testutil.GatherAndCount(ours(reg))
 		if err != nil {
@@ -47,11 +47,11 @@ func TestMerchants_ManyMerchantsAreFewSeries(t *testing.T) {
 // An alert must name the merchant whose key is rejected, also beyond the hundredth.
 func TestHeld_AMerchantIsShownByNameWhereverItStands(t *testing.T) {
 	m, _ := newMetrics(t, merchantNames(1000)...)
-	m.Observe(worker.Held{Merchant: "shop0999", Reason: "1108", Held: true})
+	m.Observe(event.Held{Merchant: "shop0999", Reason: "1108", Held: true})
 	if got := testutil.ToFloat64(m.held.WithLabelValues("shop0999", "1108")); got != 1 {
 		t.Errorf("shop0999 is held: %v", got)
 	}
-	m.Observe(worker.Held{Merchant: "shop0999"})
+	m.Observe(event.Held{Merchant: "shop0999"})
 	if n := testutil.CollectAndCount(m.held); n != mostMerchants {
 		t.Errorf("%d series once it is released, want one for each of %d", n, mostMerchants)
 	}
@@ -60,8 +60,8 @@ func TestHeld_AMerchantIsShownByNameWhereverItStands(t *testing.T) {
 // Of the merchants that share the label "other", the fullest quota is shown.
 func TestUsage_TheFullestQuotaIsSeenOfMerchantsNotShownByName(t *testing.T) {
 	m, _ := newMetrics(t, merchantNames(1000)...)
-	m.Observe(worker.LimiterWaited{Merchant: "shop0500", UsedMinute: 1})
-	m.Observe(worker.LimiterWaited{Merchant: "shop0501", UsedMinute: 0.1})
+	m.Observe(event.LimiterWaited{Merchant: "shop0500", UsedMinute: 1})
+	m.Observe(event.LimiterWaited{Merchant: "shop0501", UsedMinute: 0.1})
 	if got := m.used.byLabel()[other]; got.minute != 1 {
 		t.Errorf("other is at %+v", got)
 	}

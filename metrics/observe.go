@@ -5,38 +5,38 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // Observe counts an event. It implements worker.Observer and does not block.
-func (m *Metrics) Observe(e worker.Event) {
+func (m *Metrics) Observe(e event.Event) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	switch e := e.(type) {
-	case worker.Settled:
+	case event.Settled:
 		m.observeSettled(e)
-	case worker.Started:
+	case event.Started:
 		m.waitSeconds.WithLabelValues(m.known.lane.label(string(e.Lane))).Observe(seconds(e.Waited))
-	case worker.InFlight:
+	case event.InFlight:
 		m.inFlight.WithLabelValues(m.known.lane.label(string(e.Lane))).Add(float64(e.Delta))
-	case worker.Called:
+	case event.Called:
 		m.observeCall(e.Call)
-	case worker.Deferred:
+	case event.Deferred:
 		m.deferrals.WithLabelValues(string(e.Reason)).Inc()
-	case worker.LimiterWaited:
+	case event.LimiterWaited:
 		merchant := m.known.merchant.label(e.Merchant)
 		m.permitSeconds.WithLabelValues(merchant).Observe(seconds(e.Waited))
 		m.used.set(m.known.configured.label(e.Merchant), e.UsedSecond, e.UsedMinute)
-	case worker.Reissued:
+	case event.Reissued:
 		m.reissued.WithLabelValues(m.known.merchant.label(e.Merchant)).Inc()
-	case worker.Held:
+	case event.Held:
 		m.observeHeld(e)
-	case worker.RedisFailed:
+	case event.RedisFailed:
 		m.redisFailures.WithLabelValues(m.known.redisOp.label(e.Op)).Inc()
 	}
 }
 
-func (m *Metrics) observeSettled(e worker.Settled) {
+func (m *Metrics) observeSettled(e event.Settled) {
 	outcome := m.known.outcome.label(string(e.Outcome))
 	m.settled.WithLabelValues(
 		m.known.merchant.label(e.Merchant), m.known.payType.label(string(e.PayType)), outcome).Inc()
@@ -59,7 +59,7 @@ func (m *Metrics) observeCall(c qfpay.Call) {
 // observeHeld shows one series per merchant: 1 with the reason of the hold, or 0 with the
 // reason "none". While it is held, it shows any merchant by name: an alert about "other"
 // would be useless.
-func (m *Metrics) observeHeld(e worker.Held) {
+func (m *Metrics) observeHeld(e event.Held) {
 	merchant := m.known.configured.label(e.Merchant)
 	m.held.DeletePartialMatch(map[string]string{"merchant": merchant})
 	if e.Held {
@@ -101,7 +101,7 @@ func (m *Metrics) foresee(merchants []string) {
 	for _, endpoint := range endpoints {
 		m.callSeconds.WithLabelValues(endpoint)
 	}
-	for _, reason := range worker.DeferReasons() {
+	for _, reason := range event.DeferReasons() {
 		m.deferrals.WithLabelValues(string(reason))
 	}
 	for _, op := range redisOps {

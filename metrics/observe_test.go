@@ -20,7 +20,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 func newMetrics(t *testing.T, merchants ...string) (*Metrics, *prometheus.Registry) {
@@ -33,21 +33,21 @@ func newMetrics(t *testing.T, merchants ...string) (*Metrics, *prometheus.Regist
 // the gateway.
 func TestObserve_ALabelOutsideItsClosedSetCountsAsOther(t *testing.T) {
 	for name, test := range map[string]struct {
-		event worker.Event
+		event event.Event
 		of    func(*Metrics) prometheus.Counter
 	}{
 		// an order may name a merchant that this worker does not have
-		"merchant": {worker.Settled{Merchant: "20260222T1", PayType: qfpay.FPS, Outcome: tasks.Expired},
+		"merchant": {event.Settled{Merchant: "20260222T1", PayType: qfpay.FPS, Outcome: tasks.Expired},
 			func(m *Metrics) prometheus.Counter {
 				return m.settled.WithLabelValues("other", "802001", "expired")
 			}},
 		// an order with an unknown pay type ends as rejected
-		"pay_type": {worker.Settled{Merchant: "default", PayType: "999999", Outcome: tasks.Rejected},
+		"pay_type": {event.Settled{Merchant: "default", PayType: "999999", Outcome: tasks.Rejected},
 			func(m *Metrics) prometheus.Counter {
 				return m.settled.WithLabelValues("default", "other", "rejected")
 			}},
 		// the same for its calls, although there should be none
-		"caller": {worker.Called{Call: qfpay.Call{Merchant: "20260222T1", Endpoint: "query", Result: "0000"}},
+		"caller": {event.Called{Call: qfpay.Call{Merchant: "20260222T1", Endpoint: "query", Result: "0000"}},
 			func(m *Metrics) prometheus.Counter { return m.requests.WithLabelValues("other", "query", "0000") }},
 		// the gateway may invent a respcd at any time
 		"respcd": {called("payment", "7777"), requests("payment", "other")},
@@ -71,8 +71,8 @@ func TestObserve_ALabelOutsideItsClosedSetCountsAsOther(t *testing.T) {
 	}
 }
 
-func called(endpoint, result string) worker.Event {
-	return worker.Called{Call: qfpay.Call{Merchant: "default", Endpoint: endpoint, Result: result}}
+func called(endpoint, result string) event.Event {
+	return event.Called{Call: qfpay.Call{Merchant: "default", Endpoint: endpoint, Result: result}}
 }
 
 func requests(endpoint, result string) func(*Metrics) prometheus.Counter {
@@ -82,16 +82,16 @@ func requests(endpoint, result string) func(*Metrics) prometheus.Counter {
 func TestHeld_EveryMerchantShowsOneSeriesThatSaysWhetherItIsHeld(t *testing.T) {
 	m, reg := newMetrics(t, "default", "shop")
 	for _, step := range []struct {
-		event worker.Held
+		event event.Held
 		want  string // the series of shop
 	}{
-		{worker.Held{Merchant: "shop", Reason: "1108", Held: true}, `reason="1108"} 1`},
+		{event.Held{Merchant: "shop", Reason: "1108", Held: true}, `reason="1108"} 1`},
 		// the reason changes while it is held
-		{worker.Held{Merchant: "shop", Reason: "http", Held: true}, `reason="http"} 1`},
+		{event.Held{Merchant: "shop", Reason: "http", Held: true}, `reason="http"} 1`},
 		// a code that is not known is text from the wire
-		{worker.Held{Merchant: "shop", Reason: "no such code", Held: true}, `reason="other"} 1`},
+		{event.Held{Merchant: "shop", Reason: "no such code", Held: true}, `reason="other"} 1`},
 		// a release need not name the reason
-		{worker.Held{Merchant: "shop"}, `reason="none"} 0`},
+		{event.Held{Merchant: "shop"}, `reason="none"} 0`},
 	} {
 		m.Observe(step.event)
 		want := `
@@ -108,7 +108,7 @@ qfpay_merchant_held{merchant="shop",` + step.want + "\n"
 func TestInFlight_OrdersAreCountedUpAndDown(t *testing.T) {
 	m, _ := newMetrics(t)
 	for _, delta := range []int{1, 1, -1} {
-		m.Observe(worker.InFlight{Lane: tasks.Interactive, Delta: delta})
+		m.Observe(event.InFlight{Lane: tasks.Interactive, Delta: delta})
 	}
 	if got := testutil.ToFloat64(m.inFlight.WithLabelValues("interactive")); got != 1 {
 		t.Errorf("%v orders in flight after two were claimed and one was deferred", got)
@@ -162,7 +162,7 @@ func TestObserve_EveryOperationOfAWorkerIsForeseen(t *testing.T) {
 // Clocks of two machines differ; a falling _sum looks like a restart.
 func TestObserve_NegativeDurationsCountAsZero(t *testing.T) {
 	m, reg := newMetrics(t)
-	m.Observe(worker.Started{Lane: tasks.Bulk, Waited: -time.Minute})
+	m.Observe(event.Started{Lane: tasks.Bulk, Waited: -time.Minute})
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +202,7 @@ func TestUsage_UsedQuotaIsForgottenAMinuteAfterTheLastCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m, _ := newMetrics(t, "default")
-		m.Observe(worker.LimiterWaited{Merchant: "default", UsedSecond: 0.25, UsedMinute: 0.75})
+		m.Observe(event.LimiterWaited{Merchant: "default", UsedSecond: 0.25, UsedMinute: 0.75})
 		time.Sleep(time.Minute)
 		if got := testutil.CollectAndCount(m.used); got != 2 {
 			t.Errorf("%d series", got)
@@ -224,9 +224,9 @@ func TestObserve_NoEventIsLostWhenManyObserve(t *testing.T) {
 	for i := range observers {
 		all.Go(func() {
 			for range each {
-				m.Observe(worker.Settled{Merchant: fmt.Sprint(i), PayType: qfpay.FPS, Outcome: tasks.Created})
-				m.Observe(worker.LimiterWaited{Merchant: "default", UsedMinute: 0.5})
-				m.Observe(worker.Held{Merchant: "default", Reason: "config", Held: i%2 == 0})
+				m.Observe(event.Settled{Merchant: fmt.Sprint(i), PayType: qfpay.FPS, Outcome: tasks.Created})
+				m.Observe(event.LimiterWaited{Merchant: "default", UsedMinute: 0.5})
+				m.Observe(event.Held{Merchant: "default", Reason: "config", Held: i%2 == 0})
 			}
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"github.com/qfpay-worker/qfpay-worker/worker"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // of returns how many of our series a merchant has.
@@ -34,13 +34,13 @@ func TestSetMerchants_MerchantsThatComeAreShownAndThoseThatGoAreNot(t *testing.T
 	m, reg := newMetrics(t, "stays", "goes")
 	for _, name := range []string{"stays", "goes"} {
 		m.ShowLimit(name, 100, 400)
-		m.Observe(worker.Reissued{Merchant: name})
-		m.Observe(worker.LimiterWaited{Merchant: name, UsedMinute: 0.5})
-		m.Observe(worker.Held{Merchant: name, Reason: "1108", Held: true})
+		m.Observe(event.Reissued{Merchant: name})
+		m.Observe(event.LimiterWaited{Merchant: name, UsedMinute: 0.5})
+		m.Observe(event.Held{Merchant: name, Reason: "1108", Held: true})
 	}
 	m.SetMerchants([]string{"comes", "stays", "goes"}) // while the worker changes
-	m.Observe(worker.Held{Merchant: "comes", Reason: "1108", Held: true})
-	m.Observe(worker.Held{Merchant: "goes"})
+	m.Observe(event.Held{Merchant: "comes", Reason: "1108", Held: true})
+	m.Observe(event.Held{Merchant: "goes"})
 	m.SetMerchants([]string{"comes", "stays"})
 
 	if got := testutil.ToFloat64(m.reissued.WithLabelValues("stays")); got != 1 {
@@ -55,7 +55,7 @@ func TestSetMerchants_MerchantsThatComeAreShownAndThoseThatGoAreNot(t *testing.T
 	if stays, comes := of(t, reg, "stays"), of(t, reg, "comes"); stays != comes {
 		t.Errorf("the new merchant has %d series, the one that stayed %d", comes, stays)
 	}
-	m.Observe(worker.Reissued{Merchant: "goes"}) // by an attempt that was still in flight
+	m.Observe(event.Reissued{Merchant: "goes"}) // by an attempt that was still in flight
 	if n := of(t, reg, "goes"); n != 0 {
 		t.Errorf("the removed merchant has %d series", n)
 	}
@@ -78,7 +78,7 @@ func TestSetMerchants_MerchantsThatComeAndGoAreFewSeries(t *testing.T) {
 	}
 	for i := range mostMerchants {
 		m.SetMerchants(all[i : i+mostMerchants])
-		m.Observe(worker.LimiterWaited{Merchant: all[i], UsedMinute: 1})
+		m.Observe(event.LimiterWaited{Merchant: all[i], UsedMinute: 1})
 	}
 	if n := testutil.CollectAndCount(m.reissued); n > mostMerchants+1 {
 		t.Errorf("%d merchants are shown by name", n)
@@ -94,8 +94,8 @@ func TestSetMerchants_MerchantsChangeBesideEvents(t *testing.T) {
 	for _, name := range []string{"a", "b"} {
 		all.Go(func() {
 			for range 200 {
-				m.Observe(worker.Held{Merchant: name, Reason: "1108", Held: true})
-				m.Observe(worker.LimiterWaited{Merchant: name})
+				m.Observe(event.Held{Merchant: name, Reason: "1108", Held: true})
+				m.Observe(event.LimiterWaited{Merchant: name})
 				m.ShowLimit(name, 1, 1)
 			}
 		})

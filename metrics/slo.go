@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // verdict compares a settled order with the objective of its lane.
@@ -32,7 +32,7 @@ var objective = map[tasks.Lane]time.Duration{
 //
 // An order that waited for several reasons counts by the last one, because its journal keeps
 // only that.
-func judge(e worker.Settled) verdict {
+func judge(e event.Settled) verdict {
 	switch {
 	case e.Outcome == tasks.Unresolved:
 		return doubt
@@ -40,7 +40,7 @@ func judge(e worker.Settled) verdict {
 		return declined
 	case e.Outcome == tasks.Created && e.Took <= objective[e.Lane]:
 		return good
-	case e.DeferredFor == worker.DeferQuota:
+	case e.DeferredFor == event.DeferQuota:
 		return throttled
 	default:
 		return late

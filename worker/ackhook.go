@@ -11,14 +11,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ackHook repeats asynq's acknowledgement of a task until it is written. asynq
-// v0.25 and v0.26 hand a failed acknowledgement to a "syncer" whose context has
-// ended already, so that it never succeeds (processor.go, markAsDone and its
-// kin): the task stays active and runs again a minute later. With the journal that
-// second run is harmless, but it is a minute of a task that looks stuck.
+// ackHook repeats asynq's acknowledgement of a task until it is written. asynq v0.25 and v0.26
+// give a failed acknowledgement to a "syncer" whose context has already ended, so that it never
+// succeeds (processor.go, markAsDone and its kin): the task stays active and runs again a minute
+// later. With the journal that second run is harmless, but for a minute the task looks stuck.
 //
-// It knows the scripts by their keys: the active list and the lease set, and not
-// the pending list in first place, which is the dequeue.
+// It recognizes the scripts by their keys: the active list and the lease set, without the
+// pending list in first place, which is the dequeue.
 type ackHook struct{}
 
 // ackPause is the time between two tries.
@@ -50,7 +49,7 @@ func (ackHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// acknowledges tells whether cmd is one of asynq's scripts that end a task's run.
+// acknowledges reports whether cmd is one of asynq's scripts that end a task's run.
 func acknowledges(cmd redis.Cmder) bool {
 	keys := scriptKeys(cmd)
 	ends := func(suffix string) bool {
@@ -59,8 +58,8 @@ func acknowledges(cmd redis.Cmder) bool {
 	return len(keys) > 0 && !strings.HasSuffix(keys[0], ":pending") && ends(":active") && ends(":lease")
 }
 
-// unwritten tells whether a command may succeed when it is repeated: no answer of
-// the server, or one that says "not now".
+// unwritten reports whether a command may succeed when it is repeated: the server has not
+// answered, or its answer means "not now".
 func unwritten(err error) bool {
 	if err == nil {
 		return false
@@ -72,6 +71,6 @@ func unwritten(err error) bool {
 	return slices.ContainsFunc(notNow, func(kind string) bool { return redis.HasErrorPrefix(err, kind) })
 }
 
-// notNow are the errors of a server that will take the command later: a failover or
-// a start under way, a replica or a slot that is missing, no memory, a full disk.
+// notNow are the errors of a server that will take the command later: during a failover or a
+// start, while a replica or a slot is missing, out of memory, with a full disk.
 var notNow = []string{"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "OOM", "MISCONF"}

@@ -9,11 +9,12 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
-// attempt is one run at one order: what is known of it, and the calls made. It
-// acts on what the policy decides and decides nothing itself.
+// attempt is one run at one order: what is known of it, and the calls made. It carries out what
+// the policy decides, and decides nothing itself.
 type attempt struct {
 	handler  *handler
 	merchant *merchantState
@@ -30,9 +31,9 @@ type attempt struct {
 	calls   int
 }
 
-// run turns until the order has a result or must wait. Where a slow gateway has left no time
-// for the next call, the order is taken in hand anew: put down, it would begin with the same
-// enquiry again, and never come further.
+// run makes turns until the order has a result or must wait. When a slow gateway has left no
+// time for the next call, run renews the lease instead of deferring the order: a deferred order
+// would begin with the same query again, and get no further.
 func (a *attempt) run(ctx context.Context) (step, error) {
 	for renewals := 0; ; renewals++ {
 		s, outOfTime, err := a.turn(ctx)
@@ -45,7 +46,8 @@ func (a *attempt) run(ctx context.Context) (step, error) {
 	}
 }
 
-// turn turns while there is time for another call: each has to end before the lease does.
+// turn decides and acts while there is time for another call: each call has to end before the
+// lease does.
 func (a *attempt) turn(ctx context.Context) (s step, outOfTime bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.handler.times.attempt)
 	defer cancel()
@@ -55,7 +57,7 @@ func (a *attempt) turn(ctx context.Context) (s step, outOfTime bool, err error) 
 		case s.do == settle || s.do == wait || s.do == waitNotFound:
 			return s, false, nil
 		case s.calls() && !a.timeFor(ctx):
-			return step{do: wait, why: DeferDoubt}, true, nil
+			return step{do: wait, why: event.DeferDoubt}, true, nil
 		}
 		if err := a.act(ctx, s.do); err != nil {
 			return step{}, false, err
@@ -63,20 +65,20 @@ func (a *attempt) turn(ctx context.Context) (s step, outOfTime bool, err error) 
 	}
 }
 
-// mostRenewals bounds how long one attempt has an order in hand, and with it room in the
-// worker: an enquiry, a close, and a second way to close.
+// maxRenewals bounds how long one attempt keeps its order, and with it room in the worker: a
+// query, a close, and a second way to close.
 const maxRenewals = 2
 
-// calls tells whether a step makes a call to the gateway.
+// calls reports whether a step makes a call to the gateway.
 func (s step) calls() bool { return s.do == create || s.do == query || s.do == closeOrder }
 
-// timeFor tells whether a call can end before the attempt does.
+// timeFor reports whether a call can end before the attempt does.
 func (a *attempt) timeFor(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() == nil && (!ok || time.Until(deadline) >= a.handler.times.call)
 }
 
-// look completes the facts with what the claim and the clock say.
+// facts completes what the calls have shown with what the claim and the clock say.
 func (a *attempt) facts() facts {
 	h, c, f := a.handler, &a.claim, &a.known
 	now := a.now()
@@ -92,14 +94,14 @@ func (a *attempt) facts() facts {
 	return *f
 }
 
-// mostSends bounds how often a create is sent under one number: a gateway that
-// calls a number a duplicate and then does not find it would be asked for ever.
+// maxCreates bounds how often a create is sent under one number. Without it, a gateway that
+// calls a number a duplicate and then does not find it would get creates for ever.
 const maxCreates = 4
 
-// now is the time on Redis's clock: the one the journal was written by.
+// now is the time on Redis's clock, which the journal is written by.
 func (a *attempt) now() time.Time { return a.claim.claimedAt.Add(time.Since(a.began)) }
 
-// issued is the order under the number it goes by now.
+// issued is the order under its current number.
 func (a *attempt) issued() qfpay.Order {
 	o := a.order.Order
 	o.OutTradeNo = issuedAs(o.OutTradeNo, a.claim.reissues)
@@ -122,15 +124,16 @@ func (a *attempt) act(ctx context.Context, do action) error {
 			return err
 		}
 		failpoint("reissued")
-		a.handler.observer.Observe(Reissued{Merchant: a.order.Merchant})
+		a.handler.observer.Observe(event.Reissued{Merchant: a.order.Merchant})
 		a.known = facts{}
 	}
 	return nil
 }
 
-// submit creates the order. The intent is written after the permit was issued and before
-// the first byte leaves, so that waiting costs no doubt. Sent again under the same number, it
-// follows on the enquiries that allow it, and goes before the line as these do.
+// create creates the order at QFPay. The intent is written after the permit was issued and before
+// the first byte leaves, so that waiting for the limiter leaves no doubt. A create that is sent
+// again under the same number continues the queries that allow it, and goes before the wait queue
+// as they do.
 func (a *attempt) create(ctx context.Context) error {
 	intended := false
 	a.payment, a.err = a.client(a.class()).CreatePayment(ctx, a.issued(), func(ctx context.Context) error {
@@ -149,8 +152,8 @@ func (a *attempt) create(ctx context.Context) error {
 	a.calls++
 	var unwritten *journalError
 	switch {
-	case errors.Is(a.err, errTaken):
-		a.known, a.err = facts{}, nil // nothing left; on under the next number
+	case errors.Is(a.err, errNumberTaken):
+		a.known, a.err = facts{}, nil // no create has left; the attempt goes on under the next number
 		return nil
 	case errors.As(a.err, &unwritten):
 		return unwritten.error
@@ -164,14 +167,14 @@ func (a *attempt) create(ctx context.Context) error {
 	return nil
 }
 
-// journalError marks an error of the journal on its way through the client.
+// journalError marks an error of the journal that passes through the client.
 type journalError struct{ error }
 
 func (e *journalError) Unwrap() error { return e.error }
 
-// enquire asks what became of the number. The months are those in which QFPay may
-// have stored it. An enquiry changes nothing, so one that is lost on the way is made
-// again while the attempt has time for it.
+// query asks QFPay about the current number, in the months in which QFPay may have stored it. A
+// query changes nothing, so one that got no answer is repeated while the attempt has time for
+// it.
 func (a *attempt) query(ctx context.Context) {
 	o := a.issued()
 	sent := a.claim.firstSentAt
@@ -192,12 +195,12 @@ func (a *attempt) query(ctx context.Context) {
 	a.known.reply, a.row = readQuery(rows, a.err, o, sent)
 }
 
-// enquiries spaces the tries of one enquiry: three at most.
+// queryBackoff spaces the tries of one query: three at most.
 func queryBackoff() retry.Backoff {
 	return retry.WithMaxRetries(2, retry.WithJitterPercent(30, retry.NewExponential(100*time.Millisecond)))
 }
 
-// lostOnTheWay tells whether a call got no answer, and not one that says no.
+// noAnswer reports whether a call got no answer at all, not even a refusal.
 func noAnswer(err error) bool {
 	var (
 		notSent    *qfpay.NotSent
@@ -206,8 +209,8 @@ func noAnswer(err error) bool {
 	return errors.As(err, &notSent) || errors.As(err, &unanswered)
 }
 
-// void closes the order at QFPay. From the moment the journal says so, its QR code
-// is not published any more, should it still turn up.
+// closeOrder closes the order at QFPay. Once the journal has the intent, the order's QR code is
+// not published any more, even if it still arrives.
 func (a *attempt) closeOrder(ctx context.Context) error {
 	_, a.err = a.client(ratelimit.Doubt).Close(ctx, a.issued(), func(ctx context.Context) error {
 		if err := a.handler.journal.closeIntent(ctx, &a.claim); err != nil {

@@ -12,35 +12,35 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 )
 
-// Breach is one order about which journal, due and result stream do not agree.
+// Violation is one order about which journal, due and result stream do not agree.
 type Violation struct {
 	ID      string // merchant:out_trade_no, or the entry of the stream
 	Problem string
 }
 
-// Audited counts what an audit has seen. Redis may show an order twice while it grows
-// or shrinks its tables, so on a busy server the counts are a little too high.
+// AuditReport counts what an audit has seen. Redis may return an order twice while it grows or
+// shrinks its tables, so on a busy server the counts are a little too high.
 type AuditReport struct {
 	Orders     int // journals
-	Waiting    int // of them, without a result
-	Settled    int // with one
-	Trimmed    int // of these, with a result older than all that is left of the stream
+	Waiting    int // orders without a result
+	Settled    int // orders with a result
+	Trimmed    int // of these, results that were trimmed from the stream
 	Results    int // entries of the stream
 	Violations int
 }
 
-// auditBatch is how many orders one script looks at: Redis does nothing else meanwhile.
+// auditBatch is how many orders one script reads: Redis does nothing else meanwhile.
 const auditBatch = 100
 
-// Audit walks all orders and all results, and reports every breach of these rules:
+// Audit walks all orders and all results, and reports every violation of these rules:
 //
 //   - an order without a result is in due, and only such an order;
 //   - an order's result is in the stream, unless the stream was trimmed since;
 //   - a result in the stream is the one that its order has, or had before it was
 //     re-opened.
 //
-// It changes nothing and may run while workers do: each order is looked at as of one
-// moment, and what does not agree is looked at twice more before it is reported.
+// It changes nothing and may run beside workers: each order is read as of one moment, and
+// an order that breaks a rule is read twice more before it is reported.
 func (i *Inspector) Audit(ctx context.Context, report func(Violation)) (AuditReport, error) {
 	node, err := redisserver.ForKey(ctx, i.rdb, i.keys.Due()) // SCAN has no key: a Cluster client would send it anywhere
 	if err != nil {
@@ -59,7 +59,7 @@ func (i *Inspector) Audit(ctx context.Context, report func(Violation)) (AuditRep
 	return a.AuditReport, nil
 }
 
-// audit is one audit under way.
+// audit is one audit in progress.
 type audit struct {
 	*Inspector
 	AuditReport
@@ -67,7 +67,7 @@ type audit struct {
 	suspects map[string]string // id → problem
 }
 
-// journals looks at every order that has a journal.
+// journals checks every order that has a journal.
 func (a *audit) journals(ctx context.Context) error {
 	prefix := a.keys.Order("")
 	return walk(func(cursor uint64) ([]string, uint64, error) {
@@ -80,7 +80,7 @@ func (a *audit) journals(ctx context.Context) error {
 	})
 }
 
-// due looks at every order that is due.
+// due checks every order that is due.
 func (a *audit) due(ctx context.Context) error {
 	return walk(func(cursor uint64) ([]string, uint64, error) {
 		return a.node.ZScan(ctx, a.keys.Due(), cursor, "", auditBatch).Result()
@@ -93,14 +93,14 @@ func (a *audit) due(ctx context.Context) error {
 	})
 }
 
-// walk goes through what a SCAN finds.
+// walk calls each for everything that a SCAN finds.
 func walk(scan func(cursor uint64) ([]string, uint64, error), each func([]string) error) error {
 	for cursor := uint64(0); ; {
 		found, next, err := scan(cursor)
 		if err != nil {
 			return err
 		}
-		for batch := range slices.Chunk(found, 2*auditBatch) { // SCAN may give more than was asked for
+		for batch := range slices.Chunk(found, 2*auditBatch) { // SCAN may return more than it was asked for
 			if err := each(batch); err != nil {
 				return err
 			}
@@ -111,8 +111,8 @@ func walk(scan func(cursor uint64) ([]string, uint64, error), each func([]string
 	}
 }
 
-// lookAgain looks at the suspects twice more: a failover, or a client that reads what
-// another has not written yet, is no breach.
+// checkAgain checks the suspects twice more: a failover, or a read that is older than another
+// client's write, is not a violation.
 func (a *audit) checkAgain(ctx context.Context) error {
 	for range 2 {
 		ids := slices.Collect(maps.Keys(a.suspects))
@@ -145,7 +145,7 @@ func (a *audit) count(r auditRow) {
 	}
 }
 
-// look asks how orders stand, and notes those with which something is wrong.
+// check reads orders, and notes those that break a rule.
 func (a *audit) check(ctx context.Context, ids []string, each func(auditRow)) error {
 	if len(ids) == 0 {
 		return nil
@@ -169,7 +169,7 @@ func (a *audit) check(ctx context.Context, ids []string, each func(auditRow)) er
 		w := texts(row)
 		r := auditRow{state: w[0], due: w[1] == "1", entry: w[2], found: w[3] == "1", first: fmt.Sprint(answer[0])}
 		if r.state == "RESERVED" {
-			continue // the number of another order's reissue, and no order
+			continue // the reserved number of another order's reissue
 		}
 		if problem := r.problem(); problem != "" {
 			a.suspects[id] = problem

@@ -33,7 +33,7 @@ func TestAudit_NamesEveryWayOrdersCanDisagree(t *testing.T) {
 		{auditRow{state: "DONE", entry: "5-0", first: ""}, "", true},     // to the last entry
 		// As they must not.
 		{auditRow{due: true}, "is in due, but its journal is gone: was a key deleted or evicted?", false},
-		{auditRow{state: "SENT", first: "5-0"}, "has no result (SENT) and is not in due: nobody will look at it", false},
+		{auditRow{state: "SENT", first: "5-0"}, "has no result (SENT) and is not in due: no worker will find it", false},
 		{auditRow{state: "NEW", due: true, entry: "5-0", found: true, first: "5-0"}, "is NEW with a result, entry 5-0", false},
 		{auditRow{state: "LOST", due: true}, `has the unknown state "LOST"`, false},
 		{auditRow{state: "DONE", due: true, entry: "5-0", found: true, first: "5-0"}, "has its result, and is in due all the same", false},
@@ -47,7 +47,7 @@ func TestAudit_NamesEveryWayOrdersCanDisagree(t *testing.T) {
 	}
 }
 
-// breaches audits and returns what was found.
+// violations audits and returns what was found.
 func violations(t *testing.T, rdb redis.UniversalClient, keys tasks.Keys) (AuditReport, map[string]string) {
 	t.Helper()
 	i := NewInspector(rdb, keys)
@@ -88,12 +88,12 @@ func TestAudit_FindsWhatSomebodyBroke(t *testing.T) {
 		owner:            fmt.Sprintf("has two results in the stream: %s, which it knows, and %s", entry(owner), twice),
 		"entry " + stray: fmt.Sprintf("entry %s is not a result: the field v is missing", stray),
 		"default:A0100":  "its result, entry " + gone + ", is missing from the stream though older ones are there",
-		"default:W1":     "has no result (NEW) and is not in due: nobody will look at it",
+		"default:W1":     "has no result (NEW) and is not in due: no worker will find it",
 		"default:A0200":  "has its result, and is in due all the same",
 		"default:ghost":  "is in due, but its journal is gone: was a key deleted or evicted?",
 	}
 	if d := cmp.Diff(want, found); d != "" || counts.Violations != len(want) {
-		t.Errorf("%d breaches\n%s", counts.Violations, d)
+		t.Errorf("%d violations\n%s", counts.Violations, d)
 	}
 }
 

@@ -11,9 +11,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// results looks at every entry of the stream: its order must know it. An entry is
-// written together with its order's journal, so a journal that is read after it knows
-// it for certain.
+// results checks every entry of the stream: its order must know it. An entry is written together
+// with its order's journal, so a journal that is read after the entry must have it.
 func (a *audit) results(ctx context.Context) error {
 	reader := tasks.NewResults(a.node, a.keys)
 	for from := ""; ; {
@@ -52,8 +51,8 @@ func (a *audit) known(ctx context.Context, entries []tasks.Entry) error {
 	return nil
 }
 
-// disowned says what is wrong with an entry that its order's journal does not know, or
-// "". Journals run out before some streams are trimmed; then nothing can be said.
+// unknownToJournal returns what is wrong with an entry that its order's journal does not know,
+// or "". Where the journal has expired before the stream was trimmed, nothing can be said.
 func unknownToJournal(e tasks.Entry, journal []any) string {
 	state, exists := journal[0].(string)
 	entry, _ := journal[1].(string)

@@ -6,22 +6,22 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
 )
 
-// standing is what has to agree about one order, as of one moment.
+// auditRow is what has to agree about one order, as of one moment.
 type auditRow struct {
-	state string // empty: it has no journal
+	state string // empty: the order has no journal
 	due   bool
-	entry string // of its result; empty: none
+	entry string // of its result; empty: it has none
 	found bool   // that entry is in the stream
-	first string // the stream's oldest entry; empty: there is none; "none": there is no stream
+	first string // the stream's oldest entry; empty: the stream is empty; "none": it does not exist
 }
 
-// trimmed tells whether the result is no longer in the stream because the stream was
-// trimmed: it is older than all that is left.
+// trimmed reports whether the result is gone because the stream was trimmed: it is older than
+// every entry that is left.
 func (r auditRow) trimmed() bool {
 	return r.state == "DONE" && r.entry != "" && !r.found && r.first != "none" && (r.first == "" || redisstream.Compare(r.entry, r.first) < 0)
 }
 
-// problem says what is wrong, or "".
+// problem returns what is wrong with the order, or "".
 func (r auditRow) problem() string {
 	_, open := stateNames[r.state]
 	switch {
@@ -44,7 +44,7 @@ func (r auditRow) problem() string {
 	case r.entry != "":
 		return "is " + r.state + " with a result, entry " + r.entry
 	case !r.due:
-		return "has no result (" + r.state + ") and is not in due: nobody will look at it"
+		return "has no result (" + r.state + ") and is not in due: no worker will find it"
 	}
 	return ""
 }

@@ -10,47 +10,46 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// batcher sends the scripts of many goroutines in one pipeline. A worker with many
-// orders in hand runs some thousand scripts a second, and most of what one costs is
-// the system calls around it. A script that comes while no other is under way leaves at
-// once, and those that come meanwhile leave together when that one is back. Only after a
-// crowd a batch waits, for a millisecond at most, so that more come along: one after
-// another in one order's hand are no crowd. With a Redis far away many gather meanwhile,
-// and further batches leave without waiting for those before them.
+// autopipeline sends the scripts of many goroutines in one pipeline. A worker with many orders
+// in flight runs some thousand scripts a second, and most of a script's cost is the system calls
+// around it. A script that finds no batch in flight leaves at once; scripts that come meanwhile
+// leave together when that batch is back. Only after a large batch does the next one wait, for a
+// millisecond at most, so that more scripts join it; the scripts of a single order, one after
+// the other, never make a large batch. With a Redis far away many scripts gather, and further
+// batches leave without waiting for those before them.
 //
-// What a script is does not change: each is atomic by itself, each has its own
-// answer, and the steps of one order follow each other since each waits for its
-// answer. Like any command of go-redis, a batch may be sent again when its answer
-// was lost; the scripts bear that.
+// The scripts themselves do not change: each is atomic by itself, each has its own answer, and
+// the steps of one order stay in order since each waits for its answer. Like any command of
+// go-redis, a batch may be sent again when its answer was lost; the scripts allow for that.
 type autopipeline struct {
 	rdb redis.UniversalClient
 
 	mu        sync.Mutex
 	waiting   []*scriptCall
-	inFlight  int       // batches under way
-	lastFlush time.Time // when the latest one left
-	busy      bool      // and whether it was a crowd
+	inFlight  int       // batches on their way
+	lastFlush time.Time // when the latest batch left
+	busy      bool      // the latest batch was a large one
 }
 
 const (
-	flushAt     = 16  // scripts that do not wait for the batch before them
-	maxInFlight = 4   // batches under way
-	maxBatch    = 128 // scripts in one batch: other clients have their turn in between
+	flushAt     = 16  // so many waiting scripts do not wait for the batch in flight
+	maxInFlight = 4   // batches on their way
+	maxBatch    = 128 // scripts in one batch: other clients get their turn in between
 
-	busyBatch   = 4                // scripts in a batch that is a crowd
-	minInterval = time.Millisecond // how long after a crowd the next batch leaves, at the earliest
+	busyBatch   = 4                // from so many scripts on a batch is a large one
+	minInterval = time.Millisecond // between a large batch and the next one
 )
 
-// scriptCall is one script on its way.
+// scriptCall is one call of a script.
 type scriptCall struct {
 	ctx    context.Context
 	cmd    *redis.Cmd
-	direct redis.ProcessHook // sends it when it has no company
+	direct redis.ProcessHook // sends it when it is alone in its batch
 	done   chan struct{}
 }
 
-// do runs the script of an EVALSHA and gives its answer to cmd. When ctx ends before
-// the answer is there, it may still be carried out: as with any answer that was lost.
+// do runs the script of an EVALSHA and copies its answer to cmd. When ctx ends before the answer
+// is there, the script may still be carried out, as with any answer that was lost.
 func (p *autopipeline) do(ctx context.Context, cmd *redis.Cmd, direct redis.ProcessHook) error {
 	if err := ctx.Err(); err != nil {
 		cmd.SetErr(err)
@@ -81,8 +80,8 @@ func (p *autopipeline) times(ctx context.Context, cmd *redis.Cmd, n int, direct 
 	return answers
 }
 
-// newScriptCall is a call with a command of its own, so that nobody writes into the caller's
-// after it has left.
+// newScriptCall makes a call with a command of its own, so that a late answer is not written
+// into the command of a caller who has left.
 func newScriptCall(ctx context.Context, cmd *redis.Cmd, direct redis.ProcessHook) *scriptCall {
 	f := &scriptCall{ctx: ctx, cmd: redis.NewCmd(ctx, cmd.Args()...), direct: direct, done: make(chan struct{})}
 	f.cmd.SetFirstKeyPos(3) // evalsha, hash, number of keys
@@ -101,7 +100,7 @@ func (f *scriptCall) answer(ctx context.Context) *redis.Cmd {
 	}
 }
 
-// enter puts scripts in line, and tells whether their caller is to send what is there.
+// enqueue adds scripts to those that wait, and reports whether the caller has to flush.
 func (p *autopipeline) enqueue(calls ...*scriptCall) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -113,11 +112,11 @@ func (p *autopipeline) enqueue(calls ...*scriptCall) bool {
 	return leaves
 }
 
-// fly sends one batch. What has come meanwhile is sent by a goroutine, since the
+// flush sends one batch. A goroutine sends the scripts that have come meanwhile, since the
 // caller has its own answer by then.
 func (p *autopipeline) flush() {
-	// Whoever is about to run a script may still come along. When nobody is, as in an
-	// idle worker, this costs nothing.
+	// Goroutines that are about to run a script can still join the batch. In an idle worker
+	// there are none, and this costs nothing.
 	runtime.Gosched()
 	p.keepInterval()
 	if batch := p.take(); len(batch) > 0 {
@@ -132,7 +131,7 @@ func (p *autopipeline) flush() {
 	go p.flush()
 }
 
-// keepApart lets further scripts come, when there were many of them just now.
+// keepInterval waits after a large batch, so that more scripts join the next one.
 func (p *autopipeline) keepInterval() {
 	p.mu.Lock()
 	pause := time.Duration(0)
@@ -143,20 +142,20 @@ func (p *autopipeline) keepInterval() {
 	time.Sleep(pause)
 }
 
-// take takes the next batch out of the line.
+// take returns the next batch.
 func (p *autopipeline) take() []*scriptCall {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := min(len(p.waiting), maxBatch)
 	batch := p.waiting[:n:n]
 	if p.waiting = p.waiting[n:]; len(p.waiting) == 0 {
-		p.waiting = nil // keeps none of those that have left
+		p.waiting = nil // so that the scripts that have left can be freed
 	}
 	p.lastFlush, p.busy = time.Now(), len(batch) >= busyBatch
 	return batch
 }
 
-// send sends a batch, and tells each of its callers. One alone goes as it is.
+// send sends a batch, and wakes its callers. A single script is sent as it is.
 func (p *autopipeline) send(batch []*scriptCall) {
 	ctx, cancel := longest(batch)
 	defer cancel()
@@ -174,8 +173,8 @@ func (p *autopipeline) send(batch []*scriptCall) {
 	}
 }
 
-// longest is a context that lasts as long as that of any caller: a batch must not end
-// because one of its callers has no time left.
+// longest returns a context that lasts as long as that of the most patient caller: a batch must
+// not end because one of its callers has no time left.
 func longest(batch []*scriptCall) (context.Context, context.CancelFunc) {
 	ctx := context.WithoutCancel(batch[0].ctx)
 	last, bounded := batch[0].ctx.Deadline()
@@ -194,7 +193,8 @@ func longest(batch []*scriptCall) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, last)
 }
 
-// batched is a client whose scripts go in batches, and everything else as before.
+// pipelinedClient is a client whose scripts go through an autopipeline, and whose other commands
+// do not.
 type pipelinedClient struct {
 	redis.UniversalClient
 	scripts *autopipeline
@@ -222,9 +222,9 @@ func evalSha(ctx context.Context, sha string, keys []string, args ...any) *redis
 	return cmd
 }
 
-// batchHook has the scripts of asynq's client go in batches, and its dequeues answered by
-// the supplies of their queues. It is the innermost of the hooks: the others see each script
-// by itself.
+// autopipelineHook sends the scripts of asynq's client through an autopipeline, and lets the
+// prefetchers answer the dequeues of their queues. It is the innermost hook: the others see each
+// script by itself.
 type autopipelineHook struct {
 	scripts     *autopipeline
 	prefetchers map[string]*prefetcher // by the key of the queue's pending list

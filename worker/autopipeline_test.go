@@ -171,19 +171,19 @@ func TestAutopipeline_SpacesItsPipelinesUnderLoad(t *testing.T) {
 	ok(t, parrot.Load(t.Context(), rdb).Err())
 	p := newPipelinedClient(rdb).scripts
 	cmd := redis.NewCmd(t.Context(), "evalsha", parrot.Hash(), 1, "{k}", "word")
-	for n, crowd := range map[int]bool{busyBatch - 1: false, busyBatch: true} {
+	for n, large := range map[int]bool{busyBatch - 1: false, busyBatch: true} {
 		for _, a := range p.times(t.Context(), cmd, n, rdb.Process) {
 			if word, err := a.Text(); word != "word" || err != nil {
 				t.Errorf("answer %q, %v", word, err)
 			}
 		}
 		left := p.lastFlush
-		if p.busy != crowd {
-			t.Errorf("%d scripts are a crowd: %v", n, p.busy)
+		if p.busy != large {
+			t.Errorf("%d scripts are a large batch: %v", n, p.busy)
 		}
 		p.do(t.Context(), cmd, rdb.Process)
-		if between := p.lastFlush.Sub(left); crowd && between < minInterval {
-			t.Errorf("the batch after a crowd left %s after it", between)
+		if between := p.lastFlush.Sub(left); large && between < minInterval {
+			t.Errorf("the batch after a large one left %s after it", between)
 		}
 	}
 }

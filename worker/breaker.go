@@ -11,20 +11,21 @@ const (
 	maxOpenTime = 5 * time.Minute
 )
 
-// hold keeps the orders of a merchant whose configuration QFPay refuses. They wait;
-// now and then one goes as a probe, at growing intervals, until QFPay takes it.
+// breaker is a circuit breaker: it holds the orders of a merchant whose configuration QFPay
+// refuses. While it is open, one order goes as a probe now and then, at growing intervals, until
+// QFPay takes one.
 type breaker struct {
 	mu       sync.Mutex
-	reason   string // empty: not held
-	probing  bool   // an order has gone as a probe and is not answered yet
+	reason   string // empty: the breaker is closed
+	probing  bool   // a probe is on its way
 	pause    time.Duration
 	until    time.Time
 	retired  bool                           // the merchant has other credentials now, or is gone
-	onChange func(reason string, held bool) // is told, in order, that it begins or ends; nil: nobody
+	onChange func(reason string, held bool) // is called, in order, when the breaker opens or closes; may be nil
 }
 
-// wait tells how long an order has to wait; 0 means go. Of the orders that come
-// when the pause is over, one goes, as the probe; the others wait for its answer.
+// admit returns how long an order has to wait; 0 lets it go. Of the orders that ask when the
+// pause is over, one goes, as the probe; the others wait for its answer.
 func (b *breaker) admit(now time.Time, answer time.Duration) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -38,21 +39,21 @@ func (b *breaker) admit(now time.Time, answer time.Duration) time.Duration {
 	return 0
 }
 
-// is tells whether the merchant is held.
+// isOpen reports whether the merchant is held.
 func (b *breaker) isOpen() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.reason != ""
 }
 
-// set holds the merchant, or holds it longer after a probe was refused. The calls
-// that were under way when it began are refused as well, and change nothing. It
-// tells whether it was not held before.
+// trip opens the breaker, or keeps it open longer after a probe was refused. Calls that were on
+// their way when it opened are refused as well, and change nothing. trip reports whether the
+// breaker was closed before.
 func (b *breaker) trip(now time.Time, reason string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.retired {
-		return false // what was refused is not in force any more
+		return false // the refused credentials are not in force any more
 	}
 	begins := b.reason == ""
 	if begins || b.probing {
@@ -66,14 +67,14 @@ func (b *breaker) trip(now time.Time, reason string) bool {
 	return begins
 }
 
-// clear ends the hold, and returns its reason if there was one.
+// reset closes the breaker, and returns the reason why it was open, if it was.
 func (b *breaker) reset() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.resetLocked()
 }
 
-// end is clear for who has the lock.
+// resetLocked is reset for callers that hold the lock.
 func (b *breaker) resetLocked() string {
 	reason := b.reason
 	b.reason, b.pause, b.probing = "", 0, false
@@ -83,8 +84,8 @@ func (b *breaker) resetLocked() string {
 	return reason
 }
 
-// retire ends the hold for good: calls that are still under way with the credentials of
-// before change nothing any more.
+// retire closes the breaker for good: calls that are still on their way with the old credentials
+// do not open it again.
 func (b *breaker) retire() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -92,8 +93,7 @@ func (b *breaker) retire() {
 	b.retired = true
 }
 
-// say tells what has happened while nothing else can happen: whoever is told last that
-// the merchant is held is told the truth.
+// notify calls onChange under the lock, so that the last call tells the current state.
 func (b *breaker) notify(reason string, held bool) {
 	if b.onChange != nil {
 		b.onChange(reason, held)

@@ -12,13 +12,14 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // Config is everything a worker needs. New checks it.
 type Config struct {
 	Redis     redis.UniversalClient // journal, limiter and results
 	Queue     redis.UniversalClient // asynq's servers: a client of its own, since it gets hooks; [Worker.Close] closes it
-	Blocking  redis.UniversalClient // reads that wait for something to arrive; closed when the worker stops
+	Blocking  redis.UniversalClient // for reads that block; closed when the worker stops
 	Keys      tasks.Keys            // the shard
 	Merchants []Merchant            // at least one; names differ
 	HTTP      *http.Client          // how the gateway is reached; nil: qfpay.NewHTTPClient
@@ -27,19 +28,19 @@ type Config struct {
 	Verify          qfpay.Verify
 	LostResponse    LostResponse
 	UniqueNumbers   bool // QFPay is trusted to refuse a repeated out_trade_no
-	Concurrency     int  // orders in hand at once, per lane
+	Concurrency     int  // orders in flight at once, per lane
 	ShutdownTimeout time.Duration
 	Durability      tasks.Durability // empty: tasks.Standard
 	ResultsKeep     time.Duration    // longest that results are kept; 0: DefaultResultsKeep
-	HighWater       int              // results in the stream from which on no request is accepted; 0: no bound
+	HighWater       int              // with so many results in the stream no request is accepted; 0: no bound
 
-	Observer Observer     // nil: nobody
-	Logger   *slog.Logger // nil: nothing is logged
+	Observer event.Observer // nil: events are dropped
+	Logger   *slog.Logger   // nil: nothing is logged
 
 	windows [2]time.Duration // of the limits; zero: a second and a minute. A test cannot wait for minutes
 }
 
-// check names every field that cannot be worked with.
+// check returns an error for every field that cannot be used.
 func (c Config) check() error {
 	var bad error
 	require := func(ok bool, format string, args ...any) {
@@ -61,7 +62,7 @@ func (c Config) check() error {
 	return errors.Join(bad, checkMerchants(c.Merchants))
 }
 
-// checkMerchants names every merchant that cannot be worked with.
+// checkMerchants returns an error for every merchant that cannot be used.
 func checkMerchants(merchants []Merchant) error {
 	var bad error
 	require := func(ok bool, format string, args ...any) {
@@ -74,7 +75,7 @@ func checkMerchants(merchants []Merchant) error {
 	accounts := map[[3]string]string{}
 	for _, m := range merchants {
 		account := m.account()
-		// Their order numbers would be one set at QFPay and two here.
+		// Their order numbers would be one namespace at QFPay and two here.
 		require(accounts[account] == "", "merchants %q and %q are one account at QFPay (base URL, app_code, mchid)", accounts[account], m.Name)
 		accounts[account] = m.Name
 		require(m.Name != "", "a merchant has no Name")
@@ -84,7 +85,7 @@ func checkMerchants(merchants []Merchant) error {
 	return bad
 }
 
-// nobody is the observer of a worker that nobody watches.
+// nobody is the observer of a worker without one.
 type nobody struct{}
 
-func (nobody) Observe(Event) {}
+func (nobody) Observe(event.Event) {}

@@ -6,11 +6,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// mostRejected bounds the stream of refusals, which nobody may be reading.
+// maxRejected bounds the stream of rejected orders, which may have no reader.
 const maxRejected = 100_000
 
-// rejection is the entry that says why something was not accepted as an order. id is that
-// of its entry in the request stream, empty for a task of asynq; order is what was sent.
+// deadLetterEntry is the entry that says why something was not accepted as an order. id is the
+// ID of its entry in the request stream, empty for a task of asynq; order is the text that was
+// sent.
 func deadLetterEntry(keys tasks.Keys, id string, why error, order string) *redis.XAddArgs {
 	return &redis.XAddArgs{
 		Stream: keys.Rejected(),

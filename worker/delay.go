@@ -6,26 +6,27 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
-// delay says when an order that was put down is due again, and completes why.
+// delay returns when a deferred order is due again, and completes the reason in s.
 func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration {
 	var throttled *qfpay.Throttled
 	if errors.As(a.err, &throttled) {
 		return h.throttled(ctx, a, s, throttled)
 	}
 	switch s.why {
-	case DeferHeld:
+	case event.DeferHeld:
 		return min(a.merchant.breaker.admit(time.Now(), 0), spread(h.times.held))
-	case DeferGateway:
+	case event.DeferGateway:
 		var busy *qfpay.Refusal
 		if errors.As(a.err, &busy) {
 			return spread(h.times.busy)
 		}
-		return spread(h.times.doubt) // not reachable; the limiter keeps all of us within bounds
+		return spread(h.times.doubt) // QFPay is not reachable; the limiter bounds the calls of all processes
 	default:
-		if a.claim.sentAt.IsZero() { // a new number, and the attempt had no time left for its create
+		if a.claim.sentAt.IsZero() { // reissued, and the attempt had no time left for the create
 			return 0
 		}
 		age := a.now().Sub(a.claim.sentAt)
@@ -33,8 +34,8 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *step) time.Duration 
 	}
 }
 
-// beforeDeadline shortens a delay that would pass the order's deadline: whoever waits
-// for the order should hear then that it has expired.
+// beforeDeadline shortens a delay that would pass the order's deadline, so that the order
+// expires on time.
 func (a *attempt) beforeDeadline(delay time.Duration) time.Duration {
 	if left := a.order.Deadline.Sub(a.now()); left > 0 {
 		return min(delay, left+time.Millisecond)
@@ -42,15 +43,15 @@ func (a *attempt) beforeDeadline(delay time.Duration) time.Duration {
 	return delay
 }
 
-// throttled: at our own limit the order joins the line and is called up from there;
-// should that fail, it is looked at long after its turn. The gateway's 429 pauses the
-// whole app_code, in every process.
+// throttled handles a call that was throttled. At our own limit the order joins the wait queue and
+// is dispatched from there; if that fails, a sweep finds it long after its turn. HTTP 429 from the
+// gateway pauses the whole app_code, in every process.
 func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.Throttled) time.Duration {
 	if !t.ByGateway {
-		s.why = DeferQuota
-		return inLine(t.RetryAfter)
+		s.why = event.DeferQuota
+		return whenQueued(t.RetryAfter)
 	}
-	s.why = DeferGateway
+	s.why = event.DeferGateway
 	if a.merchant.limiter == nil {
 		return max(t.RetryAfter, ratelimit.FirstPause)
 	}
@@ -58,18 +59,18 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *step, t *qfpay.T
 	defer cancel()
 	pause, err := a.merchant.limiter.Pause(ctx, t.RetryAfter)
 	if err != nil {
-		h.observer.Observe(RedisFailed{Op: "pause"})
+		h.observer.Observe(event.RedisFailed{Op: "pause"})
 		pause = max(t.RetryAfter, ratelimit.FirstPause)
 	}
 	return spread(pause)
 }
 
-// inLine is when to look at an order that is in line, for how long the line is at the full
-// rate. It is called up before, unless whoever calls does not know of it.
-func inLine(length time.Duration) time.Duration { return 2*length + time.Minute }
+// whenQueued is when the sweeper looks at a queued order, given how long its wait queue takes at
+// the full rate. The order is dispatched before, unless it is missing from the queue.
+func whenQueued(length time.Duration) time.Duration { return 2*length + time.Minute }
 
-// hold holds the merchant when the gateway refuses its configuration, and lets go
-// when it takes a create.
+// updateBreaker trips the merchant's breaker when the gateway refuses the merchant's
+// configuration, and resets it when the gateway takes a create.
 func (h *handler) updateBreaker(a *attempt) {
 	name := a.merchant.client.Merchant.Name
 	switch a.known.reply {
@@ -90,7 +91,7 @@ func (h *handler) updateBreaker(a *attempt) {
 	}
 }
 
-// hint says what to look at for a code that holds a merchant.
+// hint says what to check for a code that trips the breaker.
 func hint(reason string) string {
 	switch reason {
 	case "1108":

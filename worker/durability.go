@@ -12,9 +12,9 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// confirmed is run for the steps on which the outside world comes to rely: under the
-// profile strict a replica has them too when it returns. With an answer and
-// [tasks.ErrUnconfirmed], the primary alone has it so far.
+// confirmed runs a script on which the outside world comes to rely: under the profile strict a
+// replica has its effect too when confirmed returns. With an answer and [tasks.ErrUnconfirmed],
+// only the primary has it so far.
 func (j *journal) confirmed(ctx context.Context, s *redis.Script, op string, keys []string, args ...any) ([]string, error) {
 	if j.durability != tasks.Strict {
 		return j.run(ctx, s, op, keys, args...)
@@ -40,8 +40,8 @@ func (j *journal) confirmed(ctx context.Context, s *redis.Script, op string, key
 	return texts(words), nil
 }
 
-// callTime is how long a call may take from its intent on: under strict it leaves
-// only when the intent is confirmed.
+// callTime is how long a call may take from its intent on: under strict the call leaves only
+// when the intent is confirmed.
 func (j *journal) callTime() time.Duration {
 	if j.durability == tasks.Strict {
 		return j.times.call + tasks.ConfirmWithin
@@ -49,7 +49,7 @@ func (j *journal) callTime() time.Duration {
 	return j.times.call
 }
 
-// settleOp names, for [RedisFailed], what failed of a settling.
+// settleOp names, for [RedisFailed], which part of a settle failed.
 func settleOp(err error) string {
 	if errors.Is(err, tasks.ErrUnconfirmed) {
 		return "wait"
@@ -57,8 +57,8 @@ func settleOp(err error) string {
 	return "settle"
 }
 
-// reportUnconfirmed writes the log line of a result that is in the stream, and that no
-// replica has confirmed while there was time. Readers may have it, so it stands.
+// reportUnconfirmed writes the log line of a result that is in the stream, but that no replica
+// has confirmed in time. Readers may have it, so it stands.
 func (a *attempt) reportUnconfirmed(r tasks.Result, err error) {
 	a.handler.log.LogAttrs(context.Background(), slog.LevelError,
 		"a result is published, but no replica of Redis has confirmed it: a failover now may lose it",

@@ -8,9 +8,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-// strictDesk is a desk whose steps a replica confirms, or has not confirmed since stall.
+// strictJournalFixture is a journalFixture whose steps a replica confirms, or has not confirmed since stall.
 func strictJournalFixture(t *testing.T) (f *journalFixture, stall func()) {
 	primary := redistest.StartTCP(t)
 	proxy := redistest.StartProxy(t, "tcp", primary.Addr)
@@ -45,7 +46,7 @@ func TestDurability_LetsAConfirmedOrderGoItsWay(t *testing.T) {
 }
 
 // A create whose intent is not confirmed does not leave, so it is taken back: else
-// every order would have to be enquired about when the replica is away.
+// every order would have to be queried when the replica is away.
 func TestDurability_TakesAnUnconfirmedIntentBack(t *testing.T) {
 	t.Parallel()
 	f, stall := strictJournalFixture(t)
@@ -58,7 +59,7 @@ func TestDurability_TakesAnUnconfirmedIntentBack(t *testing.T) {
 	}
 }
 
-// A second create cannot be taken back without an enquiry.
+// A second create cannot be taken back without a query.
 func TestDurability_KeepsAnUnconfirmedSecondIntent(t *testing.T) {
 	t.Parallel()
 	f, stall := strictJournalFixture(t)
@@ -103,7 +104,7 @@ func TestDurability_WaitsForAReplicaWhenStrict(t *testing.T) {
 	r, primary := strictRig(t)
 	r.start()
 	r.enqueue(5, nil)
-	for end := time.Now().Add(time.Minute); len(seen[RedisFailed](r.events)) < 5; time.Sleep(10 * time.Millisecond) { // until workers have tried
+	for end := time.Now().Add(time.Minute); len(seen[event.RedisFailed](r.events)) < 5; time.Sleep(10 * time.Millisecond) { // until workers have tried
 		if time.Now().After(end) {
 			t.Fatalf("nobody has tried\n%s", r.log.tail(20))
 		}
@@ -139,7 +140,7 @@ func TestDurability_RepeatsAnUnconfirmedResultAndKeepsIt(t *testing.T) {
 	r.agree(r.results(1))
 	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // until it is seen
 		waits := 0
-		for _, e := range seen[RedisFailed](r.events) {
+		for _, e := range seen[event.RedisFailed](r.events) {
 			if e.Op == "wait" {
 				waits++
 			}
@@ -148,11 +149,11 @@ func TestDurability_RepeatsAnUnconfirmedResultAndKeepsIt(t *testing.T) {
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("observed %+v", seen[RedisFailed](r.events))
+			t.Fatalf("observed %+v", seen[event.RedisFailed](r.events))
 		}
 	}
 	redistest.StartReplica(t, primary.Addr) // it is confirmed after all
-	for end := time.Now().Add(time.Minute); len(seen[Settled](r.events)) == 0; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); len(seen[event.Settled](r.events)) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("not settled")
 		}

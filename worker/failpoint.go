@@ -2,6 +2,6 @@
 
 package worker
 
-// failpoint marks a place between two steps of an order at which a test has the process
-// killed: see failpoint_on.go. In every other build it is nothing.
+// failpoint marks a place between two steps of an order at which tests kill the process: see
+// failpoint_on.go. In every other build it does nothing.
 func failpoint(string) {}

@@ -12,17 +12,16 @@ import (
 	"time"
 )
 
-// armedFailpoint is a signal that this process sends itself at a point.
+// armedFailpoint is a signal that this process sends itself at a failpoint.
 type armedFailpoint struct {
-	name   string // of the point; empty: nowhere
+	name   string // of the failpoint; empty: not armed
 	left   atomic.Int64
 	signal syscall.Signal
 	word   string
 }
 
-// QFPAY_KILL_AT=name[:n] has the process killed at the n-th passage of the point of
-// that name, by default the first, and QFPAY_STOP_AT has it stopped there until it is
-// sent SIGCONT.
+// QFPAY_KILL_AT=name[:n] kills the process when it reaches the failpoint of that name for the
+// n-th time, by default the first. QFPAY_STOP_AT stops it there until it gets SIGCONT.
 var failpoints = []*armedFailpoint{
 	failpointFrom("QFPAY_KILL_AT", syscall.SIGKILL, "killed at"),
 	failpointFrom("QFPAY_STOP_AT", syscall.SIGSTOP, "stopped at"),
@@ -40,8 +39,8 @@ func failpointFrom(variable string, s syscall.Signal, word string) *armedFailpoi
 	return a
 }
 
-// failpoint kills or stops the process, as the kernel or an operator would, if it is to
-// happen here.
+// failpoint kills or stops the process, as the kernel or an operator would, if the failpoint is
+// armed and its count is reached.
 func failpoint(name string) {
 	for _, a := range failpoints {
 		if a.name == name && a.left.Add(-1) == 0 {

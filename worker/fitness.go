@@ -74,7 +74,7 @@ func (s server) memory() finding {
 			"Set it to noeviction: CONFIG SET maxmemory-policy noeviction, and in redis.conf", policy, limit)
 	}
 	return warn("maxmemory-policy of Redis is %s; there is no maxmemory, so nothing vanishes yet. "+
-		"Set it to noeviction before somebody sets maxmemory", policy)
+		"Set it to noeviction before maxmemory is set", policy)
 }
 
 // persistence: what a restart of Redis loses.
@@ -87,7 +87,7 @@ func (s server) persistence() finding {
 		return warn("Redis does not tell whether it has an append-only file; without one a restart loses accepted orders")
 	case !s.saveKnown:
 		return warn("Redis has no append-only file, and does not tell its snapshots: a restart loses accepted orders "+
-			"and results, unless whoever runs it has provided otherwise. %s", fix)
+			"and results, unless its operator has provided otherwise. %s", fix)
 	case s.save == "":
 		return warn("Redis keeps NOTHING on disk: a restart loses EVERY order that waits, what is known of orders "+
 			"that were sent to QFPay, and all results. %s", fix)

@@ -16,30 +16,31 @@ import (
 	"github.com/sethvargo/go-retry"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
-// handler answers wake-ups. It ends every one of them well, whatever became of the
-// order: an order comes back because it is in due, not because asynq retries. Only
-// when Redis itself fails does asynq get an error, and tries again.
+// handler handles wake-ups. Every wake-up ends without an error, whatever happened to the order:
+// an order is tried again because it is in due, not because asynq retries. Only when Redis
+// itself fails does asynq get an error, and retries.
 type handler struct {
 	journal    *journal
 	producer   *tasks.Producer
 	rdb        redis.UniversalClient
 	keys       tasks.Keys
-	merchants  atomic.Pointer[merchantSet] // an attempt keeps the counter that it began with
+	merchants  atomic.Pointer[merchantSet] // an attempt keeps the state that it began with
 	times      times
 	lost       LostResponse
 	unique     bool
-	observer   Observer
+	observer   event.Observer
 	log        *slog.Logger
-	sweepTimer *sweepTimer     // of this process's sweeper
+	sweepTimer *sweepTimer     // wakes this process's sweeper
 	stop       <-chan struct{} // closed when the worker stops taking orders
 	pool       pool
 }
 
-// isStopping tells whether orders in hand should be put down as soon as they can be.
+// isStopping reports whether orders in flight should be deferred as soon as they can be.
 func (h *handler) isStopping(ctx context.Context) bool {
 	return isClosed(h.stop) || ctx.Err() != nil
 }
@@ -58,32 +59,32 @@ func (h *handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	return h.attemptError(w.id, h.wake(ctx, w))
 }
 
-// answered reports an attempt that failed because Redis did. That an order is in other
-// hands is no failure.
+// attemptError reports an attempt that failed because Redis did, and returns the error. That
+// another attempt has the order is not a failure.
 func (h *handler) attemptError(id string, err error) error {
 	if err == nil || errors.Is(err, errLost) {
 		return nil
 	}
-	h.observer.Observe(RedisFailed{Op: "attempt"})
+	h.observer.Observe(event.RedisFailed{Op: "attempt"})
 	h.log.LogAttrs(context.Background(), slog.LevelError, "an attempt was given up; its order comes back",
 		append([]slog.Attr{slog.String("id", id), slog.Any("error", err)}, traceOf(err)...)...)
 	return err
 }
 
-// wakeUp is what has an order taken in hand. A task's payload, an order as JSON, is read
-// once, since in the normal course it is byte for byte what the journal has. An order that
-// was called up from its line comes without one, but with a place.
+// wakeUp names the order to claim. A task's payload, the order as JSON, is parsed once, since as
+// a rule it is byte for byte what the journal has. A dispatched order has a reservation instead of
+// a payload.
 type wakeUp struct {
 	id          string
 	payload     []byte
 	order       tasks.Order
-	invalid     error // why the payload is no order, although it says whose it is
+	invalid     error // why the payload is not a valid order, although it names one
 	reservation *ratelimit.Reservation
 
-	traceparent string // of a task's headers, should its order have no journal yet
+	traceparent string // from the task's headers, for an order that has no journal yet
 }
 
-// readWakeUp reads a payload. Its error says that nobody can tell whose order it is.
+// readWakeUp reads a payload. It returns an error when the payload does not name an order.
 func readWakeUp(payload []byte) (wakeUp, error) {
 	w := wakeUp{payload: payload}
 	if w.order, w.invalid = tasks.ParseOrder(payload); w.invalid == nil {
@@ -96,7 +97,7 @@ func readWakeUp(payload []byte) (wakeUp, error) {
 	return w, err
 }
 
-// accepted is the order as the journal has it.
+// accepted returns the order as the journal has it.
 func (w wakeUp) accepted(c claim) (tasks.Order, error) {
 	if bytes.Equal(w.payload, c.order) {
 		return w.order, w.invalid
@@ -104,26 +105,26 @@ func (w wakeUp) accepted(c claim) (tasks.Order, error) {
 	return tasks.ParseOrder(c.order)
 }
 
-// identify reads whose order a payload is.
+// identify returns the ID of the order that a payload names.
 func identify(payload []byte) (string, error) {
 	var o struct {
 		Merchant   string `json:"merchant"`
 		OutTradeNo string `json:"out_trade_no"`
 	}
 	if err := json.Unmarshal(payload, &o); err != nil {
-		return "", fmt.Errorf("the task's payload is no order: %w", err)
+		return "", fmt.Errorf("the task's payload is not an order: %w", err)
 	}
 	return tasks.ID(o.Merchant, o.OutTradeNo)
 }
 
-// refuse puts what is no order where somebody can see it. It is not retried: it
-// would never become one.
+// deadLetter writes a payload that is not an order, and the reason, to the stream of rejected
+// orders, where people can see it. It is not retried: it would never become an order.
 func (h *handler) deadLetter(ctx context.Context, payload []byte, why error) error {
 	h.log.Warn("a task was refused", "reason", why)
 	return h.rdb.XAdd(ctx, deadLetterEntry(h.keys, "", why, string(payload))).Err()
 }
 
-// wake takes the order in hand, if it is free, and works on it.
+// wake claims the order, unless another attempt has it, and works on it.
 func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	token := rand.Text()
 	c, err := h.journal.claim(ctx, w.id, token)
@@ -137,7 +138,7 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	case claimReserved:
 		return h.deadLetter(ctx, w.payload, &tasks.ConflictError{ID: w.id, State: "RESERVED"})
 	case claimBusy:
-		h.observer.Observe(Deferred{Reason: DeferBusy})
+		h.observer.Observe(event.Deferred{Reason: event.DeferBusy})
 		return nil
 	case claimOurs:
 		failpoint("claimed")
@@ -161,8 +162,8 @@ func (h *handler) dispatched(ctx context.Context, o ratelimit.Dispatched) error 
 	return c.traced(h.work(ctx, c, wakeUp{id: o.ID, reservation: o.Reservation}))
 }
 
-// adopt accepts an order that was enqueued with asynq alone, by a producer that
-// knows nothing of the journal. From here on it is an order like any other.
+// adopt accepts an order that was enqueued with asynq alone, by a producer that does not write
+// journals. From here on it is an order like any other.
 func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (claim, error) {
 	o, err := tasks.ParseOrder(w.payload)
 	if err == nil {
@@ -175,7 +176,7 @@ func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (claim, err
 	} else {
 		err = h.producer.AcceptInvalid(ctx, w.id, w.payload, w.traceparent)
 	}
-	var conflict *tasks.ConflictError // somebody else accepted it meanwhile
+	var conflict *tasks.ConflictError // another process accepted it meanwhile
 	if err != nil && !errors.As(err, &conflict) {
 		return claim{}, err
 	}
@@ -183,8 +184,8 @@ func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (claim, err
 	return h.journal.claim(ctx, w.id, token)
 }
 
-// sameContent reports a plain task whose order has the number of another one. The
-// order that was accepted first goes on; a wake-up of the worker's own always fits.
+// sameContent reports a task of a plain asynq producer whose order has the number of another
+// order. The order that was accepted first goes on; the worker's own wake-ups always match.
 func (h *handler) sameContent(ctx context.Context, c claim, payload []byte) error {
 	if bytes.Equal(payload, c.order) {
 		return nil
@@ -197,7 +198,7 @@ func (h *handler) sameContent(ctx context.Context, c claim, payload []byte) erro
 	return h.deadLetter(ctx, payload, &tasks.ConflictError{ID: c.id})
 }
 
-// work makes one attempt at an order in hand, and writes down how it ended.
+// work makes one attempt at a claimed order, and writes down how it ended.
 func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 	a := &attempt{handler: h, claim: c, session: ratelimit.NewSession(w.reservation), began: time.Now()}
 	defer func() { a.session.Close(ctx) }()
@@ -208,17 +209,17 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 	if invalid != nil {
 		return h.reject(ctx, a, invalid)
 	}
-	h.observer.Observe(InFlight{Lane: a.order.Lane, Delta: +1})
-	defer h.observer.Observe(InFlight{Lane: a.order.Lane, Delta: -1})
+	h.observer.Observe(event.InFlight{Lane: a.order.Lane, Delta: +1})
+	defer h.observer.Observe(event.InFlight{Lane: a.order.Lane, Delta: -1})
 	if c.attempts == 1 {
-		h.observer.Observe(Started{Lane: a.order.Lane, Waited: c.claimedAt.Sub(c.acceptedAt)})
+		h.observer.Observe(event.Started{Lane: a.order.Lane, Waited: c.claimedAt.Sub(c.acceptedAt)})
 	}
 	merchants := h.merchants.Load()
 	if a.merchant = merchants.byName[a.order.Merchant]; a.merchant == nil {
 		return h.unknownMerchant(ctx, a)
 	}
 	if held := a.merchant.breaker.admit(time.Now(), h.times.lease); held > 0 && c.state == stateNew && !a.facts().pastDeadline {
-		return h.deferOrder(ctx, a, step{do: wait, why: DeferHeld}, min(held, spread(h.times.held)))
+		return h.deferOrder(ctx, a, step{do: wait, why: event.DeferHeld}, min(held, spread(h.times.held)))
 	}
 	defer a.merchant.inFlight.Add(-1)
 	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().pastDeadline {
@@ -231,11 +232,11 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 	return h.finish(ctx, a, s)
 }
 
-// crowded: so many of the merchant's orders are in hand already that another would take
-// the room of other merchants' orders: its gateway is slow. It waits in line, or without
-// one for a moment.
+// overMerchantLimit defers an order because so many orders of its merchant are in flight that
+// another would take the room of other merchants' orders: the merchant's gateway is slow. The
+// order joins the wait queue, or waits for a moment where its merchant has no limits.
 func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
-	s := step{do: wait, why: DeferMerchantLimit}
+	s := step{do: wait, why: event.DeferMerchantLimit}
 	if a.merchant.limiter == nil {
 		return h.deferOrder(ctx, a, s, spread(merchantLimitPause))
 	}
@@ -244,13 +245,13 @@ func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
 		return err
 	}
 	a.session.Join(a.merchant.limiter.Queue(a.class()))
-	return h.deferOrder(ctx, a, s, inLine(length))
+	return h.deferOrder(ctx, a, s, whenQueued(length))
 }
 
 const merchantLimitPause = time.Second
 
-// finish writes down how an attempt ended. What the gateway did must be written
-// even when the task's own time is up, so it has time of its own.
+// finish writes down how an attempt ended. The journal must have what the gateway did even when
+// the task's own time is up, so finish has time of its own.
 func (h *handler) finish(ctx context.Context, a *attempt, s step) error {
 	h.updateBreaker(a)
 	if s.do == settle {
@@ -260,8 +261,8 @@ func (h *handler) finish(ctx context.Context, a *attempt, s step) error {
 	return h.deferOrder(ctx, a, s, delay)
 }
 
-// publish settles the order. A repetition publishes nothing twice, so it is tried
-// until it is done.
+// publish settles the order. It repeats settle until Redis has it, since a repetition publishes
+// nothing twice.
 func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
@@ -272,7 +273,7 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 			published = written // else it is as it was before
 		}
 		if err != nil && !errors.Is(err, errLost) {
-			h.observer.Observe(RedisFailed{Op: settleOp(err)})
+			h.observer.Observe(event.RedisFailed{Op: settleOp(err)})
 			return retry.RetryableError(err)
 		}
 		return err
@@ -284,39 +285,40 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 	failpoint("settled")
 	a.report(r, published, err)
 	if published {
-		h.observer.Observe(Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
+		h.observer.Observe(event.Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
 			Outcome: tasks.Outcome(r.Outcome), Took: a.now().Sub(a.claim.acceptedAt),
 			DeferredFor: a.claim.deferredFor})
 	}
 	return err
 }
 
-// putDown releases the order. If that fails, the order is due when its lease ends.
+// deferOrder releases the order until delay has passed. If that fails, the order is due when its
+// lease ends.
 func (h *handler) deferOrder(ctx context.Context, a *attempt, s step, delay time.Duration) error {
 	delay = a.beforeDeadline(delay)
 	in := a.session.Queue()
-	if s.why != DeferQuota && s.why != DeferMerchantLimit {
+	if s.why != event.DeferQuota && s.why != event.DeferMerchantLimit {
 		in = nil
 	}
 	if ctx.Err() != nil {
-		s.why, delay, in = DeferShutdown, 0, nil
+		s.why, delay, in = event.DeferShutdown, 0, nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.times.call)
 	defer cancel()
-	h.observer.Observe(Deferred{Reason: s.why, For: delay})
+	h.observer.Observe(event.Deferred{Reason: s.why, For: delay})
 	a.logDeferred(s, delay)
 	defer failpoint("released")
 	soon := delay
 	if in != nil {
-		soon = 0 // somebody must look at the line
+		soon = 0 // a dispatcher must look at the wait queue
 	}
 	defer h.sweepTimer.orderDue(soon)
 	return h.journal.release(ctx, &a.claim, delay, s.do == waitNotFound, s.why, in)
 }
 
-// unknownMerchant: the order names a merchant this process does not have. Another
-// may have it, or it is about to be configured, so the order waits; after its
-// deadline it has expired, since nothing was ever sent for it.
+// unknownMerchant defers an order of a merchant that this process does not have. Another process
+// may have it, or it is about to be configured. After its deadline the order has expired, since
+// no create was ever sent for it.
 func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 	h.log.LogAttrs(context.Background(), slog.LevelError, "no such merchant here; the order waits", append([]slog.Attr{
 		slog.String("merchant", a.order.Merchant), slog.String("out_trade_no", a.order.OutTradeNo),
@@ -324,11 +326,11 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 	if a.facts().pastDeadline && a.claim.state == stateNew {
 		return h.publish(ctx, a, a.result(settled(tasks.Expired, "no worker knows its merchant")))
 	}
-	return h.deferOrder(ctx, a, step{do: wait, why: DeferUnknown}, spread(h.times.held))
+	return h.deferOrder(ctx, a, step{do: wait, why: event.DeferUnknown}, spread(h.times.held))
 }
 
-// reject settles an order that validation refuses: one enqueued with asynq alone,
-// since every other way in validates first. Nothing was sent for it.
+// reject settles an order that is not valid: one that was enqueued with asynq alone, since every
+// other entry point validates first. No create was sent for it.
 func (h *handler) reject(ctx context.Context, a *attempt, why error) error {
 	a.order.Lane = tasks.Bulk
 	if a.claim.state != stateNew {

@@ -15,15 +15,15 @@ type History struct {
 	ID          string    `json:"id"`                // merchant:out_trade_no
 	State       string    `json:"state"`             // NEW, SENT, CLOSING or DONE
 	Outcome     string    `json:"outcome,omitempty"` // of DONE
-	Reissues    int       `json:"reissues"`          // 0 for its own out_trade_no, k for its k-th reissue
-	IssuedAs    string    `json:"issued_as"`         // the out_trade_no that goes with the number
-	CreatesSent int       `json:"creates_sent"`      // creates that have left under this number
-	Attempts    int       `json:"attempts"`          // how often it was taken in hand
+	Reissues    int       `json:"reissues"`          // 0 under its own out_trade_no, k for its k-th reissue
+	IssuedAs    string    `json:"issued_as"`         // the out_trade_no under which QFPay has it
+	CreatesSent int       `json:"creates_sent"`      // creates that were sent under this number
+	Attempts    int       `json:"attempts"`          // how often it was claimed
 	Reopens     int       `json:"reopens"`           // how often it was re-opened
 	DeferredFor string    `json:"deferred_for,omitempty"`
-	InFlight    bool      `json:"in_flight"` // a worker has it in hand, until HeldTo at most
+	InFlight    bool      `json:"in_flight"` // an attempt has it, until LeaseUntil at most
 	LeaseUntil  time.Time `json:"lease_until,omitzero"`
-	Due         time.Time `json:"due,omitzero"` // when somebody must look; zero when it is not in due
+	Due         time.Time `json:"due,omitzero"` // when a sweep finds it; zero when it is not in due
 
 	Now            time.Time `json:"now"`
 	AcceptedAt     time.Time `json:"accepted_at,omitzero"`
@@ -35,30 +35,29 @@ type History struct {
 
 	Traceparent string `json:"traceparent,omitempty"` // of the producer, W3C Trace Context
 
-	Order   json.RawMessage `json:"order"`   // as accepted; a JSON string when that is no JSON
-	Results []PastResult    `json:"results"` // the oldest first; several after retries
-	Orphans []Orphan        `json:"orphans"` // of answers that came too late to be published
+	Order   json.RawMessage `json:"order"`   // as accepted; a JSON string when that is not JSON
+	Results []PastResult    `json:"results"` // the oldest first; several when it was re-opened
+	Orphans []Orphan        `json:"orphans"` // see [Orphan]
 }
 
-// Orphan is what QFPay has stored for an order beside its result: the answer to a
-// create came when its QR code could not be published any more, because the order had
-// its result, or because that number was being closed. The enquiries and the close of
-// the attempt that went on have taken care of it as a rule; should it still stand
-// unpaid at QFPay, nobody has its QR code.
+// Orphan is an order that QFPay has stored beside the result: the answer to a create came when
+// its QR code could not be published any more, because the order had its result, or because its
+// number was being closed. As a rule the queries and the close of the attempt that went on have
+// taken care of it. If it still stands unpaid at QFPay, nobody has its QR code.
 type Orphan struct {
 	IssuedAs string `json:"issued_as"`
 	Syssn    string `json:"syssn"`
 }
 
-// PastResult is one result that an order has, or had before it was re-opened.
+// PastResult is the result of an order, or one that it had before it was re-opened.
 type PastResult struct {
 	Entry   string        `json:"entry"` // of the result stream
 	Outcome string        `json:"outcome"`
 	Result  *tasks.Result `json:"result"` // nil when the stream does not have it
 }
 
-// fields are those of a journal. What cannot be read counts as absent: whoever looks
-// at a damaged journal wants to see what there is.
+// fields are those of a journal. A field that cannot be read counts as missing, so that people
+// see the rest of a damaged journal.
 type fields map[string]string
 
 func (f fields) number(name string) int {
@@ -91,7 +90,7 @@ func (f fields) history(id string) History {
 	return h
 }
 
-// order is the order as JSON, whatever a plain asynq producer had enqueued.
+// order is the order as JSON, even if a plain asynq producer enqueued something else.
 func (f fields) order() json.RawMessage {
 	if json.Valid([]byte(f["order"])) {
 		return json.RawMessage(f["order"])
@@ -103,8 +102,8 @@ func (f fields) order() json.RawMessage {
 	return text
 }
 
-// results lists where the results of an order are: those that it had before it was
-// re-opened, each as outcome:entry, and the one it has.
+// results lists where the results of an order are: those it had before it was re-opened, each as
+// outcome:entry, and the one it has.
 func (f fields) results() []PastResult {
 	all := []PastResult{}
 	for one := range strings.FieldsSeq(f["past_results"]) {

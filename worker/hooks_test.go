@@ -116,7 +116,7 @@ func TestWakeHook_AnswersAnEmptyDequeueWhenATaskArrives(t *testing.T) {
 		t.Errorf("asked %d times, answered %v, %v", times, dequeue.Val(), err)
 	}
 	if supplied.delivered != 1 || supplied.wants() != 2 {
-		t.Errorf("the supply counts %d tasks handed over, and wants %d", supplied.delivered, supplied.next)
+		t.Errorf("the prefetcher counts %d tasks delivered, and wants %d", supplied.delivered, supplied.next)
 	}
 	if list := rdb.LRange(t.Context(), pendingQ, 0, -1).Val(); len(list) > 1 || slices.Contains(list, "older") {
 		t.Errorf("the queue is left with %v", list)

@@ -11,14 +11,14 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// Inspector looks into the journal for people: what became of an order, whether all
-// agrees, and whether an order may go on that had ended. It works beside workers that
-// run, and is safe for use by many goroutines.
+// Inspector reads the journal for people: the history of an order, and whether journal, due and
+// results agree. It can also re-open an order. It works beside running workers, and is safe for
+// use by many goroutines.
 type Inspector struct {
 	rdb  redis.UniversalClient
 	keys tasks.Keys
 
-	pause time.Duration // before a suspect of [Inspector.Audit] is looked at anew
+	pause time.Duration // before [Inspector.Audit] checks a suspect again
 }
 
 // NewInspector returns an inspector. The keys' prefix must be that of the workers.
@@ -26,8 +26,8 @@ func NewInspector(rdb redis.UniversalClient, keys tasks.Keys) *Inspector {
 	return &Inspector{rdb: rdb, keys: keys, pause: 250 * time.Millisecond}
 }
 
-// ErrNoOrder says that the journal knows no such order: it was never accepted, or its
-// journal has run out, 30 days after its result.
+// ErrNoOrder says that the journal does not have the order: it was never accepted, or its
+// journal has expired, 30 days after its result.
 var ErrNoOrder = errors.New("no such order")
 
 // Order returns the history of an order, or [ErrNoOrder]. id is merchant:out_trade_no,
@@ -45,7 +45,8 @@ func (i *Inspector) Order(ctx context.Context, id string) (History, error) {
 	return h, nil
 }
 
-// result fetches a result from the stream, if what is there is one.
+// result reads a result from the stream. It leaves p.Result nil when the entry is gone or is not
+// a result.
 func (i *Inspector) result(ctx context.Context, p *PastResult) error {
 	found, err := i.rdb.XRange(ctx, i.keys.Results(), p.Entry, p.Entry).Result()
 	if err != nil {
@@ -60,7 +61,7 @@ func (i *Inspector) result(ctx context.Context, p *PastResult) error {
 	return nil
 }
 
-// look reads the journal of an order, all of it as of one moment.
+// read reads the journal of an order, all of it as of one moment.
 func (i *Inspector) read(ctx context.Context, id string) (History, fields, error) {
 	answer, err := showScript.Run(ctx, i.rdb, []string{i.keys.Order(id), i.keys.Due()}, id).Slice()
 	if err != nil {

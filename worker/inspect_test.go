@@ -3,6 +3,7 @@ package worker
 import (
 	"encoding/json"
 	"errors"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"testing"
 	"time"
 )
@@ -29,11 +30,11 @@ func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
 	}
 	c = f.take("b")
 	ok(t, f.reissue(t.Context(), c))
-	ok(t, f.release(t.Context(), c, time.Hour, false, DeferQuota, nil))
+	ok(t, f.release(t.Context(), c, time.Hour, false, event.DeferQuota, nil))
 	h, err = i.Order(t.Context(), f.id)
 	ok(t, err)
 	if h.Reissues != 1 || h.IssuedAs != "A1_2" || h.DeferredFor != "quota" || h.Due.Sub(h.Now) < 59*time.Minute {
-		t.Errorf("reissued and put down: %+v", h)
+		t.Errorf("reissued and deferred: %+v", h)
 	}
 	f.end(f.take("c"), "expired")
 	h, err = i.Order(t.Context(), f.id)

@@ -15,49 +15,50 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 const (
 	intakeBatch     = 1000             // entries that are read at once
-	intakeAcceptors = 3                // batches that are accepted at once: Redis is not kept waiting
+	intakeAcceptors = 3                // batches that are accepted at once, so that Redis always has work
 	intakeBlock     = time.Second      // one blocking read
-	intakeIdle      = 30 * time.Second // an entry that was left for so long is taken over
-	intakeLast      = 3 * time.Second  // what was read when a shutdown began may still take
+	intakeIdle      = 30 * time.Second // an entry that was pending for so long is taken over
+	intakeLast      = 3 * time.Second  // for entries that were read when a shutdown began
 )
 
-// intake accepts the orders that producers in any language put on the request stream. An
-// entry is taken off the stream when its order is in its journal, or a refusal is written
-// down; until then the group has it as pending, and another worker takes it over should
-// this one die. Accepting an order a second time is harmless.
+// intake accepts the orders that producers in any language put on the request stream. An entry
+// is removed from the stream when its order is in its journal, or the dead letter is written.
+// Until then it is pending in the group, and another worker takes it over if this one dies.
+// Accepting an order a second time is harmless.
 type intake struct {
 	requests
 	keys     tasks.Keys
 	producer *tasks.Producer
-	observer Observer
+	observer event.Observer
 	log      *slog.Logger
-	idle     time.Duration // intakeIdle, but for tests
-	ended    chan struct{} // closed when what was read is accepted, or left
+	idle     time.Duration // intakeIdle; shorter in tests
+	ended    chan struct{} // closed when every entry that was read is accepted, or left to others
 }
 
-// arrival is an entry that was read, and the order in it.
+// entry is an entry that was read, and the order in it.
 type entry struct {
 	requestEntry
 	order tasks.Order
-	bad   error // why it is none
+	bad   error // why it is not an order
 }
 
-// isOrder tells whether there is an order to be accepted.
+// isOrder reports whether there is an order to accept.
 func (e entry) isOrder() bool { return e.fields != nil && e.bad == nil }
 
 func newIntake(c Config, p *tasks.Producer) *intake {
-	host, _ := os.Hostname() // for people who look at the group; it need not be there
+	host, _ := os.Hostname() // only for people who look at the group, so it may be missing
 	consumer := fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
 	return &intake{requests: requestsOf(c, consumer), keys: c.Keys, producer: p,
 		observer: c.Observer, log: c.Logger, idle: intakeIdle, ended: make(chan struct{})}
 }
 
-// run takes orders in until ctx ends. While some are accepted the next are read.
+// run accepts orders until ctx ends. While some batches are accepted the next ones are read.
 func (in *intake) run(ctx context.Context) {
 	batches := make(chan []entry)
 	accepting, abandon := context.WithCancel(context.WithoutCancel(ctx))
@@ -85,8 +86,8 @@ func (in *intake) run(ctx context.Context) {
 	}
 }
 
-// readAll reads until ctx ends. An answer that was lost may have held entries that count
-// as given to us, so after an error those are asked for first.
+// readAll reads until ctx ends. An answer that was lost may have held entries that Redis has
+// given to this consumer, so after an error those are read first.
 func (in *intake) readAll(ctx context.Context, batches chan<- []entry, inFlight *sync.WaitGroup) {
 	r := &intakeReader{intake: in, batches: batches, inFlight: inFlight, left: true}
 	b := pause.Backoff()
@@ -99,7 +100,7 @@ func (in *intake) readAll(ctx context.Context, batches chan<- []entry, inFlight 
 		if ctx.Err() != nil {
 			return
 		}
-		in.failed("requests could not be read; trying on", err)
+		in.failed("requests could not be read; trying again", err)
 		r.left, r.open = true, false
 		p, _ := b.Next()
 		sleep(ctx, p)
@@ -107,23 +108,23 @@ func (in *intake) readAll(ctx context.Context, batches chan<- []entry, inFlight 
 }
 
 func (in *intake) failed(what string, err error) {
-	in.observer.Observe(RedisFailed{Op: "intake"})
+	in.observer.Observe(event.RedisFailed{Op: "intake"})
 	in.log.Error(what, "error", err)
 }
 
-// intakeReader is the reading half of an intake.
+// intakeReader reads the entries of an intake.
 type intakeReader struct {
 	*intake
 	batches  chan<- []entry
-	inFlight *sync.WaitGroup // batches that were handed over and are not done
+	inFlight *sync.WaitGroup // batches that were handed over and are not accepted yet
 	open     bool            // the group is there
-	left     bool            // entries of ours may be left
-	looked   time.Time       // for entries of others
-	cursor   string          // where to go on looking
+	left     bool            // this consumer may have pending entries
+	looked   time.Time       // when entries of other consumers were last looked for
+	cursor   string          // where to go on with that
 }
 
-// next reads and hands over one batch: what we have left, then what others have, then
-// new entries.
+// next reads and hands over one batch: this consumer's pending entries first, then those of
+// others, then new entries.
 func (r *intakeReader) next(ctx context.Context) error {
 	if !r.open {
 		if err := r.requests.open(ctx); err != nil {
@@ -132,7 +133,7 @@ func (r *intakeReader) next(ctx context.Context) error {
 		r.open = true
 	}
 	if r.left {
-		r.inFlight.Wait() // what is still ours then was left
+		r.inFlight.Wait() // what is pending then was left unaccepted
 		ours, err := r.requests.left(ctx, intakeBatch)
 		if err == nil {
 			r.left = len(ours) > 0
@@ -148,7 +149,8 @@ func (r *intakeReader) next(ctx context.Context) error {
 	return err
 }
 
-// takeOver takes over what was left for too long, and removes whoever left nothing.
+// takeOver takes over entries that were pending for too long, and removes consumers that have
+// ended and left none.
 func (r *intakeReader) takeOver(ctx context.Context) error {
 	if r.cursor == "" {
 		r.cursor = "0-0"
@@ -165,8 +167,8 @@ func (r *intakeReader) takeOver(ctx context.Context) error {
 	return r.forget(ctx, 2*r.idle, "")
 }
 
-// hand reads the orders of entries and hands them over to be accepted. What is not taken
-// because ctx has ended stays pending.
+// handOver parses the orders of entries and hands them to the acceptors. Entries that are not
+// handed over because ctx has ended stay pending.
 func (r *intakeReader) handOver(ctx context.Context, entries []requestEntry) {
 	if len(entries) == 0 {
 		return
@@ -186,8 +188,8 @@ func (r *intakeReader) handOver(ctx context.Context, entries []requestEntry) {
 	}
 }
 
-// acceptUntilDone accepts a batch, and tries again with what could not be accepted as
-// long as Redis fails or the result stream is full.
+// acceptUntilDone accepts a batch, and repeats that for orders that could not be accepted, while
+// Redis fails or the result stream is full.
 func (in *intake) acceptUntilDone(ctx context.Context, batch []entry) {
 	paused := false
 	err := retry.Do(ctx, pause.Backoff(), func(ctx context.Context) error {
@@ -197,7 +199,7 @@ func (in *intake) acceptUntilDone(ctx context.Context, batch []entry) {
 		}
 		batch = left
 		if _, full := errors.AsType[*tasks.HighWaterError](err); !full {
-			in.failed("requests could not be accepted; trying on", err)
+			in.failed("requests could not be accepted; trying again", err)
 		} else if !paused {
 			paused = true
 			in.log.Warn("requests wait", "reason", err)
@@ -209,12 +211,12 @@ func (in *intake) acceptUntilDone(ctx context.Context, batch []entry) {
 	}
 }
 
-// accept accepts the orders of a batch once, and takes what is done with off the stream.
-// It returns what is left, with the reason.
+// accept accepts the orders of a batch once, and removes finished entries from the stream. It
+// returns the entries that are left, with the reason.
 func (in *intake) accept(ctx context.Context, batch []entry) (left []entry, err error) {
 	accepted, failed := in.producer.EnqueueAll(ctx, orders(batch))
 	var done []string
-	var refusals []*redis.XAddArgs
+	var deadLetters []*redis.XAddArgs
 	for _, e := range batch {
 		why := e.bad
 		if e.isOrder() {
@@ -225,16 +227,16 @@ func (in *intake) accept(ctx context.Context, batch []entry) (left []entry, err 
 			}
 		}
 		if why != nil {
-			refusals = append(refusals, deadLetterEntry(in.keys, e.id, why, tasks.RequestText(e.fields)))
+			deadLetters = append(deadLetters, deadLetterEntry(in.keys, e.id, why, tasks.RequestText(e.fields)))
 		}
 		done = append(done, e.id)
 	}
-	if err := in.settle(ctx, done, refusals); err != nil {
+	if err := in.settle(ctx, done, deadLetters); err != nil {
 		return batch, err
 	}
-	if len(refusals) > 0 {
-		in.log.Warn("requests were refused", "requests", len(refusals), "stream", in.keys.Rejected(),
-			"the_first", refusals[0].Values.([]any)[3])
+	if len(deadLetters) > 0 {
+		in.log.Warn("requests were refused", "requests", len(deadLetters), "stream", in.keys.Rejected(),
+			"the_first", deadLetters[0].Values.([]any)[3])
 	}
 	if len(left) == 0 {
 		return nil, nil
@@ -242,7 +244,7 @@ func (in *intake) accept(ctx context.Context, batch []entry) (left []entry, err 
 	return left, failed
 }
 
-// orders returns the orders of the arrivals that are orders.
+// orders returns the orders of a batch.
 func orders(batch []entry) []tasks.Order {
 	all := make([]tasks.Order, 0, len(batch))
 	for _, e := range batch {
@@ -253,7 +255,7 @@ func orders(batch []entry) []tasks.Order {
 	return all
 }
 
-// final tells whether an order will not be accepted however often it is tried.
+// final reports whether an order will never be accepted, however often it is tried.
 func final(err error) bool {
 	_, invalid := errors.AsType[qfpay.FieldErrors](err)
 	_, conflict := errors.AsType[*tasks.ConflictError](err)

@@ -14,6 +14,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // request puts an entry on the request stream and returns its ID.
@@ -183,7 +184,7 @@ func TestIntake_LosesNoRequestWhileRedisIsAway(t *testing.T) {
 		if i%100 == 50 {
 			r.server.Kill()
 			r.eventually("the worker misses Redis", func() bool {
-				return slices.Contains(seen[RedisFailed](r.events), RedisFailed{Op: "intake"})
+				return slices.Contains(seen[event.RedisFailed](r.events), event.RedisFailed{Op: "intake"})
 			})
 			r.server.Boot(t)
 		}
@@ -218,7 +219,7 @@ func TestIntake_KeepsARequestUntilAReplicaHasItWhenStrict(t *testing.T) {
 	r.request(requestOf(anOrder("S1"))...)
 	r.start()
 	r.eventually("the worker has tried", func() bool {
-		return slices.Contains(seen[RedisFailed](r.events), RedisFailed{Op: "intake"})
+		return slices.Contains(seen[event.RedisFailed](r.events), event.RedisFailed{Op: "intake"})
 	})
 	if n := r.rdb.XLen(t.Context(), r.keys.Requests()).Val(); n != 1 {
 		t.Error("the request was taken off the stream before a replica had the order")
@@ -226,7 +227,7 @@ func TestIntake_KeepsARequestUntilAReplicaHasItWhenStrict(t *testing.T) {
 	redistest.StartReplica(t, primary.Addr)
 	r.results(1)
 	r.takenIn()
-	r.eventually("the result is confirmed too", func() bool { return len(seen[Settled](r.events)) == 1 })
+	r.eventually("the result is confirmed too", func() bool { return len(seen[event.Settled](r.events)) == 1 })
 }
 
 // The group may be deleted under the worker's feet, and the stream too.

@@ -10,20 +10,20 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
-// errLost says that an order is not ours to change any more: the lease has run out
-// or another attempt has moved it on. Nothing was changed, and nothing is wrong.
-var errLost = errors.New("the order is in other hands")
+// errLost says that an attempt may not change its order any more: the lease has run out, or
+// another attempt has moved the order on. Nothing was changed, and nothing is wrong.
+var errLost = errors.New("another attempt has the order")
 
-// errTaken says that a producer has used the number under which an order was to be
-// issued again. The order has moved on to the next one; nothing may leave yet.
-var errTaken = errors.New("the number is taken by another order")
+// errNumberTaken says that a producer uses the number of a reissue for another order. Our order
+// has moved on to the next number; no create may leave yet.
+var errNumberTaken = errors.New("the number belongs to another order")
 
-// journal is the truth about every order. Each method is one script; the script's
-// header says what it answers. A method may be repeated after a lost reply: it has
-// its effect once.
+// journal is the truth about every order. Each method is one script; the header of the script
+// says what it answers. A method may be repeated after a lost reply: it has its effect once.
 type journal struct {
 	rdb     redis.UniversalClient
 	scripts redis.Scripter // runs them on rdb, in batches
@@ -33,18 +33,18 @@ type journal struct {
 	durability tasks.Durability
 }
 
-// claimStatus is what became of trying to take an order in hand.
+// claimStatus is the answer to a claim.
 type claimStatus uint8
 
 const (
 	claimNone     claimStatus = iota // there is no such order
 	claimSettled                     // it has its result
-	claimReserved                    // its number is one under which another order was issued again
-	claimBusy                        // another attempt has it
-	claimOurs                        // it is ours
+	claimReserved                    // its number belongs to a reissue of another order
+	claimBusy                        // another attempt has the lease
+	claimOurs                        // this attempt has the lease
 )
 
-// claim is one attempt's hold on an order, and what the journal said of it then.
+// claim is one attempt's lease of an order, and what the journal said of the order then.
 type claim struct {
 	id     string
 	token  string
@@ -52,21 +52,21 @@ type claim struct {
 
 	state       state
 	reissues    int // 0 for the order's own out_trade_no, k for its k-th reissue
-	createsSent int // creates that have left under this number
-	notFound    int // enquiries, late enough, that found nothing
+	createsSent int // creates that were sent under this number
+	notFound    int // queries, late enough, that did not find it
 	attempts    int // of this order, this one included
 	acceptedAt  time.Time
-	firstSentAt time.Time   // zero when nothing was sent under this number
-	sentAt      time.Time   // of the latest create under this number
-	claimedAt   time.Time   // on Redis's clock
-	deferredFor DeferReason // why it was put down last
-	order       []byte      // JSON, as accepted
-	traceparent string      // of the producer, or ""
+	firstSentAt time.Time         // zero when no create was sent under this number
+	sentAt      time.Time         // of the latest create under this number
+	claimedAt   time.Time         // on Redis's clock
+	deferredFor event.DeferReason // why it was deferred last
+	order       []byte            // JSON, as accepted
+	traceparent string            // of the producer, or ""
 }
 
 var stateNames = map[string]state{"NEW": stateNew, "SENT": stateSent, "CLOSING": stateClosing}
 
-// claim takes an order in hand, if it is free, until the lease ends.
+// claim leases an order to an attempt, unless another attempt has the lease.
 func (j *journal) claim(ctx context.Context, id, token string) (claim, error) {
 	c := claim{id: id, token: token}
 	words, err := j.run(ctx, claimScript, "claim", []string{j.keys.Order(id), j.keys.Due()}, id, token, j.times.lease.Milliseconds())
@@ -91,9 +91,9 @@ func (j *journal) claim(ctx context.Context, id, token string) (claim, error) {
 	return c, nil
 }
 
-// renew takes an order anew that is in hand still, for another lease. When the lease had run
-// out meanwhile and others have had the order, what this attempt knows of it is of no use any
-// more, though it is free: taking it then counts as another attempt.
+// renew leases a claimed order to its attempt for as long again. When the lease had run out and
+// other attempts had the order meanwhile, this attempt's knowledge is out of date, even if the
+// order is free now: the claim then counts as another attempt, and renew returns errLost.
 func (j *journal) renew(ctx context.Context, c *claim) error {
 	again, err := j.claim(ctx, c.id, c.token)
 	if err == nil && (again.status != claimOurs || again.attempts != c.attempts) {
@@ -102,7 +102,7 @@ func (j *journal) renew(ctx context.Context, c *claim) error {
 	return err
 }
 
-// read fills the claim from the fields of the journal, in the order of claim.lua.
+// read fills the claim from the journal's fields, in the order of claim.lua.
 func (c *claim) read(fields []string) error {
 	if len(fields) != len(claimFields) {
 		return fmt.Errorf("journal: claim: unexpected answer of %d fields", len(fields))
@@ -131,11 +131,11 @@ func (c *claim) read(fields []string) error {
 	c.claimedAt, c.attempts = moment(0), int(number(2))
 	c.reissues, c.createsSent, c.notFound = int(number(3)), int(number(4)), int(number(5))
 	c.acceptedAt, c.firstSentAt, c.sentAt = moment(6), moment(7), moment(8)
-	c.deferredFor, c.order, c.traceparent = DeferReason(fields[9]), []byte(fields[10]), fields[11]
+	c.deferredFor, c.order, c.traceparent = event.DeferReason(fields[9]), []byte(fields[10]), fields[11]
 	return bad
 }
 
-// claimFields are what claim.lua answers of an order that is ours.
+// claimFields are the fields that claim.lua answers of a claimed order.
 var claimFields = []string{"now", "state", "attempts", "reissues", "creates_sent", "not_found", "accepted_at", "first_sent_at", "sent_at",
 	"deferred_for", "order", "traceparent"}
 
@@ -144,7 +144,7 @@ func (j *journal) intent(ctx context.Context, c *claim) error {
 	answer, err := j.confirmed(ctx, intentScript, "intent", []string{j.keys.Order(c.id), j.keys.Order(issuedAs(c.id, c.reissues))},
 		c.token, c.reissues, c.createsSent, j.callTime().Milliseconds(), c.id, (2 * retention).Milliseconds())
 	if errors.Is(err, tasks.ErrUnconfirmed) {
-		j.retract(ctx, c) // nothing leaves; should this fail, an enquiry shows it
+		j.retract(ctx, c) // no create leaves; if this fails, a query finds that out
 	}
 	if err != nil {
 		return err
@@ -153,7 +153,7 @@ func (j *journal) intent(ctx context.Context, c *claim) error {
 	case "sent":
 	case "taken":
 		c.reissues++
-		return errTaken
+		return errNumberTaken
 	default:
 		return errLost
 	}
@@ -162,7 +162,7 @@ func (j *journal) intent(ctx context.Context, c *claim) error {
 	return nil
 }
 
-// retract writes down that the only create of this number was not carried out.
+// retract writes down that the only create under this number was not carried out.
 func (j *journal) retract(ctx context.Context, c *claim) error {
 	answer, err := j.run(ctx, retractScript, "retract", []string{j.keys.Order(c.id)}, c.token, c.reissues)
 	if err != nil {
@@ -176,7 +176,7 @@ func (j *journal) retract(ctx context.Context, c *claim) error {
 	return nil
 }
 
-// void writes down that a close is about to leave.
+// closeIntent writes down that a close is about to leave.
 func (j *journal) closeIntent(ctx context.Context, c *claim) error {
 	answer, err := j.confirmed(ctx, closeIntentScript, "close_intent", []string{j.keys.Order(c.id)},
 		c.token, c.reissues, j.callTime().Milliseconds())
@@ -190,7 +190,7 @@ func (j *journal) closeIntent(ctx context.Context, c *claim) error {
 	return nil
 }
 
-// mint takes the next number.
+// reissue moves the order on to the next number.
 func (j *journal) reissue(ctx context.Context, c *claim) error {
 	answer, err := j.run(ctx, reissueScript, "reissue", []string{j.keys.Order(c.id)}, c.token, c.reissues)
 	if err != nil {
@@ -205,9 +205,9 @@ func (j *journal) reissue(ctx context.Context, c *claim) error {
 	return nil
 }
 
-// settle gives the order its result and publishes it. It answers whether this
-// attempt's result is the one in the stream; errLost when it was not allowed. With
-// [tasks.ErrUnconfirmed] it may be in the stream, and the call should be repeated.
+// settle gives the order its result and publishes it. It reports whether this attempt's result
+// is the one in the stream, and returns errLost when the attempt may not settle. With
+// [tasks.ErrUnconfirmed] the result may be in the stream, and the call should be repeated.
 func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, error) {
 	keys := []string{j.keys.Order(c.id), j.keys.Due(), j.keys.Results()}
 	args := append([]any{c.id, c.token, c.reissues, r.Outcome, retention.Milliseconds()}, r.Values()...)
@@ -225,10 +225,10 @@ func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, e
 	}
 }
 
-// release puts the order down, due after delay, and in line for a place if it wants
-// one. notFound records an enquiry that found nothing at a time when nothing could be
-// on its way any more.
-func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why DeferReason, q *ratelimit.Queue) error {
+// release gives up the lease. The order is due after delay, and joins the wait queue q, if q is
+// not nil. notFound records that a query did not find the order when every create must have
+// landed.
+func (j *journal) release(ctx context.Context, c *claim, delay time.Duration, notFound bool, why event.DeferReason, q *ratelimit.Queue) error {
 	found := 0
 	if notFound {
 		found = 1
@@ -257,7 +257,7 @@ func lookAt(q *ratelimit.Queue) string {
 	return "NX"
 }
 
-// dueOrder is an order that somebody must look at.
+// dueOrder is an order that is due.
 type dueOrder struct {
 	id       string
 	lane     tasks.Lane // empty: its journal is gone
@@ -265,17 +265,17 @@ type dueOrder struct {
 	attempts string
 }
 
-// swept is what a sweep has found.
+// sweepResult is what a sweep has found.
 type sweepResult struct {
-	due   []dueOrder
-	lines []string      // app_codes at whose lines somebody must look
-	next  time.Duration // until there is more of either; less than nothing: nothing waits
+	due     []dueOrder
+	waiting []string      // app_codes whose wait queues are due
+	next    time.Duration // until the next order or wait queue is due; negative: there is none
 }
 
-// sweep hands out at most limit orders that are due, each to one caller.
+// sweep hands out at most limit orders that are due, each to one sweeper.
 func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Duration) (sweepResult, error) {
 	answer, err := sweepScript.Run(ctx, j.scripts, []string{j.keys.Due(), ratelimit.WaitingKey(j.keys)},
-		j.keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds(), linesAgain.Milliseconds()).Slice()
+		j.keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds(), waitingAgain.Milliseconds()).Slice()
 	if err != nil {
 		return sweepResult{}, fmt.Errorf("journal: sweep: %w", err)
 	}
@@ -284,7 +284,7 @@ func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Dura
 		return sweepResult{}, unexpected
 	}
 	next, isNumber := answer[0].(int64)
-	lines, isArray := answer[1].([]any)
+	waiting, isArray := answer[1].([]any)
 	rows, areRows := answer[2].([]any)
 	if !isNumber || !isArray || !areRows {
 		return sweepResult{}, unexpected
@@ -298,7 +298,7 @@ func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Dura
 		w := texts(fields)
 		due = append(due, dueOrder{id: w[0], lane: tasks.Lane(w[1]), order: []byte(w[2]), attempts: w[3]})
 	}
-	return sweepResult{due: due, lines: texts(lines), next: time.Duration(next) * time.Millisecond}, nil
+	return sweepResult{due: due, waiting: texts(waiting), next: time.Duration(next) * time.Millisecond}, nil
 }
 
 // run runs a script whose answer is an array of words, at least one.

@@ -121,7 +121,7 @@ func TestWorker_EndsWellAfterEveryFaultOfACreate(t *testing.T) {
 		{"drop", qfpay.FPS, Auto, tasks.Created, "A0000"}, // not found twice: the same number again
 		{"unreachable", qfpay.FPS, Auto, tasks.Created, "A0000"},
 		{"http_429", qfpay.FPS, Auto, tasks.Created, "A0000"},
-		{"land_late", qfpay.AlipayOverseas, Auto, tasks.Created, "A0000_2"}, // lands after the first enquiry
+		{"land_late", qfpay.AlipayOverseas, Auto, tasks.Created, "A0000_2"}, // lands after the first query
 		{"answer_late", qfpay.AlipayHK, Auto, tasks.Created, "A0000_2"},
 		{"truncated", qfpay.AlipayHK, Auto, tasks.Created, "A0000_2"},
 		{"no_qrcode", qfpay.AlipayHK, Auto, tasks.Created, "A0000_2"},

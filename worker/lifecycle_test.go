@@ -11,6 +11,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // The calls under way when a worker is told to stop are answered, and their results
@@ -101,7 +102,7 @@ func TestBreaker_StopsOnlyTheMerchantWithAWrongKey(t *testing.T) {
 	if n := r.rdb.ZCard(t.Context(), r.keys.Due()).Val(); n != 30 {
 		t.Errorf("%d orders wait, want 30", n)
 	}
-	if held := seen[Held](r.events); len(held) != 1 || held[0] != (Held{Merchant: "bad", Reason: "1108", Held: true}) {
+	if held := seen[event.Held](r.events); len(held) != 1 || held[0] != (event.Held{Merchant: "bad", Reason: "1108", Held: true}) {
 		t.Errorf("observed %+v", held)
 	}
 	if log := r.log.String(); !strings.Contains(log, "1108") || !strings.Contains(log, "client key") || strings.Contains(log, "canary") {
@@ -205,17 +206,17 @@ func TestWorker_ReportsEventsThatAddUp(t *testing.T) {
 	stop := r.start()
 	r.results(len(r.enqueue(20, func(i int, o *tasks.Order) { o.Lane = tasks.Lanes()[i%2] })))
 	stop()
-	if n := len(seen[Settled](r.events)); n != 20 {
+	if n := len(seen[event.Settled](r.events)); n != 20 {
 		t.Errorf("%d orders settled", n)
 	}
-	if n := len(seen[Called](r.events)); n != 20 {
+	if n := len(seen[event.Called](r.events)); n != 20 {
 		t.Errorf("%d calls", n)
 	}
-	if n := len(seen[Started](r.events)); n != 20 {
+	if n := len(seen[event.Started](r.events)); n != 20 {
 		t.Errorf("%d orders started", n)
 	}
 	in := 0
-	for _, e := range seen[InFlight](r.events) {
+	for _, e := range seen[event.InFlight](r.events) {
 		in += e.Delta
 	}
 	if in != 0 {
@@ -236,7 +237,7 @@ func TestWorker_NewSaysEverythingThatIsWrong(t *testing.T) {
 	}
 }
 
-// call < attempt < lease < quiet, for every call timeout that may be configured.
+// call < attempt < lease < landingTime, for every call timeout that may be configured.
 func TestWorker_KeepsItsTimesInOrder(t *testing.T) {
 	t.Parallel()
 	for call := time.Second; call <= time.Minute; call += time.Second {

@@ -6,12 +6,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// LostResponse says what happens to an order that stands at QFPay while the answer
-// with its QR code was lost. An enquiry does not return QR codes.
+// LostResponse says what happens to an order that stands at QFPay when the answer with its QR
+// code was lost. A query does not return QR codes.
 type LostResponse string
 
-// The ways. Whichever is set, an order that can be paid is never published as a
-// failure, and never has a second QR code beside it.
+// The settings. With each of them, an order that can be paid is never published as a
+// failure, and never gets a second QR code.
 const (
 	Auto        LostResponse = "auto"       // Reissue where QFPay documents how to close the order, else LeaveIt
 	Reissue     LostResponse = "reissue"    // close it, and create it again under a new number
@@ -19,20 +19,20 @@ const (
 	maxReissues              = 2            // reissues of one order: _2 and _3
 )
 
-// mayClose tells whether the unpaid order of this pay type may be closed.
+// mayClose reports whether the unpaid order of this pay type may be closed.
 func (l LostResponse) mayClose(t qfpay.PayType, unique bool) bool {
 	return l != LeaveIt && unique && t.Closable()
 }
 
-// mayReissue tells whether an order may go on under another number after this one.
-// It needs a gateway that refuses repeated numbers: only there is a dead number
-// dead for good.
+// mayReissue reports whether an order may go on under another number after so many reissues.
+// That needs a gateway that refuses repeated numbers: only there does a closed number stay
+// closed.
 func (l LostResponse) mayReissue(t qfpay.PayType, unique bool, reissues int) bool {
 	return l != LeaveIt && unique && reissues < maxReissues && (l == Reissue || t.Closable())
 }
 
-// issuedAs returns the number under which an order goes to QFPay: its own, and
-// from the first reissue on with a suffix.
+// issuedAs returns the number under which an order goes to QFPay: its own, and after reissues
+// one with a suffix.
 func issuedAs(outTradeNo string, reissues int) string {
 	if reissues == 0 {
 		return outTradeNo

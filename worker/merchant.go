@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
@@ -18,24 +19,24 @@ type Merchant struct {
 	PerMinute int
 }
 
-// account is whose orders these are at QFPay.
+// account identifies the merchant's account at QFPay.
 func (m Merchant) account() [3]string { return [3]string{m.BaseURL, m.AppCode, m.MchID} }
 
-// counter is a merchant at work: where its orders are handed in. The hold and the count
-// go over to the counter that takes its place, as far as they are of the same thing.
+// merchantState is what the worker has of one merchant. When a merchant changes, the next state
+// takes over the breaker, the limiter and the count as far as they still apply.
 type merchantState struct {
 	client   *qfpay.Client
 	limits   [2]int             // a second, a minute
 	limiter  *ratelimit.Limiter // nil: no limit
 	breaker  *breaker
-	inFlight *atomic.Int64 // orders of this merchant
+	inFlight *atomic.Int64 // of this merchant's orders
 }
 
-// roster is the merchants of one moment. It does not change: another one takes its place.
+// merchantSet is the merchants at one moment. It does not change; another set replaces it.
 type merchantSet struct {
 	byName           map[string]*merchantState // by name
-	byAppCode        map[string]*merchantState // with limits, by app_code: of the merchants that share one, any
-	perMerchantLimit int64                     // how many orders of one merchant this process has in hand at most
+	byAppCode        map[string]*merchantState // by app_code, those with limits; of merchants that share one, any
+	perMerchantLimit int64                     // most orders of one merchant in flight in this process
 }
 
 func newMerchantSet(byName map[string]*merchantState, concurrency int) *merchantSet {
@@ -48,9 +49,9 @@ func newMerchantSet(byName map[string]*merchantState, concurrency int) *merchant
 	return s
 }
 
-// crowdOf is how many orders of one merchant a process has in hand at most: all it can
-// for a single merchant, else a part, so that one whose gateway hangs, or three, do not
-// hold up the others.
+// perMerchantLimit is how many orders of one merchant a process has in flight at most. A single
+// merchant may use all the room; of several, each may use a part, so that one whose gateway
+// hangs, or three, do not hold up the others.
 func perMerchantLimit(concurrency, merchants int) int64 {
 	if merchants <= 1 {
 		return math.MaxInt64
@@ -66,11 +67,11 @@ func newMerchantState(m Merchant, c Config, http *http.Client, call time.Duratio
 			HTTP:     http,
 			Timeout:  call,
 			Verify:   c.Verify,
-			OnCall:   func(call qfpay.Call) { c.Observer.Observe(Called{call}) },
+			OnCall:   func(call qfpay.Call) { c.Observer.Observe(event.Called{Call: call}) },
 		},
 		limits: [2]int{m.PerSecond, m.PerMinute},
 		breaker: &breaker{onChange: func(reason string, held bool) {
-			c.Observer.Observe(Held{Merchant: m.Name, Reason: reason, Held: held})
+			c.Observer.Observe(event.Held{Merchant: m.Name, Reason: reason, Held: held})
 		}},
 		inFlight: new(atomic.Int64),
 	}
@@ -80,7 +81,7 @@ func newMerchantState(m Merchant, c Config, http *http.Client, call time.Duratio
 	return state
 }
 
-// merchant returns what the counter was made of.
+// merchant returns the merchant that the state was made of.
 func (m *merchantState) merchant() Merchant {
 	return Merchant{Merchant: m.client.Merchant, PerSecond: m.limits[0], PerMinute: m.limits[1]}
 }
@@ -92,9 +93,9 @@ func newLimiter(c Config, m Merchant) *ratelimit.Limiter {
 		Limits: ratelimit.Limits{AppCode: m.AppCode, PerSecond: m.PerSecond, PerMinute: m.PerMinute},
 		Second: c.windows[0], Minute: c.windows[1],
 		OnReserve: func(u ratelimit.Usage) {
-			c.Observer.Observe(LimiterWaited{Merchant: m.Name, Urgent: u.Class != ratelimit.Bulk, Waited: u.Wait,
+			c.Observer.Observe(event.LimiterWaited{Merchant: m.Name, Urgent: u.Class != ratelimit.Bulk, Waited: u.Wait,
 				UsedSecond: u.UsedSecond, UsedMinute: u.UsedMinute})
 		},
-		OnError: func(op string) { c.Observer.Observe(RedisFailed{Op: op}) },
+		OnError: func(op string) { c.Observer.Observe(event.RedisFailed{Op: op}) },
 	})
 }

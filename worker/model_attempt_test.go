@@ -15,7 +15,7 @@ const (
 	deciding              // it has a reply, or nothing, and asks the policy
 	acting                // the policy has answered; nothing of it is done yet
 	posting               // the intent is written; the create is about to leave, or on its way
-	closing               // the void is written; so is the close
+	closing               // the close intent is written; so is the close
 )
 
 // hand is an attempt in the model: what it knows, and what it is about to do.
@@ -28,7 +28,7 @@ type hand struct {
 	reissues      uint8
 	createsSent   uint8
 	sent          flight
-	notFound      bool // the claim knows of an enquiry that found nothing
+	notFound      bool // the claim knows of a query that found nothing
 	onlyCreate    bool
 	closeSentHere bool
 }
@@ -42,7 +42,7 @@ func handOf(b book) hand {
 const (
 	inTime           uint8 = iota
 	pastDeadline           // its deadline is over
-	pastDoubtTimeout       // and patience too
+	pastDoubtTimeout       // and the doubt timeout too
 	clocks
 )
 
@@ -72,7 +72,7 @@ func (s setting) factsAt(h hand, clock uint8) facts {
 	return a.facts()
 }
 
-// maxSends is one more than the policy sends under one number, and so never reached.
+// createsBound is one more than the policy sends under one number, and so never reached.
 const createsBound = maxCreates + 1
 
 // table has the facts of every attempt at every time, so that a search does not
@@ -97,8 +97,8 @@ func everyHand(yield func(hand) bool) {
 		for reissues := range uint8(numbers) {
 			for createsSent := range uint8(createsBound + 1) {
 				for _, sent := range []flight{unsent, flying, landed} {
-					for _, absent := range []bool{false, true} {
-						if !yield(hand{state: st, reissues: reissues, createsSent: createsSent, sent: sent, notFound: absent}) {
+					for _, notFound := range []bool{false, true} {
+						if !yield(hand{state: st, reissues: reissues, createsSent: createsSent, sent: sent, notFound: notFound}) {
 							return
 						}
 					}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // Courses that a random replay seldom takes: an order was sent once, long ago, and not
@@ -27,7 +28,7 @@ func TestAttempt_TakesNothingForGrantedInDoubt(t *testing.T) {
 		f.times = slowTimes()
 		before := f.take("a")
 		ok(t, f.intent(t.Context(), before))
-		ok(t, f.release(t.Context(), before, 0, true, DeferDoubt, nil))
+		ok(t, f.release(t.Context(), before, 0, true, event.DeferDoubt, nil))
 		long := time.Now().Add(-2 * f.times.landingTime).UnixMilli()
 		ok(t, f.rdb.HSet(t.Context(), f.keys.Order(f.id), "sent_at", long).Err())
 
@@ -42,7 +43,7 @@ func TestAttempt_TakesNothingForGrantedInDoubt(t *testing.T) {
 	}
 }
 
-// queryPrompt is the prompt for an enquiry that finds this record: the first is no answer.
+// queryPrompt is the prompt for a query that finds this record: the first is no answer.
 func queryPrompt(r record) byte { return byte(r) + 1 }
 
 // createPrompt is the first prompt for a create that means this.

@@ -82,7 +82,7 @@ func (c cutOff) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // What the gateway did is written down though the task has no time left, and an order
-// without a result is put down, not left lying until its lease is over.
+// without a result is deferred, not left alone until its lease is over.
 func TestAttempt_WritesDownHowItEndedWhenItIsCutOff(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

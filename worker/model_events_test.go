@@ -9,7 +9,7 @@ func (m *model) time(w *world) {
 	if w.clock+1 < clocks {
 		t := *w
 		t.clock++
-		m.add(course, 0, []string{pastDeadline: "the deadline passes", pastDoubtTimeout: "patience is over"}[t.clock], t)
+		m.add(course, 0, []string{pastDeadline: "the deadline passes", pastDoubtTimeout: "the doubt timeout is over"}[t.clock], t)
 	}
 	alive := b.lease != over && b.holder != bygone // the one who holds the order is at work
 	if w.flies() && !(alive && b.sentBy == b.holder) {
@@ -19,7 +19,7 @@ func (m *model) time(w *world) {
 				*f = landed
 			}
 		}
-		m.add(course, 0, "the quiet time since the latest create is over", t)
+		m.add(course, 0, "the landing time since the latest create is over", t)
 	}
 	if b.lease != over {
 		t := *w

@@ -24,7 +24,7 @@ const (
 	records
 )
 
-// mine tells whether it costs, or may cost, our customer money.
+// mine reports whether it costs, or may cost, our customer money.
 func (r record) mine() bool { return r == live || r == bought || r == twofold }
 
 // What the gateway, or the way to it, may answer to a create. The replies are not
@@ -59,7 +59,7 @@ func reading(err error) reply {
 	return r
 }
 
-// rows are what an enquiry answers for a record.
+// rows are what a query answers for a record.
 var rows = map[record][]qfpay.Record{
 	none:    nil,
 	live:    {{RespCd: "1143"}},
@@ -73,7 +73,7 @@ var rows = map[record][]qfpay.Record{
 	twofold: {{RespCd: "1143"}, {RespCd: "1143"}},
 }
 
-// shown is the reply to an enquiry that finds each record.
+// shown is the reply to a query that finds each record.
 var shown = func() (all [records]reply) {
 	for r := range records {
 		all[r], _ = readQuery(rows[r], nil, anOrder("A1").Order, time.Now())

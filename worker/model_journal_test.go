@@ -26,7 +26,7 @@ type flight uint8
 
 const (
 	unsent flight = iota
-	flying        // it left within the quiet time
+	flying        // it left within the landing time
 	landed        // it left before
 )
 
@@ -162,7 +162,7 @@ func (b *book) release(t token, gone bool) bool {
 	return true
 }
 
-// reopen takes an order in hand again that ended without a QR code.
+// reopen re-opens an order that ended without a QR code.
 func (b *book) reopen() bool {
 	switch {
 	case b.end == unsettled || b.end == endCreated:

@@ -15,6 +15,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // The model's attempt and the real one, with its client, its policy and its journal
@@ -86,8 +87,8 @@ func (w *twins) past() {
 		w.agree(w.real.closeIntent(w.ctx, &c), w.book.closeIntent(seconds, w.book.reissues))
 	}
 	gone := w.book.createsSent > 0 && rapid.Bool().Draw(w.T, "it was not found before")
-	w.agree(w.real.release(w.ctx, &c, 0, gone, DeferDoubt, nil), w.book.release(seconds, gone))
-	if w.book.sent != unsent && rapid.Bool().Draw(w.T, "the quiet time is over") {
+	w.agree(w.real.release(w.ctx, &c, 0, gone, event.DeferDoubt, nil), w.book.release(seconds, gone))
+	if w.book.sent != unsent && rapid.Bool().Draw(w.T, "the landing time is over") {
 		w.book.sent = landed
 		before := time.Now().Add(-2 * w.real.times.landingTime).UnixMilli()
 		w.must(w.real.rdb.HSet(w.ctx, w.real.keys.Order(w.id), "sent_at", before).Err())

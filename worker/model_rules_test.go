@@ -33,7 +33,7 @@ func (m *model) wrong(w *world) string {
 	return ""
 }
 
-// meddles tells whether somebody else's order is about to be closed.
+// meddles reports whether somebody else's order is about to be closed.
 func (m *model) meddles(w *world) bool {
 	for _, h := range w.hands {
 		if r := w.records[h.reissues]; h.place == closing && (r == others || r == earlier) {
@@ -52,6 +52,6 @@ func (m *model) beingClosed(w *world, k uint8) bool {
 	return w.closes[k] > 0
 }
 
-// timeIsUp tells whether there is nothing left to wait for: then the order must
+// timeIsUp reports whether there is nothing left to wait for: then the order must
 // reach its result without going round in circles.
 func (w *world) timeIsUp() bool { return w.clock == pastDoubtTimeout && !w.flies() }

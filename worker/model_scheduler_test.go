@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// prompter is a gateway whose answers were drawn before. The model asks it what a
-// call is answered with; the worker's client sends it HTTP.
+// scheduler is a gateway whose answers were drawn before. The model asks it for the answer to a
+// call; the worker's client calls it over HTTP.
 type scheduler struct {
 	answers []byte
 	calls   []string // endpoint and number of reissues of each call
@@ -71,7 +71,7 @@ func (s *scheduler) create(number string) prompt { return s.answer("create", num
 func (s *scheduler) close(number string) prompt  { return s.answer("close", number, closes) }
 func (s *scheduler) query(number string) prompt  { return s.answer("query", number, queries) }
 
-// answer gives the next answer. An enquiry over two months is two calls with one answer.
+// answer gives the next answer. A query over two months is two calls with one answer.
 func (s *scheduler) answer(endpoint, number string, all []prompt) prompt {
 	call := endpoint + " " + number
 	if n := len(s.calls); n == 0 || endpoint != "query" || s.calls[n-1] != call {

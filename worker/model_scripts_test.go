@@ -14,6 +14,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // What the model proves, it proves of its own journal. Here that journal and the
@@ -144,7 +145,7 @@ func (w *twins) claim(*rapid.T) {
 	w.claimed(t, c, got)
 }
 
-// claimed compares what became of a claim, and tells whether the order is the attempt's.
+// claimed compares what became of a claim, and reports whether the order is the attempt's.
 func (w *twins) claimed(t token, c *claim, got claim) bool {
 	if want := w.book.claim(t); got.status != want {
 		w.Fatalf("claim: Redis %d, model %d", got.status, want)
@@ -198,7 +199,7 @@ func (w *twins) closeIntent(*rapid.T) {
 		want := w.book.closeIntent(t, uint8(c.reissues))
 		w.agree(w.real.closeIntent(w.ctx, c), want)
 		if want && c.state != stateClosing {
-			w.Fatalf("after a void the attempt knows %+v", c)
+			w.Fatalf("after a close intent the attempt knows %+v", c)
 		}
 	})
 }
@@ -210,7 +211,7 @@ func (w *twins) reissue(*rapid.T) {
 		want := w.book.reissue(t, uint8(number))
 		w.agree(w.real.reissue(w.ctx, c), want)
 		if want && (c.state != stateNew || c.reissues != number+1 || c.createsSent != 0 || c.notFound != 0 || !c.sentAt.IsZero()) {
-			w.Fatalf("after a mint the attempt knows %+v", c)
+			w.Fatalf("after a reissue the attempt knows %+v", c)
 		}
 	})
 }
@@ -233,7 +234,7 @@ func (w *twins) release(*rapid.T) {
 	gone := rapid.Bool().Draw(w.T, "gone")
 	w.twice(c, func(c *claim) {
 		want := w.book.release(t, gone)
-		w.agree(w.real.release(w.ctx, c, deferredFor, gone, DeferDoubt, nil), want)
+		w.agree(w.real.release(w.ctx, c, deferredFor, gone, event.DeferDoubt, nil), want)
 		if want {
 			w.dueIn(deferredFor)
 		}
@@ -270,7 +271,7 @@ func (w *twins) sweep() {
 	}
 }
 
-// reopen has a person take the order in hand again.
+// reopen has a person re-opens the order.
 func (w *twins) reopen() {
 	_, err := NewInspector(w.real.rdb, w.real.keys).Reopen(w.ctx, w.id, time.Time{})
 	var not *NotReopened

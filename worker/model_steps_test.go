@@ -36,7 +36,7 @@ func (m *model) kill(w *world, i int) {
 	m.add(fault, i+1, "is killed", t)
 }
 
-// act does what the policy has decided: a script, or an enquiry.
+// act does what the policy has decided: a script, or a query.
 func (m *model) act(w *world, i int) {
 	h := w.hands[i]
 	switch h.do {

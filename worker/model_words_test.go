@@ -11,8 +11,8 @@ var thoughts = [actions]string{
 
 var deeds = [actions]string{
 	create: "writes down that a create is about to leave", retract: "writes down that its create was not carried out",
-	closeOrder: "writes down that a close is about to leave", reissue: "takes the next number", wait: "puts the order down",
-	waitNotFound: "puts the order down, not found", settle: "publishes the result",
+	closeOrder: "writes down that a close is about to leave", reissue: "takes the next number", wait: "defers the order",
+	waitNotFound: "defers the order, not found", settle: "publishes the result",
 }
 
 var refusals = [actions]string{

@@ -16,7 +16,7 @@ type setting struct {
 	trusted bool   // UNIQUE_NUMBERS
 	unique  bool   // the gateway does refuse a number it has
 	sameQR  bool   // and answers a repetition of an unpaid order with its QR code
-	deaf    bool   // it never answers an enquiry
+	deaf    bool   // it never answers a query
 	before  record // what stands under the order's own number from the start
 }
 
@@ -97,7 +97,7 @@ func (m *model) add(k kind, hand int, what string, to world) {
 }
 
 // tidy brings worlds that cannot be told apart by anything that is still to happen
-// into one form. It tells whether the two attempts have changed places.
+// into one form. It reports whether the two attempts have changed places.
 func (m *model) tidy(w *world) (swapped bool) {
 	for i := range w.hands {
 		if w.hands[i].place == idle {

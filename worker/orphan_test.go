@@ -14,7 +14,7 @@ func TestSettle_NotesAnUnpublishedQRCodeAsAnOrphan(t *testing.T) {
 	t.Parallel()
 	for name, overtaken := range map[string]func(*journalFixture, *claim){
 		"while its number was closed": func(f *journalFixture, c *claim) { ok(f.t, f.closeIntent(f.t.Context(), c)) },
-		"after its number was dead": func(f *journalFixture, c *claim) {
+		"after its number was closed": func(f *journalFixture, c *claim) {
 			ok(f.t, f.closeIntent(f.t.Context(), c))
 			ok(f.t, f.reissue(f.t.Context(), c))
 		},

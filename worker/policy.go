@@ -1,14 +1,17 @@
 package worker
 
-import "github.com/qfpay-worker/qfpay-worker/tasks"
+import (
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
+)
 
 // state is what the journal says of an order's current number.
 type state uint8
 
 const (
 	stateNew     state = iota // no create has left under this number
-	stateSent                 // one may have
-	stateClosing              // and a close may have: its QR code must not be published any more
+	stateSent                 // a create may have left
+	stateClosing              // a close may have left: the QR code must not be published any more
 	states
 )
 
@@ -21,7 +24,7 @@ const (
 	refused                      // create: refused for good
 	notExecuted                  // create: certainly not carried out; it may be sent again later
 	merchantRefused              // create: not carried out, since the merchant's configuration is refused
-	unknown                      // create: carried out or not, or known before: only an enquiry can tell
+	unknown                      // create: carried out or not, or known before: only a query can tell
 	unpaid                       // query: the order stands and can be paid
 	paid                         // query: it is paid
 	closed                       // query: it is closed or expired, and was never paid
@@ -29,9 +32,9 @@ const (
 	declined                     // query: it was refused for good; nothing to pay
 	notFound                     // query: no such order
 	otherOrder                   // query: the number belongs to an order that cannot be ours
-	maybeOurs                    // query: what stands there may be ours or not
+	maybeOurs                    // query: the order under the number may be ours or not
 	unclear                      // query, close: no answer to rely on
-	closeSent                    // close: it was sent; what came of it only an enquiry can tell
+	closeSent                    // close: it was sent; only a query can tell whether it had an effect
 	replies
 )
 
@@ -40,11 +43,11 @@ type facts struct {
 	reply            reply
 	state            state
 	onlyCreate       bool // the create just made is the only one ever made under this number
-	createMayLand    bool // a create may still be on its way: not found proves nothing yet
-	notFoundBefore   bool // an earlier enquiry, after the quiet time, found nothing either
-	closeSentHere    bool // a close has been sent in this attempt
+	createMayLand    bool // a create may still arrive at QFPay: "not found" proves nothing yet
+	notFoundBefore   bool // an earlier query, when every create had landed, did not find the order either
+	closeSentHere    bool // this attempt has sent a close
 	pastDeadline     bool // the order's deadline is over
-	pastDoubtTimeout bool // and so is our patience with doubt
+	pastDoubtTimeout bool // the doubt timeout is over too
 	close            bool // closing its unpaid order is allowed and documented for its pay type
 	reissue          bool // another number is allowed
 	resend           bool // the same number may be sent once more
@@ -60,8 +63,8 @@ const (
 	query                      // query the current number
 	closeOrder                 // close the current number
 	reissue                    // take a new number
-	wait                       // put the order down and come back
-	waitNotFound               // the same, and remember that it was not found
+	wait                       // defer the order
+	waitNotFound               // defer it, and remember that it was not found
 	settle                     // give it its result
 	actions
 )
@@ -69,12 +72,12 @@ const (
 // step is an action with what it needs.
 type step struct {
 	do      action
-	outcome tasks.Outcome // of settle
-	reason  string        // of settle, for the result stream
-	why     DeferReason   // of wait and waitGone
+	outcome tasks.Outcome     // of settle
+	reason  string            // of settle, for the result stream
+	why     event.DeferReason // of wait and waitNotFound
 }
 
-// What is published as the reason of a result, beside the gateway's own words.
+// The reasons of results, beside the gateway's own words.
 const (
 	reasonCreated     = ""
 	reasonRefused     = "refused by QFPay"
@@ -90,16 +93,15 @@ const (
 	reasonUnclearLong = "sent, and QFPay could not be asked what became of it"
 )
 
-// next is the whole policy: what to do about an order, given what is known. It is
-// total: every combination of facts has an answer, and none is an accident. The
-// rules it keeps are these:
+// next is the whole policy: it decides what to do about an order, given the facts. It is
+// total: every combination of facts has an answer on purpose. It keeps these rules:
 //
-//   - a create leaves only when the number is new, or after enquiries have found
-//     nothing twice, the second time when nothing can be on its way any more;
-//   - a new number is taken only when the gateway has shown the old one dead;
+//   - a create leaves only when the number is new, or after two queries did not find the
+//     order, the second of them when every create must have landed;
+//   - a reissue needs the gateway's word that the order under the old number is closed;
 //   - rejected and expired are published only when it is certain that QFPay holds
 //     no live order;
-//   - what may be live and cannot be cleared up is unresolved, never a failure.
+//   - an order that may be live and cannot be cleared up is unresolved, never a failure.
 func next(f facts) step {
 	switch f.reply {
 	case nothing:
@@ -115,11 +117,11 @@ func next(f facts) step {
 	}
 }
 
-// begin decides what an attempt, or a new number, begins with.
+// begin decides the first step of an attempt, and the first one after a reissue.
 func begin(f facts) step {
 	switch {
 	case f.state != stateNew:
-		return step{do: query} // never submit first: a create may have left
+		return step{do: query} // never create first: a create may have left
 	case f.pastDeadline:
 		return settled(tasks.Expired, reasonLate)
 	default:
@@ -127,8 +129,8 @@ func begin(f facts) step {
 	}
 }
 
-// afterCreate reads a create that brought no QR code. A refusal counts only when
-// no other create can have been accepted; otherwise it refuses the repetition.
+// afterCreate handles a create that brought no QR code. A refusal counts only when no other
+// create can have been accepted; otherwise it may refuse the repetition alone.
 func afterCreate(f facts) step {
 	switch {
 	case f.reply == unknown:
@@ -142,13 +144,13 @@ func afterCreate(f facts) step {
 	case f.state == stateNew && f.pastDeadline:
 		return settled(tasks.Expired, reasonLate)
 	case f.reply == merchantRefused:
-		return step{do: wait, why: DeferHeld}
+		return step{do: wait, why: event.DeferHeld}
 	default:
-		return step{do: wait, why: DeferGateway}
+		return step{do: wait, why: event.DeferGateway}
 	}
 }
 
-// afterQuery reads what an enquiry has shown.
+// afterQuery handles the answer to a query.
 func afterQuery(f facts) step {
 	switch f.reply {
 	case unpaid:
@@ -177,7 +179,7 @@ func afterQuery(f facts) step {
 	return inDoubt()
 }
 
-// afterUnpaid: the order stands, and the only copy of its QR code is lost.
+// afterUnpaid handles an order that stands unpaid at QFPay, and whose QR code is lost.
 func afterUnpaid(f facts) step {
 	switch {
 	case !f.close && f.reissue && !f.pastDeadline:
@@ -191,7 +193,7 @@ func afterUnpaid(f facts) step {
 	}
 }
 
-// afterDead: QFPay itself says that the number can never be paid.
+// afterClosed handles an order of which QFPay itself says that it can never be paid.
 func afterClosed(f facts) step {
 	switch {
 	case f.pastDeadline:
@@ -203,15 +205,15 @@ func afterClosed(f facts) step {
 	}
 }
 
-// afterAbsent: "no such order" is believed only when nothing can be on its way any
-// more, and the second time. Even then it allows the same number again, never
-// another one and never a failure: a late request may still land.
+// afterNotFound handles "no such order". It is believed only when every create must have landed,
+// and only the second time. Even then it allows the same number again, but neither a reissue nor
+// a failure: a late request may still land.
 func afterNotFound(f facts) step {
 	switch {
 	case f.createMayLand:
 		return inDoubt()
 	case !f.notFoundBefore:
-		return step{do: waitNotFound, why: DeferDoubt}
+		return step{do: waitNotFound, why: event.DeferDoubt}
 	case f.resend && !f.pastDeadline && f.state == stateSent:
 		return step{do: create}
 	default:
@@ -219,8 +221,8 @@ func afterNotFound(f facts) step {
 	}
 }
 
-// afterForeign: somebody else's order has the number. Where numbers are unique, ours
-// has been refused, or will be when it lands.
+// afterOtherOrder handles a number that belongs to an order that is not ours. Where numbers are
+// unique, QFPay has refused our order, or will refuse it when it lands.
 func afterOtherOrder(f facts) step {
 	switch {
 	case f.createMayLand:
@@ -236,4 +238,4 @@ func settled(o tasks.Outcome, reason string) step {
 	return step{do: settle, outcome: o, reason: reason}
 }
 
-func inDoubt() step { return step{do: wait, why: DeferDoubt} }
+func inDoubt() step { return step{do: wait, why: event.DeferDoubt} }

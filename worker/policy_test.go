@@ -6,6 +6,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // everyFacts calls yield with every combination of facts there is: 49,152.
@@ -49,7 +50,7 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 				again := f.reply == notFound && f.state == stateSent && !f.createMayLand && f.notFoundBefore && f.resend
 				return !f.pastDeadline && (first || again)
 			}},
-		{"a new number only when the gateway has shown the old one dead",
+		{"a new number only when the gateway has shown the old one closed",
 			func(s step) bool { return s.do == reissue },
 			func(f facts) bool { return in(f.reply, closed, failed) && f.reissue && !f.pastDeadline }},
 		{"a close only when the order stands unpaid",
@@ -69,7 +70,7 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 				taken := f.reply == otherOrder && f.unique && !f.createMayLand
 				return f.reply == refused && f.onlyCreate || in(f.reply, closed, failed, declined) || taken
 			}},
-		{"expired only late, and when nothing was sent or what was is dead",
+		{"expired only late, and when nothing was sent or what was is closed",
 			func(s step) bool { return s.do == settle && s.outcome == tasks.Expired },
 			func(f facts) bool {
 				unsent := f.state == stateNew && in(f.reply, nothing, notExecuted, merchantRefused)
@@ -113,7 +114,7 @@ func TestPolicy_AlwaysPublishesAQRCode(t *testing.T) {
 	}
 }
 
-// What is certain to be dead or paid ends the order, or goes on under a new number;
+// What is certain to be closed or paid ends the order, or goes on under a new number;
 // it never waits.
 func TestPolicy_EndsTheWaitingUponCertainty(t *testing.T) {
 	t.Parallel()
@@ -124,7 +125,7 @@ func TestPolicy_EndsTheWaitingUponCertainty(t *testing.T) {
 	}
 }
 
-// Once patience is over, no doubt goes on, but for what may still be on its way.
+// Once the doubt timeout is over, no doubt goes on, but for what may still be on its way.
 func TestPolicy_EndsDoubt(t *testing.T) {
 	t.Parallel()
 	for f := range everyFacts {
@@ -142,13 +143,13 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 		facts facts
 		want  step
 	}
-	doubt := step{do: wait, why: DeferDoubt}
+	doubt := step{do: wait, why: event.DeferDoubt}
 	for name, course := range map[string][]turn{
-		"the usual: submitted, created": {
+		"the usual: sent, created": {
 			{facts{reply: nothing}, step{do: create}},
 			{facts{reply: created, state: stateSent, onlyCreate: true}, settled(tasks.Created, "")},
 		},
-		"the answer was lost: enquired, closed, confirmed, issued again": {
+		"the answer was lost: queried, closed, confirmed, issued again": {
 			{facts{reply: unknown, state: stateSent, onlyCreate: true, createMayLand: true, close: true, reissue: true}, step{do: query}},
 			{facts{reply: unpaid, state: stateSent, createMayLand: true, close: true, reissue: true}, step{do: closeOrder}},
 			{facts{reply: closeSent, state: stateClosing, close: true, reissue: true, closeSentHere: true}, step{do: query}},
@@ -158,7 +159,7 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 		"a worker was killed after sending: the next one asks before anything else": {
 			{facts{reply: nothing, state: stateSent, createMayLand: true, resend: true}, step{do: query}},
 			{facts{reply: notFound, state: stateSent, createMayLand: true, resend: true}, doubt},
-			{facts{reply: notFound, state: stateSent, resend: true}, step{do: waitNotFound, why: DeferDoubt}},
+			{facts{reply: notFound, state: stateSent, resend: true}, step{do: waitNotFound, why: event.DeferDoubt}},
 			{facts{reply: notFound, state: stateSent, notFoundBefore: true, resend: true}, step{do: create}},
 		},
 		"numbers are not trusted to be unique: never a second create": {
@@ -167,10 +168,10 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 		},
 		"HTTP 429: taken back, and tried again later": {
 			{facts{reply: notExecuted, state: stateSent, onlyCreate: true}, step{do: retract}},
-			{facts{reply: notExecuted, state: stateNew, onlyCreate: true}, step{do: wait, why: DeferGateway}},
+			{facts{reply: notExecuted, state: stateNew, onlyCreate: true}, step{do: wait, why: event.DeferGateway}},
 		},
 		"HTTP 429 to a repetition: what was sent before stays sent": {
-			{facts{reply: notExecuted, state: stateSent}, step{do: wait, why: DeferGateway}},
+			{facts{reply: notExecuted, state: stateSent}, step{do: wait, why: event.DeferGateway}},
 			{facts{reply: nothing, state: stateSent}, step{do: query}},
 		},
 		"a refusal of a repetition is not believed": {
@@ -224,7 +225,7 @@ func TestReissue_DependsOnSettingPayTypeAndTrust(t *testing.T) {
 		{Auto, "805801", true, 0, false, false},    // no documented way to close it
 		{Reissue, "805801", true, 0, false, true},  // asked for: once its QR code has run out
 		{LeaveIt, "800101", true, 0, false, false}, // asked for
-		{Auto, "800101", false, 0, false, false},   // a dead number might come to life again
+		{Auto, "800101", false, 0, false, false},   // a closed number might come to life again
 		{Reissue, "800101", false, 0, false, false},
 	} {
 		if got := c.mode.mayClose(c.payType, c.unique); got != c.close {

@@ -10,31 +10,31 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// supply fetches the tasks of one queue. asynq's server takes one at a time, and asks for
-// the next when it has the answer: no more than one each round trip, and of what a task
-// costs in Redis and here a good part. A supply asks as many times at once as there is
-// room for orders, and has the others ready when asynq asks. They do not wait: there is
-// room for them.
+// prefetcher fetches the tasks of one queue. asynq's server dequeues one task at a time, and
+// asks for the next when it has the answer: one task each round trip at most, at a good part of
+// a task's whole cost. A prefetcher asks as many times at once as there is room for orders, and
+// buffers the answers until asynq asks. The buffered tasks do not wait long: there is room for
+// them.
 //
-// What is fetched is active in Redis, as is what asynq has in hand. A process that dies
-// with it has it come back as any task it had in hand, and its order through due.
+// A buffered task is active in Redis, as those that asynq runs are. If the process dies, asynq
+// recovers the task and the sweeper recovers the order.
 type prefetcher struct {
 	concurrency int
 	stop        <-chan struct{} // closed when the worker stops taking orders
 
 	mu        sync.Mutex
-	buffered  []any // answers of asynq's dequeue that it has not asked for yet
-	delivered int   // tasks handed to asynq that have not come to the handler yet
-	running   int   // tasks that the handler has in hand
-	next      int   // how many to ask for
+	buffered  []any // answers to dequeues that asynq has not asked for yet
+	delivered int   // tasks that asynq has and the handler has not yet
+	running   int   // tasks that the handler works on
+	next      int   // how many tasks to ask for
 	fetching  bool
 }
 
-// mostFetched bounds how many tasks are fetched at once: other processes want some.
+// maxFetched bounds how many tasks are fetched at once: other processes want some too.
 const maxFetched = 32
 
-// dequeue answers asynq's dequeue: with a task that is ready, or else by asking Redis
-// for as many as there is room for.
+// dequeue answers asynq's dequeue, with a buffered task or by asking Redis for as many tasks as
+// there is room for.
 func (p *prefetcher) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *autopipeline, direct redis.ProcessHook) error {
 	var err error
 	if n := p.wants(); n > 0 {
@@ -43,7 +43,7 @@ func (p *prefetcher) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *autop
 	return p.deliver(cmd, err)
 }
 
-// wants is how many tasks to ask for: none while one is ready.
+// wants returns how many tasks to ask for: none while one is buffered.
 func (p *prefetcher) wants() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,8 +57,8 @@ func (p *prefetcher) wants() int {
 	return max(1, min(p.next, maxFetched, p.concurrency-p.running-p.delivered))
 }
 
-// fetch takes the answers. Where all of them are tasks there may be more, and twice as many
-// are asked for the next time; where one is not, one. Its error is why one is not.
+// buffer keeps the answers. When all of them are tasks there may be more, so the next time twice
+// as many are asked for; otherwise one. The error says why an answer is not a task.
 func (p *prefetcher) buffer(answers []*redis.Cmd) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +76,7 @@ func (p *prefetcher) buffer(answers []*redis.Cmd) (err error) {
 	return err
 }
 
-// hand gives asynq a task, or tells why there is none.
+// deliver gives asynq a task, or the reason why there is none.
 func (p *prefetcher) deliver(cmd *redis.Cmd, none error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,12 +87,12 @@ func (p *prefetcher) deliver(cmd *redis.Cmd, none error) error {
 		p.delivered++
 		return nil
 	}
-	p.delivered = 0 // what was handed over has come to the handler by now, or never will
+	p.delivered = 0 // the handler has the delivered tasks by now, or never will
 	cmd.SetErr(none)
 	return none
 }
 
-// counted counts the tasks that the handler has in hand.
+// countRunning counts the tasks that the handler works on.
 func (p *prefetcher) countRunning(h asynq.Handler) asynq.Handler {
 	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
 		p.count(-1, +1)
@@ -101,8 +101,8 @@ func (p *prefetcher) countRunning(h asynq.Handler) asynq.Handler {
 	})
 }
 
-// arrived counts a task that asynq was given by another way, and lets the next question be
-// for more than one: where there was one there may be others.
+// addDelivered counts a task that asynq got from elsewhere, and lets the next dequeue ask for
+// two: where one task was, others may be.
 func (p *prefetcher) addDelivered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -117,9 +117,9 @@ func (p *prefetcher) count(delivered, running int) {
 	p.running += running
 }
 
-// drain waits until asynq has taken what was fetched, when nothing is fetched ahead any
-// more: a moment, as there is room for it. Should there be none, it is left to whoever takes
-// its order over.
+// drain waits until asynq has taken the buffered tasks, once nothing more is fetched ahead. That
+// takes a moment, as there is room for them; if there is none, the sweeper recovers their
+// orders.
 func (p *prefetcher) drain() {
 	for end := time.Now().Add(drainTimeout); time.Now().Before(end); time.Sleep(time.Millisecond) { // polling
 		p.mu.Lock()

@@ -19,7 +19,7 @@ var dequeueScript = redis.NewScript(`return redis.call("RPOPLPUSH", KEYS[1], KEY
 
 const pendingList = "asynq:{q}:pending"
 
-// till is asynq as far as a supply sees it: it asks for one task at a time.
+// till is asynq as far as a prefetcher sees it: it asks for one task at a time.
 type till struct {
 	t          *testing.T
 	rdb        *redis.Client

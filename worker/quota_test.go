@@ -11,6 +11,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // These are small versions of the quota runs in bench/: windows of seconds in place of
@@ -104,7 +105,7 @@ func TestLimiter_LetsNoInteractiveOrderWaitBehindBulk(t *testing.T) {
 	}
 	ended := time.Now()
 	var waits []time.Duration
-	for _, w := range seen[LimiterWaited](r.events) {
+	for _, w := range seen[event.LimiterWaited](r.events) {
 		if w.Urgent {
 			waits = append(waits, w.Waited)
 		}
@@ -246,8 +247,8 @@ func TestMerchants_AHangingGatewayDelaysNoOtherOne(t *testing.T) {
 	r.start()
 	r.enqueue(40, func(_ int, o *tasks.Order) { o.Merchant = "m0" })
 	r.eventually("the slow merchant is at its part", func() bool {
-		for _, d := range seen[Deferred](r.events) {
-			if d.Reason == DeferMerchantLimit {
+		for _, d := range seen[event.Deferred](r.events) {
+			if d.Reason == event.DeferMerchantLimit {
 				return true
 			}
 		}

@@ -7,9 +7,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// readCreate reads the answer to a create. ok is false for an error that says
-// nothing about the order: the intent could not be written, or our own context
-// ended before anything left.
+// readCreate reads the answer to a create. ok is false for an error that says nothing about the
+// order: the intent could not be written, or our own context ended before the call left.
 func readCreate(err error) (r reply, ok bool) {
 	var (
 		refusal    *qfpay.Refusal
@@ -30,8 +29,8 @@ func readCreate(err error) (r reply, ok bool) {
 	return nothing, false
 }
 
-// readRefusal reads a create that was answered with anything but yes. With a syssn
-// in it, the gateway has stored an order under this number, whatever the code says.
+// readRefusal reads an answer to a create that is not a yes. When it has a syssn, the gateway
+// has stored an order under this number, whatever the code says.
 func readRefusal(r *qfpay.Refusal) reply {
 	if r.Syssn != "" {
 		return unknown
@@ -48,13 +47,13 @@ func readRefusal(r *qfpay.Refusal) reply {
 	}
 }
 
-// clockSkew is how far QFPay's clock may be from Redis's before its time of an
-// order says that the order is older than our first create.
+// clockSkew is how far QFPay's clock may be from Redis's. An order whose time at QFPay is
+// earlier than our first create by more than that is not ours.
 const clockSkew = 15 * time.Minute
 
-// readQuery reads an enquiry about order o, first sent at sentAt, and returns the
-// row that decided. Several rows may stand under one number; the one that could
-// still cost somebody money counts most.
+// readQuery reads the answer to a query about order o, first sent at sentAt, and returns the row
+// that decided. QFPay may have several rows under one number; the one that may still cost a
+// customer money counts most.
 func readQuery(rows []qfpay.Record, err error, o qfpay.Order, sentAt time.Time) (reply, qfpay.Record) {
 	if err != nil {
 		return unclear, qfpay.Record{}
@@ -95,7 +94,8 @@ func readRow(row qfpay.Record, o qfpay.Order, sentAt time.Time) reply {
 	}
 }
 
-// readClose reads the answer to a close: was it made, so that an enquiry is due?
+// readClose reads the answer to a close. closeSent means that it may have had an effect, so that
+// a query must follow.
 func readClose(err error) reply {
 	var (
 		throttled *qfpay.Throttled

@@ -36,9 +36,8 @@ func (r *rig) queue() *asynq.QueueInfo {
 	return info
 }
 
-// moment is a hook on the worker's clients: it holds every settling back until all
-// orders have come to it, cuts the connection to Redis, and counts the runs that
-// asynq hands out.
+// faultPoint is a hook on the worker's clients. It delays every settle until all orders have
+// come to it, then cuts the connection to Redis, and counts the runs that asynq starts.
 type faultPoint struct {
 	proxy  *redistest.Proxy
 	orders int
@@ -131,7 +130,7 @@ func (r *rig) run() {
 	})
 }
 
-// Redis is cut off at the worst moment of every order in hand at once: when its
+// Redis is cut off at the worst moment of every order in flight at once: when its
 // result has been published and asynq is about to be told that its task is done;
 // and when the QR code is there and its result is about to be published. When Redis
 // is back, the tasks are done, no task has run twice, and nothing was asked again at

@@ -13,7 +13,7 @@ import (
 
 // On a cluster of several nodes every script of ours and of asynq's finds its keys
 // on one node, also those for orders whose first create goes wrong: which takes
-// enquiries, closes, new numbers and pauses. Each prefix is served, side by side.
+// queries, closes, new numbers and pauses. Each prefix is served, side by side.
 func TestRedis_RunsEveryScriptOnACluster(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)

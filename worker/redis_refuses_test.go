@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // A Redis that is out of memory refuses asynq's dequeue, whether there is a task or
@@ -66,7 +67,7 @@ func TestReissue_DoesNotWait(t *testing.T) {
 	t.Parallel()
 	h := &handler{times: calmTimes()}
 	a := &attempt{handler: h, began: time.Now(), claim: claim{state: stateNew, reissues: 1, claimedAt: time.Now()}}
-	if d := h.delay(t.Context(), a, &step{do: wait, why: DeferDoubt}); d != 0 {
+	if d := h.delay(t.Context(), a, &step{do: wait, why: event.DeferDoubt}); d != 0 {
 		t.Errorf("it waits for %s", d)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // hard asks for the long versions of the tests of Redis in trouble (make redis-hard).
@@ -57,7 +58,7 @@ func (r *rig) eventually(what string, is func() bool) {
 // suffer waits until the worker has noticed that Redis does not take its results.
 func (r *rig) suffer() {
 	r.t.Helper()
-	r.eventually("the worker fails at Redis", func() bool { return len(seen[RedisFailed](r.events)) >= 20 })
+	r.eventually("the worker fails at Redis", func() bool { return len(seen[event.RedisFailed](r.events)) >= 20 })
 }
 
 // refused returns how often the server has answered with this error since it started.

@@ -13,9 +13,9 @@ import (
 // Reopened says how an order goes on.
 type Reopened struct {
 	ID       string
-	Was      tasks.Outcome // of the result that it has had so far
-	State    string        // NEW: it is created anew; SENT, CLOSING: it is enquired about first
-	IssuedAs string        // the number it goes on under
+	Was      tasks.Outcome // the outcome that it had so far
+	State    string        // NEW: it is created anew; SENT, CLOSING: QFPay is queried first
+	IssuedAs string        // the order number that it goes on under
 	Deadline time.Time
 	ResultID string // the id that its next result will have
 }
@@ -29,14 +29,13 @@ type NotReopened struct {
 // Error implements error.
 func (e *NotReopened) Error() string { return e.ID + " cannot be re-opened: " + e.Why }
 
-// Reopen has the workers try an order again that ended unresolved, expired or
-// rejected, at once and until a new deadline; the zero one is as at enqueue, from now.
-// It never leads to a second QR code: see reopen.lua. The result that follows is
-// another one, with an id of its own, since this is another decision: whoever reads
-// results has the first one already.
+// Reopen lets the workers try an order again that ended unresolved, expired or rejected, at once
+// and until a new deadline; the zero deadline is as far off as after an enqueue now. It never
+// leads to a second QR code: see reopen.lua. The result that follows has an id of its own, since
+// readers of results have the first one already.
 //
-// Errors are [ErrNoOrder], a [*NotReopened], or Redis's; after one of Redis's the order
-// may have been re-opened.
+// The error is [ErrNoOrder], a [*NotReopened], or one of Redis; after an error of Redis the
+// order may have been re-opened.
 func (i *Inspector) Reopen(ctx context.Context, id string, deadline time.Time) (Reopened, error) {
 	h, f, err := i.read(ctx, id)
 	if err != nil {
@@ -67,7 +66,7 @@ func (i *Inspector) Reopen(ctx context.Context, id string, deadline time.Time) (
 		Deadline: order.Deadline, ResultID: fmt.Sprintf("%s#%d", id, now.Reopens+1)}, nil
 }
 
-// unfit tells why an order is not to be re-opened, or "".
+// whyNotReopened returns why an order cannot be re-opened, or "".
 func whyNotReopened(h History) string {
 	switch {
 	case h.State != "DONE":

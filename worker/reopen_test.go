@@ -13,6 +13,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 func (f *journalFixture) inspector() *Inspector {
@@ -61,7 +62,7 @@ func TestReopen_GoesOnWhereTheOrderStands(t *testing.T) {
 		number string
 		sent   bool // what was sent under the number is still known
 	}{
-		// QFPay may hold it: an enquiry comes first, from the moment it was sent.
+		// QFPay may hold it: a query comes first, from the moment it was sent.
 		{"sent and never cleared up", func(f *journalFixture, c *claim) { ok(f.t, f.intent(f.t.Context(), c)) }, tasks.Unresolved, "SENT", "0", true},
 		// A close may have left: its QR code stays forbidden.
 		{"closed and never cleared up", func(f *journalFixture, c *claim) {
@@ -71,7 +72,7 @@ func TestReopen_GoesOnWhereTheOrderStands(t *testing.T) {
 		// Nothing was sent: its own number is unused.
 		{"expired in the queue", func(*journalFixture, *claim) {}, tasks.Expired, "NEW", "0", false},
 		// Dead at QFPay: that number is used up.
-		{"sent, and dead at its deadline", func(f *journalFixture, c *claim) { ok(f.t, f.intent(f.t.Context(), c)) }, tasks.Expired, "NEW", "1", false},
+		{"sent, and closed at its deadline", func(f *journalFixture, c *claim) { ok(f.t, f.intent(f.t.Context(), c)) }, tasks.Expired, "NEW", "1", false},
 		{"refused by QFPay", func(f *journalFixture, c *claim) { ok(f.t, f.intent(f.t.Context(), c)) }, tasks.Rejected, "NEW", "1", false},
 		// The create was taken back: it has not been sent.
 		{"sent and taken back", func(f *journalFixture, c *claim) {
@@ -121,7 +122,7 @@ func TestReopen_NeedsTheOrderShownAbsentTwiceAnew(t *testing.T) {
 	f := newJournalFixture(t)
 	c := f.take("a")
 	ok(t, f.intent(t.Context(), c))
-	ok(t, f.release(t.Context(), c, 0, true, DeferDoubt, nil))
+	ok(t, f.release(t.Context(), c, 0, true, event.DeferDoubt, nil))
 	f.end(f.take("b"), tasks.Unresolved)
 	f.reopen()
 	if again := f.take("c"); again.notFound != 0 || again.createsSent != 1 || again.state != stateSent {
@@ -314,7 +315,7 @@ func TestReopen_NeverLeadsToASecondQRCode(t *testing.T) {
 								rt.Fatalf("the QR code of number %d is published, which was closed or left", c.reissues)
 							}
 						} else if o != tasks.Unresolved && f.field("creates_sent") != "0" {
-							closed[c.reissues] = true // dead at QFPay
+							closed[c.reissues] = true // closed at QFPay
 						}
 					}
 				}

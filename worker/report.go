@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-// report writes the one log line of an attempt that was to end an order. It never
-// has the QR code in it.
+// report writes the one log line of an attempt that was to end an order. The line never contains
+// the QR code.
 func (a *attempt) report(r tasks.Result, published bool, err error) {
 	attrs := append(a.attrs(), slog.String("outcome", r.Outcome), slog.String("respcd", r.RespCd), slog.String("syssn", r.Syssn))
 	if r.Reason != "" {
@@ -28,10 +29,10 @@ func (a *attempt) report(r tasks.Result, published bool, err error) {
 	a.handler.log.LogAttrs(context.Background(), level, what, attrs...)
 }
 
-// waits writes the one log line of an attempt that put its order down.
+// logDeferred writes the one log line of an attempt that deferred its order.
 func (a *attempt) logDeferred(s step, delay time.Duration) {
 	level := slog.LevelInfo
-	if s.why == DeferQuota || s.why == DeferHeld {
+	if s.why == event.DeferQuota || s.why == event.DeferHeld {
 		level = slog.LevelDebug // the normal course of a backlog
 	}
 	attrs := append(a.attrs(), slog.String("deferred_for", string(s.why)), slog.String("back_in", delay.Round(time.Millisecond).String()))

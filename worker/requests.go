@@ -12,7 +12,7 @@ import (
 // intakeGroup is the consumer group of the workers on the request stream.
 const intakeGroup = "workers"
 
-// request is one entry of the request stream.
+// requestEntry is one entry of the request stream.
 type requestEntry struct {
 	id     string
 	fields []string // names and values by turns; nil: it was deleted before it was read
@@ -21,7 +21,7 @@ type requestEntry struct {
 // requests is the request stream as one consumer of the group sees it.
 type requests struct {
 	rdb      redis.UniversalClient
-	reading  redis.UniversalClient // closed when the worker stops, so that no read keeps it
+	reading  redis.UniversalClient // closed when the worker stops, so that a read does not delay that
 	stream   string
 	consumer string
 }
@@ -35,12 +35,13 @@ func (r requests) open(ctx context.Context) error {
 	return nil
 }
 
-// left returns entries that this consumer was given and has left.
+// left returns pending entries of this consumer.
 func (r requests) left(ctx context.Context, count int) ([]requestEntry, error) {
 	return r.read(ctx, "count", count, "streams", r.stream, "0")
 }
 
-// fresh returns entries that no consumer was given, and waits for one for as long as block.
+// fresh returns entries that the group has given to no consumer yet. It waits for one as long as
+// block.
 func (r requests) fresh(ctx context.Context, count int, block time.Duration) ([]requestEntry, error) {
 	return r.read(ctx, "count", count, "block", block.Milliseconds(), "streams", r.stream, ">")
 }
@@ -60,8 +61,9 @@ func (r requests) read(ctx context.Context, args ...any) ([]requestEntry, error)
 	return entries, nil
 }
 
-// claim takes over entries that consumers, the dead among them, were given and have left
-// for so long. next is where to go on looking, "0-0" when it has looked everywhere.
+// claim takes over entries that have been pending for as long as idle at any consumer, the dead
+// included. next is where the following call should go on, "0-0" when all entries were looked
+// at.
 func (r requests) claim(ctx context.Context, idle time.Duration, from string, count int) (found []requestEntry, next string, err error) {
 	cmd := noRetryCmd{redis.NewCmd(ctx, "xautoclaim", r.stream, intakeGroup, r.consumer, idle.Milliseconds(), from, "count", count)}
 	if err := r.reading.Process(ctx, cmd); err != nil {
@@ -75,20 +77,20 @@ func (r requests) claim(ctx context.Context, idle time.Duration, from string, co
 	return found, fmt.Sprint(answer[0]), err
 }
 
-// forget removes consumers that have ended and have nothing left, so that the group does
-// not collect their names; this one itself when it says so.
+// forget removes consumers that have ended and have no pending entries, so that their names do
+// not pile up in the group. A consumer that ends names itself in ended.
 func (r requests) forget(ctx context.Context, idle time.Duration, ended string) error {
 	return forgetScript.Run(ctx, r.rdb, []string{r.stream}, intakeGroup, idle.Milliseconds(), ended).Err()
 }
 
-// settle acknowledges entries and takes them out of the stream, which would grow without
-// end otherwise, and writes down the refusals among them, all or nothing.
-func (r requests) settle(ctx context.Context, ids []string, refusals []*redis.XAddArgs) error {
+// settle acknowledges entries, removes them from the stream, which would grow without end
+// otherwise, and writes the dead letters among them: all or nothing.
+func (r requests) settle(ctx context.Context, ids []string, deadLetters []*redis.XAddArgs) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	_, err := r.rdb.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
-		for _, r := range refusals {
+		for _, r := range deadLetters {
 			pipe.XAdd(ctx, r)
 		}
 		pipe.XAck(ctx, r.stream, intakeGroup, ids...)
@@ -101,15 +103,15 @@ func (r requests) settle(ctx context.Context, ids []string, refusals []*redis.XA
 	return nil
 }
 
-// onceCmd is a command that go-redis does not repeat: when its answer is lost, so are
-// the entries in it, unless somebody knows that they have to be looked for.
+// noRetryCmd is a command that go-redis does not repeat. When its answer is lost, the entries in
+// it are lost too, unless the caller looks for them.
 type noRetryCmd struct{ *redis.Cmd }
 
 // NoRetry overrides that of [redis.Cmd].
 func (noRetryCmd) NoRetry() bool { return true }
 
-// entriesOf reads what XREADGROUP answers about one stream, in RESP2 or RESP3. go-redis's
-// own reading keeps one value of a field that is there twice.
+// entriesOf reads the answer of XREADGROUP about one stream, in RESP2 or RESP3. go-redis's own
+// reader drops all but one value of a field that is there twice.
 func entriesOf(answer any, stream string) ([]requestEntry, error) {
 	switch a := answer.(type) {
 	case map[any]any:
@@ -124,8 +126,8 @@ func entriesOf(answer any, stream string) ([]requestEntry, error) {
 	return nil, fmt.Errorf("unexpected answer %v", answer)
 }
 
-// entryList reads a list of entries. One that was deleted has no fields; Redis 6.2 also
-// gives nothing in its place.
+// entryList reads a list of entries. A deleted entry has no fields; Redis 6.2 may also have nil
+// in its place.
 func entryList(answer any) ([]requestEntry, error) {
 	list, ok := answer.([]any)
 	if !ok {

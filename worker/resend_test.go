@@ -8,22 +8,23 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-// An order that QFPay does not know is sent again under its number, upon an enquiry that has
-// found nothing. In line for that create it would begin with the enquiry each time it is
+// An order that QFPay does not know is sent again under its number, upon a query that has
+// found nothing. In line for that create it would begin with the query each time it is
 // called up, find others in line, and be the first of them again: one such order would have
-// all of the quota for its enquiries.
+// all of the quota for its queries.
 func TestAttempt_DoesNotQueryForEverBeforeItSendsAgain(t *testing.T) {
 	t.Parallel()
-	const doubtful, others = 3, 100
+	const doubtfulOrders, others = 3, 100
 	r := newRig(t, simulator.Config{})
 	faults, err := simulator.ParseFaults("payment.respcd_1142=1")
 	ok(t, err)
 	ok(t, r.gateway.SetFaults(faults))
 	stop := r.start()
-	r.enqueue(doubtful, func(i int, o *tasks.Order) { o.Lane = tasks.Interactive })
-	for end := time.Now().Add(time.Minute); len(r.gateway.Calls()) < 2*doubtful; time.Sleep(time.Millisecond) {
+	r.enqueue(doubtfulOrders, func(i int, o *tasks.Order) { o.Lane = tasks.Interactive })
+	for end := time.Now().Add(time.Minute); len(r.gateway.Calls()) < 2*doubtfulOrders; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("no creates")
 		}
@@ -35,14 +36,14 @@ func TestAttempt_DoesNotQueryForEverBeforeItSendsAgain(t *testing.T) {
 	r.windows = [2]time.Duration{time.Second, time.Second}
 	r.start()
 	r.enqueue(others, func(i int, o *tasks.Order) { o.OutTradeNo, o.Lane = fmt.Sprintf("B%04d", i), tasks.Interactive })
-	r.results(doubtful + others)
-	if calls := len(r.gateway.Calls()) - before; calls > others+8*doubtful {
-		t.Errorf("%d calls for %d orders, %d of which were in doubt", calls, doubtful+others, doubtful)
+	r.results(doubtfulOrders + others)
+	if calls := len(r.gateway.Calls()) - before; calls > others+8*doubtfulOrders {
+		t.Errorf("%d calls for %d orders, %d of which were in doubt", calls, doubtfulOrders+others, doubtfulOrders)
 	}
 }
 
-// A gateway so slow that no enquiry leaves time for the close that follows on it: the order is
-// kept in hand, and comes to its end all the same.
+// A gateway so slow that no query leaves time for the close that follows on it: the order is
+// kept in flight, and comes to its end all the same.
 func TestAttempt_EndsDoubtThoughTheGatewayIsSlow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{Latency: simulator.Latency{Min: 300 * time.Millisecond, Max: 300 * time.Millisecond}})
@@ -80,7 +81,7 @@ func TestJournal_DoesNotRenewALostLease(t *testing.T) {
 	if err := f.renew(t.Context(), one); !errors.Is(err, errLost) {
 		t.Errorf("while another has it: %v", err)
 	}
-	ok(t, f.release(t.Context(), two, 0, false, DeferDoubt, nil))
+	ok(t, f.release(t.Context(), two, 0, false, event.DeferDoubt, nil))
 	if err := f.renew(t.Context(), one); !errors.Is(err, errLost) {
 		t.Errorf("after another had it: %v", err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// result writes down how the order ended, from the answers of this attempt.
+// result makes the order's result from the answers of this attempt.
 func (a *attempt) result(s step) tasks.Result {
 	o, c := a.order, a.claim
 	r := tasks.Result{
@@ -38,7 +38,7 @@ func (a *attempt) result(s step) tasks.Result {
 	return r
 }
 
-// answer fills in what the gateway said: the answer that decided the outcome.
+// answer fills in the gateway's answer that decided the outcome.
 func (a *attempt) answer(r *tasks.Result) {
 	var refusal *qfpay.Refusal
 	switch {
@@ -55,7 +55,7 @@ func (a *attempt) answer(r *tasks.Result) {
 	}
 }
 
-// compact keeps an answer as it was received, but for what is not text.
+// compact keeps an answer as it was received, except for bytes that are not text.
 func compact(body []byte) string {
 	if json.Valid(body) {
 		return string(body)
@@ -63,8 +63,8 @@ func compact(body []byte) string {
 	return strings.ToValidUTF8(string(body), "\uFFFD")
 }
 
-// invalidResult is the result of an order that a plain asynq producer enqueued and
-// that validation refuses.
+// invalidResult is the result of an order that a plain asynq producer enqueued and that is not
+// valid.
 func invalidResult(c claim, merchant, outTradeNo string, reason error, now time.Time) tasks.Result {
 	merchant = cmp.Or(merchant, tasks.DefaultMerchant)
 	return tasks.Result{

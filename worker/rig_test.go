@@ -18,6 +18,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // rig is a Redis, a gateway and workers, with times that a test can wait for.
@@ -207,17 +208,17 @@ func (b *logBook) tail(n int) string {
 // eventBook keeps what was observed.
 type eventBook struct {
 	mu     sync.Mutex
-	events []Event
+	events []event.Event
 }
 
-func (b *eventBook) Observe(e Event) {
+func (b *eventBook) Observe(e event.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.events = append(b.events, e)
 }
 
 // seen returns the events of one type.
-func seen[T Event](b *eventBook) []T {
+func seen[T event.Event](b *eventBook) []T {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var all []T

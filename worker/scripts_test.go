@@ -12,9 +12,10 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-// desk is a journal on a Redis of its own, with one order accepted.
+// journalFixture is a journal on a Redis of its own, with one order accepted.
 type journalFixture struct {
 	*journal
 	t  *testing.T
@@ -75,7 +76,7 @@ func (f *journalFixture) field(name string) string {
 func (f *journalFixture) want(state, createsSent, reissues string) {
 	f.t.Helper()
 	if got := [3]string{f.field("state"), f.field("creates_sent"), f.field("reissues")}; got != [3]string{state, createsSent, reissues} {
-		f.t.Fatalf("state, sends, number are %v, want %v", got, [3]string{state, createsSent, reissues})
+		f.t.Fatalf("state, creates_sent, reissues are %v, want %v", got, [3]string{state, createsSent, reissues})
 	}
 }
 
@@ -176,7 +177,7 @@ func TestJournal_RefusesAStaleLease(t *testing.T) {
 	lost(t, f.retract(ctx, old))
 	lost(t, f.closeIntent(ctx, old))
 	lost(t, f.reissue(ctx, old))
-	lost(t, f.release(ctx, old, 0, false, DeferDoubt, nil))
+	lost(t, f.release(ctx, old, 0, false, event.DeferDoubt, nil))
 	for _, o := range []tasks.Outcome{tasks.Rejected, tasks.Expired, tasks.Unresolved} {
 		_, err := f.settle(ctx, old, outcome(o))
 		lost(t, err)
@@ -236,7 +237,7 @@ func TestReissue_TakesTheNextNumberOnce(t *testing.T) {
 	lost(t, err) // the QR code of the old number
 }
 
-// reissue takes the order to its second number and writes the intent there.
+// reissueAndIntend takes the order to its second number and writes the intent there.
 func (f *journalFixture) reissueAndIntend(c *claim) error {
 	f.t.Helper()
 	ok(f.t, f.intent(f.t.Context(), c))
@@ -273,8 +274,8 @@ func TestReissue_StepsAsideForAProducersNumber(t *testing.T) {
 	_, err := tasks.NewProducer(f.rdb, f.keys).Accept(ctx, anOrder("A1_2").WithDefaults(time.Now()))
 	ok(t, err)
 	c := f.take("a")
-	if err := f.reissueAndIntend(c); !errors.Is(err, errTaken) {
-		t.Fatalf("error %v, want %v", err, errTaken)
+	if err := f.reissueAndIntend(c); !errors.Is(err, errNumberTaken) {
+		t.Fatalf("error %v, want %v", err, errNumberTaken)
 	}
 	f.want("NEW", "0", "2")
 	ok(t, f.intent(ctx, c))
@@ -343,14 +344,14 @@ func TestRelease_SaysWhenToComeBack(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	c := f.take("a")
-	ok(t, f.release(ctx, c, time.Hour, true, DeferDoubt, nil))
-	lost(t, f.release(ctx, c, 0, false, DeferDoubt, nil)) // it is put down already
+	ok(t, f.release(ctx, c, time.Hour, true, event.DeferDoubt, nil))
+	lost(t, f.release(ctx, c, 0, false, event.DeferDoubt, nil)) // it was deferred already
 	due := time.UnixMilli(int64(f.rdb.ZScore(ctx, f.keys.Due(), f.id).Val()))
 	if wait := time.Until(due); wait < 59*time.Minute || wait > 61*time.Minute {
 		t.Errorf("due in %s", wait)
 	}
 	if next := f.take("b"); next.notFound != 1 || f.field("deferred_for") != "doubt" {
-		t.Errorf("absents %d, waits for %q", next.notFound, f.field("deferred_for"))
+		t.Errorf("not_found %d, deferred for %q", next.notFound, f.field("deferred_for"))
 	}
 }
 

@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// SetMerchants puts other merchants in force, all of them at once, before the worker runs
-// or while it does. It is for keys that change, and for merchants that come and go.
+// SetMerchants replaces the merchants, all of them at once, before the worker runs or while it
+// does. Use it for keys that change, and for merchants that come and go.
 //
-// Orders in hand are finished with the credentials that they were begun with. A merchant
-// that is the same keeps everything; one with other credentials is not held any more, and
-// its orders that waited for that go on within half a minute. Orders of a merchant that is
-// gone wait, as those of any merchant that is not known.
+// Orders in flight are finished with the credentials that they were begun with. A merchant that
+// is the same keeps everything. One with other credentials is no longer held, and its orders
+// that waited for that go on within half a minute. Orders of a merchant that is gone wait, as
+// those of any unknown merchant do.
 //
-// The error says all that is wrong with the merchants, in the words of [New]; then those
-// of before stay in force.
+// The error lists everything that is wrong with the merchants, in the words of [New]; the old
+// merchants then stay in force.
 func (w *Worker) SetMerchants(merchants []Merchant) error {
 	if err := checkMerchants(merchants); err != nil {
 		return err
@@ -24,7 +24,7 @@ func (w *Worker) SetMerchants(merchants []Merchant) error {
 	before := w.handler.merchants.Load()
 	after := w.newMerchants(merchants, before)
 	c := changesOf(before, after)
-	// First, so that what is said of the new counters is said last.
+	// Before the new set is in force, so that events of the new breakers come last.
 	for name, prev := range before.byName {
 		if next := after.byName[name]; next == nil || next.breaker != prev.breaker {
 			prev.breaker.retire()
@@ -35,7 +35,7 @@ func (w *Worker) SetMerchants(merchants []Merchant) error {
 	return nil
 }
 
-// rosterOf makes a roster of merchants. What is the same as before is taken over from there.
+// newMerchants makes a set of merchants. It takes over from the set before what is the same.
 func (w *Worker) newMerchants(merchants []Merchant, before *merchantSet) *merchantSet {
 	byName := make(map[string]*merchantState, len(merchants))
 	for _, m := range merchants {
@@ -48,8 +48,8 @@ func (w *Worker) newMerchants(merchants []Merchant, before *merchantSet) *mercha
 	return newMerchantSet(byName, w.config.Concurrency)
 }
 
-// becomes returns the counter that takes the place of c: is, or c itself when nothing has
-// changed. Orders in hand at both are counted together.
+// replace returns the state that takes the place of m: next, or m itself when nothing has
+// changed. Orders in flight under both are counted together.
 func (m *merchantState) replace(next *merchantState) *merchantState {
 	if m.merchant() == next.merchant() {
 		return m
@@ -64,7 +64,7 @@ func (m *merchantState) replace(next *merchantState) *merchantState {
 	return next
 }
 
-// changes are names of merchants, sorted.
+// changes are the names of merchants that have changed, sorted.
 type changes struct {
 	added, removed, changed []string
 	credentials             []string // of those changed: other credentials
@@ -105,10 +105,10 @@ func (w *Worker) tell(c changes) {
 		log.Info("no merchant has changed")
 		return
 	}
-	log.Info("the merchants have changed; orders in hand are finished as they were begun",
+	log.Info("the merchants have changed; orders in flight are finished with the credentials of before",
 		"added", c.added, "removed", c.removed, "changed", c.changed)
 	if len(c.accounts) > 0 {
-		log.Warn("merchants have another account at QFPay; orders in doubt are enquired about there, where they are not",
+		log.Warn("merchants have another account at QFPay; orders in doubt would be looked up in the wrong account",
 			"merchants", c.accounts, "hint", "change base_url, app_code and mchid only when no order of the merchant waits")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // with returns the merchants, one of them changed.
@@ -42,10 +43,10 @@ func of(merchant, prefix string) func(int, *tasks.Order) {
 	return func(i int, o *tasks.Order) { o.Merchant, o.OutTradeNo = merchant, fmt.Sprint(prefix, i) }
 }
 
-// deferred is how often orders were put down for a reason.
-func (r *rig) deferred(why DeferReason) int {
+// deferred is how often orders were deferred for a reason.
+func (r *rig) deferred(why event.DeferReason) int {
 	n := 0
-	for _, d := range seen[Deferred](r.events) {
+	for _, d := range seen[event.Deferred](r.events) {
 		if d.Reason == why {
 			n++
 		}
@@ -63,24 +64,24 @@ func TestBreaker_EndsWithTheRightKey(t *testing.T) {
 	r.start()
 	w := r.workers[0]
 	r.enqueue(1, of("b", "F"))
-	r.eventually("b is held", func() bool { return len(seen[Held](r.events)) == 1 })
+	r.eventually("b is held", func() bool { return len(seen[event.Held](r.events)) == 1 })
 	b := w.handler.merchants.Load().byName["b"].breaker
 	b.mu.Lock()
 	b.pause, b.until = maxOpenTime, time.Now().Add(maxOpenTime)
 	b.mu.Unlock()
 	const n = 750
 	r.enqueue(n, of("b", "B"))
-	r.eventually("all of them wait", func() bool { return r.deferred(DeferHeld) > n })
+	r.eventually("all of them wait", func() bool { return r.deferred(event.DeferHeld) > n })
 
 	ok(t, w.SetMerchants(right))
 	r.agree(r.results(n + 1))
-	held := seen[Held](r.events)
-	if len(held) != 2 || held[1] != (Held{Merchant: "b", Reason: "1108"}) {
+	held := seen[event.Held](r.events)
+	if len(held) != 2 || held[1] != (event.Held{Merchant: "b", Reason: "1108"}) {
 		t.Errorf("observed %+v, want that b is held and then that it is not", held)
 	}
 }
 
-// What is in hand ends as it was begun, whichever of the keys was the right one.
+// What is in flight ends as it was begun, whichever of the keys was the right one.
 func TestMerchants_OrdersInFlightKeepTheKeyTheyWereBegunWith(t *testing.T) {
 	t.Parallel()
 	r := newShops(t, simulator.Latency{Min: 500 * time.Millisecond, Max: 500 * time.Millisecond})
@@ -91,7 +92,7 @@ func TestMerchants_OrdersInFlightKeepTheKeyTheyWereBegunWith(t *testing.T) {
 	ok(t, w.SetMerchants(with(right, "a", wrong)))
 	r.agree(r.results(4))
 	r.enqueue(1, of("a", "W"))
-	r.eventually("the next is refused", func() bool { return len(seen[Held](r.events)) == 1 })
+	r.eventually("the next is refused", func() bool { return len(seen[event.Held](r.events)) == 1 })
 }
 
 // A refusal of the key of before says nothing of the one in force.
@@ -105,10 +106,10 @@ func TestBreaker_IgnoresAnAnswerToTheKeyOfBefore(t *testing.T) {
 	r.eventually("all are under way", func() bool { return len(r.gateway.Calls()) == 4 })
 	ok(t, r.workers[0].SetMerchants(right))
 	r.agree(r.results(4))
-	if held := seen[Held](r.events); len(held) != 0 {
+	if held := seen[event.Held](r.events); len(held) != 0 {
 		t.Errorf("observed %+v", held)
 	}
-	if n := r.deferred(DeferHeld); n != 4 {
+	if n := r.deferred(event.DeferHeld); n != 4 {
 		t.Errorf("%d orders came back from a refusal, want the 4 that were under way", n)
 	}
 }
@@ -122,7 +123,7 @@ func TestMerchants_GoAndCome(t *testing.T) {
 	r.enqueue(3, of("b", "B"))
 	r.enqueue(3, of("a", "A"))
 	r.results(3)
-	r.eventually("orders of b wait", func() bool { return r.deferred(DeferUnknown) == 3 })
+	r.eventually("orders of b wait", func() bool { return r.deferred(event.DeferUnknown) == 3 })
 	ok(t, w.SetMerchants(both))
 	r.agree(r.results(6))
 }
@@ -160,7 +161,7 @@ func TestMerchants_LoseNoOrderWhileTheyChange(t *testing.T) {
 	r.agree(r.results(n))
 	for _, w := range r.workers {
 		for name, at := range w.handler.merchants.Load().byName {
-			r.eventually("nothing is in hand", func() bool { return at.inFlight.Load() == 0 })
+			r.eventually("nothing is in flight", func() bool { return at.inFlight.Load() == 0 })
 			if at.breaker.reason != "" {
 				t.Errorf("%s is held", name)
 			}
@@ -214,10 +215,10 @@ func TestMerchants_KeepAllThatAChangeDoesNotTouch(t *testing.T) {
 		tt.change(&m)
 		is := was.replace(newMerchantState(m, config, http.DefaultClient, time.Second))
 		if is.merchant() != m || is.inFlight != was.inFlight {
-			t.Errorf("%s: it is another merchant, or what is in hand is forgotten", name)
+			t.Errorf("%s: it is another merchant, or what is in flight is forgotten", name)
 		}
 		if (is == was) != tt.all || (is.breaker == was.breaker) != tt.hold || (is.limiter == was.limiter) != tt.theLimit {
-			t.Errorf("%s: kept: counter %t, hold %t, limiter %t", name, is == was, is.breaker == was.breaker, is.limiter == was.limiter)
+			t.Errorf("%s: kept: state %t, breaker %t, limiter %t", name, is == was, is.breaker == was.breaker, is.limiter == was.limiter)
 		}
 	}
 }

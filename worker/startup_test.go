@@ -43,7 +43,7 @@ func TestRedisCheck_SaysAllThatIsWrong(t *testing.T) {
 			s.info["maxmemory"], s.info["maxmemory_policy"] = "1048576", "volatile-lru"
 		}, true, "noeviction"},
 		{"memory is bounded, and nothing is evicted", func(s *server) { s.info["maxmemory"] = "1048576" }, false, ""},
-		{"it would evict", func(s *server) { s.info["maxmemory_policy"] = "allkeys-lru" }, false, "before somebody sets maxmemory"},
+		{"it would evict", func(s *server) { s.info["maxmemory_policy"] = "allkeys-lru" }, false, "before maxmemory is set"},
 		{"no policy", func(s *server) { delete(s.info, "maxmemory_policy") }, false, "does not tell its maxmemory-policy"},
 		{"no maxmemory", func(s *server) { delete(s.info, "maxmemory"); s.info["maxmemory_policy"] = "allkeys-lru" },
 			false, "does not tell its maxmemory-policy"},

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// agenda says when the next sweep is: when an order is due, as far as is known, not
-// more often than every sweepEvery and not less often than every sweepIdle. The
-// sweeper learns of other processes' orders by sweeping; orders that its own process
-// puts down are noted here.
+// sweepTimer decides when the next sweep is: when the next order is due, as far as this process
+// knows, but at most every sweepEvery and at least every sweepIdle. The sweeper learns about
+// other processes' orders by sweeping; orders that its own process defers are reported with
+// orderDue.
 type sweepTimer struct {
 	mu           sync.Mutex
 	last         time.Time     // the latest sweep
-	next         time.Time     // the sweep to come
-	earliestDue  time.Time     // when the first order is due that was put down since the sweep began; or zero
-	movedForward chan struct{} // has an element when next has moved forward
+	next         time.Time     // the next sweep
+	earliestDue  time.Time     // of the orders deferred since the latest sweep began; zero: there are none
+	movedForward chan struct{} // has an element when next has become earlier
 }
 
 func newSweepTimer() *sweepTimer { return &sweepTimer{movedForward: make(chan struct{}, 1)} }
 
-// swept notes that a sweep has ended, and in how long the next order is due; less than
-// nothing: no order waits. The sweep may have missed what was put down meanwhile.
+// sweepEnded notes that a sweep has ended, and when the next order is due; negative: no order
+// waits. The sweep may have missed orders that were deferred meanwhile.
 func (t *sweepTimer) sweepEnded(due time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -33,7 +33,7 @@ func (t *sweepTimer) sweepEnded(due time.Duration) {
 	t.bringForward()
 }
 
-// due notes that an order is due in so long.
+// orderDue notes that an order is due in so long.
 func (t *sweepTimer) orderDue(in time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -43,12 +43,13 @@ func (t *sweepTimer) orderDue(in time.Duration) {
 	if t.bringForward() {
 		select {
 		case t.movedForward <- struct{}{}:
-		default: // it has not looked since the last time
+		default: // the sweeper has not seen the last one yet
 		}
 	}
 }
 
-// bringForward has the next sweep meet what was noted, and tells whether it is sooner now.
+// bringForward moves the next sweep to the earliest noted order, and reports whether the sweep
+// is earlier now.
 func (t *sweepTimer) bringForward() bool {
 	at := t.earliestDue
 	if earliest := t.last.Add(sweepEvery); at.Before(earliest) {
@@ -61,7 +62,7 @@ func (t *sweepTimer) bringForward() bool {
 	return true
 }
 
-// wait waits until the next sweep, and tells whether there is one: not when ctx ends.
+// wait waits until the next sweep. It returns false when ctx ends first.
 func (t *sweepTimer) wait(ctx context.Context) bool {
 	for {
 		left := t.left()
@@ -80,8 +81,8 @@ func (t *sweepTimer) wait(ctx context.Context) bool {
 	}
 }
 
-// left is how long it is until the next sweep. When it is time, what was noted has
-// served its purpose: the sweep that follows finds it.
+// left returns the time until the next sweep. When it is over, the noted time is forgotten: the
+// sweep that follows finds the order.
 func (t *sweepTimer) left() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -60,7 +60,7 @@ func TestSweepTimer_FiresInTimeForADeferredOrder(t *testing.T) {
 	}
 }
 
-// The script of a sweep has run, an order is put down, the sweep's answer arrives: it
+// The script of a sweep has run, an order is deferred, the sweep's answer arrives: it
 // knows nothing of the order.
 func TestSweepTimer_RemembersAnOrderDeferredDuringASweep(t *testing.T) {
 	t.Parallel()

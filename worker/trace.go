@@ -5,7 +5,7 @@ import (
 	"log/slog"
 )
 
-// trace is what a log line says of the producer's trace: nothing when there is none.
+// trace returns the log attributes of the producer's trace: none when there is no trace.
 func (c *claim) trace() []slog.Attr {
 	if c.traceparent == "" {
 		return nil
@@ -13,17 +13,17 @@ func (c *claim) trace() []slog.Attr {
 	return []slog.Attr{slog.String("traceparent", c.traceparent)}
 }
 
-// tracedError is why an attempt at an order that is traced failed. Its text is that of
-// the error itself.
+// tracedError is the error of an attempt at an order that is traced. Its text is that of the
+// error itself.
 type tracedError struct {
 	error
 	attrs []slog.Attr
 }
 
-// Unwrap is for package errors.
+// Unwrap returns the error itself.
 func (e *tracedError) Unwrap() error { return e.error }
 
-// traced takes the trace along with an error, for whoever logs it.
+// traced adds the trace to an error, for the log line.
 func (c *claim) traced(err error) error {
 	if err == nil || c.traceparent == "" {
 		return err
@@ -31,7 +31,7 @@ func (c *claim) traced(err error) error {
 	return &tracedError{err, c.trace()}
 }
 
-// traceOf is what a log line about an error says of the producer's trace.
+// traceOf returns the log attributes of the trace that an error carries.
 func traceOf(err error) []slog.Attr {
 	if e, ok := errors.AsType[*tracedError](err); ok {
 		return e.attrs

@@ -10,6 +10,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // DefaultResultsKeep is how long results are kept at most, unless [Config.ResultsKeep]
@@ -20,25 +21,25 @@ const (
 	trimEvery = time.Minute
 	trimLimit = 10_000 // entries that one XTRIM removes at most: Redis does nothing else meanwhile
 	trimTurns = 20     // of these, at most, in one run
-	// What every group has acknowledged stays for a day, for people who look, unless the
-	// stream is half full.
+	// Results that every group has acknowledged stay for a day, for people who look for
+	// them, unless the stream is half full.
 	readKept = 24 * time.Hour
-	// Before results that a group has not read are removed for their age, a worker has
-	// warned of it for so long.
+	// Workers warn for so long before they remove results for their age that a group has not
+	// read.
 	trimWarning = 24 * time.Hour
 )
 
 // trimBounds says how long results are kept.
 type trimBounds struct {
-	keep time.Duration // and no longer, once it was warned of if a group has not read them
-	full int64         // entries from which on what is read is removed at once; 0: never
+	keep time.Duration // for groups that have not read them, the warning comes first
+	full int64         // from so many entries on, read ones are removed at once; 0: never
 }
 
-// trimTo decides below which entry of the result stream everything is removed. Nothing is
-// that some group has not read and acknowledged, with one exception: what is older than
-// the bound, when the group has been warned about for long enough. Without any group
-// nobody knows what was read, and only the bound counts. warned says since when each group
-// has been warned about.
+// trimTo decides below which entry the result stream is trimmed. It keeps every entry that a
+// group has not read and acknowledged, with one exception: entries older than the bound, when
+// the group has been warned about for long enough. Without any group it is unknown what was
+// read, and only the bound counts. warned has the time since which each group has been warned
+// about.
 func trimTo(p redisstream.Progress, b trimBounds, warned map[string]time.Time) string {
 	bound := redisstream.FirstID(p.Now.Add(-b.keep))
 	if len(p.Groups) == 0 {
@@ -63,8 +64,8 @@ func trimTo(p redisstream.Progress, b trimBounds, warned map[string]time.Time) s
 	return cut
 }
 
-// warnings returns since when each group has been warned about that is about to lose
-// results: those that were warned about before, and are no better, keep their time.
+// warnings returns since when each group has been warned about that is about to lose results. A
+// group that was warned about before, and is no better, keeps its time.
 func warnings(p redisstream.Progress, b trimBounds, before map[string]time.Time) map[string]time.Time {
 	now := map[string]time.Time{}
 	for _, g := range p.Groups {
@@ -86,15 +87,14 @@ func later(a, b string) string {
 	return a
 }
 
-// trimmer removes results that everybody has read from the result stream, now and then.
-// Every process has one; in each minute one of them does it. What it was told is true of
-// groups that are there stays true while it trims: a group only goes forward, unless a
-// person sets it back.
+// trimmer removes results that every group has read from the result stream, now and then. Every
+// process has one; in each minute one of them trims. Progress that it has read stays valid while
+// it trims: a group only moves forward, unless a person sets it back.
 type trimmer struct {
 	rdb      redis.UniversalClient
 	keys     tasks.Keys
 	bounds   trimBounds
-	observer Observer
+	observer event.Observer
 	log      *slog.Logger
 	warned   map[string]time.Time // by group
 }
@@ -114,7 +114,7 @@ func (t *trimmer) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := t.turn(ctx); err != nil && ctx.Err() == nil {
-			t.observer.Observe(RedisFailed{Op: "trim"})
+			t.observer.Observe(event.RedisFailed{Op: "trim"})
 			t.log.Error("the result stream could not be trimmed; trying again in a minute", "error", err)
 		}
 		select {
@@ -125,8 +125,8 @@ func (t *trimmer) run(ctx context.Context) {
 	}
 }
 
-// turn trims once, unless another process has in this minute. Every process looks, so
-// that each knows for itself since when a group has been behind.
+// turn trims once, unless another process has in this minute. Every process reads the progress,
+// so that each knows by itself since when a group has been behind.
 func (t *trimmer) turn(ctx context.Context) error {
 	p, err := redisstream.ReadProgress(ctx, t.rdb, t.keys.Results())
 	if err != nil {
@@ -142,14 +142,14 @@ func (t *trimmer) turn(ctx context.Context) error {
 			t.log.Error("a consumer group is so far behind that results it has not read are about to be removed",
 				"group", g.Name, "oldest", g.Age(p.Now).Round(time.Second).String(), "kept", t.bounds.keep.String(),
 				"removed_from", since.Add(trimWarning).UTC().Format(time.RFC3339),
-				"hint", "have it read and acknowledge, raise WORKER_RESULTS_KEEP, or remove it (XGROUP DESTROY) if it is no longer used")
+				"hint", "let it read and acknowledge, raise WORKER_RESULTS_KEEP, or remove it (XGROUP DESTROY) if it is no longer used")
 		}
 	}
 	return t.trim(ctx, trimTo(p, t.bounds, t.warned))
 }
 
-// trim removes what is older than an entry, a bounded number at a time. Redis removes
-// whole nodes of the stream only, so a few older ones may stay.
+// trim removes the entries before cut, a bounded number at a time. Redis removes only whole
+// nodes of the stream, so a few older entries may stay.
 func (t *trimmer) trim(ctx context.Context, cut string) error {
 	for range trimTurns {
 		n, err := t.rdb.XTrimMinIDApprox(ctx, t.keys.Results(), cut, trimLimit).Result()

@@ -10,30 +10,28 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// wakeHook ends asynq's polling. asynq asks for a task, finds none, sleeps, asks
-// again: with its defaults an idle worker finds an order after half a second. This
-// hook, on the client given to asynq's server, holds an empty answer back until
-// something arrives: it blocks in BLMOVE, which moves the last element of the
-// pending list onto itself and so changes nothing, and has asynq's question go right
-// behind it, in the same round trip. While nothing arrives it goes on blocking for a while:
-// an answer to asynq is followed by its sleep, and an order that arrives then waits. Not for
-// long, though: asynq has reckoned the task's lease of 30 s from before it asked.
+// wakeHook ends asynq's polling. asynq asks for a task, finds none, sleeps, and asks again: with
+// its defaults an idle worker finds an order after half a second. This hook, on the client of
+// asynq's server, delays an empty answer until a task arrives: it blocks in BLMOVE, which moves
+// the last element of the pending list onto itself and so changes nothing, and sends asynq's
+// dequeue right behind it, in the same round trip. While nothing arrives it blocks again for a
+// while: after an answer asynq would sleep, and an order that arrives then would wait. It does
+// not block for long, though: asynq counts the task's lease of 30 s from before it asked.
 //
-// It knows asynq's dequeue by its keys (internal/rdb/rdb.go of v0.26.0: pending,
-// paused, active, lease). Should they change, nothing matches and asynq polls as
-// before; TestAsynq_HasTheScriptsThatWakeHookAndAckHookLookFor holds it against the version
-// in go.mod.
+// It recognizes asynq's dequeue by its keys (internal/rdb/rdb.go of v0.26.0: pending, paused,
+// active, lease). If they change, nothing matches and asynq polls as before;
+// TestAsynq_HasTheScriptsThatWakeHookAndAckHookLookFor compares them with the version in go.mod.
 type wakeHook struct {
 	blocking    redis.UniversalClient  // closed when the worker stops
 	stop        <-chan struct{}        // closed when the worker stops taking orders
 	prefetchers map[string]*prefetcher // by the key of the queue's pending list
 }
 
-// longestBlock bounds how long one BLMOVE blocks. It must stay below go-redis's read timeout
-// (3 s). Each is two commands.
+// longestBlock bounds how long one BLMOVE blocks. It must stay below go-redis's read timeout (3
+// s). Each block costs two commands.
 const longestBlock = 1500 * time.Millisecond
 
-// longestWait bounds how long a dequeue is held back in all: half of asynq's lease.
+// longestWait bounds how long a dequeue is delayed in total: half of asynq's lease.
 const longestWait = 15 * time.Second
 
 // DialHook implements [redis.Hook].
@@ -65,12 +63,12 @@ func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 const (
-	// dequeuePause is between two tries to dequeue from a Redis that refuses. asynq asks
-	// again at once; a Redis that is out of memory, which go-redis does not repeat anything
-	// for, would be asked more than 20,000 times a second by an idle worker.
+	// dequeuePause is between two dequeues of which the first failed. asynq asks again at
+	// once: an idle worker would ask a Redis that is out of memory more than 20,000 times a
+	// second, since go-redis does not back off after such an error.
 	dequeuePause = 250 * time.Millisecond
-	// emptyPause is between two tries where a queue has tasks and gives none: it is paused,
-	// or another worker was faster.
+	// emptyPause is between two dequeues of which the first found nothing although the queue
+	// had a task: the queue is paused, or another worker was faster.
 	emptyPause = 80 * time.Millisecond
 )
 
@@ -85,9 +83,9 @@ func (h wakeHook) rest(ctx context.Context, pause time.Duration) {
 	}
 }
 
-// await blocks until the list has an element, and answers the dequeue. It gives up, with
-// the empty answer, after longestWait and when the worker stops. The element may be gone
-// before the dequeue, or its queue be paused: that is asynq's to see.
+// await blocks until the list has an element, and answers the dequeue. It gives up, with the
+// empty answer, after longestWait and when the worker stops. The element may be gone before the
+// dequeue, or its queue may be paused: asynq's script checks that.
 func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd) error {
 	for end := time.Now().Add(longestWait); ctx.Err() == nil && !isClosed(h.stop) && time.Now().Before(end); {
 		arrived, answer := h.block(ctx, pending, dequeue)
@@ -110,12 +108,12 @@ func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd)
 			return redis.Nil
 		}
 	}
-	dequeue.SetErr(redis.Nil) // within the hooks, go-redis has not always noted it there yet
+	dequeue.SetErr(redis.Nil) // go-redis may not have set it yet, inside the hooks
 	return redis.Nil
 }
 
-// block waits for one BLMOVE, and returns whether something has arrived and the answer to the
-// dequeue behind it.
+// block waits for one BLMOVE. It reports whether a task has arrived, and returns the answer to
+// the dequeue behind it.
 func (h wakeHook) block(ctx context.Context, pending string, dequeue *redis.Cmd) (arrived bool, answer *redis.Cmd) {
 	answer = redis.NewCmd(ctx, dequeue.Args()...)
 	answer.SetFirstKeyPos(3)
@@ -126,7 +124,7 @@ func (h wakeHook) block(ctx context.Context, pending string, dequeue *redis.Cmd)
 	return move.Err() == nil, answer
 }
 
-// dequeues tells whether cmd is asynq's dequeue script, and on which pending list.
+// dequeues reports whether cmd is asynq's dequeue script, and returns its pending list.
 func dequeues(cmd redis.Cmder) (pending string, is bool) {
 	keys := scriptKeys(cmd)
 	if len(keys) != 4 || !strings.HasSuffix(keys[0], ":pending") || !strings.HasSuffix(keys[3], ":lease") {

@@ -24,16 +24,16 @@ type Worker struct {
 	intake      *intake
 	trimmer     *trimmer
 	servers     []*asynq.Server
-	prefetchers []*prefetcher // of the servers
-	stop        chan struct{} // closed when no further orders are taken
+	prefetchers []*prefetcher // one for each server
+	stop        chan struct{} // closed when the worker takes no more orders
 	pool        pool
-	running     sync.WaitGroup // whatever Run has started
+	running     sync.WaitGroup // everything that Run has started
 
-	changing       sync.Mutex // has whoever changes the merchants
-	merchantConfig Config     // of counters: its scripts go in batches
+	changing       sync.Mutex // held while the merchants change
+	merchantConfig Config     // for merchantState; its Redis is pipelined
 }
 
-// New makes a worker of its configuration, or says everything that is wrong with it.
+// New makes a worker, or returns everything that is wrong with its configuration.
 func New(c Config) (*Worker, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -50,7 +50,7 @@ func New(c Config) (*Worker, error) {
 	times := timesFor(c.CallTimeout)
 	scripts := newPipelinedClient(c.Redis)
 	journal := &journal{rdb: c.Redis, scripts: scripts, keys: c.Keys, times: times, durability: c.Durability}
-	// A task that is in asynq's queue is in; the mark of the result stream is for the doors.
+	// A task in asynq's queue is accepted already, so the high-water mark is not for it.
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
 	merchantConfig := c
 	merchantConfig.Redis = scripts
@@ -78,31 +78,32 @@ func New(c Config) (*Worker, error) {
 	return w, nil
 }
 
-// serverConfig gives each lane a server of its own: a server with one queue asks
-// Redis once for a task, and one lane's backlog cannot hold up the other.
+// serverConfig is the configuration of one lane's server. Each lane has a server of its own: a
+// server with one queue asks Redis once for a task, and the backlog of one lane cannot hold up
+// the other.
 func (w *Worker) serverConfig(lane tasks.Lane) asynq.Config {
 	return asynq.Config{
 		Concurrency:              w.config.Concurrency,
 		Queues:                   map[string]int{w.config.Keys.Queue(lane): 1},
-		TaskCheckInterval:        5 * time.Millisecond, // only when the wake hook has waited in vain; a shutdown waits for it
-		DelayedTaskCheckInterval: 3 * time.Second,      // orders do not wait there; only runs that Redis failed do
+		TaskCheckInterval:        5 * time.Millisecond, // only when the wake hook has found no task; a shutdown waits for it
+		DelayedTaskCheckInterval: 3 * time.Second,      // only runs that failed because Redis did wait there, not orders
 		ShutdownTimeout:          w.config.ShutdownTimeout,
 		RetryDelayFunc:           retryDelay,
-		// The order's end is the policy's to decide, never asynq's retry counter.
+		// The policy decides how an order ends, never asynq's retry counter.
 		IsFailure: func(error) bool { return false },
 		Logger:    asynqLog{w.config.Logger},
 		LogLevel:  asynq.WarnLevel,
 	}
 }
 
-// retryDelay is for runs that failed because Redis did. asynq knows whole seconds.
+// retryDelay is for runs that failed because Redis did. asynq rounds to whole seconds.
 func retryDelay(int, error, *asynq.Task) time.Duration {
 	return time.Duration(2+rand.N(3)) * time.Second
 }
 
-// Run takes orders until ctx ends, then finishes those in hand, for at most the
-// shutdown timeout. What is unfinished then comes back elsewhere. An idle worker ends at
-// once, also when Redis does not answer: see [Worker.Close].
+// Run takes orders until ctx ends, then finishes those in flight, within the shutdown timeout.
+// Other workers finish the rest. An idle worker ends at once, even when Redis does not answer:
+// see [Worker.Close].
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.stopTaking()
 	for i, server := range w.servers {
@@ -119,7 +120,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().byName), "concurrency", w.config.Concurrency)
 
 	<-ctx.Done()
-	w.config.Logger.Info("shutting down; finishing the orders in hand", "timeout", w.config.ShutdownTimeout.String())
+	w.config.Logger.Info("shutting down; finishing the orders in flight", "timeout", w.config.ShutdownTimeout.String())
 	w.stopTaking()
 	ended := make(chan struct{})
 	w.running.Go(func() {
@@ -132,7 +133,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	return nil
 }
 
-// stopTaking ends every wait for something to arrive.
+// stopTaking ends every wait for new orders.
 func (w *Worker) stopTaking() {
 	if !isClosed(w.stop) {
 		close(w.stop)
@@ -140,9 +141,9 @@ func (w *Worker) stopTaking() {
 	}
 }
 
-// await waits until everything has ended. Once no order is in hand and no request is being
-// accepted, what is left to say to Redis is worth a moment and no more: all of it runs out
-// by itself there.
+// await waits until everything has ended. Once no order is in flight and no request is being
+// accepted, it waits only a moment for the last commands to Redis: all that they would clear
+// away expires by itself.
 func (w *Worker) await(ended <-chan struct{}) {
 	if !w.pool.close(ended) {
 		return
@@ -160,7 +161,7 @@ func (w *Worker) await(ended <-chan struct{}) {
 	}
 }
 
-// lastWords is how long a worker without orders in hand takes to leave.
+// lastWords is how long a worker without orders in flight waits for its last commands.
 const lastWords = 60 * time.Millisecond
 
 // shutdown stops servers, all at once, each within the shutdown timeout.
@@ -177,16 +178,16 @@ func (w *Worker) shutdown(servers []*asynq.Server) {
 	all.Wait()
 }
 
-// Close waits until nothing of the worker runs any more, also not its last words to a Redis
-// that does not answer, and closes the clients Queue and Blocking. Closed before, asynq
-// would panic. A process that exits needs no Close.
+// Close waits until nothing of the worker runs any more, including its last commands to a Redis
+// that does not answer, and closes the clients Queue and Blocking. If they were closed earlier,
+// asynq would panic. A process that exits does not need Close.
 func (w *Worker) Close() {
 	w.running.Wait()
 	w.config.Queue.Close()
 	w.config.Blocking.Close()
 }
 
-// Ready tells why no order would be taken now, or nil.
+// Ready returns why no order would be taken now, or nil.
 func (w *Worker) Ready(ctx context.Context) error {
 	if isClosed(w.stop) {
 		return errors.New("shutting down")
@@ -197,7 +198,7 @@ func (w *Worker) Ready(ctx context.Context) error {
 	return nil
 }
 
-// asynqLog passes asynq's own words on.
+// asynqLog passes asynq's log lines on.
 type asynqLog struct{ log *slog.Logger }
 
 func (l asynqLog) say(level slog.Level, args []any) {
@@ -216,5 +217,5 @@ func (l asynqLog) Warn(args ...any) { l.say(slog.LevelWarn, args) }
 // Error implements [asynq.Logger].
 func (l asynqLog) Error(args ...any) { l.say(slog.LevelError, args) }
 
-// Fatal implements [asynq.Logger]. It does not end the process: that is main's.
+// Fatal implements [asynq.Logger]. It does not end the process; main decides that.
 func (l asynqLog) Fatal(args ...any) { l.say(slog.LevelError, args) }

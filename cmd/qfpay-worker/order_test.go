@@ -144,7 +144,7 @@ func TestOrder_UnderWayIsShownWithItsDueTime(t *testing.T) {
 	if err := rdb.ZRem(t.Context(), "{qfpay}:due", "shop:A1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if out := show(); !strings.Contains(out, "due           no: nobody will look at it; run qfpay-worker audit\n") {
+	if out := show(); !strings.Contains(out, "due           no: no worker will find it; run qfpay-worker audit\n") {
 		t.Errorf("not in due:\n%s", out)
 	}
 	if got := command(t, env, "order", "show", "A1", "--merchant=shop", "--qr"); got.err != "qfpay-worker: shop:A1 has no QR code\n" {
@@ -263,7 +263,7 @@ func TestAudit_NamesBrokenOrders(t *testing.T) {
 	if err := rdb.ZRem(context.WithoutCancel(t.Context()), "{qfpay}:due", "default:A2").Err(); err != nil {
 		t.Fatal(err)
 	}
-	want := ended{exitOutside, "default:A2: has no result (NEW) and is not in due: nobody will look at it\n" +
+	want := ended{exitOutside, "default:A2: has no result (NEW) and is not in due: no worker will find it\n" +
 		"orders=2 waiting=1 settled=1 trimmed=0 results=1 broken=1\n",
 		"qfpay-worker: 1 broken; qfpay-worker order show says more of an order\n"}
 	if got := command(t, env, "audit"); got != want {

@@ -97,7 +97,7 @@ func (s sheet) state(h worker.History) {
 func dueIn(h worker.History) string {
 	switch wait := h.Due.Sub(h.Now).Round(100 * time.Millisecond); {
 	case h.Due.IsZero():
-		return "no: nobody will look at it; run qfpay-worker audit"
+		return "no: no worker will find it; run qfpay-worker audit"
 	case wait <= 0:
 		return "now"
 	default:

@@ -1,14 +1,14 @@
---[[ release: give up the lease of an order without a result, and put the order in line for a
-place if it needs one.
+--[[ release: give up the lease of an order without a result. If the order needs a slot, it joins
+a wait queue.
 
 KEYS[1] the order's journal   KEYS[2] due
-KEYS[3] the line to join, a sorted set: order → ms at which it was accepted; absent: none
-KEYS[4] lines, a sorted set: app_code → ms at which somebody must look at its lines
+KEYS[3] the wait queue to join, a sorted set: order → ms at which it was accepted; absent: none
+KEYS[4] waiting, a sorted set: app_code → ms at which a dispatcher must look at its wait queues
 ARGV[1] id of the order       ARGV[2] token
 ARGV[3] ms until it is due    ARGV[4] 1 when a query did not find the order though every
                               create must have landed by then, else 0
 ARGV[5] why, for people who read the journal
-ARGV[6] with a line: app_code           ARGV[7] LT to have somebody look at the line at once, NX to leave that as it is
+ARGV[6] with a wait queue: app_code     ARGV[7] LT to wake a dispatcher at once, NX to keep the time of its next look
 
 Answers
   {"released"}        it is due then

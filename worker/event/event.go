@@ -1,4 +1,6 @@
-package worker
+// Package event has what a worker reports to its observer: metrics, and benchmarks. It must not
+// import anything of the worker. Start reading at [Observer].
+package event
 
 import (
 	"time"
@@ -7,21 +9,21 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// Observer is told what happens. It must not block, and it is called from many
-// goroutines. The worker knows nothing of who listens.
+// Observer is told what happens. Observe must not block, and is called from many goroutines. The
+// worker knows nothing about its observers.
 type Observer interface{ Observe(Event) }
 
-// Event is one fact. The set is closed: the types below.
+// Event is one fact. The set of events is closed: the types below.
 type Event interface{ event() }
 
-// Settled says that an order has got its result, published by this process.
+// Settled says that this process has published the result of an order.
 type Settled struct {
 	Merchant string
 	PayType  qfpay.PayType
 	Lane     tasks.Lane
 	Outcome  tasks.Outcome
 	Took     time.Duration // from enqueue to result
-	// WaitedFor is why it was put down last; empty when it never was.
+	// DeferredFor is why it was deferred last; empty when it never was.
 	DeferredFor DeferReason
 }
 
@@ -34,7 +36,7 @@ type Started struct {
 	Waited time.Duration // since enqueue
 }
 
-// InFlight says that this process has taken an order in hand (+1) or put it down (-1).
+// InFlight says that this process has begun an attempt at an order (+1) or ended one (-1).
 type InFlight struct {
 	Lane  tasks.Lane
 	Delta int
@@ -43,23 +45,23 @@ type InFlight struct {
 // Called says that a call was made to the gateway.
 type Called struct{ qfpay.Call }
 
-// Deferred says that an order was put down without a result, to come back.
+// Deferred says that an order was released without a result, to be tried again.
 type Deferred struct {
 	Reason DeferReason
 	For    time.Duration
 }
 
-// DeferReason is why an order was put down. Its values are labels.
+// DeferReason is why an order was deferred. Its values are labels.
 type DeferReason string
 
 // The reasons.
 const (
-	DeferQuota         DeferReason = "quota"                // no place within the limits soon enough
+	DeferQuota         DeferReason = "quota"                // no slot within the limits soon enough
 	DeferGateway       DeferReason = "gateway"              // HTTP 429, maintenance, or not reachable
 	DeferDoubt         DeferReason = "doubt"                // its fate at the gateway is not known yet
 	DeferHeld          DeferReason = "held"                 // its merchant is held
-	DeferBusy          DeferReason = "busy"                 // another attempt has it in hand
-	DeferMerchantLimit DeferReason = "merchant_concurrency" // too many of its merchant's are in hand here
+	DeferBusy          DeferReason = "busy"                 // another attempt has the order
+	DeferMerchantLimit DeferReason = "merchant_concurrency" // too many orders of its merchant are in flight in this process
 	DeferShutdown      DeferReason = "shutdown"             // this process is shutting down
 	DeferUnknown       DeferReason = "unknown_merchant"
 )
@@ -69,8 +71,8 @@ func DeferReasons() []DeferReason {
 	return []DeferReason{DeferQuota, DeferGateway, DeferDoubt, DeferHeld, DeferBusy, DeferMerchantLimit, DeferShutdown, DeferUnknown}
 }
 
-// LimiterWaited says how far off leave was when a call asked for it, and how much of
-// the quota is in use, as shares of 1. An order that was called up does not ask.
+// LimiterWaited says how far off the slot was when a call asked for one, and how much of the
+// quota is in use, as shares of 1. A dispatched order does not ask.
 type LimiterWaited struct {
 	Merchant   string
 	Urgent     bool // the call was not for an order in bulk
@@ -79,7 +81,7 @@ type LimiterWaited struct {
 	UsedMinute float64
 }
 
-// Held says that a merchant is held, or (with Held false) is so no longer.
+// Held says that a merchant is held, or (with Held false) that it no longer is.
 type Held struct {
 	Merchant string
 	Reason   string // config, …
