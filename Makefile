@@ -152,7 +152,7 @@ large: ## Enqueue a file of 1 GB, and read a million results that a consumer has
 
 .PHONY: points
 points: ## Kill workers at each point between two steps of an order, 100 times each
-	$(LONG) '^TestFailpoint_LosesNothing$$' -args -raced=false -points.deaths=100
+	$(LONG) '^TestFailpoint_LosesNothing$$' -args -raced=false -failpoints.deaths=100
 
 .PHONY: redis-hard
 redis-hard: ## Redis in trouble, the long versions: 5,000 orders, killed every 5 s; away for 15 s

@@ -11,7 +11,7 @@ import (
 
 // measureBulk enqueues many orders, and a few one by one.
 func measureBulk(ctx context.Context, run *speedRun) error {
-	s, err := newStage(ctx, run.rig, 0)
+	s, err := newEnvironment(ctx, run.rig, 0)
 	if err != nil {
 		return err
 	}

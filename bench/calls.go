@@ -9,10 +9,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// measureCalls counts what an order costs Redis: the calls on the happy path, with
-// limits, as an order has them in production, and the memory of one that waits.
+// measureCalls measures the cost of an order in Redis: the calls on the happy path, with the
+// limits of production, and the memory of a waiting order.
 func measureCalls(ctx context.Context, run *speedRun) error {
-	s, err := newStage(ctx, run.rig, 0)
+	s, err := newEnvironment(ctx, run.rig, 0)
 	if err != nil {
 		return err
 	}
@@ -44,10 +44,10 @@ func measureCalls(ctx context.Context, run *speedRun) error {
 	return nil
 }
 
-// callsPerOrder counts the commands and scripts of a worker that goes through a few
-// orders: as many as the limiter, which spaces calls by 10 ms, has places for within
-// the second that an interactive order waits for one. One more would have to come back.
-func callsPerOrder(ctx context.Context, s *stage, c contestant) (float64, error) {
+// callsPerOrder counts the commands and scripts of a worker for a few orders. The limiter
+// spaces calls by 10 ms, and an interactive order waits for at most a second. With one more
+// order, that order would be deferred.
+func callsPerOrder(ctx context.Context, s *environment, c candidate) (float64, error) {
 	const n = 80
 	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
 		return 0, err
@@ -70,8 +70,8 @@ func callsPerOrder(ctx context.Context, s *stage, c contestant) (float64, error)
 	return m.Stop().PerOrder(n), err
 }
 
-// bytesPerOrder fills an empty Redis with n orders that wait.
-func bytesPerOrder(ctx context.Context, s *stage, c contestant, n int) (float64, error) {
+// bytesPerOrder fills an empty Redis with n waiting orders.
+func bytesPerOrder(ctx context.Context, s *environment, c candidate, n int) (float64, error) {
 	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
 		return 0, err
 	}

@@ -10,25 +10,25 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/bench/rig"
 )
 
-// backlog is a Redis with many orders that wait, and its gateway.
+// backlog is a Redis with many waiting orders, and its gateway.
 type backlog struct {
-	*stage
+	*environment
 	orders int
 	series string
-	next   int // the number of the next order
+	next   int // the index of the next order
 }
 
-// fillBacklog enqueues n orders in bulk into a Redis of its own.
+// fillBacklog enqueues n orders in bulk into a new Redis.
 func fillBacklog(ctx context.Context, r *rig.Rig, n int) (*backlog, error) {
-	s, err := newStage(ctx, r, 0)
+	s, err := newEnvironment(ctx, r, 0)
 	if err != nil {
 		return nil, err
 	}
-	b := &backlog{stage: s, orders: n, series: s.series()}
+	b := &backlog{environment: s, orders: n, series: s.series()}
 	return b, b.add(ctx, n)
 }
 
-// add enqueues n more, so many at a time that memory is no question.
+// add enqueues n more, in batches that need little memory.
 func (b *backlog) add(ctx context.Context, n int) error {
 	const batch = 10_000
 	p := ourProducer(b.redis.Client)
@@ -43,8 +43,8 @@ func (b *backlog) add(ctx context.Context, n int) error {
 	return nil
 }
 
-// measureGrowth asks whether an order costs more when many wait behind it: the same
-// number of orders is gone through with each backlog, which is kept as long as it was.
+// measureGrowth measures whether an order costs more when many others wait. It processes the
+// same number of orders with each backlog, and keeps the length of the backlog.
 func measureGrowth(ctx context.Context, run *speedRun) error {
 	levels := []int{min(1000, run.Most/100), run.Most / 10, run.Most}
 	backlogs := make([]*backlog, len(levels))
@@ -90,7 +90,7 @@ func firstResult(ctx context.Context, b *backlog) (time.Duration, error) {
 	c := ours()
 	began := time.Now()
 	var took time.Duration
-	err := c.running(ctx, b.stage, func(*rig.Process) error {
+	err := c.running(ctx, b.environment, func(*rig.Process) error {
 		_, err := b.redis.Client.XRead(ctx, &redis.XReadArgs{Streams: []string{c.results, "0"}, Count: 1, Block: time.Minute}).Result()
 		took = time.Since(began)
 		return err
@@ -98,7 +98,7 @@ func firstResult(ctx context.Context, b *backlog) (time.Duration, error) {
 	return took, err
 }
 
-// passage has a worker go through n orders, and puts as many behind the backlog.
+// passage makes a worker process n orders, and adds as many to the backlog.
 func (b *backlog) passage(ctx context.Context, n int) (passage, error) {
 	c := ours()
 	done, err := b.redis.Client.XLen(ctx, c.results).Result()
@@ -112,7 +112,7 @@ func (b *backlog) passage(ctx context.Context, n int) (passage, error) {
 	fed := make(chan error, 1)
 	go func() { fed <- b.feed(feeding, c.results) }()
 	var from, to mark
-	err = c.running(ctx, b.stage, func(p *rig.Process) (err error) {
+	err = c.running(ctx, b.environment, func(p *rig.Process) (err error) {
 		if from, err = b.await(ctx, c, p, done+int64(n/10)); err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func (b *backlog) passage(ctx context.Context, n int) (passage, error) {
 	return to.since(from), err
 }
 
-// feed keeps the backlog as long as it was.
+// feed keeps the length of the backlog.
 func (b *backlog) feed(ctx context.Context, results string) error {
 	for {
 		done, err := b.redis.Client.XLen(ctx, results).Result()

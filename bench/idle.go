@@ -11,11 +11,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/bench/rig"
 )
 
-// measureIdle measures one order at a time on a worker that has nothing else to do,
-// with a gateway that answers at once: from before the enqueuing until the result is
-// with a consumer that waits for it.
+// measureIdle measures one order at a time on an idle worker, with a gateway that answers at
+// once: from the start of the enqueuing until a waiting consumer has the result.
 func measureIdle(ctx context.Context, run *speedRun) error {
-	s := &stage{rig: run.rig}
+	s := &environment{rig: run.rig}
 	var err error
 	if s.redis, err = run.rig.StartRedis(ctx); err != nil {
 		return err
@@ -24,12 +23,12 @@ func measureIdle(ctx context.Context, run *speedRun) error {
 		return err
 	}
 	defer s.close()
-	contestants := []contestant{ours(), plain("asynq, polls every 20 ms", 64, 20*time.Millisecond), plain("asynq, default", 0, 0)}
+	candidates := []candidate{ours(), plain("asynq, polls every 20 ms", 64, 20*time.Millisecond), plain("asynq, default", 0, 0)}
 	orders := []int{run.sizes.idleOrders, run.sizes.pollOrders, run.sizes.lazyOrders}
-	took := make([][]time.Duration, len(contestants))
-	medians := make([][]time.Duration, len(contestants))
+	took := make([][]time.Duration, len(candidates))
+	medians := make([][]time.Duration, len(candidates))
 	for range run.Pairs {
-		for i, c := range contestants {
+		for i, c := range candidates {
 			err := c.with(ctx, s, func(*rig.Process) error {
 				one, err := latencies(ctx, s, c, orders[i])
 				took[i] = append(took[i], one...)
@@ -49,12 +48,12 @@ func measureIdle(ctx context.Context, run *speedRun) error {
 		line{"asynq polling every 20 ms, p50", times(1), times(polling) + " = " + ms(quantile(took[1], 0.5)), "≥ 5×", judge(polling, 5.0, atLeast)},
 		line{"asynq's default, p50", times(1), times(lazy) + " = " + ms(quantile(took[2], 0.5)), "≥ 100×", judge(lazy, 100.0, atLeast)},
 	)
-	return run.plotLatency(contestants, took)
+	return run.plotLatency(candidates, took)
 }
 
-// latencies takes n orders through, one after the other, after pauses that keep them
-// out of step with whatever polls.
-func latencies(ctx context.Context, s *stage, c contestant, n int) ([]time.Duration, error) {
+// latencies processes n orders, one after the other, with pauses that prevent synchronisation
+// with a polling interval.
+func latencies(ctx context.Context, s *environment, c candidate, n int) ([]time.Duration, error) {
 	p, last := c.producer(s.redis.Client), "0"
 	series := s.series()
 	const warm = 5 // connections are made, scripts are loaded
@@ -79,7 +78,7 @@ func latencies(ctx context.Context, s *stage, c contestant, n int) ([]time.Durat
 	return took, nil
 }
 
-// pause waits, or says that ctx has ended.
+// pause waits, or returns an error if ctx ends.
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):

@@ -9,11 +9,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// measureIdleCost watches workers that have nothing to do: what they cost in CPU,
-// and how often they ask Redis. The commands are counted in a second look, since
-// MONITOR costs Redis time.
+// measureIdleCost measures idle workers: their CPU time, and their commands to Redis. Commands
+// are counted in a second run, because MONITOR slows Redis down.
 func measureIdleCost(ctx context.Context, run *speedRun) error {
-	s, err := newStage(ctx, run.rig, 0)
+	s, err := newEnvironment(ctx, run.rig, 0)
 	if err != nil {
 		return err
 	}
@@ -36,13 +35,13 @@ func measureIdleCost(ctx context.Context, run *speedRun) error {
 	return nil
 }
 
-// idling is what an idle worker costs, each a second.
+// idling is the cost of an idle worker, per second.
 type idling struct{ cpu, commands, executed float64 }
 
-func idleCost(ctx context.Context, s *stage, c contestant, watch time.Duration) (idling, error) {
+func idleCost(ctx context.Context, s *environment, c candidate, watch time.Duration) (idling, error) {
 	var found idling
 	err := c.with(ctx, s, func(p *rig.Process) error {
-		if err := pause(ctx, watch/10); err != nil { // what a start costs is not idling
+		if err := pause(ctx, watch/10); err != nil { // the cost of the start does not count
 			return err
 		}
 		before, err := p.CPU()

@@ -9,28 +9,28 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/bench/rig"
 )
 
-// The gateway of the load measurement takes as long as a fast one might, and exactly
-// so long, so that what is above it is ours.
+// The gateway of the load measurement is as fast as a real one could be, with a constant
+// latency, so that all further time is the worker's.
 const gatewayTime = 20 * time.Millisecond
 
 const (
-	loadMerchants = 50  // whose limits are not reached
-	loadShare     = 0.8 // of one core, that the worker should come to
-	machineFull   = 0.8 // of all cores: beyond it, orders wait for a core, whoever's it is
+	loadMerchants = 50  // their limits are not reached
+	loadShare     = 0.8 // of one core: the load that the worker should reach
+	machineFull   = 0.8 // of all cores: above it, orders wait for a core
 )
 
-// measureLoad gives a worker orders in both lanes at a steady rate, which rises by steps:
-// how long each order takes beyond the gateway's own time, and how long a call whose turn it is
-// takes to leave. The last step is that at which the worker takes 80 % of one core. Redis and the
-// gateway want cores as well; if the machine has no more of them before that, the goals are asked
-// of the step before.
+// measureLoad gives a worker orders in both lanes at a steady rate, which rises in steps. It
+// measures how long each order takes in addition to the gateway's time, and how long a call
+// takes to be sent after the limiter has allowed it. In the last step, the worker uses 80 % of
+// one core. Redis and the gateway need cores as well. If the machine is full before that, the
+// goals are checked at the step before.
 func measureLoad(ctx context.Context, run *speedRun) error {
-	s := &stage{rig: run.rig}
+	s := &environment{rig: run.rig}
 	var err error
 	if s.redis, err = run.rig.StartRedis(ctx); err != nil {
 		return err
 	}
-	if s.gateway, err = run.rig.StartEcho(ctx, gatewayTime); err != nil {
+	if s.gateway, err = run.rig.StartStubGateway(ctx, gatewayTime); err != nil {
 		return err
 	}
 	defer s.close()
@@ -42,7 +42,7 @@ func measureLoad(ctx context.Context, run *speedRun) error {
 	return nil
 }
 
-// printLoad prints every step, and asks the goals of the last one with room on the machine.
+// printLoad prints every step, and checks the goals at the last one below a full machine.
 func printLoad(t *table, steps []loaded) {
 	var lines []line
 	for _, l := range steps {
@@ -61,9 +61,9 @@ func printLoad(t *table, steps []loaded) {
 	)...)
 }
 
-// loadSteps raises the rate until the worker takes its share of one core or the machine is
-// full, and returns what was seen at each step.
-func loadSteps(ctx context.Context, s *stage, sizes sizes) (steps []loaded, err error) {
+// loadSteps raises the rate until the worker uses its share of one core or the machine is full,
+// and returns the figures of each step.
+func loadSteps(ctx context.Context, s *environment, sizes sizes) (steps []loaded, err error) {
 	rate := sizes.firstRate
 	for range sizes.steps {
 		seen, err := load(ctx, s, rate, sizes.load)
@@ -79,19 +79,19 @@ func loadSteps(ctx context.Context, s *stage, sizes sizes) (steps []loaded, err 
 	return steps, nil
 }
 
-// loaded is what was seen of a worker under load.
+// loaded has the figures of a worker under load.
 type loaded struct {
 	rate, cpu       float64 // orders a second; share of one core
-	busy            float64 // share of all cores, whoever took them
+	busy            float64 // share of all cores, of all processes
 	overhead, leave []time.Duration
 }
 
-// load has a worker work for span, after a quarter of that which does not count.
-func load(ctx context.Context, s *stage, rate float64, span time.Duration) (loaded, error) {
+// load measures a worker for span, after a warm-up of a quarter of span.
+func load(ctx context.Context, s *environment, rate float64, span time.Duration) (loaded, error) {
 	seen := loaded{}
 	calls := filepath.Join(s.rig.Dir, "calls.ndjson")
-	c := observed("--calls", calls, "--merchants", fmt.Sprint(loadMerchants), "--per-second", "100", "--per-minute", "6000", "--concurrency", "256")
-	t, err := fillTap(ctx, s, int(rate*span.Seconds()*5/4))
+	c := instrumented("--calls", calls, "--merchants", fmt.Sprint(loadMerchants), "--per-second", "100", "--per-minute", "6000", "--concurrency", "256")
+	t, err := fillReleaser(ctx, s, int(rate*span.Seconds()*5/4))
 	if err != nil {
 		return seen, err
 	}
@@ -113,12 +113,12 @@ func load(ctx context.Context, s *stage, rate float64, span time.Duration) (load
 	if seen.overhead, err = t.overheads(ctx, c.results); err != nil {
 		return seen, err
 	}
-	seen.leave, err = leaves(calls, t.warm)
+	seen.leave, err = sendDelays(calls, t.warm)
 	return seen, err
 }
 
-// watch returns the share of one core that a process takes meanwhile, and of all cores that
-// is taken by whomever.
+// watch returns the share of one core that a process uses meanwhile, and the share of all cores
+// that all processes use.
 func watch(p *rig.Process, meanwhile func() error) (one, all float64, err error) {
 	began := time.Now()
 	before, err := p.CPU()

@@ -1,6 +1,5 @@
-// Command bench measures the worker beside what people would use instead, each in a
-// process of its own, and prints what it has found. Figures are only worth comparing
-// within one run on one machine.
+// Command bench measures the worker beside alternatives, each in its own process, and prints the
+// figures. Figures are only comparable within one run on one machine.
 package main
 
 import (
@@ -16,13 +15,13 @@ import (
 // cli is the command line. A comparison of another kind is another command.
 type cli struct {
 	Speed   speedCmd   `cmd:"" help:"Latency, throughput, Redis calls, memory and growth, beside a plain asynq handler."`
-	Quota   quotaCmd   `cmd:"" help:"Whether the limits are kept and used up, beside other limiters; half an hour."`
+	Quota   quotaCmd   `cmd:"" help:"Check that the limits are kept and used up, beside other limiters; half an hour."`
 	Soak    soakCmd    `cmd:"" help:"Watch a loaded worker's memory, goroutines, files and keys for a while; fail when they grow."`
 	Profile profileCmd `cmd:"" help:"Write CPU and allocation profiles of the happy path."`
 
-	Peer     peerCmd     `cmd:"" hidden:"" help:"The plain asynq handler; speed starts it."`
-	Echo     echoCmd     `cmd:"" hidden:"" help:"A gateway that says yes and keeps nothing; speed starts it."`
-	Observed observedCmd `cmd:"" hidden:"" help:"A worker that writes down its own times; speed and profile start it."`
+	Baseline     baselineCmd     `cmd:"" hidden:"" help:"The plain asynq handler; speed starts it."`
+	StubGateway  stubGatewayCmd  `cmd:"" hidden:"" help:"A gateway that accepts every create and stores nothing; speed starts it."`
+	Instrumented instrumentedCmd `cmd:"" hidden:"" help:"A worker that records its own times; speed and profile start it."`
 }
 
 func main() {

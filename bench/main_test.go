@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Every section that takes seconds is run once, in small: it says nothing about speed,
-// and that the rig still fits what it measures. The peer and the observed worker are
-// this program, so it is built.
+// Every section that takes seconds runs once, with small sizes. This does not measure speed, but
+// shows that the rig still works. The baseline and the instrumented worker are this program, so
+// it is built.
 func TestSpeed_EverySectionRuns(t *testing.T) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Fatal("redis-server is missing; install it with: apt-get install redis-server (make test does)")

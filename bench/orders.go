@@ -9,7 +9,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// newOrder is an order as a shop would have it, under its own number.
+// newOrder returns a typical order of a shop, with its own order number.
 func newOrder(series string, i int) tasks.Order {
 	return tasks.Order{Order: qfpay.Order{
 		OutTradeNo: fmt.Sprintf("%s-%08d", series, i),
@@ -20,7 +20,7 @@ func newOrder(series string, i int) tasks.Order {
 	}}
 }
 
-// newOrders is many of them, from the i-th on.
+// newOrders returns many orders, from the i-th on.
 func newOrders(series string, i, n int) []tasks.Order {
 	all := make([]tasks.Order, n)
 	for k := range all {
@@ -29,8 +29,7 @@ func newOrders(series string, i, n int) []tasks.Order {
 	return all
 }
 
-// payload is the order as the peer's task carries it: the same JSON as ours, with the
-// defaults filled in.
+// payload returns the order for a task of the baseline: the same JSON as ours, with defaults.
 func payload(o tasks.Order) []byte {
 	b, err := json.Marshal(o.WithDefaults(time.Now()))
 	if err != nil {

@@ -13,13 +13,13 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// Every plot is this large.
+// The size of every plot.
 const (
 	plotWidth  = 18 * vg.Centimeter
 	plotHeight = 11 * vg.Centimeter
 )
 
-// newPlot is an empty plot with a grid.
+// newPlot returns an empty plot with a grid.
 func newPlot(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
@@ -30,14 +30,14 @@ func newPlot(title, x, y string) *plot.Plot {
 	return p
 }
 
-// plotLatency draws which share of the orders had their result by when.
-func (run *speedRun) plotLatency(contestants []contestant, took [][]time.Duration) error {
+// plotLatency draws the share of orders with a result over time.
+func (run *speedRun) plotLatency(candidates []candidate, took [][]time.Duration) error {
 	if run.Plots == "" {
 		return nil
 	}
 	p := newPlot("An idle worker: from enqueue to result, gateway answering at once", "milliseconds (logarithmic)", "share of orders with a result, %")
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	for i, c := range contestants {
+	for i, c := range candidates {
 		sorted := slices.Sorted(slices.Values(took[i]))
 		points := make(plotter.XYs, len(sorted))
 		for k, d := range sorted {
@@ -49,7 +49,7 @@ func (run *speedRun) plotLatency(contestants []contestant, took [][]time.Duratio
 	}
 	p.Y.Min, p.Y.Max = 0, 100
 	p.Y.Tick.Marker = everyQuarter
-	p.Legend.XOffs = -3 * vg.Centimeter // the default's curve stands in the corner
+	p.Legend.XOffs = -3 * vg.Centimeter // the curve of the default is in the corner
 	return p.Save(plotWidth, plotHeight, filepath.Join(run.Plots, "latency.png"))
 }
 
@@ -57,7 +57,7 @@ func (run *speedRun) plotLatency(contestants []contestant, took [][]time.Duratio
 var everyQuarter = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: 25, Label: "25"}, {Value: 50, Label: "50"},
 	{Value: 75, Label: "75"}, {Value: 100, Label: "100"}}
 
-// plotGrowth draws what an order costs with more and more others waiting.
+// plotGrowth draws the cost of an order over the number of waiting orders.
 func (run *speedRun) plotGrowth(levels []int, costs []throughputs) error {
 	if run.Plots == "" {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/bench/rig"
 )
 
-// profileCmd writes profiles of a worker that goes through a backlog.
+// profileCmd writes profiles of a worker that processes a backlog.
 type profileCmd struct {
 	Module string `default:".." type:"existingdir" help:"Directory of the main module."`
 	Dir    string `default:"." type:"existingdir" help:"Where cpu.prof and allocs.prof go."`
@@ -23,7 +23,7 @@ func (c *profileCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer r.Close()
-	s, err := newStage(ctx, r, 0)
+	s, err := newEnvironment(ctx, r, 0)
 	if err != nil {
 		return err
 	}
@@ -33,25 +33,25 @@ func (c *profileCmd) Run(ctx context.Context) error {
 		return err
 	}
 	cpu, allocs := filepath.Join(dir, "cpu.prof"), filepath.Join(dir, "allocs.prof")
-	if _, err := throughput(ctx, s, observed("--cpu", cpu), c.Orders); err != nil {
+	if _, err := throughput(ctx, s, instrumented("--cpu", cpu), c.Orders); err != nil {
 		return err
 	}
-	if _, err := throughput(ctx, s, observed("--allocs", allocs), c.Orders/10); err != nil {
+	if _, err := throughput(ctx, s, instrumented("--allocs", allocs), c.Orders/10); err != nil {
 		return err
 	}
 	fmt.Printf("wrote %s and %s; read them with: go tool pprof -top %s\n", cpu, allocs, cpu)
 	return nil
 }
 
-// observed is our worker, looked into.
-func observed(args ...string) contestant {
+// instrumented is our worker with instrumentation.
+func instrumented(args ...string) candidate {
 	c := ours()
-	c.start = func(_ context.Context, s *stage) (*rig.Process, error) {
+	c.start = func(_ context.Context, s *environment) (*rig.Process, error) {
 		self, err := os.Executable()
 		if err != nil {
 			return nil, err
 		}
-		return s.rig.Start("observed", nil, self, append([]string{"observed", "--redis", s.redis.Addr, "--gateway", s.gateway.URL}, args...)...)
+		return s.rig.Start("instrumented", nil, self, append([]string{"instrumented", "--redis", s.redis.Addr, "--gateway", s.gateway.URL}, args...)...)
 	}
 	return c
 }

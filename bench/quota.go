@@ -18,13 +18,13 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// quotaCmd measures whether the limits of QFPay are kept and used up.
+// quotaCmd measures whether QFPay's limits are respected and fully used.
 type quotaCmd struct {
 	Span time.Duration `default:"5m" help:"How long each run is."`
 	Only string        `help:"Run only those whose name has this in it."`
 }
 
-// run is one measurement. It returns what it has found as lines of the table.
+// run is one measurement. It returns its figures as lines of the table.
 type quotaRun struct {
 	name  string
 	alone bool // it needs the machine for itself
@@ -83,11 +83,11 @@ func (c *quotaCmd) Run(ctx context.Context) error {
 	return failed
 }
 
-// wholeQuota has workers make all the calls that one merchant's limits allow, and with
-// every kills one after another.
+// wholeQuota makes workers use all calls that one merchant's limits allow. If every is set, it
+// kills one worker after another.
 func wholeQuota(workers int, every time.Duration) func(context.Context, *rig.Rig, time.Duration) ([]line, error) {
 	return func(ctx context.Context, r *rig.Rig, span time.Duration) ([]line, error) {
-		s, err := newSite(ctx, r, 1)
+		s, err := newQuotaEnv(ctx, r, 1)
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +118,7 @@ func wholeQuota(workers int, every time.Duration) func(context.Context, *rig.Rig
 }
 
 // killEvery kills a worker at every interval and starts another, until span is over.
-func (s *site) killEvery(ctx context.Context, every, span time.Duration) error {
+func (s *quotaEnv) killEvery(ctx context.Context, every, span time.Duration) error {
 	end := time.Now().Add(span)
 	for i := 0; every > 0 && time.Now().Add(every).Before(end); i++ {
 		if err := wait(ctx, every); err != nil {
@@ -134,7 +134,7 @@ func (s *site) killEvery(ctx context.Context, every, span time.Duration) error {
 	return wait(ctx, time.Until(end))
 }
 
-func (s *site) quotaLines(all arrivals, span time.Duration, asked int, settled []tasks.Result) []line {
+func (s *quotaEnv) quotaLines(all arrivals, span time.Duration, asked int, settled []tasks.Result) []line {
 	begun := all[0].Time
 	used := float64(len(all.within(begun, span))) / (span.Minutes() * minuteLimit)
 	perGrant := float64(asked) / float64(len(all))
@@ -146,12 +146,12 @@ func (s *site) quotaLines(all arrivals, span time.Duration, asked int, settled [
 		{"answers of HTTP 429", fmt.Sprint(all.refused()), "", "0", judge(all.refused(), 0, atMost)},
 		{"of the quota used", percent(used), "", "≥ 98 %", judge(used, .98, atLeast)},
 		{"Redis calls of the limiter for each grant", fmt.Sprintf("%.2f", perGrant), "", "≤ 1.5", judge(perGrant, 1.5, atMost)},
-		{"times an order was taken in hand, average", fmt.Sprintf("%.2f", touches), "", "≤ 3", judge(touches, 3, atMost)},
+		{"attempts per order, average", fmt.Sprintf("%.2f", touches), "", "≤ 3", judge(touches, 3, atMost)},
 	}
 }
 
-// settled returns the results there are.
-func (s *site) settled(ctx context.Context) ([]tasks.Result, error) {
+// settled returns all results.
+func (s *quotaEnv) settled(ctx context.Context) ([]tasks.Result, error) {
 	var all []tasks.Result
 	reader := tasks.NewResults(s.redis.Client, tasks.Keys{Prefix: tasks.DefaultPrefix})
 	for from := ""; ; {
@@ -166,7 +166,7 @@ func (s *site) settled(ctx context.Context) ([]tasks.Result, error) {
 	}
 }
 
-// touched is how often an order was taken in hand on the average.
+// touched returns the average number of attempts per order.
 func touched(settled []tasks.Result) float64 {
 	sum := 0
 	for _, r := range settled {
@@ -176,7 +176,7 @@ func touched(settled []tasks.Result) float64 {
 	return float64(sum) / float64(len(settled))
 }
 
-// limiterCalls is how many of the commands were the limiter's scripts.
+// limiterCalls returns how many of the commands were scripts of the limiter.
 func limiterCalls(seen rig.Commands) int {
 	limits := lua("limits")
 	n := 0
@@ -191,7 +191,7 @@ func limiterCalls(seen rig.Commands) int {
 func lua(name string) []byte {
 	text, err := os.ReadFile(filepath.Join("..", "worker", "lua", name+".lua"))
 	if err != nil {
-		panic(err) // the programs were built of this tree
+		panic(err) // the programs were built from this tree
 	}
 	return text
 }

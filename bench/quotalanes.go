@@ -10,10 +10,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// interactiveBeside has one interactive order a second come beside a backlog in bulk that
-// takes all it can.
+// interactiveBeside enqueues one interactive order per second beside a bulk backlog that uses all
+// of the quota.
 func interactiveBeside(ctx context.Context, r *rig.Rig, span time.Duration) ([]line, error) {
-	s, err := newSite(ctx, r, 1)
+	s, err := newQuotaEnv(ctx, r, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func interactiveBeside(ctx context.Context, r *rig.Rig, span time.Duration) ([]l
 	if err := s.enqueue(ctx, 0, int(span.Minutes()*minuteLimit)+2*minuteLimit, "Q"); err != nil {
 		return nil, err
 	}
-	if err := s.inLine(ctx); err != nil {
+	if err := s.allQueued(ctx); err != nil {
 		return nil, err
 	}
 	waits, err := s.singles(ctx, span, time.Second, func(o *tasks.Order) { o.Lane = tasks.Interactive })
@@ -44,9 +44,9 @@ func interactiveBeside(ctx context.Context, r *rig.Rig, span time.Duration) ([]l
 	}, nil
 }
 
-// singles enqueues single orders, one every interval or so, and returns how long each took
-// to arrive at the gateway.
-func (s *site) singles(ctx context.Context, span, every time.Duration, change func(*tasks.Order)) ([]time.Duration, error) {
+// singles enqueues single orders at about an interval, and returns how long each took to arrive
+// at the gateway.
+func (s *quotaEnv) singles(ctx context.Context, span, every time.Duration, change func(*tasks.Order)) ([]time.Duration, error) {
 	sent := map[string]time.Time{}
 	series := fmt.Sprintf("S%d", time.Now().UnixMilli())
 	for end := time.Now().Add(span); time.Now().Before(end); {
@@ -76,7 +76,7 @@ func (s *site) singles(ctx context.Context, span, every time.Duration, change fu
 			}
 		}
 	}
-	for range sent { // those that have not arrived have waited for so long at least
+	for range sent { // orders that have not arrived have waited at least this long
 		waits = append(waits, 10*time.Second)
 	}
 	return waits, nil
@@ -86,7 +86,7 @@ func (s *site) singles(ctx context.Context, span, every time.Duration, change fu
 // in bulk, on an idle system and beside another merchant's backlog.
 func manyMerchants(ctx context.Context, r *rig.Rig, span time.Duration) ([]line, error) {
 	const merchants, backlog = 50, 50_000
-	s, err := newSite(ctx, r, merchants)
+	s, err := newQuotaEnv(ctx, r, merchants)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func manyMerchants(ctx context.Context, r *rig.Rig, span time.Duration) ([]line,
 	if err != nil {
 		return nil, err
 	}
-	if err := s.inLine(ctx); err != nil {
+	if err := s.allQueued(ctx); err != nil {
 		return nil, err
 	}
 	lined := time.Since(began)
@@ -135,10 +135,10 @@ func manyMerchants(ctx context.Context, r *rig.Rig, span time.Duration) ([]line,
 	}, nil
 }
 
-// thousandMerchants has orders of many merchants come at once, on the same two queues.
+// thousandMerchants enqueues orders of many merchants at once, in the same two queues.
 func thousandMerchants(ctx context.Context, r *rig.Rig, _ time.Duration) ([]line, error) {
 	const merchants, each = 1000, 5
-	s, err := newSite(ctx, r, merchants)
+	s, err := newQuotaEnv(ctx, r, merchants)
 	if err != nil {
 		return nil, err
 	}
@@ -174,14 +174,14 @@ func thousandMerchants(ctx context.Context, r *rig.Rig, _ time.Duration) ([]line
 	}
 	return []line{
 		{"orders, all with their results after", fmt.Sprintf("%d, %s", len(settled), took.Round(100*time.Millisecond)), "", "", noGoal},
-		{"times an order was taken in hand, average", fmt.Sprintf("%.2f", touched(settled)), "", "≤ 3", judge(touched(settled), 3, atMost)},
+		{"attempts per order, average", fmt.Sprintf("%.2f", touched(settled)), "", "≤ 3", judge(touched(settled), 3, atMost)},
 		{"memory of a worker", fmt.Sprintf("%d MB", rss>>20), "", "", noGoal},
 	}, nil
 }
 
-// inLine waits until every task in bulk has been taken up once: what is left then stands in
-// line.
-func (s *site) inLine(ctx context.Context) error {
+// allQueued waits until every bulk task has been processed once. The remaining orders then wait
+// in the queue of the limiter.
+func (s *quotaEnv) allQueued(ctx context.Context) error {
 	for pending := int64(1); pending > 0; {
 		if err := wait(ctx, 100*time.Millisecond); err != nil {
 			return err
@@ -194,9 +194,9 @@ func (s *site) inLine(ctx context.Context) error {
 	return nil
 }
 
-// attempts is how often an order of the backlog was taken in hand, on the average, those
-// included that wait.
-func (s *site) attempts(ctx context.Context, n int) (float64, error) {
+// attempts returns the average number of attempts per order of the backlog, including orders
+// that still wait.
+func (s *quotaEnv) attempts(ctx context.Context, n int) (float64, error) {
 	sum := 0
 	keys := tasks.Keys{Prefix: tasks.DefaultPrefix}
 	for i := 0; i < n; i += 10 {
@@ -210,9 +210,9 @@ func (s *site) attempts(ctx context.Context, n int) (float64, error) {
 	return float64(sum) / float64((n+9)/10), nil
 }
 
-// halved has the gateway allow half of the minute for a while.
+// halved makes the gateway allow half of the minute limit for a while.
 func halved(ctx context.Context, r *rig.Rig, span time.Duration) ([]line, error) {
-	s, err := newSite(ctx, r, 1)
+	s, err := newQuotaEnv(ctx, r, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// soakCmd watches a worker at a steady load: 400 orders a minute for each of five
-// merchants, with the limits of production.
+// soakCmd monitors a worker at a steady load: 400 orders a minute for each of five merchants, with
+// the limits of production.
 type soakCmd struct {
 	Module string        `default:".." type:"existingdir" help:"Directory of the main module."`
 	For    time.Duration `default:"30m" help:"How long."`
@@ -24,28 +24,27 @@ type soakCmd struct {
 const (
 	soakMerchants = 5
 	soakPerMinute = 400
-	// Orders come a little slower than the limits let them go, so that none is left
-	// behind and what grows is not a backlog.
+	// Orders arrive a little slower than the limits allow, so that there is no growing backlog.
 	soakShare   = 0.95
 	soakSamples = 30
 )
 
-// soakSample is what is looked at, now and then.
+// soakSample is one sample of the monitored values.
 type soakSample struct {
 	after                  time.Duration
 	rss                    int64 // bytes
 	goroutines, files      int
-	waiting, keys, settled int // orders without a result; keys beside one journal an order
+	waiting, keys, settled int // orders without a result; keys other than one journal per order
 }
 
-// Run watches, prints a table, and fails when anything has grown.
+// Run monitors, prints a table, and fails if anything has grown.
 func (c *soakCmd) Run(ctx context.Context) error {
 	r, err := rig.New(ctx, c.Module)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	s := &stage{rig: r}
+	s := &environment{rig: r}
 	if s.redis, err = r.StartRedis(ctx); err != nil {
 		return err
 	}
@@ -72,12 +71,12 @@ func (c *soakCmd) Run(ctx context.Context) error {
 	return flat(samples)
 }
 
-// watch feeds the worker and looks at it.
-func (c *soakCmd) watch(ctx context.Context, s *stage, w *rig.Worker) ([]soakSample, error) {
+// watch enqueues orders and takes samples.
+func (c *soakCmd) watch(ctx context.Context, s *environment, w *rig.Worker) ([]soakSample, error) {
 	feeding, stop := context.WithCancel(ctx)
 	fed := make(chan error, 1)
 	go func() {
-		feed := feeder{producer: tasks.NewProducer(s.redis.Client, keys), series: s.series(), merchants: soakMerchants}
+		feed := loadgen{producer: tasks.NewProducer(s.redis.Client, keys), series: s.series(), merchants: soakMerchants}
 		fed <- feed.run(feeding, soakMerchants*soakPerMinute*soakShare/60.0, c.For)
 	}()
 	defer func() { stop(); <-fed }()
@@ -99,7 +98,7 @@ func (c *soakCmd) watch(ctx context.Context, s *stage, w *rig.Worker) ([]soakSam
 	return samples, nil
 }
 
-func lookAt(ctx context.Context, s *stage, w *rig.Worker) (one soakSample, err error) {
+func lookAt(ctx context.Context, s *environment, w *rig.Worker) (one soakSample, err error) {
 	if one.rss, err = w.RSS(); err != nil {
 		return one, err
 	}
@@ -124,8 +123,7 @@ func lookAt(ctx context.Context, s *stage, w *rig.Worker) (one soakSample, err e
 	return one, err
 }
 
-// flat compares the first half, after a time to warm up, with the second: what leaks
-// goes on growing.
+// flat compares the first half, after a warm-up, with the second: a leak grows continuously.
 func flat(samples []soakSample) error {
 	warm := len(samples) / 5
 	if len(samples)-warm < 6 {
@@ -157,7 +155,7 @@ func flat(samples []soakSample) error {
 	return bad
 }
 
-// soakMerchantsFile writes the merchants down as an operator would.
+// soakMerchantsFile writes a merchants file.
 func soakMerchantsFile(r *rig.Rig, gateway *rig.Gateway) (string, error) {
 	key := filepath.Join(r.Dir, "client_key")
 	if err := os.WriteFile(key, []byte(simulator.SampleKey), 0o600); err != nil {

@@ -38,8 +38,7 @@ var sections = []section{
 	{"growth", measureGrowth},
 }
 
-// speedRun is one run of the command: where it runs, how much it does, and what it
-// prints.
+// speedRun is one run of the command: its rig, its sizes, and its table.
 type speedRun struct {
 	*speedCmd
 	rig   *rig.Rig
@@ -47,9 +46,9 @@ type speedRun struct {
 	sizes sizes
 }
 
-// sizes is how much is done: enough for quiet figures, in ten minutes altogether.
+// sizes are the sizes of the measurements: large enough for stable figures, in ten minutes in all.
 type sizes struct {
-	idleOrders, pollOrders, lazyOrders int           // latency samples a pair: ours, polling, asynq's default
+	idleOrders, pollOrders, lazyOrders int           // latency samples per pair: ours, polling, asynq's default
 	watch                              time.Duration // how long an idle worker is watched
 	throughput                         int           // orders a run
 	weighed                            int           // orders whose memory is measured
@@ -67,8 +66,8 @@ var (
 		load: time.Second, firstRate: 100, steps: 1, singles: 500, growth: 300}
 )
 
-// Run measures and prints. Goals that are missed are said, and are no error: a
-// benchmark is not a test.
+// Run measures and prints. It reports missed goals, but they are not errors: a benchmark is not a
+// test.
 func (c *speedCmd) Run(ctx context.Context) error {
 	r, err := rig.New(ctx, c.Module)
 	if err != nil {

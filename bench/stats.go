@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// number is what figures are made of.
+// number is the type of a figure.
 type number interface{ ~int | ~int64 | ~float64 }
 
-// quantile is the value below which the share q of all lies.
+// quantile returns the value below which the share q of all values lies.
 func quantile[T number](all []T, q float64) T {
 	if len(all) == 0 {
 		return 0
@@ -19,7 +19,7 @@ func quantile[T number](all []T, q float64) T {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// median is the middle one, and of two the mean.
+// median returns the middle value, or the mean of the two middle values.
 func median[T number](all []T) T {
 	if len(all) == 0 {
 		return 0
@@ -28,7 +28,7 @@ func median[T number](all []T) T {
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-// ratios divides pair by pair: what disturbed the machine disturbed both of a pair.
+// ratios divides pair by pair, because a disturbance of the machine affects both of a pair.
 func ratios[T number](above, below []T) []float64 {
 	all := make([]float64, min(len(above), len(below)))
 	for i := range all {
@@ -39,7 +39,7 @@ func ratios[T number](above, below []T) []float64 {
 	return all
 }
 
-// spread writes the least and the greatest.
+// spread formats the minimum and the maximum.
 func spread[T cmp.Ordered](all []T, format func(T) string) string {
 	return format(slices.Min(all)) + "…" + format(slices.Max(all))
 }

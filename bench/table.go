@@ -19,7 +19,7 @@ const (
 	atMost          = false
 )
 
-// judge tells whether a figure is on the right side of its goal.
+// judge reports whether a figure meets its goal.
 func judge[T number](figure, goal T, low bool) verdict {
 	if low && figure >= goal || !low && figure <= goal {
 		return met
@@ -27,13 +27,13 @@ func judge[T number](figure, goal T, low bool) verdict {
 	return missed
 }
 
-// line is one figure beside its goal.
+// line is one figure with its goal.
 type line struct {
 	what, figure, beside, goal string
 	verdict                    verdict
 }
 
-// table is what is printed in the end, section by section.
+// table is the printed output, section by section.
 type table struct {
 	out    io.Writer
 	missed []string
@@ -41,7 +41,7 @@ type table struct {
 
 var widths = []int{46, 25, 33, 12}
 
-// section prints what has been found about one thing, at once: a run takes minutes.
+// section prints the figures of one section at once, because a run takes minutes.
 func (t *table) section(title string, lines ...line) {
 	fmt.Fprintf(t.out, "\n%s\n", title)
 	t.row("", "qfpay-worker", "beside it", "goal", "")
@@ -64,7 +64,7 @@ func (t *table) row(cells ...string) {
 	fmt.Fprintln(t.out, "  "+strings.TrimRight(b.String(), " "))
 }
 
-// close says what was missed.
+// close prints the missed goals.
 func (t *table) close() {
 	if len(t.missed) == 0 {
 		fmt.Fprintln(t.out, "\nevery goal that was measured is met")

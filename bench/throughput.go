@@ -8,18 +8,18 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/bench/rig"
 )
 
-// measureThroughput lets workers go through a backlog as fast as they can: no limits,
-// and a gateway that answers at once, in a process of its own.
+// measureThroughput makes workers process a backlog as fast as they can: without limits, and with
+// a gateway in its own process that answers at once.
 func measureThroughput(ctx context.Context, run *speedRun) error {
-	s, err := newStage(ctx, run.rig, 0)
+	s, err := newEnvironment(ctx, run.rig, 0)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	contestants := []contestant{ours(run.Set...), plain("asynq, 64 at once", 64, 20*time.Millisecond), plain("asynq, default", 0, 0)}
-	found := make([]throughputs, len(contestants))
+	candidates := []candidate{ours(run.Set...), plain("asynq, 64 at once", 64, 20*time.Millisecond), plain("asynq, default", 0, 0)}
+	found := make([]throughputs, len(candidates))
 	for range run.Pairs {
-		for i, c := range contestants {
+		for i, c := range candidates {
 			t, err := throughput(ctx, s, c, run.sizes.throughput)
 			if err != nil {
 				return err
@@ -44,16 +44,16 @@ func perSecond(rates []float64) string {
 	return fmt.Sprintf("%s (%s)", count(int(median(rates))), spread(rates, func(x float64) string { return count(int(x)) }))
 }
 
-// passage is what going through a backlog took, by order.
+// passage is the cost of processing a backlog, per order.
 type passage struct {
 	rate          float64 // orders a second
 	worker, redis time.Duration
 }
 
-// throughputs are those of one contestant.
+// throughputs are the figures of one candidate.
 type throughputs struct {
 	rate               []float64
-	worker, redis, cpu []time.Duration // an order; cpu is both
+	worker, redis, cpu []time.Duration // per order; cpu is both
 }
 
 func (t *throughputs) add(p passage) {
@@ -62,9 +62,9 @@ func (t *throughputs) add(p passage) {
 	t.cpu = append(t.cpu, p.worker+p.redis)
 }
 
-// throughput enqueues n orders, then starts the contestant and measures it between
-// the first tenth and the last: neither the start nor the end is its pace.
-func throughput(ctx context.Context, s *stage, c contestant, n int) (passage, error) {
+// throughput enqueues n orders, then starts the candidate and measures it without the first and
+// the last tenth, which are not its normal speed.
+func throughput(ctx context.Context, s *environment, c candidate, n int) (passage, error) {
 	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
 		return passage{}, err
 	}
@@ -85,14 +85,14 @@ func throughput(ctx context.Context, s *stage, c contestant, n int) (passage, er
 	return to.since(from), err
 }
 
-// mark is how far a contestant was, when, and what it had cost.
+// mark is the progress and the cost of a candidate at one time.
 type mark struct {
 	at            time.Time
 	settled       int64
 	worker, redis time.Duration
 }
 
-// since is what happened between two marks, by order.
+// since returns the difference of two marks, per order.
 func (m mark) since(from mark) passage {
 	n := time.Duration(m.settled - from.settled)
 	if n == 0 {
@@ -102,8 +102,8 @@ func (m mark) since(from mark) passage {
 		worker: (m.worker - from.worker) / n, redis: (m.redis - from.redis) / n}
 }
 
-// await waits until the contestant has settled so many.
-func (s *stage) await(ctx context.Context, c contestant, p *rig.Process, settled int64) (mark, error) {
+// await waits until the candidate has settled this many orders.
+func (s *environment) await(ctx context.Context, c candidate, p *rig.Process, settled int64) (mark, error) {
 	for deadline := time.Now().Add(2 * time.Minute); ; {
 		n, err := s.redis.Client.XLen(ctx, c.results).Result()
 		if err != nil {
@@ -121,7 +121,7 @@ func (s *stage) await(ctx context.Context, c contestant, p *rig.Process, settled
 	}
 }
 
-func (s *stage) mark(p *rig.Process, settled int64) (m mark, err error) {
+func (s *environment) mark(p *rig.Process, settled int64) (m mark, err error) {
 	m.at, m.settled = time.Now(), settled
 	if m.worker, err = p.CPU(); err != nil {
 		return m, err

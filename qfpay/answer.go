@@ -7,13 +7,13 @@ import (
 )
 
 const (
-	maxAnswer    = 64 << 10 // of a create, a close or a reversal; real ones have about 500 bytes
-	maxErrorBody = 64 << 10 // what an error carries along
+	maxAnswer    = 64 << 10 // of a create, a close or a reversal; real answers have about 500 bytes
+	maxErrorBody = 64 << 10 // the part of an answer that an error keeps
 )
 
 // answer is a JSON answer with a respcd.
 type answer struct {
-	members
+	jsonObject
 	respCd    RespCd
 	respErr   string
 	respMsg   string
@@ -23,8 +23,8 @@ type answer struct {
 	body      []byte
 }
 
-// readAnswer makes an answer of what came back, or the error that says what is
-// known: status first, then the signature, then the JSON.
+// readAnswer reads the answer, or returns the error that says what is certain. It checks the
+// signature, then the status, then the JSON.
 func (c *Client) readAnswer(r request, s exchange) (*answer, error) {
 	doubt := func(reason string, err error) error {
 		return &Unanswered{Endpoint: string(r.endpoint), Reason: reason, HTTPStatus: s.status, Body: clip(s.body), Err: err}
@@ -32,12 +32,12 @@ func (c *Client) readAnswer(r request, s exchange) (*answer, error) {
 	if s.signature == SignatureWrong && c.verify() == VerifyStrict {
 		return nil, doubt(reasonWrongSignature, errors.New("the signature of the answer is not ours"))
 	}
-	switch verdict := judgeStatus(s.status); verdict {
+	switch class := classifyStatus(s.status); class {
 	case statusOK:
 	case statusThrottled:
 		return nil, &Throttled{Endpoint: string(r.endpoint), RetryAfter: retryAfter(s.header, time.Now()), ByGateway: true}
 	case statusHold, statusRefused:
-		return nil, refuseStatus(r, s, verdict)
+		return nil, refusalOfStatus(r, s, class)
 	default:
 		return nil, doubt(statusResult(s.status), fmt.Errorf("HTTP %d", s.status))
 	}
@@ -50,11 +50,11 @@ func (c *Client) readAnswer(r request, s exchange) (*answer, error) {
 
 // parseAnswer reads the members that every answer has.
 func parseAnswer(s exchange) (*answer, error) {
-	m, err := parseMembers(s.body)
+	m, err := parseObject(s.body)
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{members: m, status: s.status, signature: s.signature, body: s.body}
+	a := &answer{jsonObject: m, status: s.status, signature: s.signature, body: s.body}
 	a.respCd = RespCd(m.text("respcd"))
 	a.respErr, a.respMsg, a.syssn = m.text("resperr"), m.text("respmsg"), m.text("syssn")
 	switch {
@@ -66,9 +66,9 @@ func parseAnswer(s exchange) (*answer, error) {
 	return a, nil
 }
 
-// class says what the answer means for a create that did not succeed. A syssn shows
-// that an order is stored under the number, so that "not accepted" cannot be true.
-// And a success that is no Payment is a doubt.
+// class returns what the answer means for a create that did not succeed. If it has a syssn,
+// QFPay has stored an order under the order number, so "not accepted" cannot be true. A
+// success that is not a Payment is a doubt.
 func (a *answer) class(udid bool) Class {
 	class := a.respCd.Class(Hint{Text: a.respMsg + " " + a.respErr, UDID: udid})
 	if class == Done || class == Busy && a.syssn != "" {
@@ -77,7 +77,7 @@ func (a *answer) class(udid bool) Class {
 	return class
 }
 
-// refusal makes an error of an answer that is not a yes.
+// refusal returns the error for an answer that is not a success.
 func (a *answer) refusal(r request) error {
 	return &Refusal{
 		Endpoint: string(r.endpoint), RespCd: a.respCd, RespMsg: a.respMsg, RespErr: a.respErr, Syssn: a.syssn,
@@ -85,7 +85,7 @@ func (a *answer) refusal(r request) error {
 	}
 }
 
-// doubt makes an error of an answer that cannot be trusted.
+// doubt returns the error for an answer that cannot be trusted.
 func (a *answer) doubt(r request, reason, why string) error {
 	return &Unanswered{Endpoint: string(r.endpoint), Reason: reason, HTTPStatus: a.status, Body: clip(a.body), Err: errors.New(why)}
 }

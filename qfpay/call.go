@@ -12,13 +12,13 @@ type request struct {
 	params   Params
 	udid     bool                        // the order carries a udid
 	maxBody  int64                       // bytes of an answer that are read
-	intent   func(context.Context) error // written down before anything leaves; may be nil
-	read     func(*answer) error         // judges an answer with a respcd; may be nil
+	intent   func(context.Context) error // called before anything is sent; may be nil
+	read     func(*answer) error         // reads an answer with a respcd; may be nil
 }
 
-// call makes one call and reads its answer. Its error is *Throttled, *NotSent,
-// *Unanswered or *Refusal, or the error of intent, unchanged. It never repeats a
-// call: whether that is safe is not for a client to decide.
+// call makes one call and reads its answer. Its error is *Throttled, *NotSent, *Unanswered
+// or *Refusal, or the error of intent, unchanged. It never repeats a call: a client cannot
+// know whether that is safe.
 func (c *Client) call(ctx context.Context, r request) (*answer, error) {
 	l := &callPermit{endpoint: r.endpoint, limiter: c.Limiter}
 	if err := c.permit(ctx, l, r.intent); err != nil {
@@ -80,7 +80,7 @@ func (c *Client) report(e endpoint, s exchange, a *answer, err error, l *callPer
 	}
 	call := Call{Merchant: c.Merchant.Name, Endpoint: string(e), Wait: l.waited, Took: s.took, Signature: s.signature}
 	if !s.passed.IsZero() {
-		call.Leaving = s.passed.Sub(l.given)
+		call.SendDelay = s.passed.Sub(l.given)
 	}
 	call.Result = callResult(a, err)
 	c.OnCall(call)

@@ -30,15 +30,15 @@ type Limiter interface {
 	Acquire(ctx context.Context) (Permit, error)
 }
 
-// Verify says what to do about the signature of an answer.
+// Verify selects what happens with the signature of an answer.
 type Verify string
 
-// The three ways of treating X-QF-SIGN of an answer. An answer without one is
-// always taken: QFPay says the header may be there.
+// The three ways to treat X-QF-SIGN of an answer. An answer without it is always accepted:
+// QFPay does not promise to send the header.
 const (
 	VerifyOff    Verify = "off"
-	VerifyWarn   Verify = "warn"   // report it in the Payment and the Call, go on
-	VerifyStrict Verify = "strict" // a wrong one makes the answer Unanswered
+	VerifyWarn   Verify = "warn"   // report it in the Payment and the Call, and go on
+	VerifyStrict Verify = "strict" // an answer with a wrong signature is Unanswered
 )
 
 // Call is the record of one HTTP exchange, for metrics and logs. A failure to
@@ -48,30 +48,30 @@ type Call struct {
 	Endpoint  string        // payment, query, close or reversal
 	Result    string        // the respcd, or one of CallResults
 	Wait      time.Duration // for the permit from the limiter
-	Leaving   time.Duration // from the permit to the first byte sent: intent, connection; 0 when nothing was sent
+	SendDelay time.Duration // from the permit to the first byte sent: intent, connection; 0 when nothing was sent
 	Took      time.Duration // from the first byte sent to the last one read
-	Signature Signature     // empty when there was no answer, or nobody looked
+	Signature Signature     // empty when there was no answer, or with VerifyOff
 }
 
-// Signature says what was found about the signature of an answer. It is empty when
-// nobody looked (VerifyOff).
+// Signature is the result of checking the signature of an answer. It is empty with
+// VerifyOff.
 type Signature string
 
-// What can be found.
+// The results of checking a signature.
 const (
 	SignatureAbsent Signature = "absent"
 	SignatureRight  Signature = "right"
 	SignatureWrong  Signature = "wrong"
 )
 
-// Client makes the calls of one merchant. It is a plain value: its fields are its
-// configuration, and a copy with another field is another client that shares the
-// connections of HTTP. Use NewHTTPClient for HTTP.
+// Client makes the calls of one merchant. It is a plain value whose fields are its
+// configuration. A changed copy is another client that shares the HTTP connections. Use
+// NewHTTPClient for HTTP.
 type Client struct {
 	Merchant Merchant
-	HTTP     *http.Client  // of NewHTTPClient; nil: one that all clients without their own share
+	HTTP     *http.Client  // from NewHTTPClient; nil: one that is shared by all clients without HTTP
 	Limiter  Limiter       // nil: no limit
 	Timeout  time.Duration // of one call, without the wait for a permit; 0: 10 s
 	Verify   Verify        // empty: VerifyWarn
-	OnCall   func(Call)    // told of every exchange; must not block; may be nil
+	OnCall   func(Call)    // called for every exchange; must not block; may be nil
 }

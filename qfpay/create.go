@@ -9,24 +9,24 @@ import (
 	"unicode/utf8"
 )
 
-// maxQRCode is how long a QR code's text may be. The page says 512; a longer one
-// that a wallet can still scan is better handed on than lost, and beyond this no QR
-// code can hold it.
+// maxQRCode is the greatest length of a QR code's text. The MPM page says 512, but it is
+// better to accept a longer text that a wallet can still scan than to lose it. A QR code
+// cannot hold a longer text than this.
 const maxQRCode = 2048
 
 // CreatePayment asks QFPay to create an order and returns its QR code. The order
 // should have passed [Order.Validate]; CreatePayment does not check it again.
 //
-// intent is called after the permit was issued and before the first byte leaves; if it fails
-// nothing leaves, and its error is returned unchanged. It is the place to write down
-// that a create is about to be sent. It is called at most once, and may be nil. What
-// follows may still hold the call back: *NotSent and a *Throttled that is not
-// ByGateway say that nothing left, after intent as before it.
+// intent is called after the limiter has allowed the call and before the first byte is sent,
+// to record that a create is about to be sent. If it fails, nothing is sent, and its error
+// is returned unchanged. It is called at most once, and may be nil. The call may still not
+// be sent after that: *NotSent, and *Throttled without ByGateway, mean that nothing was
+// sent, whether or not intent was called.
 //
-// Otherwise the error is *[Refusal], *[Throttled] or *[Unanswered]. respcd 1143 and
-// 1145 with a QR code are a payment like 0000: the pages say of both to go on
-// enquiring, and the QR code is there to be paid. An answer whose out_trade_no or
-// txamt is not the order's is never one.
+// Otherwise the error is *[Refusal], *[Throttled] or *[Unanswered]. respcd 1143 and 1145
+// with a QR code are a payment like 0000: QFPay's pages say to query both further, and the
+// QR code can be paid. An answer with another out_trade_no or txamt than the order's is
+// never a payment.
 func (c *Client) CreatePayment(ctx context.Context, o Order, intent func(context.Context) error) (Payment, error) {
 	var p Payment
 	r := request{endpoint: payment, params: c.params(o.params()), udid: o.UDID != "", maxBody: maxAnswer, intent: intent}
@@ -40,14 +40,14 @@ func (c *Client) CreatePayment(ctx context.Context, o Order, intent func(context
 	return p, nil
 }
 
-// params adds what every call carries. mchid must be sent when QFPay issued one, and
-// must not when it did not.
+// params adds the parameters of every call. mchid must be sent if QFPay issued one, and must
+// not be sent otherwise.
 func (c *Client) params(p Params) Params {
 	p["mchid"] = c.Merchant.MchID
 	return p
 }
 
-// readPayment judges the answer to a create of o.
+// readPayment reads the answer to a create of o.
 func readPayment(r request, o Order, a *answer) (Payment, error) {
 	qrcode := a.text("qrcode")
 	p := Payment{
@@ -56,17 +56,17 @@ func readPayment(r request, o Order, a *answer) (Payment, error) {
 		TxDtm: a.text("txdtm"), SysDtm: a.text("sysdtm"), ChnlSn: a.text("chnlsn"),
 		Signature: a.signature, Body: a.body,
 	}
-	odd := echoDiffers(o, a)
+	mismatch := echoDiffers(o, a)
 	created := a.respCd == success || (a.respCd == notPaidYet || a.respCd == processing) && qrcode != ""
 	switch {
 	case a.err != nil:
 		return Payment{}, a.doubt(r, reasonBadAnswer, a.err.Error())
-	case odd != "":
-		return Payment{}, a.doubt(r, reasonWrongEcho, odd)
+	case mismatch != "":
+		return Payment{}, a.doubt(r, reasonWrongEcho, mismatch)
 	case !created:
 		return Payment{}, a.refusal(r)
 	case p.OutTradeNo == "" || a.text("txamt") == "":
-		return Payment{}, a.doubt(r, reasonWrongEcho, "the answer does not say which order and amount it is about")
+		return Payment{}, a.doubt(r, reasonWrongEcho, "the answer does not name the order and the amount")
 	case qrcode == "":
 		return Payment{}, a.doubt(r, reasonNoQRCode, "the answer is a success without a QR code")
 	case !drawable(qrcode):
@@ -75,8 +75,8 @@ func readPayment(r request, o Order, a *answer) (Payment, error) {
 	return p, nil
 }
 
-// echoDiffers names the first member of an answer that is about another order, or
-// returns "". Members that are absent say nothing.
+// echoDiffers describes the first member of the answer that differs from the order, or
+// returns "". Missing members do not count.
 func echoDiffers(o Order, a *answer) string {
 	for _, echo := range []struct{ name, want string }{
 		{"out_trade_no", o.OutTradeNo},
@@ -91,9 +91,8 @@ func echoDiffers(o Order, a *answer) string {
 	return ""
 }
 
-// drawable tells whether a text can be the content of a QR code. The replacement
-// character stands where the answer was not UTF-8, so that the text is not what the
-// wallet expects.
+// drawable reports whether a text can be the content of a QR code. The replacement character
+// means that the answer was not UTF-8, so a wallet would not accept the text.
 func drawable(qrcode string) bool {
 	return len(qrcode) <= maxQRCode && utf8.ValidString(qrcode) &&
 		!strings.ContainsRune(qrcode, utf8.RuneError) && strings.IndexFunc(qrcode, unicode.IsControl) < 0

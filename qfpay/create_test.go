@@ -99,7 +99,7 @@ func TestCreate_EveryAnswerIsRead(t *testing.T) {
 		{"no out_trade_no", createdBody(`"out_trade_no"`, `"x"`), "unanswered wrong_echo"},
 		{"no txamt", createdBody(`"txamt"`, `"x"`), "unanswered wrong_echo"},
 		{"a refusal of another order", `{"respcd":"1103","out_trade_no":"ORD_0002"}`, "unanswered wrong_echo"},
-		{"QR code nobody can draw", createdBody(qr, `"`+strings.Repeat("q", 2049)+`"`), "unanswered bad_answer"},
+		{"QR code that cannot be drawn", createdBody(qr, `"`+strings.Repeat("q", 2049)+`"`), "unanswered bad_answer"},
 		{"QR code with a control character", createdBody(qr, `"a\u0000"`), "unanswered bad_answer"},
 		{"QR code that was not UTF-8", createdBody(qr, "\"a\xff\""), "unanswered bad_answer"},
 		{"QR code is an object", createdBody(qr, `{}`), "unanswered bad_answer"},
@@ -154,14 +154,14 @@ func TestCreate_EveryHTTPStatusIsRead(t *testing.T) {
 		body         string
 		want, result string
 	}{
-		{429, "", "throttled by gateway", "http_429"},           // not processed, says QFPay
-		{400, "", "refusal refused", "http_400"},                // this request is at fault
+		{429, "", "throttled by gateway", "http_429"},           // not processed, according to QFPay
+		{400, "", "refusal refused", "http_400"},                // the request itself is wrong
 		{411, "", "refusal refused", "http_411"},                //
 		{413, "", "refusal refused", "http_413"},                //
 		{414, "", "refusal refused", "http_414"},                //
 		{415, "", "refusal refused", "http_415"},                //
 		{400, `{"respcd":"1102"}`, "refusal doubt", "http_400"}, // the respcd is more exact
-		{400, createdBody(), "refusal doubt", "http_400"},       // a success it is not
+		{400, createdBody(), "refusal doubt", "http_400"},       // not a success, despite the body
 		{401, "", "refusal hold", "http_401"},                   // credentials
 		{403, "", "refusal hold", "http_403"},                   //
 		{404, "", "refusal hold", "http_404"},                   // wrong host
@@ -172,7 +172,7 @@ func TestCreate_EveryHTTPStatusIsRead(t *testing.T) {
 		{307, "", "refusal hold", "http_3xx"},                   //
 		{308, "", "refusal hold", "http_3xx"},                   //
 		{304, "", "refusal hold", "http_3xx"},                   // no Location
-		{408, "", "unanswered http_408", "http_408"},            // it may have read it
+		{408, "", "unanswered http_408", "http_408"},            // the gateway may have read the request
 		{500, createdBody(), "unanswered http_500", "http_500"}, // whatever the body says
 		{502, "", "unanswered http_502", "http_502"},            //
 		{503, "", "unanswered http_503", "http_503"},            //
@@ -236,8 +236,8 @@ func TestRetryAfter_SecondsAndDatesAreRead(t *testing.T) {
 		"7":                             7 * time.Second,
 		" 7 ":                           7 * time.Second,
 		"-1":                            0,
-		"99999999999":                   time.Hour, // no mistake may stop a merchant for good
-		"99999999999999999999":          0,         // no number
+		"99999999999":                   time.Hour, // a wrong value must not stop a merchant for ever
+		"99999999999999999999":          0,         // not a number
 		"soon":                          0,
 		"Sun, 01 Mar 2026 00:00:30 GMT": 30 * time.Second,
 		"Sat, 28 Feb 2026 00:00:30 GMT": 0, // past

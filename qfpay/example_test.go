@@ -12,7 +12,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// gateway stands in for QFPay: it answers every call the same.
+// gateway replaces QFPay: it gives every call the same answer.
 func gateway(answer string) *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, answer)
@@ -54,7 +54,7 @@ func ExampleClient_CreatePayment() {
 	// 20260301066200020000976054 https://qr.alipay.com/bax03190uxd47wbekffy6033
 }
 
-// The type of the error says how much is certain, and so what may be done next.
+// The type of the error says what is certain, and so what may be done next.
 func ExampleClient_CreatePayment_errors() {
 	for _, answer := range []string{
 		`{"respcd": "1104", "resperr": "txamt(1104)"}`,
@@ -68,13 +68,13 @@ func ExampleClient_CreatePayment_errors() {
 			fmt.Println(refusal.RespCd, refusal.RespCd.Meaning(), "-", refusal.Class)
 		}
 		if unanswered, ok := errors.AsType[*qfpay.Unanswered](err); ok {
-			fmt.Println(unanswered.Reason, "- enquire before anything else")
+			fmt.Println(unanswered.Reason, "- query before anything else")
 		}
 	}
 	// Output:
 	// 1104 parameter error - refused
 	// 1102 duplicate request - doubt
-	// bad_answer - enquire before anything else
+	// bad_answer - query before anything else
 }
 
 func ExampleClient_Query() {

@@ -16,8 +16,8 @@ func fuzzed(body []byte) (request, *answer, error) {
 	return r, a, err
 }
 
-// FuzzCreateAnswer: whatever a gateway says, a Payment is one of this order, with a
-// QR code that can be drawn, and everything else is an error with a name.
+// FuzzCreateAnswer: for any answer, a Payment belongs to this order and has a QR code that can
+// be drawn. Everything else is one of the known errors.
 func FuzzCreateAnswer(f *testing.F) {
 	f.Add([]byte(createdBody()))
 	f.Add([]byte(`{"respcd":"0000","data":` + createdBody() + `}`))
@@ -47,7 +47,7 @@ func FuzzCreateAnswer(f *testing.F) {
 	})
 }
 
-// FuzzQueryAnswer: a page has rows with a number each, or there is an error.
+// FuzzQueryAnswer: every row of a page has an order number, or there is an error.
 func FuzzQueryAnswer(f *testing.F) {
 	f.Add([]byte(rows(oneRow)))
 	f.Add([]byte(rows()))
@@ -78,8 +78,8 @@ func FuzzQueryAnswer(f *testing.F) {
 	})
 }
 
-// FuzzValidate: Validate never panics; what it lets through is signed and sent as
-// the same parameters, and names no second parameter.
+// FuzzValidate: Validate never panics. For a valid order, the same parameters are signed and
+// sent, and no value adds a second parameter.
 func FuzzValidate(f *testing.F) {
 	f.Add("ORD_0001", "800101", int64(2500), "HKD", "2026-03-01 08:00:00", "珍珠奶茶", 30, "no_credit", "", "A1", "https://shop.example/n?a=1&b=2")
 	f.Add("a,b", "805801", int64(-1), "hkd", "2026-02-30 08:00:00", "a&b=c", 4, "x", "ALIPAYHK", "\x00", "https://u:p@[::1]:99/")
@@ -118,7 +118,7 @@ func FuzzValidate(f *testing.F) {
 	})
 }
 
-// FuzzSignature: only who has the key can sign an answer.
+// FuzzSignature: without the key, nobody can sign an answer.
 func FuzzSignature(f *testing.F) {
 	f.Add(MD5.SignText([]byte(createdBody()), testKey), "MD5", []byte(createdBody()))
 	f.Add("", "", []byte(`{}`))

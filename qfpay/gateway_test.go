@@ -25,7 +25,7 @@ type got struct {
 	chunks []string
 }
 
-// gateway is an HTTP server that answers what a test says and remembers what came.
+// gateway is an HTTP server that gives a test's answers and records the requests.
 type gateway struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -33,7 +33,7 @@ type gateway struct {
 	calls    []Call
 }
 
-// newGateway starts a server that hands every request, read, to answer.
+// newGateway starts a server that reads every request and passes it to answer.
 func newGateway(t *testing.T, answer http.HandlerFunc) (*gateway, *Client) {
 	t.Helper()
 	g := &gateway{}
@@ -83,12 +83,12 @@ func (g *gateway) results() []string {
 	return all
 }
 
-// says answers with a body and status 200.
+// says returns an answer with a body and status 200.
 func says(body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
 }
 
-// testOrder is an order that passes every rule.
+// testOrder is an order that satisfies every rule.
 func testOrder() Order {
 	return Order{
 		OutTradeNo: "ORD_0001", PayType: AlipayOverseas, TxAmt: 2500, TxCurrCd: "HKD",
@@ -106,7 +106,7 @@ func createdBody(pairs ...string) string {
 	return strings.NewReplacer(pairs...).Replace(body)
 }
 
-// kind names an error of a call: its type, and the word that matters in it.
+// kind describes an error of a call: its type, and its most important field.
 func kind(err error) string {
 	if err == nil {
 		return "ok"

@@ -8,37 +8,38 @@ import (
 	"time"
 )
 
-// What an HTTP client of NewHTTPClient allows itself.
+// The limits of an HTTP client from NewHTTPClient.
 const (
 	dialTimeout      = 5 * time.Second
 	tlsTimeout       = 5 * time.Second
-	idleConns        = 128              // per gateway; more than a worker has in hand by default
-	idleConnTimeout  = 30 * time.Second // below nginx's 60 to 75 s, so that it is us who close an idle connection, and never while a request goes out on it
+	idleConns        = 128 // per gateway; more than a worker has in flight by default
 	maxHeaderBytes   = 64 << 10
-	writeBufferBytes = 8 << 10 // holds a whole request: it leaves in one piece or not at all
+	writeBufferBytes = 8 << 10 // holds a whole request, which is then sent in one piece or not at all
+
+	// idleConnTimeout is shorter than nginx's 60 to 75 s. So our side closes idle
+	// connections, and never while a request is sent on one.
+	idleConnTimeout = 30 * time.Second
 )
 
-// NewHTTPClient returns an HTTP client fit for calls that must not be made twice.
+// NewHTTPClient returns an HTTP client for calls that must not be made twice.
 //
 //   - Certificates are verified, with TLS 1.2 or newer.
-//   - Redirects are not followed: QFPay documents none, and following one would
-//     send an order elsewhere, or a second time.
-//   - HTTP/1.1 only, with connections kept alive. One connection then carries one
-//     call at a time, so that whatever happens to it concerns that call alone. With
-//     HTTP/2 one GOAWAY or reset throws many orders into doubt at once, and net/http
-//     repeats some of their requests on its own.
-//   - No proxy, and HTTP_PROXY and its like are not read: where orders go is a matter
-//     of configuration and not of somebody's shell. Set Proxy of the Transport to
-//     use one.
-//   - No compression, since the signature of an answer covers the bytes as sent.
+//   - Redirects are not followed: QFPay documents none, and following one would send an
+//     order to another address, or a second time.
+//   - HTTP/1.1 only, with connections kept alive. Each connection then carries one call at a
+//     time, so that an error on it affects only that call. With HTTP/2, one GOAWAY or reset
+//     puts many orders in doubt, and net/http repeats some of their requests by itself.
+//   - No proxy, and HTTP_PROXY and similar variables are ignored: the configuration, and not
+//     the shell, decides where orders are sent. To use a proxy, set Proxy of the Transport.
+//   - No compression, because the signature of an answer covers the bytes as sent.
 //
-// It has no timeout of its own; [Client.Timeout] bounds every call.
+// It has no timeout of its own; [Client.Timeout] limits every call.
 func NewHTTPClient() *http.Client {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Client{
-		CheckRedirect: stay,
+		CheckRedirect: noRedirect,
 		Transport: &http.Transport{
 			Proxy:                  nil,
 			DialContext:            dialer.DialContext,
@@ -54,19 +55,19 @@ func NewHTTPClient() *http.Client {
 	}
 }
 
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// sharedHTTP serves the clients that name no HTTP client of their own.
+// sharedHTTP is the HTTP client of all clients without their own.
 var sharedHTTP = sync.OnceValue(NewHTTPClient)
 
-// http returns the HTTP client to use. Redirects are off whatever the caller's own
-// client says: net/http would turn a redirected POST into a GET elsewhere.
+// http returns the HTTP client to use. It never follows redirects, even if the caller's own
+// client does: net/http would turn a redirected POST into a GET to another address.
 func (c *Client) http() *http.Client {
 	h := c.HTTP
 	if h == nil {
 		h = sharedHTTP()
 	}
 	own := *h
-	own.CheckRedirect = stay
+	own.CheckRedirect = noRedirect
 	return &own
 }

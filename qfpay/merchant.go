@@ -6,29 +6,29 @@ import (
 	"log/slog"
 )
 
-// Merchant is one set of credentials at one QFPay environment. Credentials belong
-// to an environment and a country; mixing them shows up as respcd 1108.
+// Merchant is one set of credentials for one QFPay environment. Credentials are valid for
+// one environment and country; others answer with respcd 1108.
 type Merchant struct {
-	Name     string   // our own name for it; the label of metrics and logs
+	Name     string   // our own name, used in metrics and logs
 	BaseURL  string   // for example https://openapi-hk.qfapi.com, without a path
 	AppCode  string   // sent as X-QF-APPCODE; public
-	Key      Secret   // signs, and is never sent
-	MchID    string   // sent when QFPay issued one (agents), and only then
-	SignType SignType // SHA256 when empty
+	Key      Secret   // for signatures; never sent
+	MchID    string   // only if QFPay issued one (for agents)
+	SignType SignType // empty: SHA256
 }
 
-// Secret is a client key. It cannot be printed: every way of formatting, logging
-// or encoding it gives "[secret]". Convert it to a string to use it.
+// Secret is a client key. It is never printed: formatting, logging and encoding it give
+// "[secret]". Convert it to a string to use it.
 //
-// One way round this is left: fmt cannot call methods of an unexported field, and
-// prints what is in it. Keep a Secret, and a Merchant, in exported fields, or do not
-// print the struct that holds it.
+// There is one exception: fmt cannot call methods of an unexported field, and prints its
+// value. Keep a Secret, and a Merchant, in exported fields, or do not print the struct that
+// contains it.
 type Secret string
 
 const hidden = "[secret]"
 
-// Format implements [fmt.Formatter], so that a verb that does not suit text, such as
-// %d, does not print the key in its complaint.
+// Format implements [fmt.Formatter], so that a verb that is wrong for text, such as %d, does
+// not print the key in its error.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
 // String implements [fmt.Stringer].

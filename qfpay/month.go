@@ -2,18 +2,18 @@ package qfpay
 
 import "time"
 
-// Month is a calendar month in UTC+8. QFPay keeps its orders by month and enquires
-// within one only.
+// Month is a calendar month in UTC+8. QFPay stores orders by month, and a query covers only
+// one month.
 type Month struct {
 	Year  int
 	Month time.Month
 }
 
-// monthMargin is how far QFPay's clock and ours may be apart.
+// monthMargin is the greatest difference between QFPay's clock and ours.
 const monthMargin = 15 * time.Minute
 
-// MonthsAround returns the months in which an order can stand at QFPay that was sent
-// between from and to, in order: those that [from - 15 min, to + 15 min] touches.
+// MonthsAround returns the months in which QFPay can have stored an order that was sent
+// between from and to, in order: those that overlap [from - 15 min, to + 15 min].
 func MonthsAround(from, to time.Time) []Month {
 	if to.Before(from) {
 		from, to = to, from
@@ -34,8 +34,8 @@ func monthOf(t time.Time) Month {
 
 func (m Month) start() time.Time { return time.Date(m.Year, m.Month, 1, 0, 0, 0, 0, Zone) }
 
-// window returns start_time and end_time of an enquiry for the whole month. Longer
-// ones are refused or cut, and without one QFPay looks into the current month only.
+// window returns start_time and end_time of a query for the whole month. QFPay refuses or
+// cuts longer ones, and without them it searches only the current month.
 func (m Month) window() (start, end string) {
 	from := m.start()
 	return FormatDateTime(from), FormatDateTime(from.AddDate(0, 1, 0).Add(-time.Second))

@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// Order is what is sent to QFPay to create a payment: the fields of the MPM page
-// under their own names. It is the one description of an order; tasks and the
-// worker embed it.
+// Order holds the fields of a create, with the names of the MPM page. It is the only
+// definition of these fields; packages tasks and worker embed it.
 type Order struct {
-	OutTradeNo  string  `json:"out_trade_no"`           // the merchant's number, unique for ever
+	OutTradeNo  string  `json:"out_trade_no"`           // the merchant's order number, unique for ever
 	PayType     PayType `json:"pay_type"`               // one of PayTypes
 	TxAmt       int64   `json:"txamt"`                  // in minor units; JPY has none, so yen
 	TxCurrCd    string  `json:"txcurrcd"`               // ISO 4217, upper case
@@ -20,25 +19,24 @@ type Order struct {
 	ExpiredTime int     `json:"expired_time,omitempty"` // minutes until the QR code expires; 0: QFPay's default, 30
 	LimitPay    string  `json:"limit_pay,omitempty"`    // no_credit
 	PayTag      string  `json:"pay_tag,omitempty"`      // ALIPAYHK or ALIPAYCN
-	UDID        string  `json:"udid,omitempty"`         // device id shown in QFPay's portal
+	UDID        string  `json:"udid,omitempty"`         // device ID that QFPay's portal shows
 	NotifyURL   string  `json:"notify_url,omitempty"`   // QFPay may ignore it: see the docs on notifications
 }
 
-// DateTimeLayout is how QFPay writes a time: UTC+8, without a zone.
+// DateTimeLayout is the format of QFPay's times: UTC+8, without a zone.
 const DateTimeLayout = "2006-01-02 15:04:05"
 
-// Zone is the zone of every time QFPay sends or takes: UTC+8, without daylight
-// saving, so that no time zone database is needed.
+// Zone is the time zone of all of QFPay's times: UTC+8. It has no daylight saving, so no
+// time zone database is needed.
 var Zone = time.FixedZone("UTC+8", 8*60*60)
 
-// FormatDateTime writes t as QFPay expects it, in UTC+8.
+// FormatDateTime formats t for QFPay, in UTC+8.
 func FormatDateTime(t time.Time) string { return t.In(Zone).Format(DateTimeLayout) }
 
-// ParseDateTime reads a time as QFPay writes it.
+// ParseDateTime reads a time in QFPay's format.
 func ParseDateTime(s string) (time.Time, error) { return time.ParseInLocation(DateTimeLayout, s, Zone) }
 
-// params returns the parameters of a create; empty ones are left out when signed
-// and sent.
+// params returns the parameters of a create. Empty ones are neither signed nor sent.
 func (o Order) params() Params {
 	p := Params{
 		"out_trade_no": o.OutTradeNo,
@@ -58,11 +56,11 @@ func (o Order) params() Params {
 	return p
 }
 
-// FieldError says what is wrong with one field of an order.
+// FieldError is a problem with one field of an order.
 type FieldError struct {
 	Field string `json:"field"` // QFPay's name
 	Value string `json:"value"` // as given, shortened
-	Rule  string `json:"rule"`  // what it must be
+	Rule  string `json:"rule"`  // what the value must be
 }
 
 // Error implements error.
@@ -73,7 +71,7 @@ func (e FieldError) Error() string {
 	return fmt.Sprintf("%s: %s (got %q)", e.Field, e.Rule, e.Value)
 }
 
-// FieldErrors is everything that is wrong with an order, all fields at once.
+// FieldErrors are the problems of all fields of an order.
 type FieldErrors []FieldError
 
 // Error implements error.

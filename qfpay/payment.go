@@ -1,22 +1,26 @@
 package qfpay
 
-// Payment is the gateway's answer to a create: respcd 0000 with a QR code, and an
-// echo that matches the order. It is created, not paid.
+import (
+	"strconv"
+)
+
+// Payment is the gateway's answer to a successful create: respcd 0000, a QR code, and echoed
+// fields that match the order. The payment is created, not paid.
 type Payment struct {
 	OutTradeNo string
 	QRCode     string // text to draw as a QR code; QFPay says at most 512 characters
-	Syssn      string // QFPay's number of the order
+	Syssn      string // QFPay's ID of the order
 	RespCd     RespCd
 	RespErr    string
 	RespMsg    string
 	TxDtm      string
-	SysDtm     string // QFPay's time of the order, UTC+8; enquiry windows filter on it
+	SysDtm     string // QFPay's time of the order, UTC+8; the window of a query applies to it
 	ChnlSn     string
 	Signature  Signature
 	Body       []byte // the answer as received
 }
 
-// Record is one row of an enquiry.
+// Record is one row of the answer to a query.
 type Record struct {
 	Syssn      string
 	OutTradeNo string
@@ -32,24 +36,69 @@ type Record struct {
 	ChnlSn     string
 }
 
-// Standing is what a Record says of its order.
+// Standing is the state of an order according to a Record.
 type Standing uint8
 
-// The standings. An unknown respcd of a row is Unclear, never Failed.
+// The standings. A row with an unknown respcd is Unclear, never Failed.
 const (
-	Unclear Standing = iota // says nothing certain
-	Unpaid                  // stands and can be paid: 1143, 1145
+	Unclear Standing = iota // not certain
+	Unpaid                  // exists and can be paid: 1143, 1145
 	Paid                    // paid, perhaps refunded since: 0000 with cancel 0, 3 or 5, and 1260, 1262
 	Dead                    // closed, cancelled or expired, never paid: 1142, 1181, 1263, 1264, cancel 2
-	Failed                  // failed at the channel or refused: nothing to pay, and the number is used up
+	Failed                  // failed at the channel or refused: nothing to pay, and the order number is used up
 )
 
-// Closing is the gateway's answer to a close or a reversal. It is best effort:
-// only an enquiry tells whether the order is dead.
+// Closing is the gateway's answer to a close or a reversal. It is not a proof: only a query
+// shows whether the order is dead.
 type Closing struct {
-	Endpoint  string // which of the two did it
+	Endpoint  string // close or reversal
 	Syssn     string // of the cancellation
 	OrigSyssn string // of the order
 	RespCd    RespCd
 	Body      []byte
+}
+
+// The values of cancel that change the meaning of a row. 0000 with 2 is "refunded" in the
+// reference of 2017, and "cancelled" in later pages: in both cases nothing can be paid and
+// nothing is paid.
+const (
+	cancelNone     = "0"
+	cancelled      = "2"
+	refunded       = "3"
+	partlyRefunded = "5"
+)
+
+// Standing returns the state of the order. If the row is not clear, it is Unclear.
+func (r Record) Standing() Standing {
+	s := r.RespCd.Standing()
+	switch {
+	case s == Unpaid && r.Cancel == cancelled:
+		return Dead
+	case r.RespCd != success:
+		return s
+	}
+	switch r.Cancel {
+	case "", cancelNone, refunded, partlyRefunded:
+		return Paid
+	case cancelled:
+		return Dead
+	}
+	return Unclear
+}
+
+// Matches reports whether the row has the amount and the currency of o. An empty field
+// matches: rows of 2017 have no currency.
+func (r Record) Matches(o Order) bool {
+	return (r.TxAmt == "" || r.TxAmt == strconv.FormatInt(o.TxAmt, 10)) &&
+		(r.TxCurrCd == "" || r.TxCurrCd == o.TxCurrCd)
+}
+
+var standingNames = [...]string{Unclear: "unclear", Unpaid: "unpaid", Paid: "paid", Dead: "dead", Failed: "failed"}
+
+// String returns the name of the standing in lower case.
+func (s Standing) String() string {
+	if int(s) < len(standingNames) {
+		return standingNames[s]
+	}
+	return standingNames[Unclear]
 }

@@ -16,28 +16,27 @@ const (
 	Octopus        PayType = "803701"
 )
 
-// payTypeRules says what QFPay allows for one pay type. One row per pay type is
-// the whole difference between them.
+// payTypeRules are QFPay's rules for one pay type. Pay types differ only in these rules.
 type payTypeRules struct {
 	payType     PayType
 	wallet      string
 	currencies  []string   // allowed txcurrcd
-	expiredTime bool       // takes expired_time (MPM page: "WeChat and Alipay")
-	payTag      bool       // takes pay_tag
-	limitPay    bool       // takes limit_pay: wallets of mainland China only
-	closing     []endpoint // documented ways to close an unpaid order, in the order to try
+	expiredTime bool       // allows expired_time (MPM page: "WeChat and Alipay")
+	payTag      bool       // allows pay_tag
+	limitPay    bool       // allows limit_pay: wallets of mainland China only
+	closing     []endpoint // documented endpoints to close an unpaid order, in the order to try them
 }
 
 var hkdOnly = []string{"HKD"}
 
-// anyCurrency lists the currencies QFPay names; which of them a merchant may use
-// is a matter of its contract.
+// anyCurrency lists the currencies that QFPay names. The contract of a merchant defines which
+// of them it may use.
 var anyCurrency = []string{"AED", "AUD", "CAD", "CNY", "EUR", "HKD", "IDR", "JPY", "MMK", "MYR", "SGD", "THB", "USD"}
 
-// The closing column: the pages of 2026 send Alipay MPM to /reversal. For WeChat
-// MPM they contradict themselves (the list says reversal, the text and all older
-// pages say close), so close is tried first and reversal when it is refused. For
-// the others QFPay says to ask; no call is made.
+// About the closing column: in the pages of 2026, Alipay MPM uses /reversal. For WeChat MPM
+// they contradict each other (the list says reversal, the text and all older pages say
+// close), so close is tried first, and reversal if close is refused. For the others QFPay
+// says to contact support, so no call is made.
 var payTypeTable = []payTypeRules{
 	{AlipayOverseas, "Alipay", anyCurrency, true, false, true, []endpoint{reversal}},
 	{AlipayHK, "AlipayHK", hkdOnly, true, true, true, []endpoint{reversal}},
@@ -57,11 +56,11 @@ func PayTypes() []PayType {
 	return all
 }
 
-// Known tells whether t is one of the seven MPM pay types.
+// Known reports whether t is one of the seven MPM pay types.
 func (t PayType) Known() bool { return t.rules() != nil }
 
-// Wallet returns the name of the wallet that scans the QR code, or "" for a pay
-// type that is not known.
+// Wallet returns the name of the wallet that scans the QR code, or "" for an unknown pay
+// type.
 func (t PayType) Wallet() string {
 	if r := t.rules(); r != nil {
 		return r.wallet
@@ -69,8 +68,7 @@ func (t PayType) Wallet() string {
 	return ""
 }
 
-// Closable tells whether QFPay documents a way to close an unpaid order of this
-// pay type.
+// Closable reports whether QFPay documents a way to close an unpaid order of this pay type.
 func (t PayType) Closable() bool {
 	r := t.rules()
 	return r != nil && len(r.closing) > 0

@@ -139,7 +139,7 @@ func TestPermit_TheWaitForItIsNoPartOfTheCall(t *testing.T) {
 		if _, err := c.CreatePayment(t.Context(), testOrder(), (&clerk{}).intent(time.Minute, nil)); err != nil {
 			t.Fatal(err)
 		}
-		want := Call{Endpoint: "payment", Result: "0000", Wait: 5 * time.Second, Leaving: time.Minute, Signature: SignatureAbsent}
+		want := Call{Endpoint: "payment", Result: "0000", Wait: 5 * time.Second, SendDelay: time.Minute, Signature: SignatureAbsent}
 		if diff := cmp.Diff(want, call); diff != "" {
 			t.Error(diff)
 		}

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// pipe is a gateway without sockets, so that it can live in a synctest bubble. It
-// counts the requests that arrived whole and the bytes that arrived at all.
+// pipe is a gateway without sockets, for use in a synctest bubble. It counts complete
+// requests, and all received bytes.
 type pipe struct {
 	dialing  time.Duration                                             // how long a connection takes
-	answer   func(n int64, r *http.Request, conn net.Conn) (more bool) // answers request n, or does something worse
+	answer   func(n int64, r *http.Request, conn net.Conn) (more bool) // answers request n, or fails in some way
 	dials    atomic.Int64
 	requests atomic.Int64
 	bytes    atomic.Int64

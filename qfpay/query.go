@@ -10,21 +10,20 @@ import (
 )
 
 const (
-	maxNumbers   = 128     // characters of out_trade_no in one enquiry, commas included
-	pageSize     = 100     // the most QFPay gives
-	maxPages     = 50      // of one batch in one month; more cannot be meant
+	maxNumbers   = 128     // characters of out_trade_no in one query, including commas
+	pageSize     = 100     // QFPay's maximum
+	maxPages     = 50      // of one batch in one month; more must be an error
 	maxRows      = 1 << 20 // bytes of one page: 100 rows of all fields have about 80 KiB
 	orderPayment = "payment"
 )
 
-// Query returns the rows QFPay has of these orders in these months: payments only,
-// and only the numbers asked for. No row is an answer too. It makes one call for
-// every month, every 128 characters of numbers, and every further page of 100 rows.
+// Query returns QFPay's rows for these orders in these months: only payments, and only the
+// given order numbers. There may be none. It makes one call for every month, every 128
+// characters of order numbers, and every further page of 100 rows.
 //
-// months are where the orders may stand (see [MonthsAround]); without a month QFPay
-// would look into the current one only, and a row not found would prove nothing.
-// The errors are those of [Client.CreatePayment], and [FieldErrors] when there is
-// nothing that could be asked.
+// months are those in which QFPay can have stored the orders (see [MonthsAround]). Without a
+// month QFPay would search only the current one, and a missing row would prove nothing. The
+// errors are those of [Client.CreatePayment], and [FieldErrors] for invalid arguments.
 func (c *Client) Query(ctx context.Context, outTradeNos []string, months []Month) ([]Record, error) {
 	if err := checkQuery(outTradeNos, months); err != nil {
 		return nil, err
@@ -42,8 +41,8 @@ func (c *Client) Query(ctx context.Context, outTradeNos []string, months []Month
 	return found, nil
 }
 
-// checkQuery refuses what would be asked wrongly: a comma would ask for two other
-// numbers.
+// checkQuery refuses invalid arguments. For example, with a comma QFPay would search for two
+// other order numbers.
 func checkQuery(outTradeNos []string, months []Month) error {
 	var errs FieldErrors
 	if len(months) == 0 {
@@ -63,7 +62,7 @@ func checkQuery(outTradeNos []string, months []Month) error {
 	return errs
 }
 
-// batches joins the numbers into as few lists as fit the field.
+// batches divides the order numbers into as few lists as fit into the field.
 func batches(outTradeNos []string) [][]string {
 	var all [][]string
 	length := 0
@@ -79,7 +78,7 @@ func batches(outTradeNos []string) [][]string {
 	return all
 }
 
-// queryMonth asks for one batch in one month, page by page until a short one.
+// queryMonth queries one batch in one month, page by page until a page is not full.
 func (c *Client) queryMonth(ctx context.Context, batch []string, m Month) ([]Record, error) {
 	var found []Record
 	var before []Record
@@ -100,9 +99,9 @@ func (c *Client) queryMonth(ctx context.Context, batch []string, m Month) ([]Rec
 	}
 }
 
-// queryPage asks for one page. A page that repeats the one before, or no end to
-// them, shows that the gateway does not turn pages: what lies beyond is not known,
-// so that a number that was not found cannot be called absent.
+// queryPage queries one page. If a page repeats the last one, or there are too many, the
+// gateway ignores the page number. The further rows are then not known, so a missing order
+// number does not prove that there is no order.
 func (c *Client) queryPage(ctx context.Context, batch []string, m Month, page int, before []Record) (rowPage, error) {
 	start, end := m.window()
 	r := request{endpoint: query, maxBody: maxRows, params: c.params(Params{
@@ -119,7 +118,7 @@ func (c *Client) queryPage(ctx context.Context, batch []string, m Month, page in
 			return err
 		}
 		if page > maxPages || slices.Equal(got.rows, before) {
-			return a.doubt(r, reasonBadAnswer, fmt.Sprintf("page %d of the enquiry repeats or there is no end to them", page))
+			return a.doubt(r, reasonBadAnswer, fmt.Sprintf("page %d of the query repeats the last one, or there are too many pages", page))
 		}
 		return nil
 	}
@@ -127,14 +126,14 @@ func (c *Client) queryPage(ctx context.Context, batch []string, m Month, page in
 	return got, err
 }
 
-// rowPage is one page of an enquiry.
+// rowPage is one page of a query.
 type rowPage struct {
 	rows []Record
-	size int // how many rows a full page has: what was asked, or less if the gateway says so
+	size int // rows of a full page: pageSize, or less if the gateway says so
 }
 
-// readPage reads the answer to an enquiry. Its respcd is about the enquiry; "does not
-// exist" is the answer that there is no row.
+// readPage reads the answer to a query. Its respcd is about the query itself; "does not
+// exist" means that there is no row.
 func readPage(r request, a *answer) (rowPage, error) {
 	got := rowPage{size: pageSize}
 	switch a.respCd {
@@ -163,10 +162,10 @@ func readPage(r request, a *answer) (rowPage, error) {
 	return got, nil
 }
 
-// readRecord reads one row. A row without a number could be that of an order that
-// is then taken for absent, so it is an error.
+// readRecord reads one row. A row without an out_trade_no is an error: it could belong to an
+// order that would then seem to be missing.
 func readRecord(raw json.RawMessage) (Record, error) {
-	m, err := parseMembers(raw)
+	m, err := parseObject(raw)
 	if err != nil {
 		return Record{}, err
 	}

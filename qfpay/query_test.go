@@ -95,8 +95,8 @@ func TestQuery_PagesAreTurnedUntilAShortOne(t *testing.T) {
 	}
 }
 
-// TestQuery_ASmallerPageIsBelieved: a gateway that gives fewer rows a page than asked,
-// and says so, has more pages.
+// TestQuery_ASmallerPageIsBelieved: if a gateway gives fewer rows per page than requested, and
+// says so, there are more pages.
 func TestQuery_ASmallerPageIsBelieved(t *testing.T) {
 	t.Parallel()
 	_, c := newGateway(t, pages(25, 10))
@@ -178,7 +178,7 @@ func TestQuery_ArgumentsThatWouldAskForSomethingElseAreRefused(t *testing.T) {
 	}{
 		{nil, march},                                // everything
 		{[]string{"a"}, nil},                        // the current month only
-		{[]string{"a", ""}, march},                  // an empty place in the list
+		{[]string{"a", ""}, march},                  // an empty element
 		{[]string{"a,b"}, march},                    // two numbers
 		{[]string{strings.Repeat("a", 129)}, march}, // does not fit
 	} {

@@ -5,23 +5,23 @@ import "strings"
 // RespCd is the result code of an answer.
 type RespCd string
 
-// Class is what an answer to a create means for what to do next.
+// Class is the meaning of an answer to a create for the next step.
 type Class uint8
 
-// The classes. Unknown codes are Doubt, never Refused: a wrong guess there is
-// either a double payment or a lost one.
+// The classes. Unknown codes are Doubt, never Refused: a wrong guess would cause a double or
+// a lost payment.
 const (
-	// Doubt: what became of the order is not known, or the number is known to the
-	// gateway already. Enquire before anything else.
+	// Doubt: the state of the order is not known, or the gateway already knows its order
+	// number. Query before anything else.
 	Doubt Class = iota
-	// Done: carried out.
+	// Done: the create succeeded.
 	Done
-	// Refused: will not succeed by repeating.
+	// Refused: a repeated create will not succeed either.
 	Refused
-	// Busy: not accepted; the same number may be sent again after a delay.
+	// Busy: not accepted; the same order number may be sent again after a delay.
 	Busy
-	// Hold: the merchant's configuration or credentials are refused; every order
-	// of this merchant would be. Its orders wait.
+	// Hold: the gateway refuses the merchant's configuration or credentials, and so would
+	// refuse every order of this merchant. Its orders wait.
 	Hold
 )
 
@@ -35,18 +35,18 @@ func (c Class) String() string {
 	return "doubt"
 }
 
-// Hint is what else an answer tells about its respcd. Some codes are overloaded,
-// and only the text, or what was sent, tells which of their meanings is meant.
+// Hint is the context of a respcd. Some codes have several meanings, and only the text of the
+// answer or the request shows which one applies.
 type Hint struct {
 	Text string // respmsg and resperr, joined
 	UDID bool   // the order carried a udid
 }
 
-// rule returns the class a code has in view of a hint; def is the class of its row.
+// rule returns the class of a code with a hint; def is the class of its row.
 type rule func(h Hint, def Class) Class
 
-// The codes the client itself acts upon. An enquiry answered with one of the last
-// two has found nothing.
+// The codes that the client itself handles. In the answer to a query, the last two mean that
+// nothing was found.
 const (
 	success       RespCd = "0000"
 	notPaidYet    RespCd = "1143"
@@ -63,7 +63,7 @@ var respCdRows = func() map[RespCd]*respCdRow {
 	return rows
 }()
 
-// RespCds returns every code this package knows, in ascending order.
+// RespCds returns every code that this package knows, in ascending order.
 func RespCds() []RespCd {
 	all := make([]RespCd, len(respCdTable))
 	for i, r := range respCdTable {
@@ -72,10 +72,10 @@ func RespCds() []RespCd {
 	return all
 }
 
-// Known tells whether QFPay documents the code, or once did.
+// Known reports whether QFPay documents the code, or once did.
 func (c RespCd) Known() bool { return respCdRows[c] != nil }
 
-// Meaning says in a few words what QFPay means by the code.
+// Meaning returns a short description of the code.
 func (c RespCd) Meaning() string {
 	if r := respCdRows[c]; r != nil {
 		return r.meaning
@@ -83,8 +83,8 @@ func (c RespCd) Meaning() string {
 	return "code not documented"
 }
 
-// Class says what the code means as an answer to a create. 1143 and 1145 are Doubt
-// here; with a QR code in the answer the order counts as created (see
+// Class returns the meaning of the code in the answer to a create. 1143 and 1145 are Doubt
+// here, but with a QR code in the answer the order counts as created (see
 // [Client.CreatePayment]). An unknown code is Doubt.
 func (c RespCd) Class(h Hint) Class {
 	r := respCdRows[c]
@@ -97,8 +97,8 @@ func (c RespCd) Class(h Hint) Class {
 	return r.class
 }
 
-// Standing says what the code means in a row of an enquiry, its field cancel left
-// aside (see [Record.Standing]). An unknown code is Unclear.
+// Standing returns the meaning of the code in a row of a query, without regard to the field
+// cancel (see [Record.Standing]). An unknown code is Unclear.
 func (c RespCd) Standing() Standing {
 	if r := respCdRows[c]; r != nil {
 		return r.standing
@@ -115,8 +115,8 @@ func holdOnFilterError(h Hint, def Class) Class {
 	return def
 }
 
-// refusedWithUDID: the device is named by udid. When the order brought its own, the
-// order is at fault and not the merchant's configuration.
+// refusedWithUDID: udid names the device. If the order has one, the error is in the order and
+// not in the merchant's configuration.
 func refusedWithUDID(h Hint, def Class) Class {
 	if h.UDID {
 		return Refused
@@ -124,8 +124,8 @@ func refusedWithUDID(h Hint, def Class) Class {
 	return def
 }
 
-// doubtOnDuplicate: live traffic of 2025 shows 1251 with "out_trade_no is used" and
-// "Do not use duplicate out_trade_no" where the table says store configuration.
+// doubtOnDuplicate: in live traffic of 2025, 1251 came with "out_trade_no is used" and "Do
+// not use duplicate out_trade_no", although the table says store configuration.
 func doubtOnDuplicate(h Hint, def Class) Class {
 	text := strings.ToLower(h.Text)
 	if strings.Contains(text, "out_trade_no") || strings.Contains(text, "duplicate") {

@@ -1,32 +1,32 @@
 package qfpay
 
-// respCdRow is what is known of one result code.
+// respCdRow describes one result code.
 type respCdRow struct {
 	code     RespCd
 	meaning  string
 	class    Class    // of an answer to a create
-	standing Standing // of an order whose row in an enquiry has this code
-	rule     rule     // nil, or what in the answer changes the class
+	standing Standing // of an order whose row in a query has this code
+	rule     rule     // may change the class for some answers; or nil
 }
 
-// respCdTable is every code QFPay documents, in the order of the codes: the status
-// page of February 2026, and the older codes of the references of 2016 to 2018,
-// which the gateway may still send. The doubts stand beside the rows.
+// respCdTable lists every code that QFPay documents, in ascending order: those of the status
+// page of February 2026, and older ones from the references of 2016 to 2018, which the
+// gateway may still send. Comments give the reasons for unclear codes.
 //
-// A row of an enquiry is Failed only where the text, or a printed sample, says the
-// order came to nothing; its QR code was then never handed out, so that the
-// merchant may ask for another under a new number. Whatever leaves room is Unclear.
+// Failed is used only where QFPay's text, or a printed sample, says that the order failed.
+// Then the gateway never gave out a QR code, so the merchant may create the order again under
+// a new order number. If there is any other possibility, the code is Unclear.
 var respCdTable = []respCdRow{
 	{"0000", "success", Done, Paid, nil},
 	{"1100", "system maintenance", Busy, Unclear, nil},
-	{"1101", "reversal error", Doubt, Unclear, nil}, // until 2017: the client must reverse, so the outcome is open
+	{"1101", "reversal error", Doubt, Unclear, nil}, // until 2017: the client must reverse, so the outcome is not known
 	{"1102", "duplicate request", Doubt, Unclear, nil},
 	{"1103", "request format error", Refused, Failed, nil},
 	{"1104", "parameter error", Refused, Failed, holdOnFilterError}, // "filter error" in respmsg: the pay type is not enabled (FAQ of 2017)
 	{"1105", "device not activated", Hold, Unclear, refusedWithUDID},
 	{"1106", "device invalid", Hold, Unclear, refusedWithUDID},
 	{"1107", "device not allowed", Hold, Unclear, refusedWithUDID},
-	{"1108", "signature error", Hold, Unclear, nil}, // seen for a wrong mchid too
+	{"1108", "signature error", Hold, Unclear, nil}, // also seen for a wrong mchid
 	{"1111", "external service not available", Doubt, Unclear, nil},
 	{"1112", "internal service not available", Doubt, Unclear, nil},
 	{"1113", "user does not exist", Hold, Unclear, nil},
@@ -38,7 +38,7 @@ var respCdTable = []respCdRow{
 	{"1121", "card type not allowed", Refused, Failed, nil},
 	{"1122", "currency not allowed", Refused, Failed, nil},
 	{"1123", "transaction amount not allowed", Refused, Failed, nil},
-	{"1124", "invalid transaction", Doubt, Unclear, nil}, // today's text speaks of partial refunds only
+	{"1124", "invalid transaction", Doubt, Unclear, nil}, // the current text is only about partial refunds
 	{"1125", "already refunded", Doubt, Unclear, nil},
 	{"1126", "does not match the original transaction", Doubt, Unclear, nil},
 	{"1127", "database error", Doubt, Unclear, nil},
@@ -57,7 +57,7 @@ var respCdTable = []respCdRow{
 	{"1150", "settlement T0 cannot be cancelled", Doubt, Unclear, nil},
 	{"1154", "internal error", Doubt, Unclear, nil},
 	{"1155", "refund refused", Doubt, Unclear, nil},
-	{"1161", "result unknown, enquire", Doubt, Unclear, nil},
+	{"1161", "result unknown, query", Doubt, Unclear, nil},
 	{"1170", "channel cannot provide the service", Doubt, Unclear, nil},
 	{"1180", "route reset", Doubt, Unclear, nil},
 	{"1181", "order expired", Doubt, Dead, nil},
@@ -70,7 +70,7 @@ var respCdTable = []respCdRow{
 	{"1241", "store does not exist", Hold, Unclear, nil},
 	{"1242", "store misconfigured", Hold, Unclear, nil},
 	{"1243", "store disabled", Hold, Unclear, nil},
-	{"1250", "transaction forbidden", Refused, Failed, nil}, // silent on whether the order or the merchant is meant
+	{"1250", "transaction forbidden", Refused, Failed, nil}, // does not say whether the order or the merchant is meant
 	{"1251", "store configuration error", Hold, Unclear, doubtOnDuplicate},
 	{"1252", "system error while making the order", Doubt, Unclear, nil},
 	{"1254", "problem being resolved", Doubt, Unclear, nil},
@@ -89,9 +89,9 @@ var respCdTable = []respCdRow{
 	{"1272", "refund above what is left", Doubt, Unclear, nil},
 	{"1294", "not compliant, forbidden by the bank", Refused, Failed, nil},
 	{"1295", "network slow, wait", Doubt, Unclear, nil},
-	{"1296", "slow, try again later or another way", Doubt, Failed, nil}, // "slow" alone would be Unclear; the advice to pay another way says that it came to nothing
+	{"1296", "slow, try again later or another way", Doubt, Failed, nil}, // "slow" alone would be Unclear; the advice to pay another way shows that the order failed
 	{"1297", "bank busy, try again later", Doubt, Failed, nil},           // printed with a syssn; also over-limit amounts and unsupported closings
-	{"1298", "slow; if paid, do not repeat", Doubt, Unclear, nil},        // the text itself asks for an enquiry
+	{"1298", "slow; if paid, do not repeat", Doubt, Unclear, nil},        // the text itself asks for a query
 	{"2001", "organisation does not exist", Hold, Unclear, nil},
 	{"2002", "merchant binding failed", Hold, Unclear, nil},
 	{"2004", "payer's balance insufficient", Refused, Failed, nil},

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestRespCd_TheTableAgreesWithTheList compares the table with a list that was written
-// from the status pages without it: code, class, standing.
+// TestRespCd_TheTableAgreesWithTheList compares the table with a list of code, class and
+// standing that was written independently from the status pages.
 func TestRespCd_TheTableAgreesWithTheList(t *testing.T) {
 	text, err := os.ReadFile("testdata/respcd.tsv")
 	if err != nil {
@@ -55,7 +55,7 @@ func TestRespCd_TextAndDeviceDecideOverloadedCodes(t *testing.T) {
 		want Class
 	}{
 		{"1104", Hint{Text: "Filter Error"}, Hold},                           // the pay type is not enabled
-		{"1104", Hint{Text: "txamt"}, Refused},                               // the order is at fault
+		{"1104", Hint{Text: "txamt"}, Refused},                               // the error is in the order
 		{"1251", Hint{Text: "out_trade_no is used"}, Doubt},                  // seen live
 		{"1251", Hint{Text: "Do not use duplicate out_trade_no"}, Doubt},     // seen live
 		{"1251", Hint{Text: "DUPLICATE"}, Doubt},                             // in any case
@@ -64,9 +64,9 @@ func TestRespCd_TextAndDeviceDecideOverloadedCodes(t *testing.T) {
 		{"1106", Hint{UDID: true}, Refused},                                  // the order named the device
 		{"1107", Hint{UDID: true}, Refused},                                  // the order named the device
 		{"1107", Hint{}, Hold},                                               // the merchant's own device
-		{"1108", Hint{Text: "filter error duplicate", UDID: true}, Hold},     // no hint for others
-		{"1102", Hint{Text: "filter error", UDID: true}, Doubt},              // no hint for others
-		{"4711", Hint{Text: "filter error duplicate", UDID: true}, Doubt},    // nor for unknown ones
+		{"1108", Hint{Text: "filter error duplicate", UDID: true}, Hold},     // the hint is for other codes
+		{"1102", Hint{Text: "filter error", UDID: true}, Doubt},              // the hint is for other codes
+		{"4711", Hint{Text: "filter error duplicate", UDID: true}, Doubt},    // the hint is for other codes
 		{"1143", Hint{Text: "customer is entering the password now"}, Doubt}, // a QR code would make it a payment
 	} {
 		if got := row.code.Class(row.hint); got != row.want {

@@ -10,22 +10,22 @@ import (
 // Reasons of Unanswered. They are also values of Call.Result.
 const (
 	reasonTimeout        = "timeout"         // no answer in time
-	reasonCanceled       = "canceled"        // the caller gave up waiting
+	reasonCanceled       = "canceled"        // the caller's context was cancelled
 	reasonReset          = "reset"           // the connection was reset
 	reasonBroken         = "broken"          // the connection ended in another way, such as EOF
-	reasonBadAnswer      = "bad_answer"      // not JSON, no respcd, too long, or a field that cannot be
+	reasonBadAnswer      = "bad_answer"      // not JSON, no respcd, too long, or with an invalid field
 	reasonWrongEcho      = "wrong_echo"      // the answer is about another order
 	reasonNoQRCode       = "no_qrcode"       // success without a QR code
 	reasonWrongSignature = "wrong_signature" // with VerifyStrict
 )
 
 const (
-	resultNotSent   = "not_sent"   // nothing left this machine
+	resultNotSent   = "not_sent"   // nothing was sent
 	resultHTTPOther = "http_other" // a status that is not in namedStatuses
 	result3xx       = "http_3xx"   // any redirect
 )
 
-// namedStatuses have a result of their own; there are too many statuses for a label.
+// namedStatuses have their own result. There are too many statuses to use all as a label.
 var namedStatuses = []int{
 	http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
 	http.StatusMethodNotAllowed, http.StatusRequestTimeout, http.StatusLengthRequired,
@@ -34,7 +34,7 @@ var namedStatuses = []int{
 	http.StatusServiceUnavailable, http.StatusGatewayTimeout,
 }
 
-// CallResults returns every value Call.Result can have that is not a respcd.
+// CallResults returns every value of Call.Result that is not a respcd.
 func CallResults() []string {
 	all := []string{
 		resultNotSent, reasonTimeout, reasonCanceled, reasonReset, reasonBroken,
@@ -46,7 +46,7 @@ func CallResults() []string {
 	return all
 }
 
-// statusResult names an HTTP status.
+// statusResult returns the result for an HTTP status.
 func statusResult(status int) string {
 	switch {
 	case status >= 300 && status < 400:
@@ -57,7 +57,7 @@ func statusResult(status int) string {
 	return resultHTTPOther
 }
 
-// callResult names how a call ended: its respcd, or one of CallResults.
+// callResult returns the result of a call: its respcd, or one of CallResults.
 func callResult(a *answer, err error) string {
 	if un, ok := errors.AsType[*Unanswered](err); ok {
 		return un.Reason

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// everyWay writes v in every way a program may come to print it.
+// everyWay prints v in every way that a program may use.
 func everyWay(v any) string {
 	var b bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%08b", "%T"} {
@@ -25,7 +25,7 @@ func everyWay(v any) string {
 	return b.String()
 }
 
-// forms are the ways the test key may look when printed.
+// forms are the forms in which the test key could be printed.
 func forms() []string {
 	return []string{testKey, fmt.Sprintf("%x", testKey), fmt.Sprintf("%X", testKey), fmt.Sprintf("%d", []byte(testKey))}
 }
@@ -97,7 +97,7 @@ func TestErrors_EveryErrorSaysAllThatIsKnown(t *testing.T) {
 		{&Throttled{Endpoint: "query", ByGateway: true}, "qfpay: query: throttled by the gateway (HTTP 429), retry after 0s"},
 		{&Throttled{Endpoint: "query"}, "qfpay: query: throttled by the limiter, retry after 0s"},
 		{&NotSent{Endpoint: "close", Err: cause}, "qfpay: close: not sent: no route"},
-		{&Unanswered{Endpoint: "payment", Reason: "reset", Err: cause}, "qfpay: payment: sent, and no answer to trust (reset): no route"},
+		{&Unanswered{Endpoint: "payment", Reason: "reset", Err: cause}, "qfpay: payment: sent, but without an answer that can be trusted (reset): no route"},
 		{FieldErrors{{"txamt", "0", "must be more"}, {"udid", "", "is required"}}, `txamt: must be more (got "0"); udid: is required`},
 	} {
 		if row.err.Error() != row.want {

@@ -11,24 +11,24 @@ import (
 	"time"
 )
 
-// exchange is what became of one HTTP request: an answer, or err.
+// exchange is the result of one HTTP request: an answer, or err.
 type exchange struct {
 	status    int
 	header    http.Header
 	body      []byte
-	passed    time.Time     // when the first byte was sent; zero: none was
+	passed    time.Time     // when the first byte was sent; zero: never
 	took      time.Duration // from the first byte sent to the last one read
 	signature Signature
 	err       error // *NotSent, *Throttled (by the limiter) or *Unanswered
 }
 
-// throttled tells whether the limiter took its permit back at the last moment.
+// throttled reports whether the limiter took its permit back at the last moment.
 func (s exchange) throttled() bool {
 	_, ok := errors.AsType[*Throttled](s.err)
 	return ok
 }
 
-// send sends one request and reads what comes back, at most r.maxBody of it.
+// send sends one request and reads the answer, at most r.maxBody bytes.
 func (c *Client) send(ctx context.Context, r request, l *callPermit) exchange {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
 	defer cancel()
@@ -59,10 +59,10 @@ func (c *Client) send(ctx context.Context, r request, l *callPermit) exchange {
 	return s
 }
 
-// newRequest makes the request. http.NewRequest gives it a Content-Length, since
-// QFPay takes no chunks (MPM page), and a GetBody, which is taken off again: with it
-// net/http makes a second body, past the gate, when a connection that was used
-// before breaks early.
+// newRequest makes the request. http.NewRequest sets Content-Length, which is needed because
+// QFPay does not accept chunks (MPM page). It also sets GetBody, which is removed again: with
+// it, net/http would make a second body, bypassing the gate, when a reused connection breaks
+// early.
 func (c *Client) newRequest(ctx context.Context, r request, g *gate) (*http.Request, error) {
 	address := strings.TrimRight(c.Merchant.BaseURL, "/") + "/trade/v1/" + string(r.endpoint)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, g.reader())
@@ -74,10 +74,10 @@ func (c *Client) newRequest(ctx context.Context, r request, g *gate) (*http.Requ
 	return req, nil
 }
 
-var errTooLong = errors.New("the answer is longer than any answer should be")
+var errTooLong = errors.New("the answer is too long")
 
-// setHeader signs. Upper-case hex, as QFPay's own samples send it; the type is
-// always named, since its absence means MD5.
+// setHeader signs the request. The signature is in upper-case hex, as in QFPay's samples. The
+// type is always sent, because without it QFPay assumes MD5.
 func (c *Client) setHeader(h http.Header, p Params) {
 	t := c.Merchant.SignType
 	if t == "" {
@@ -91,8 +91,8 @@ func (c *Client) setHeader(h http.Header, p Params) {
 	h.Set("X-QF-SIGN", t.Sign(p, c.Merchant.Key))
 }
 
-// sendError says what a failed exchange means. Only a gate that was never passed
-// proves that nothing left.
+// sendError returns the error of a failed exchange. Only a gate that was never passed proves
+// that nothing was sent.
 func sendError(e endpoint, passed time.Time, reason, err error) error {
 	if !passed.IsZero() {
 		return &Unanswered{Endpoint: string(e), Reason: networkReason(err), Err: err}
@@ -107,7 +107,7 @@ func sendError(e endpoint, passed time.Time, reason, err error) error {
 	return &NotSent{Endpoint: string(e), Err: err}
 }
 
-// networkReason names why no whole answer came back.
+// networkReason returns the reason why no complete answer was received.
 func networkReason(err error) string {
 	var n net.Error
 	switch {
@@ -128,5 +128,5 @@ func since(t time.Time) time.Duration {
 	return time.Since(t)
 }
 
-// clip keeps of a body what an error carries.
+// clip returns the part of a body that an error keeps.
 func clip(body []byte) []byte { return body[:min(len(body), maxErrorBody)] }

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestSend_ARequestIsNeverSentTwice: net/http sends some requests again on its own when a
-// kept-alive connection breaks. Ours leaves once, whatever the connection did before.
+// TestSend_ARequestIsNeverSentTwice: net/http repeats some requests by itself when a kept-alive
+// connection breaks. Our requests are sent once, in whatever state the connection is.
 func TestSend_ARequestIsNeverSentTwice(t *testing.T) {
 	t.Parallel()
 	for name, breaks := range map[string]int64{"on a new connection": 1, "on a connection used before": 2} {
@@ -111,7 +111,7 @@ func TestSend_ASlowGatewayIsADoubtAfterTheTimeout(t *testing.T) {
 		if got := kind(err); got != "unanswered timeout" || time.Since(start) != 10*time.Second {
 			t.Errorf("%s after %s: %v", got, time.Since(start), err)
 		}
-		time.Sleep(time.Minute) // until the gateway has noticed
+		time.Sleep(time.Minute) // until the gateway has seen it
 	})
 }
 
@@ -137,7 +137,7 @@ func TestSend_GivingUpWhileTheGatewayWorksIsADoubt(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		p := &pipe{answer: func(_ int64, _ *http.Request, conn net.Conn) bool {
 			cancel()
-			synctest.Wait() // until the client has gone
+			synctest.Wait() // until the client has ended
 			return write(conn, createdBody())
 		}}
 		_, err := p.client(t).CreatePayment(ctx, testOrder(), nil)

@@ -11,31 +11,31 @@ import (
 	"strings"
 )
 
-// SignType names the hash of a signature, as sent in X-QF-SIGNTYPE.
+// SignType is the hash of a signature, as sent in X-QF-SIGNTYPE.
 type SignType string
 
-// The two hashes QFPay takes. It recommends SHA256; some of its channels are said
-// to require MD5, so it is a setting of each merchant.
+// The two hashes that QFPay accepts. QFPay recommends SHA256. Some of its channels are
+// reported to require MD5, so each merchant has this setting.
 const (
 	SHA256 SignType = "SHA256"
 	MD5    SignType = "MD5"
 )
 
-// Params are the parameters of a request by their QFPay names. One with an empty
-// value is neither signed nor sent.
+// Params are the parameters of a request by QFPay's names. A parameter with an empty value is
+// neither signed nor sent.
 type Params map[string]string
 
-// Canonical returns the string that is signed, without the key: the parameters
-// that have a value, sorted by name in byte order, as name=value joined with "&".
-// Values are raw UTF-8; nothing is escaped.
+// Canonical returns the string to sign, without the key: the parameters that have a value,
+// sorted by name in byte order, as name=value joined with "&". Values are raw UTF-8 and not
+// escaped.
 func (p Params) Canonical() string { return p.join(func(s string) string { return s }) }
 
-// form returns the parameters as the body of a request: the same parameters that
-// are signed, in the same order, encoded. Encoding comes after signing; QFPay's PHP
-// sample does it before, which is wrong for every value that needs it.
+// form returns the parameters as the body of a request: the signed parameters, in the same
+// order, encoded. Encoding comes after signing. QFPay's PHP sample encodes first, which gives
+// a wrong signature for every value that encoding changes.
 func (p Params) form() string { return p.join(url.QueryEscape) }
 
-// join writes the parameters that have a value, in the order in which they are signed.
+// join joins the parameters that have a value, in the order of the signature.
 func (p Params) join(escape func(string) string) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(p)) {
@@ -52,15 +52,15 @@ func (p Params) join(escape func(string) string) string {
 	return b.String()
 }
 
-// Sign returns the signature of a request with these parameters, in upper-case
-// hex. QFPay compares it without regard to case.
+// Sign returns the signature of a request with these parameters, in upper-case hex. QFPay
+// ignores the case.
 func (t SignType) Sign(p Params, key Secret) string {
 	return t.SignText([]byte(p.Canonical()), key)
 }
 
-// SignText returns the signature of text followed by the key, in upper-case hex.
-// The body of an answer or a notification is signed this way, byte for byte.
-// Any sign type but MD5 is taken for SHA256.
+// SignText returns the signature of text followed by the key, in upper-case hex. QFPay signs
+// the bytes of an answer or a notification this way. Any sign type other than MD5 is treated
+// as SHA256.
 func (t SignType) SignText(text []byte, key Secret) string {
 	signed := slices.Concat(text, []byte(key))
 	var sum []byte
@@ -74,8 +74,8 @@ func (t SignType) SignText(text []byte, key Secret) string {
 	return strings.ToUpper(hex.EncodeToString(sum))
 }
 
-// SameSignature compares two hex signatures in constant time and without regard
-// to case.
+// SameSignature reports whether two hex signatures are equal, in constant time and ignoring
+// case.
 func SameSignature(a, b string) bool {
 	return subtle.ConstantTimeCompare([]byte(strings.ToUpper(a)), []byte(strings.ToUpper(b))) == 1
 }

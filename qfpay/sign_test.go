@@ -63,7 +63,7 @@ func TestSign_ASignatureIsUpperCaseAndComparedWithoutRegardToCase(t *testing.T) 
 		t.Error("the lower-case form is not the same")
 	}
 	if SameSignature(sign, sign[:31]) || SameSignature(sign, "") {
-		t.Error("a part of a signature is taken for it")
+		t.Error("a part of a signature counts as the signature")
 	}
 }
 

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// maxRetryAfter is the longest pause a Retry-After can ask for.
+// maxRetryAfter is the longest accepted Retry-After.
 const maxRetryAfter = time.Hour
 
-// verdict is what an HTTP status says of a call.
-type verdict uint8
+// statusClass is the meaning of an HTTP status for a call.
+type statusClass uint8
 
 const (
-	statusDoubt verdict = iota // it may have been carried out
+	statusDoubt statusClass = iota // the call may have been processed
 	statusOK
 	statusThrottled
-	statusHold    // wrong host, path or credentials: so it would be for every order
-	statusRefused // this request is at fault
+	statusHold    // wrong host, path or credentials: every order would fail
+	statusRefused // the request itself is wrong
 )
 
-// judgeStatus reads an HTTP status. QFPay documents 200 and 429; the rest is read as
-// a gateway behind nginx would mean it, and what is not plain is doubt.
-func judgeStatus(status int) verdict {
+// classifyStatus returns the class of an HTTP status. QFPay documents 200 and 429. The others
+// are read as those of a gateway behind nginx, and unclear ones are a doubt.
+func classifyStatus(status int) statusClass {
 	switch status {
 	case http.StatusOK:
 		return statusOK
@@ -41,11 +41,11 @@ func judgeStatus(status int) verdict {
 	return statusDoubt
 }
 
-// refuseStatus makes a Refusal of an HTTP status. A respcd in its body is more
-// exact than the status: 400 with "duplicate request" must not pass for a failure.
-func refuseStatus(r request, s exchange, v verdict) error {
+// refusalOfStatus returns the Refusal for an HTTP status. A respcd in the body is more exact
+// than the status: 400 with "duplicate request" does not mean that the order failed.
+func refusalOfStatus(r request, s exchange, class statusClass) error {
 	refusal := &Refusal{Endpoint: string(r.endpoint), HTTPStatus: s.status, Class: Hold, Body: clip(s.body)}
-	if v == statusRefused {
+	if class == statusRefused {
 		refusal.Class = Refused
 	}
 	a, err := parseAnswer(s)
@@ -53,15 +53,14 @@ func refuseStatus(r request, s exchange, v verdict) error {
 		return refusal
 	}
 	refusal.RespCd, refusal.RespErr, refusal.RespMsg, refusal.Syssn = a.respCd, a.respErr, a.respMsg, a.syssn
-	if v == statusRefused {
+	if class == statusRefused {
 		refusal.Class = a.class(r.udid)
 	}
 	return refusal
 }
 
-// retryAfter reads Retry-After, in seconds or as a date. QFPay does not document
-// the header; more than an hour is taken for an hour, so that a mistake in it cannot
-// stop a merchant for good.
+// retryAfter reads Retry-After, in seconds or as a date. QFPay does not document the header.
+// The result is at most an hour, so that a wrong value cannot stop a merchant for ever.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {

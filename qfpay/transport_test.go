@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// transportFunc is a transport that is not net/http's, and says nothing of headers.
+// transportFunc is a transport other than net/http's, without traces of headers.
 type transportFunc func(*http.Request) (*http.Response, error)
 
 func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestSend_AForeignTransportIsJudgedByTheBody: without word from net/http, a call has left
-// when its body was read.
+// TestSend_AForeignTransportIsJudgedByTheBody: without traces from net/http, a call counts as
+// sent when its body was read.
 func TestSend_AForeignTransportIsJudgedByTheBody(t *testing.T) {
 	errDown := errors.New("down")
 	for want, transport := range map[string]transportFunc{
@@ -36,8 +36,8 @@ func TestSend_AForeignTransportIsJudgedByTheBody(t *testing.T) {
 	}
 }
 
-// TestSend_NothingCanMakeTheBodyAgain: with GetBody net/http would send a second body,
-// past the gate, when a connection that was used before breaks early.
+// TestSend_NothingCanMakeTheBodyAgain: with GetBody, net/http would send a second body,
+// bypassing the gate, when a reused connection breaks early.
 func TestSend_NothingCanMakeTheBodyAgain(t *testing.T) {
 	c := &Client{Merchant: Merchant{BaseURL: "http://gateway"}, HTTP: &http.Client{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
 		if r.GetBody != nil || r.ContentLength <= 0 {

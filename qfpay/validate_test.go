@@ -68,8 +68,8 @@ func TestValidate_AWrongFieldIsNamed(t *testing.T) {
 		order Order
 	}{
 		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = "" })},                                                   // required
-		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = strings.Repeat("Z", 33) })},                              // too long for three in one enquiry
-		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = "a,b" })},                                                // two numbers to an enquiry
+		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = strings.Repeat("Z", 33) })},                              // too long for three in one query
+		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = "a,b" })},                                                // two order numbers in a query
 		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = "a b" })},                                                // space
 		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = "订单" })},                                                 // Chinese
 		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = "a\n" })},                                                // control character
@@ -90,7 +90,7 @@ func TestValidate_AWrongFieldIsNamed(t *testing.T) {
 		{"txcurrcd", Order{OutTradeNo: "a", PayType: "", TxAmt: 1, TxCurrCd: "ZZZ"}},                                   // checked though pay_type is missing
 		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-02-30 08:00:00" })},                                            // no such day
 		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-03-01T08:00:00" })},                                            // RFC 3339
-		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-03-01 08:00:00.5" })},                                          // Parse would take it
+		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-03-01 08:00:00.5" })},                                          // Parse would accept it
 		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-03-01 8:00:00" })},                                             // one digit
 		{"goods_name", with(func(o *Order) { o.GoodsName = strings.Repeat("a", 21) })},                                 // 21 characters
 		{"goods_name", with(func(o *Order) { o.GoodsName = strings.Repeat("𠮷", 17) })},                                 // 68 bytes

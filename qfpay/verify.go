@@ -12,7 +12,7 @@ func (c *Client) verify() Verify {
 	return c.Verify
 }
 
-// checkSignature looks at the signature of an answer, unless it is not wanted.
+// checkSignature checks the signature of an answer, except with VerifyOff.
 func (c *Client) checkSignature(s exchange) Signature {
 	if c.verify() == VerifyOff {
 		return ""
@@ -20,15 +20,15 @@ func (c *Client) checkSignature(s exchange) Signature {
 	return signatureOf(s.header, s.body, c.Merchant.Key)
 }
 
-// signatureOf says what the signature of an answer is worth. QFPay's reference of
-// 2018 signs the bytes of the body, and its printed sample can be reproduced; the
-// pages of 2026 describe another way, over the members of data. Either is right.
+// signatureOf checks the signature of an answer. In QFPay's reference of 2018 it covers the
+// bytes of the body, and its printed sample can be reproduced. In the pages of 2026 it covers
+// the members of data. Both are accepted.
 func signatureOf(h http.Header, body []byte, key Secret) Signature {
 	sign := h.Get("X-QF-SIGN")
 	if sign == "" {
 		return SignatureAbsent
 	}
-	t := MD5 // whatever the request was signed with, unless the answer says otherwise
+	t := MD5 // unless the answer names another, and also if the request was signed with another
 	switch named := strings.ToUpper(h.Get("X-QF-SIGNTYPE")); named {
 	case "", string(MD5):
 	case string(SHA256):
@@ -42,10 +42,10 @@ func signatureOf(h http.Header, body []byte, key Secret) Signature {
 	return SignatureWrong
 }
 
-// signsData tells whether sign is that of the sorted members of data. Empty ones are
-// left out, as in a request.
+// signsData reports whether sign is the signature of the sorted members of data. Empty ones
+// do not count, as in a request.
 func signsData(t SignType, sign string, body []byte, key Secret) bool {
-	m, err := parseMembers(body)
+	m, err := parseObject(body)
 	if err != nil || m.data == nil {
 		return false
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-// Gateway is the simulator without limits of its own, or what stands in for it.
+// Gateway is the simulator without limits, or a replacement of it.
 type Gateway struct {
 	*Process
 	URL string
@@ -29,8 +29,8 @@ func (g *Gateway) Kill() {
 	g.Process.Kill()
 }
 
-// ServeGateway starts a gateway for the sample merchant, without limits, within this process:
-// what waits for one call at a time would only measure how fast two more processes wake up.
+// ServeGateway starts a gateway for the sample merchant, without limits, in this process. With one
+// call at a time, a separate process would only add the time to wake up two processes.
 func ServeGateway() (*Gateway, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -42,28 +42,27 @@ func ServeGateway() (*Gateway, error) {
 	return g, nil
 }
 
-// StartGateway starts a gateway with so many sample merchants, without limits, that
-// answers each call after the latency.
+// StartGateway starts a gateway with this many sample merchants, without limits, which answers each
+// call after the latency.
 func (r *Rig) StartGateway(ctx context.Context, merchants int, latency time.Duration) (*Gateway, error) {
 	return r.StartGatewayWith(ctx, merchants, "--latency", latency.String(), "--per-second", "0", "--per-minute", "0")
 }
 
-// StartGatewayWith starts a gateway with further flags.
+// StartGatewayWith starts a gateway with additional flags.
 func (r *Rig) StartGatewayWith(ctx context.Context, merchants int, flags ...string) (*Gateway, error) {
 	return r.startGateway(ctx, r.program("qfpay-sandbox"), append([]string{"simulator", "--merchants", strconv.Itoa(merchants)}, flags...))
 }
 
-// StartEcho starts a gateway of this program, which says yes to every create after
-// the latency.
-func (r *Rig) StartEcho(ctx context.Context, latency time.Duration) (*Gateway, error) {
+// StartStubGateway starts this program as a gateway that accepts every create after the latency.
+func (r *Rig) StartStubGateway(ctx context.Context, latency time.Duration) (*Gateway, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	return r.startGateway(ctx, self, []string{"echo", "--latency", latency.String()})
+	return r.startGateway(ctx, self, []string{"stub-gateway", "--latency", latency.String()})
 }
 
-// startGateway starts a program that is told where to listen, and waits until it does.
+// startGateway starts a program with an address to listen on, and waits until it listens.
 func (r *Rig) startGateway(ctx context.Context, program string, args []string) (*Gateway, error) {
 	addr, err := freeAddr()
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Commands counts what clients asked of a Redis, by command, and scripts by their
-// hash. A script counts once, whatever it does.
+// Commands counts the commands of clients by name, and scripts by their hash. A script counts once,
+// without the commands in it.
 type Commands map[string]int
 
-// Sum is how many there were.
+// Sum returns the number of all commands.
 func (c Commands) Sum() int {
 	n := 0
 	for _, count := range c {
@@ -22,9 +22,8 @@ func (c Commands) Sum() int {
 	return n
 }
 
-// PerOrder is how many of them each of n orders took, of scripts and additions to a
-// stream. What was asked less than once for two orders is not the orders': workers ask
-// for other things as well.
+// PerOrder returns the number of scripts and stream additions for each of n orders. A command that
+// occurs less than once for two orders does not belong to orders: workers have other commands too.
 func (c Commands) PerOrder(n int) float64 {
 	sum := 0
 	for kind, count := range c {
@@ -36,9 +35,8 @@ func (c Commands) PerOrder(n int) float64 {
 	return float64(sum) / float64(n)
 }
 
-// Monitor watches a Redis with MONITOR, which shows each command and, marked "lua",
-// those within scripts. Redis is slower meanwhile: it is for counting, not for
-// timing.
+// Monitor watches a Redis with MONITOR, which shows each command and, marked "lua", those in
+// scripts. It slows Redis down, so it is for counts and not for times.
 type Monitor struct {
 	conn net.Conn
 	done chan Commands
@@ -62,7 +60,7 @@ func (s *Redis) Monitor() (*Monitor, error) {
 	return m, nil
 }
 
-// Stop ends the watch and returns what was counted.
+// Stop ends the watch and returns the counts.
 func (m *Monitor) Stop() Commands {
 	m.conn.Close()
 	return <-m.done
@@ -89,7 +87,7 @@ func count(lines *bufio.Reader) Commands {
 	}
 }
 
-// kind is the command's name, and for a script its hash.
+// kind returns the command's name, or the hash of a script.
 func kind(command string) string {
 	words := strings.SplitN(command, " ", 3)
 	name := strings.ToLower(strings.Trim(words[0], "\"\n"))

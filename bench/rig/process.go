@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// Process is a program at work. What it writes goes to a file in the rig's
-// directory.
+// Process is a running program. Its output goes to a file in the rig's directory.
 type Process struct {
 	name string
 	cmd  *exec.Cmd
@@ -90,7 +89,7 @@ func (p *Process) until(ctx context.Context, within time.Duration, ready func(co
 	}
 }
 
-// tail is the end of what the process has written.
+// tail returns the end of the process's output.
 func (p *Process) tail() string {
 	const most = 2000
 	b, err := os.ReadFile(p.log)

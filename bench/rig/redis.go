@@ -11,8 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Redis is a redis-server of its own without persistence, on a loopback port, as
-// both contestants use it.
+// Redis is a redis-server without persistence, on a loopback port, for all candidates.
 type Redis struct {
 	*Process
 	Addr   string

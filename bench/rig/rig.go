@@ -57,7 +57,7 @@ func (r *Rig) Close() {
 // program is the path of a built program.
 func (r *Rig) program(name string) string { return filepath.Join(r.Dir, name) }
 
-// freeAddr finds a loopback address that nobody listens on.
+// freeAddr finds a free loopback address.
 func freeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

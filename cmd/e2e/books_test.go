@@ -12,12 +12,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// wanted is one order that was enqueued, as its producer wrote it.
+// wanted is one enqueued order, with the producer's values.
 type wanted struct{ outTradeNo, payType, txAmt, txCurrCd string }
 
-// discrepancies compares what was ordered, what was published and what the
-// gateway has: one result for each order, one live order at the gateway for each
-// QR code that was published, and none beside.
+// discrepancies compares orders, results and the gateway's ledger. There must be one result for
+// each order, one live order at the gateway for each published QR code, and no others.
 func discrepancies(orders []wanted, published []tasks.Result, ledger []simulator.Order) []string {
 	var found []string
 	differs := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
@@ -25,7 +24,7 @@ func discrepancies(orders []wanted, published []tasks.Result, ledger []simulator
 	for _, r := range published {
 		of[r.OutTradeNo] = append(of[r.OutTradeNo], r)
 	}
-	owed := map[string]bool{} // numbers at the gateway that a result accounts for
+	owed := map[string]bool{} // order numbers that a result names
 	for _, o := range orders {
 		if n := len(of[o.outTradeNo]); n != 1 {
 			differs("%s: %d results", o.outTradeNo, n)
@@ -41,18 +40,18 @@ func discrepancies(orders []wanted, published []tasks.Result, ledger []simulator
 		found = append(found, unlike(r, ledger)...)
 	}
 	for number := range of {
-		differs("%s: a result that nobody ordered", number)
+		differs("%s: a result without an order", number)
 	}
 	for _, row := range ledger {
 		if row.Live() && !owed[row.OutTradeNo] {
-			differs("%s: live at the gateway, and no result says so", row.OutTradeNo)
+			differs("%s: live at the gateway, but no result says so", row.OutTradeNo)
 		}
 	}
 	slices.Sort(found)
 	return found
 }
 
-// unlike tells where a result with a QR code and the gateway's books differ.
+// unlike returns the differences between a result with a QR code and the gateway's ledger.
 func unlike(r tasks.Result, ledger []simulator.Order) []string {
 	if r.Outcome != string(tasks.Created) {
 		return []string{fmt.Sprintf("%s: %s (%s)", r.OutTradeNo, r.Outcome, r.Reason)}
@@ -111,7 +110,7 @@ func TestBooks_ShowEveryKindOfError(t *testing.T) {
 		"another amount":           {change(func(_ *tasks.Result, o *simulator.Order) { o.TxAmt = 99 }), "99"},
 		"another order's result":   {change(func(r *tasks.Result, _ *simulator.Order) { r.TxAmt = "99" }), "of another order"},
 		"a failure":                {change(func(r *tasks.Result, _ *simulator.Order) { r.Outcome = "rejected" }), "A1: rejected"},
-		"a result nobody ordered":  {change(func(r *tasks.Result, _ *simulator.Order) { r.OutTradeNo = "B1" }), "B1: a result that nobody ordered"},
+		"a result without order":   {change(func(r *tasks.Result, _ *simulator.Order) { r.OutTradeNo = "B1" }), "B1: a result without an order"},
 	} {
 		found := strings.Join(discrepancies([]wanted{order}, test.results, test.ledger), "\n")
 		if !strings.Contains(found, test.want) || test.want == "" && found != "" {

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// lease is how long a worker holds an order with QFPAY_TIMEOUT=1s (worker/times.go).
+// lease is the duration of a worker's lease with QFPAY_TIMEOUT=1s.
 const lease = 5 * time.Second
 
-// attack is what the workers of a run go through: now one is killed and started
-// again, now one is stopped and resumed, when others have its orders.
+// attack disturbs the workers of a run: it kills and restarts one, or stops one and resumes it
+// when others have its orders.
 type attack struct {
 	chaos  *chaos
 	luck   *rand.Rand
 	ticker *time.Ticker
-	next   <-chan time.Time // when to strike again; nil: no more
-	thaw   <-chan time.Time // when to resume; nil: nobody is stopped
-	victim int              // that is stopped, while thaw is set
+	next   <-chan time.Time // when to strike again; nil: never
+	thaw   <-chan time.Time // when to resume; nil: no worker is stopped
+	victim int              // the stopped worker, while thaw is set
 }
 
 func (c *chaos) attacks() *attack {
@@ -29,8 +29,8 @@ func (c *chaos) attacks() *attack {
 	return a
 }
 
-// strike kills a worker, or stops one. One at a time is stopped, since a run of
-// stopped workers proves nothing.
+// strike kills or stops a worker. Only one at a time is stopped, because a run with all workers
+// stopped would prove nothing.
 func (a *attack) strike() {
 	c := a.chaos
 	slot := a.luck.IntN(c.workers)
@@ -48,7 +48,7 @@ func (a *attack) strike() {
 	}
 }
 
-// resume lets the stopped worker go on where it was.
+// resume resumes the stopped worker.
 func (a *attack) resume() {
 	a.chaos.fleet.signal(a.victim, syscall.SIGCONT)
 	a.thaw = nil

@@ -10,9 +10,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// audit is what is left when all is over: what was ordered, what was published, and
-// what the gateway has. With faults an order may end in any way that is true; where
-// there are none, checkBooks asks for more.
+// audit is the state at the end of a run: orders, results and the gateway's ledger. With faults,
+// an order may have any outcome that is true. Without faults, checkBooks is stricter.
 type audit struct {
 	orders   []wanted
 	results  []tasks.Result
@@ -30,18 +29,18 @@ func (v violation) String() string { return fmt.Sprintf("%s: %s: %s", v.rule, v.
 const (
 	ruleLost       = "no result"
 	ruleDoubled    = "more than one result"
-	ruleStray      = "a result that nobody ordered"
+	ruleStray      = "a result without an order"
 	ruleDoubleLive = "more than one live order at the gateway"
-	ruleFalse      = "published as a failure, and live at the gateway"
-	ruleQRCode     = "published as created, and not so at the gateway"
-	ruleSecret     = "live at the gateway under a number that no result names"
+	ruleFalse      = "published as a failure, but live at the gateway"
+	ruleQRCode     = "published as created, but not so at the gateway"
+	ruleSecret     = "live at the gateway under an order number that no result names"
 	ruleDue        = "due is not empty"
 	ruleArchive    = "asynq's archive is not empty"
 )
 
 var auditRules = []string{ruleLost, ruleDoubled, ruleStray, ruleDoubleLive, ruleFalse, ruleQRCode, ruleSecret, ruleDue, ruleArchive}
 
-// violations compares the books, order by order.
+// violations checks every order.
 func (a audit) violations() []violation {
 	var found []violation
 	published := map[string][]tasks.Result{}
@@ -72,19 +71,19 @@ func (a audit) violations() []violation {
 	return found
 }
 
-// ordered returns the out_trade_no of the order that went to the gateway under a
-// number: the first reissue of A1 is A1_2. The orders here have no underscore.
+// ordered returns the original out_trade_no for an order number at the gateway: the first
+// reissue of A1 is A1_2. The orders here have no underscore.
 func ordered(number string) string {
 	own, _, _ := strings.Cut(number, "_")
 	return own
 }
 
-// costs tells whether an order of the ledger can cost a customer money, or has.
+// costs reports whether a customer can pay, or has paid, an order of the ledger.
 func costs(row simulator.Order) bool {
 	return row.Live() || row.State == simulator.Paid || row.State == simulator.Refunded
 }
 
-// violations looks at one order: its results, and what the gateway has of it.
+// violations checks one order: its results, and its rows in the gateway's ledger.
 func (o wanted) violations(results []tasks.Result, rows []simulator.Order) []violation {
 	var found []violation
 	broken := func(rule, format string, args ...any) {
@@ -122,7 +121,7 @@ func (o wanted) violations(results []tasks.Result, rows []simulator.Order) []vio
 	return found
 }
 
-// claim is what a customer relies on.
+// claim has the values that matter to a customer.
 type claim struct{ qrCode, syssn, payType, txAmt, txCurrCd string }
 
 func said(r tasks.Result) claim { return claim{r.QRCode, r.Syssn, r.PayType, r.TxAmt, r.TxCurrCd} }

@@ -12,7 +12,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// audit collects the books.
+// audit collects the state to check.
 func (c *chaos) audit() audit {
 	c.t.Helper()
 	a := audit{
@@ -27,7 +27,7 @@ func (c *chaos) audit() audit {
 	return a
 }
 
-// queued adds up what asynq says of its queues.
+// queued adds up a number over asynq's queues.
 func (c *chaos) queued(count func(*asynq.QueueInfo) int) int {
 	c.t.Helper()
 	inspector := asynq.NewInspectorFromRedisClient(c.rdb)
@@ -49,17 +49,16 @@ func (c *chaos) queued(count func(*asynq.QueueInfo) int) int {
 func archived(q *asynq.QueueInfo) int { return q.Archived }
 func held(q *asynq.QueueInfo) int     { return q.Size }
 
-// report fails the test with what was found, and the history of the first few orders
-// concerned.
+// report fails the test with the violations, and logs the history of the first few orders.
 func (c *chaos) report(found []violation) {
 	c.t.Helper()
-	var told []string
+	var reported []string
 	for i, v := range found {
 		if i < 50 {
 			c.t.Error(v)
 		}
-		if v.outTradeNo != "" && !slices.Contains(told, v.outTradeNo) && len(told) < 5 {
-			told = append(told, v.outTradeNo)
+		if v.outTradeNo != "" && !slices.Contains(reported, v.outTradeNo) && len(reported) < 5 {
+			reported = append(reported, v.outTradeNo)
 			c.t.Log(c.history(v.outTradeNo))
 		}
 	}
@@ -68,7 +67,7 @@ func (c *chaos) report(found []violation) {
 	}
 }
 
-// history is all that is known of one order: the evidence of a violation.
+// history returns everything that is known about one order, as the evidence of a violation.
 func (c *chaos) history(outTradeNo string) string {
 	c.t.Helper()
 	var text strings.Builder
@@ -103,18 +102,18 @@ func (c *chaos) history(outTradeNo string) string {
 	return text.String()
 }
 
-// drained waits until asynq holds nothing any more.
+// drained waits until asynq has no tasks.
 func (c *chaos) drained() {
 	c.t.Helper()
 	for end := time.Now().Add(3 * time.Minute); c.queued(held) > 0; {
 		if time.Now().After(end) {
-			c.t.Fatalf("asynq holds something after 3 minutes: %s", c.left())
+			c.t.Fatalf("asynq has tasks after 3 minutes: %s", c.left())
 		}
 		time.Sleep(100 * time.Millisecond) // the pause of a poll
 	}
 }
 
-// left tells what is in asynq's queues, by its keys.
+// left returns the content of asynq's queues, from its keys.
 func (c *chaos) left() string {
 	var all []string
 	keys := c.rdb.Keys(c.t.Context(), "asynq:*").Val()

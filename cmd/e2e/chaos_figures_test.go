@@ -12,7 +12,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// figures is the table that a run ends with.
+// figures returns the table that is printed at the end of a run.
 func (c *chaos) figures(found []violation) string {
 	c.t.Helper()
 	calls, published := c.gateway.calls(c.t), results(c.t, c.server)
@@ -23,7 +23,7 @@ func (c *chaos) figures(found []violation) string {
 	}
 	row("orders", "%d, %d a second; %g%% twice, %g%% not woken, %g%% urgent", c.plan.orders, c.rate, 100*c.twice, 100*c.unwoken, 100*c.urgent)
 	row("workers", "%d processes of %s, an attack every %s: %d SIGKILLs, %d SIGSTOPs", len(c.fleet.slots), c.fleet.program, c.kill, c.kills, c.freezes)
-	row("faults", "%g%% of calls: %d of %d met one, of %d kinds", 100*c.faults, faulty(calls), len(calls), len(c.faultArgs()))
+	row("faults", "%g%% of calls: %d of %d had one, of %d kinds", 100*c.faults, faulty(calls), len(calls), len(c.faultArgs()))
 	row("elapsed", "%.1fs to the last result, %.0f orders a second", c.took.Seconds(), float64(c.plan.orders)/c.took.Seconds())
 	row("calls per order", "%s", perOrder(calls, c.plan.orders))
 	row("outcomes", "%s", outcomes(published))
@@ -45,7 +45,7 @@ func (c *chaos) figures(found []violation) string {
 	return text.String()
 }
 
-// summary is what a run without faults and attacks of its own has to say.
+// summary returns the figures of a run without faults and attacks.
 func (c *chaos) summary() string {
 	c.t.Helper()
 	published := results(c.t, c.server)
@@ -67,7 +67,7 @@ func faulty(calls []simulator.Call) int {
 	return countIf(calls, func(c simulator.Call) bool { return c.Fault != "" })
 }
 
-// perOrder says how many calls an order took, by endpoint.
+// perOrder returns the number of calls per order, by endpoint.
 func perOrder(calls []simulator.Call, orders int) string {
 	words := []string{fmt.Sprintf("%.3f:", float64(len(calls))/float64(orders))}
 	for _, endpoint := range []string{"payment", "query", "close", "reversal"} {
@@ -86,8 +86,8 @@ func outcomes(published []tasks.Result) string {
 	return strings.Join(words, ", ")
 }
 
-// unresolvedReasons says why orders are unresolved, and for how many of them that is
-// of a pay type that could have been closed.
+// unresolvedReasons counts the unresolved orders by reason, and how many of them have a pay type
+// that can be closed.
 func unresolvedReasons(published []tasks.Result) []string {
 	all, closable := map[string]int{}, map[string]int{}
 	for _, r := range published {
@@ -106,7 +106,7 @@ func unresolvedReasons(published []tasks.Result) []string {
 	return lines
 }
 
-// timesToResult are the times from acceptance to result, both on Redis's clock.
+// timesToResult returns the times from acceptance to result, both on Redis's clock.
 func timesToResult(published []tasks.Result) []time.Duration {
 	var all []time.Duration
 	for _, r := range published {
@@ -119,7 +119,7 @@ func timesToResult(published []tasks.Result) []time.Duration {
 	return all
 }
 
-// spans says how times are spread.
+// spans returns percentiles of times.
 func spans(all []time.Duration) string {
 	if len(all) == 0 {
 		return "none"

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// fleet is a number of worker processes, each of which can be ended and started
-// again. Its methods are for the test's own goroutine.
+// fleet is a number of worker processes that can be ended and restarted. Its methods are for the
+// test's own goroutine.
 type fleet struct {
 	t        *testing.T
 	program  string
@@ -17,8 +17,7 @@ type fleet struct {
 	past     []*process // those that have ended
 }
 
-// startFleet starts n processes of a program. Whatever any of them writes is
-// looked through when the test ends.
+// startFleet starts n processes of a program. Their output is checked when the test ends.
 func startFleet(t *testing.T, n int, settings []string, program string, args ...string) *fleet {
 	t.Helper()
 	f := &fleet{t: t, program: program, args: args, settings: settings, slots: make([]*process, n)}
@@ -29,13 +28,13 @@ func startFleet(t *testing.T, n int, settings []string, program string, args ...
 	return f
 }
 
-// start starts the process of a slot that has none.
+// start starts a process in an empty slot.
 func (f *fleet) start(slot int, more ...string) {
 	f.t.Helper()
 	f.slots[slot] = launch(f.t, append(f.settings[:len(f.settings):len(f.settings)], more...), f.program, f.args...)
 }
 
-// retire puts the ended process of a slot among the past ones.
+// retire moves the ended process of a slot to the past ones.
 func (f *fleet) retire(slot int) {
 	p := f.slots[slot]
 	<-p.ended
@@ -58,8 +57,8 @@ func (f *fleet) restart(slot int) {
 	f.start(slot)
 }
 
-// stop ends the processes of slots with SIGTERM, all at once; each must end well.
-// It waits first until they take orders: before, they have not asked for signals.
+// stop ends the processes of slots with SIGTERM, all at once. Each must exit with 0. It first
+// waits until they take orders, because before that they do not handle signals.
 func (f *fleet) stop(slots ...int) {
 	f.t.Helper()
 	for _, slot := range slots {
@@ -96,7 +95,7 @@ func (f *fleet) signal(slot int, s syscall.Signal) {
 	}
 }
 
-// all returns every process there is and was.
+// all returns every current and past process.
 func (f *fleet) all() []*process {
 	all := f.past
 	for _, p := range f.slots {
@@ -119,7 +118,7 @@ func (f *fleet) finish() {
 	}
 }
 
-// linesAbout returns what the workers have logged about an order.
+// linesAbout returns the log lines of the workers about an order.
 func (f *fleet) linesAbout(outTradeNo string) []string {
 	var lines []string
 	for _, p := range f.all() {

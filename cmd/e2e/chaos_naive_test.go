@@ -18,8 +18,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// TestChaos_FindsOutANaiveWorker runs the same chaos with a worker as one would write
-// it at first. What passes for it proves nothing about the other.
+// TestChaos_FindsOutANaiveWorker runs the same chaos with a simple first version of a worker. A
+// check that this worker passes proves nothing about the real one.
 func TestChaos_FindsOutANaiveWorker(t *testing.T) {
 	t.Parallel()
 	p := shortPlan
@@ -31,14 +31,14 @@ func TestChaos_FindsOutANaiveWorker(t *testing.T) {
 	t.Logf("\n%s", c.figures(found))
 	broken := rules(found)
 	if !slices.Contains(broken, ruleFalse) || !slices.Contains(broken, ruleLost) && !slices.Contains(broken, ruleDoubled) {
-		t.Errorf("the naive worker was not found out; it broke only: %q", broken)
+		t.Errorf("the chaos did not find the errors of the naive worker; it violated only: %q", broken)
 	}
 }
 
-// naiveName is the name under which this program is the naive worker.
+// naiveName is the name under which this program runs as the naive worker.
 const naiveName = "naive-worker"
 
-// naiveProgram puts this program among the binaries under that name.
+// naiveProgram adds this program to the binaries under that name.
 func naiveProgram(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -56,8 +56,8 @@ func naiveTask(o tasks.Order) (*asynq.Task, error) {
 	return asynq.NewTask(tasks.TypeCreate, payload), err
 }
 
-// workNaively is a worker without a journal: it submits, it publishes, and leaves the
-// rest to asynq's retries.
+// workNaively is a worker without a journal: it creates, publishes, and relies on asynq's
+// retries.
 func workNaively() {
 	options, err := redis.ParseURL(os.Getenv("REDIS_URL"))
 	if err != nil {
@@ -71,7 +71,7 @@ func workNaively() {
 		Concurrency:       64,
 		Queues:            map[string]int{keys.Queue(tasks.Interactive): 1, keys.Queue(tasks.Bulk): 1},
 		TaskCheckInterval: 50 * time.Millisecond,
-		// Retries come as often as asynq allows: no process lives for long.
+		// Retries are as frequent as asynq allows, because every process lives only a short time.
 		DelayedTaskCheckInterval: time.Second,
 		RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return time.Second },
 		LogLevel:                 asynq.FatalLevel,
@@ -85,7 +85,7 @@ func workNaively() {
 	}
 }
 
-// createNaively takes no answer for "try again", and a refusal for a failure.
+// createNaively tries again without an answer, and treats a refusal as a failure.
 func createNaively(ctx context.Context, client *qfpay.Client, rdb *redis.Client, payload []byte) error {
 	var o tasks.Order
 	if err := json.Unmarshal(payload, &o); err != nil {

@@ -8,36 +8,36 @@ import (
 	"time"
 )
 
-// plan says what one run of the chaos is made of.
+// plan configures one run of the chaos.
 type plan struct {
 	orders  int
-	rate    int           // orders accepted a second: the run must last for kills to hit it
+	rate    int           // orders accepted per second: the run must be long enough for kills
 	workers int           // processes
 	kill    time.Duration // between two SIGKILLs; 0: none
 	frozen  float64       // share of attacks that are a SIGSTOP for up to twice the lease
-	calm    time.Duration // so long after the last order kills and faults end; 0: never
-	faults  float64       // share of the gateway's calls that go wrong
-	late    time.Duration // how late the gateway's late faults are
+	calm    time.Duration // from the last order to the end of kills and faults; 0: never
+	faults  float64       // share of the gateway's calls with a fault
+	late    time.Duration // the delay of the gateway's late faults
 	latency string        // of the gateway
 	twice   float64       // share of orders delivered twice
 	unwoken float64       // share of orders whose wake-up is lost
 	urgent  float64       // share of orders whose deadline passes within seconds
 	lost    string        // QFPAY_LOST_RESPONSE
-	seed    uint64        // of faults, orders and victims
-	drain   bool          // wait until asynq holds nothing any more
-	within  time.Duration // then the run is given up, and found wanting
-	naive   bool          // with the naive worker in place of qfpay-worker
-	still   time.Duration // a naive run is over when nothing has come for so long: what it lost never comes
+	seed    uint64        // for faults, orders and victims
+	drain   bool          // wait until asynq has no tasks
+	within  time.Duration // after it, the run fails
+	naive   bool          // with the naive worker instead of qfpay-worker
+	still   time.Duration // a naive run ends after this time without a result: lost results never arrive
 }
 
-// shortPlan is the chaos that every run of the tests includes.
+// shortPlan is the chaos in every run of the tests.
 var shortPlan = plan{
 	orders: 300, rate: 30, workers: 3, kill: 500 * time.Millisecond, calm: time.Second,
 	faults: 0.10, late: 2 * time.Second, latency: "20ms-300ms",
 	twice: 0.03, unwoken: 0.01, urgent: 0.03, lost: "auto", seed: 1, within: 3 * time.Minute, still: 6 * time.Second,
 }
 
-// given is the plan of TestChaos_EveryOrderHasOneTrueResult: the short one, unless flags say otherwise.
+// given is the plan of TestChaos_EveryOrderHasOneTrueResult: the short one, changed by flags.
 var given = shortPlan
 
 func init() {
@@ -61,8 +61,8 @@ func init() {
 	flag.DurationVar(&given.still, "chaos.still", given.still, "a naive run is over when nothing has come for so long")
 }
 
-// mishaps are the faults of a run, in equal shares but for those named more than once,
-// which are the most treacherous. All of them but the last two are over within seconds.
+// mishaps are the faults of a run, in equal shares, except that the most dangerous ones are
+// listed more than once. All except the last two are over within seconds.
 var mishaps = []string{
 	"land_late", "land_late", "land_late", "drop_after", "slow_visibility",
 	"drop", "drop_after", "reset", "reset_after", "land_late", "answer_late", "truncated",
@@ -70,7 +70,7 @@ var mishaps = []string{
 	"slow_visibility", "notify_first", "http_429", "http_500", "http_502_after", "http_503_after",
 	"respcd_1102", "respcd_1298", "respcd_1298_live", "respcd_1298_unsaid", "respcd_1205_failed",
 	"respcd_1294", "respcd_1294_live", "respcd_7777",
-	"respcd_1203", "respcd_1100", // the merchant is held; maintenance, come back in half a minute
+	"respcd_1203", "respcd_1100", // the breaker holds the merchant; maintenance, retry in half a minute
 }
 
 const lastingMishaps = 2
@@ -81,7 +81,7 @@ func (p plan) faultArgs() []string {
 		return nil
 	}
 	kinds := mishaps
-	if p.orders < 1000 { // no run for one order's half minute
+	if p.orders < 1000 { // a short run must not wait half a minute for one order
 		kinds = kinds[:len(kinds)-lastingMishaps]
 	}
 	shares := map[string]float64{}
@@ -101,8 +101,7 @@ func (p plan) gatewayArgs() []string {
 		"--late="+p.late.String(), fmt.Sprintf("--seed=%d", p.seed))
 }
 
-// workerSettings are those beside the usual: leases are short, and nothing waits
-// for quota.
+// workerSettings are additional settings: leases are short, and no order waits for quota.
 func (p plan) workerSettings() []string {
 	return []string{"QFPAY_TIMEOUT=1s", "QFPAY_PER_SECOND=0", "QFPAY_PER_MINUTE=0",
 		"QFPAY_LOST_RESPONSE=" + p.lost, "WORKER_SHUTDOWN_TIMEOUT=12s"}

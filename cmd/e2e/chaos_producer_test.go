@@ -30,7 +30,7 @@ func wantedOf(o tasks.Order) wanted {
 	return wanted{o.OutTradeNo, string(o.PayType), fmt.Sprint(o.TxAmt), o.TxCurrCd}
 }
 
-// produce enqueues the orders at the plan's rate, some of them badly.
+// produce enqueues the orders at the plan's rate, some of them with errors of a producer.
 func (c *chaos) produce(ctx context.Context) error {
 	luck := rand.New(rand.NewPCG(c.seed, 2))
 	tick := time.NewTicker(time.Second / time.Duration(c.rate))
@@ -39,7 +39,7 @@ func (c *chaos) produce(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil // the run was given up, and says so itself
+			return nil // the run has failed, and reports it
 		}
 		o.Deadline = time.Now().Add(time.Hour)
 		if luck.Float64() < c.urgent {
@@ -56,7 +56,7 @@ func (c *chaos) produce(ctx context.Context) error {
 	return nil
 }
 
-// deliver accepts an order, and by its luck loses its wake-up or doubles it.
+// deliver accepts an order, and at random loses or doubles its wake-up.
 func (c *chaos) deliver(ctx context.Context, o tasks.Order, luck float64) error {
 	producer := tasks.NewProducer(c.rdb, keys)
 	if luck < c.unwoken {
@@ -67,13 +67,13 @@ func (c *chaos) deliver(ctx context.Context, o tasks.Order, luck float64) error 
 	if err != nil || luck > c.unwoken+c.twice {
 		return err
 	}
-	if luck < c.unwoken+c.twice/2 { // a producer that repeats itself
+	if luck < c.unwoken+c.twice/2 { // a producer that repeats the order
 		if again, err := producer.Enqueue(ctx, o); err != nil || again.Status != tasks.Duplicate {
 			return fmt.Errorf("%s again: %q, %v", o.OutTradeNo, again, err)
 		}
 		return nil
 	}
-	// Two tasks of one order, in different queues: as many as may run at once.
+	// Two tasks of one order, in different queues, which is the most that can run at once.
 	payload, err := c.rdb.HGet(ctx, keys.Order(o.ID()), "order").Bytes()
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (c *chaos) deliver(ctx context.Context, o tasks.Order, luck float64) error 
 	return producer.Wake(ctx, o.ID(), other, payload, o.ID()+":again")
 }
 
-// deliverNaively puts an order into asynq's queue and nowhere else.
+// deliverNaively only adds an order to asynq's queue.
 func (c *chaos) deliverNaively(ctx context.Context, o tasks.Order, luck float64) error {
 	task, err := naiveTask(o)
 	if err != nil {

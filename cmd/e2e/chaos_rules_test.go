@@ -10,7 +10,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// An audit that finds nothing is worth what it would have found.
+// The audit must find every kind of violation.
 func TestChaos_AuditFindsEveryBrokenPromise(t *testing.T) {
 	order := wanted{"A1", "800201", "100", "HKD"}
 	for _, c := range auditCases() {
@@ -33,7 +33,7 @@ type auditCase struct {
 	want    []string // rules
 }
 
-// auditCases are the ways in which the order A1 may end, and must not.
+// auditCases are valid and invalid final states of the order A1.
 func auditCases() []auditCase {
 	result := func(change func(*tasks.Result)) tasks.Result {
 		r := tasks.Result{OutTradeNo: "A1", IssuedAs: "A1", Outcome: "created", QRCode: "weixin://1", Syssn: "7",
@@ -72,7 +72,7 @@ func auditCases() []auditCase {
 			[]simulator.Order{row("A1", simulator.Created)}, []string{ruleQRCode}},
 		{"a person is sent to the wrong number", []tasks.Result{as("unresolved")},
 			[]simulator.Order{row("A1_2", simulator.Created)}, []string{ruleSecret}},
-		{"a result that nobody ordered", []tasks.Result{created, result(func(r *tasks.Result) { r.OutTradeNo = "B1" })},
+		{"a result without an order", []tasks.Result{created, result(func(r *tasks.Result) { r.OutTradeNo = "B1" })},
 			[]simulator.Order{row("A1", simulator.Created)}, []string{ruleStray}},
 	}
 }

@@ -15,19 +15,19 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// How much of what make chaos asks more of.
+// The sizes here are small; make chaos uses larger ones.
 var (
 	rollingOrders = flag.Int("rolling.orders", 240, "orders during the rolling restart")
 	rollingRate   = flag.Int("rolling.rate", 30, "orders a second during the rolling restart")
-	takeover      = flag.Bool("takeover.default", false, "kill the worker with 50 orders in hand with the default timeouts, and ask for the figures")
+	takeover      = flag.Bool("takeover.default", false, "kill the worker with 50 orders in flight and the default timeouts, and check the times")
 )
 
-// calmPlan is a run without faults and attacks: the test brings its own.
+// calmPlan is a run without faults and attacks; the test adds its own.
 func calmPlan(orders int, latency string) plan {
 	return plan{orders: orders, latency: latency, lost: "auto", seed: 1, late: time.Second, within: 3 * time.Minute}
 }
 
-// enqueueAll enqueues the orders of the plan, as fast as it goes.
+// enqueueAll enqueues the orders of the plan as fast as possible.
 func (c *chaos) enqueueAll() {
 	c.t.Helper()
 	c.orders = c.sample()
@@ -39,15 +39,15 @@ func (c *chaos) enqueueAll() {
 	}
 }
 
-// unanswered are the simulator's flags for creates that are carried out and whose
-// answers come only after Late: their orders stay in hand.
+// unanswered are the simulator's flags for creates whose answers arrive only after Late: their
+// orders stay in flight.
 func (p plan) unanswered() []string { return append(p.gatewayArgs(), "--fault=payment.answer_late=1") }
 
-// inHand waits until creates of n orders are under way, and has the gateway answer
-// all further calls at once.
-func (c *chaos) inHand(n int) {
+// inFlight waits until creates of n orders are in flight. Then it makes the gateway answer all
+// further calls at once.
+func (c *chaos) inFlight(n int) {
 	c.t.Helper()
-	eventually(c.t, fmt.Sprintf("%d orders are in hand", n), patience, func() bool {
+	eventually(c.t, fmt.Sprintf("%d orders are in flight", n), patience, func() bool {
 		return len(c.gateway.calls(c.t)) >= n
 	})
 	c.gateway.post(c.t, "faults", nil)
@@ -69,17 +69,17 @@ func (c *chaos) close() {
 	c.report(c.audit().violations())
 }
 
-// TestTakeover_StoppedWorkerDoesNoHarm stops a worker in the midst of its calls for
-// twice its lease. Others take its orders over; when it goes on, it finds answers in its
-// hands to orders that are not its own any more.
+// TestTakeover_StoppedWorkerDoesNoHarm stops a worker during its calls for twice its lease. Other
+// workers take over its orders. When it continues, it receives answers to orders that it has
+// lost.
 func TestTakeover_StoppedWorkerDoesNoHarm(t *testing.T) {
 	t.Parallel()
 	p := calmPlan(40, "20ms-50ms")
-	p.late = 3 * time.Second // the answers arrive while it is stopped
+	p.late = 3 * time.Second // so the answers arrive while it is stopped
 	c := newChaos(t, p, p.unanswered())
 	c.fleet = startFleet(t, 1, c.settings(), "qfpay-worker", "run")
 	c.enqueueAll()
-	c.inHand(p.orders)
+	c.inFlight(p.orders)
 	c.fleet.signal(0, syscall.SIGSTOP)
 	stopped := time.Now()
 
@@ -91,9 +91,8 @@ func TestTakeover_StoppedWorkerDoesNoHarm(t *testing.T) {
 	c.close()
 }
 
-// TestTakeover_OrdersOfAKilledWorkerAreInFlightAgain kills a worker with 50 orders in
-// hand. They are in hand again within 15 s; make chaos, which has the machine to itself,
-// checks that.
+// TestTakeover_OrdersOfAKilledWorkerAreInFlightAgain kills a worker with 50 orders in flight.
+// With the default timeouts, which make chaos uses, they are in flight again within 15 s.
 func TestTakeover_OrdersOfAKilledWorkerAreInFlightAgain(t *testing.T) {
 	t.Parallel()
 	p := calmPlan(50, "20ms-50ms")
@@ -102,23 +101,22 @@ func TestTakeover_OrdersOfAKilledWorkerAreInFlightAgain(t *testing.T) {
 	// Longer than it takes to get all of them under way.
 	c.fleet = startFleet(t, 1, append(c.settings(), "QFPAY_TIMEOUT=10s"), "qfpay-worker", "run")
 	c.enqueueAll()
-	c.inHand(p.orders)
+	c.inFlight(p.orders)
 	killed := time.Now()
 	c.fleet.kill(0)
 	c.all(2 * time.Minute)
 
 	again := takenUp(c.gateway.calls(t), killed)
-	t.Logf("%d orders in hand again after: %s", len(again), spans(again))
+	t.Logf("%d orders in flight again after: %s", len(again), spans(again))
 	if len(again) != p.orders {
-		t.Errorf("%d orders were taken up again, want %d", len(again), p.orders)
+		t.Errorf("%d orders were in flight again, want %d", len(again), p.orders)
 	} else if p99 := again[len(again)*99/100]; *takeover && p99 > 15*time.Second {
 		t.Errorf("the 99th percentile is %s, want at most 15s", p99)
 	}
 	c.close()
 }
 
-// takenUp returns, for each order that was asked about after a moment, how long
-// after, in order.
+// takenUp returns how long after a moment each order had its next call, in ascending order.
 func takenUp(calls []simulator.Call, since time.Time) []time.Duration {
 	first := map[string]time.Duration{}
 	for _, call := range calls {
@@ -134,9 +132,9 @@ func takenUp(calls []simulator.Call, since time.Time) []time.Duration {
 	return all
 }
 
-// TestRollingRestart_CutsNoCallOff restarts one worker after another with SIGTERM
-// while orders come in. A call that is cut off leaves its order in doubt, and an
-// enquiry at the gateway: there must be none. One create an order, and all is said.
+// TestRollingRestart_CutsNoCallOff restarts one worker after another with SIGTERM while orders
+// arrive. A call that is cut off would put its order in doubt, and so cause a query. There must
+// be no query, and one create per order.
 func TestRollingRestart_CutsNoCallOff(t *testing.T) {
 	t.Parallel()
 	p := calmPlan(*rollingOrders, "50ms-300ms")
@@ -175,8 +173,8 @@ func TestRollingRestart_CutsNoCallOff(t *testing.T) {
 	}
 }
 
-// TestDeletedTasks_OrdersOutliveTheirTasks deletes everything that asynq has in the
-// middle of the work. A task is a wake-up: the orders are in due, and are woken again.
+// TestDeletedTasks_OrdersOutliveTheirTasks deletes all keys of asynq while orders are processed. A
+// task is only a wake-up: the orders are in due, and are woken again.
 func TestDeletedTasks_OrdersOutliveTheirTasks(t *testing.T) {
 	t.Parallel()
 	p := calmPlan(60, "200ms-300ms")

@@ -13,10 +13,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// TestChaos_EveryOrderHasOneTrueResult has worker processes killed, calls fail,
-// deliveries doubled and wake-ups lost, all at random and all at once, and then compares
-// the books: every order has one result, and it is true. See docs/chaos.md for the long
-// runs. It is not parallel: beside other tests, no worker gets to work between two kills.
+// TestChaos_EveryOrderHasOneTrueResult kills workers, makes calls fail, doubles deliveries and
+// loses wake-ups, all at random and at the same time. Then it checks that every order has one
+// result, and that the result is true. See docs/chaos.md for the long runs. It is not parallel,
+// because beside other tests a worker would not have enough time between two kills.
 func TestChaos_EveryOrderHasOneTrueResult(t *testing.T) {
 	c := startChaos(t, given)
 	c.rage()
@@ -41,7 +41,7 @@ type chaos struct {
 	took    time.Duration // until the last result
 }
 
-// newChaos starts all that a run needs but its workers.
+// newChaos starts everything for a run except its workers.
 func newChaos(t *testing.T, p plan, gatewayArgs []string) *chaos {
 	t.Helper()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "everysec")
@@ -65,11 +65,11 @@ func startChaos(t *testing.T, p plan) *chaos {
 	return c
 }
 
-// look is how often a run is looked at.
+// look is how often the progress of a run is checked.
 const look = 100 * time.Millisecond
 
-// rage enqueues the orders and attacks the workers until every order has its result,
-// or the time is up: the audit says what is missing then.
+// rage enqueues the orders and attacks the workers until every order has its result or the time
+// is up. In that case the audit reports what is missing.
 func (c *chaos) rage() {
 	ctx, cancel := context.WithTimeout(c.t.Context(), c.within)
 	defer cancel()
@@ -112,7 +112,7 @@ func (c *chaos) rage() {
 	}
 }
 
-// over tells whether a run is, with so many results, the last of them at since.
+// over reports whether a run with this many results, the last of them at since, is over.
 func (c *chaos) over(have int64, since time.Time) bool {
 	if c.naive {
 		return time.Since(since) > c.still
@@ -120,11 +120,11 @@ func (c *chaos) over(have int64, since time.Time) bool {
 	return have >= int64(c.plan.orders)
 }
 
-// keys are those of a worker that is told of no prefix.
+// keys are the keys with the default prefix.
 var keys = tasks.Keys{Prefix: tasks.DefaultPrefix}
 
-// settleDown ends the workers once they have looked at what is left in the queues,
-// and lets the gateway's late calls land: whatever doubles an order has done so then.
+// settleDown ends the workers when the queues are empty, and lets the gateway process its late
+// calls, so that every possible double order exists before the audit.
 func (c *chaos) settleDown() {
 	c.t.Helper()
 	if !c.naive {
@@ -136,7 +136,7 @@ func (c *chaos) settleDown() {
 	c.gateway.advance(c.t, c.late+time.Second)
 }
 
-// advance moves the gateway's clock on.
+// advance moves the gateway's clock forward.
 func (g *gateway) advance(t *testing.T, by time.Duration) {
 	t.Helper()
 	g.post(t, "advance", url.Values{"by": {by.String()}})

@@ -1,8 +1,8 @@
-// Package e2e tests the programs as they are used: separate processes of both
-// binaries, a redis-server of their own and the simulator on a port. The tests know what
-// contract and command line say, read standard output, the result stream and
-// /metrics, and ask the simulator's books whether it is true. Of the project they use
-// package tasks, as a producer does, and nothing of the worker.
+// Package e2e tests the programs as they are used: separate processes of both binaries, with
+// their own redis-server and the simulator on a port. The tests use only the documented
+// interface: command line, standard output, the result stream and /metrics. They compare these
+// with the simulator's ledger. Of the project's code they use package tasks, like a producer, and
+// nothing of the worker.
 //
-// It holds tests only.
+// It contains only tests.
 package e2e

@@ -8,8 +8,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
-// TestDump_ShowsNoKey has a worker dump all its goroutines in the middle of its calls,
-// as Go does when a program dies of a panic or of SIGQUIT.
+// TestDump_ShowsNoKey makes a worker dump all its goroutines during its calls, as Go does after a
+// panic or SIGQUIT.
 func TestDump_ShowsNoKey(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -23,7 +23,7 @@ func TestDump_ShowsNoKey(t *testing.T) {
 	}
 	w.wait(t)
 	if dump := w.err.text(); !strings.Contains(dump, "goroutine ") || !strings.Contains(dump, "CreatePayment") {
-		t.Errorf("this is no dump of a worker in the middle of a call:\n%s", w.err.tail(2000))
+		t.Errorf("this is not a dump of a worker during a call:\n%s", w.err.tail(2000))
 	}
 	w.examine(t)
 }

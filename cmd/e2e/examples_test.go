@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// example is one file of examples/, and which of its lines are broken on purpose;
-// each file also repeats one order.
+// example is one file of examples/ with its intentionally invalid lines. Each file also repeats
+// one order.
 type example struct {
 	file   string
 	broken []int
@@ -29,8 +29,8 @@ var examples = []example{
 	{"../../examples/orders.ndjson", []int{31, 77, 123, 170, 216, 262}, readNDJSON},
 }
 
-// orders returns the good orders of the file, each once. It reads the file without
-// the project's own readers, so that what they make of it can be wrong.
+// orders returns the valid orders of the file, each once. It does not use the project's own
+// readers, so that the test can find their errors.
 func (e example) orders(t *testing.T) []wanted {
 	t.Helper()
 	var good []wanted
@@ -84,7 +84,7 @@ func readNDJSON(t *testing.T, file string) map[int]wanted {
 			TxAmt      json.Number `json:"txamt"`
 			TxCurrCd   string      `json:"txcurrcd"`
 		}
-		// A line that is no JSON is one of the broken ones, and counted there.
+		// A line that is not JSON is one of the invalid ones, and counted there.
 		if err := json.Unmarshal([]byte(line), &o); err == nil {
 			rows[i+1] = wanted{o.OutTradeNo, o.PayType, o.TxAmt.String(), o.TxCurrCd}
 		}
@@ -92,7 +92,7 @@ func readNDJSON(t *testing.T, file string) map[int]wanted {
 	return rows
 }
 
-// rejectedLines reads a --rejects file: each line of it must say where and why.
+// rejectedLines reads a --rejects file, in which each line must have a line number and a reason.
 func rejectedLines(t *testing.T, file string) []int {
 	t.Helper()
 	text, err := os.ReadFile(file)

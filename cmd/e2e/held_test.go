@@ -10,12 +10,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-// TestBreaker_WrongClientKeyKeepsOrdersWaiting: a key that QFPay refuses is a mistake in
-// the configuration, and no reason to fail an order. The orders wait, the gateway is not
-// hammered, somebody is told, and the right key ends it.
+// TestBreaker_WrongClientKeyKeepsOrdersWaiting: if QFPay refuses a key, the configuration is wrong
+// and no order should fail. The orders wait, the gateway gets few calls, the log names the
+// merchant, and with the right key the orders continue.
 func TestBreaker_WrongClientKeyKeepsOrdersWaiting(t *testing.T) {
 	t.Parallel()
-	const inHand = 8
+	const inFlight = 8
 	redis := redistest.Start(t)
 	gateway := startGateway(t, "--latency", "20ms-120ms")
 	file, orders := sampleFile(t, 60)
@@ -32,9 +32,9 @@ func TestBreaker_WrongClientKeyKeepsOrdersWaiting(t *testing.T) {
 		last := calls[len(calls)-1]
 		return last.Time.Sub(calls[0].Time) > 4*time.Second && last.HTTPStatus != 0
 	})
-	// What was in hand when the first answer came, and the probe.
-	if len(calls) > inHand+1 {
-		t.Errorf("%d calls until the first probe, with %d orders in hand at once", len(calls), inHand)
+	// The orders in flight at the first answer, and the probe.
+	if len(calls) > inFlight+1 {
+		t.Errorf("%d calls until the first probe, with %d orders in flight at once", len(calls), inFlight)
 	}
 	if odd := slices.DeleteFunc(calls, func(c simulator.Call) bool { return c.RespCd == "1108" }); len(odd) > 0 {
 		t.Errorf("the gateway did not refuse %d signatures; the first: %+v", len(odd), odd[0])
@@ -49,7 +49,7 @@ func TestBreaker_WrongClientKeyKeepsOrdersWaiting(t *testing.T) {
 	checkBooks(t, orders, results(t, redis), gateway.orders(t))
 }
 
-// complains tells whether a log names the merchant in an error.
+// complains reports whether a log names the merchant in an error.
 func complains(log string) bool {
 	for line := range strings.Lines(log) {
 		if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, `"merchant":"default"`) &&

@@ -14,19 +14,19 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// shutdownTimeout is WORKER_SHUTDOWN_TIMEOUT in these tests; leaving off the
-// servers and the connections may take a little longer than the orders in hand.
+// shutdownTimeout is WORKER_SHUTDOWN_TIMEOUT in these tests. After the orders in flight, closing
+// servers and connections may take a little longer.
 const shutdownTimeout = 12 * time.Second
 
-// The gateway's limits for each file of examples/. A minute has no room for all of its orders.
+// The gateway's limits for each file of examples/. One minute is not enough for all of its orders.
 const (
 	examplesPerSecond = 50
 	examplesPerMinute = 250
 )
 
-// TestExamples_EveryOrderBecomesOneQRCode is the whole way, once for each file of
-// examples/: three workers, and a gateway that holds to its limits. 300 orders at 250 a
-// minute take more than a minute by themselves.
+// TestExamples_EveryOrderBecomesOneQRCode tests the whole path, for each file of examples/: three
+// workers, and a gateway that applies its limits. 300 orders at 250 a minute take more than a
+// minute.
 func TestExamples_EveryOrderBecomesOneQRCode(t *testing.T) {
 	t.Parallel()
 	for _, e := range examples {
@@ -38,14 +38,14 @@ func TestExamples_EveryOrderBecomesOneQRCode(t *testing.T) {
 }
 
 func (e example) becomesQRCodes(t *testing.T) {
-	// Everything ever written to this Redis stands in its append-only file.
+	// Everything ever written to this Redis is in its append-only file.
 	redis := redistest.Start(t, "--appendonly", "yes")
 	gateway := startGateway(t, "--latency", "20ms-120ms", "--per-second", strconv.Itoa(examplesPerSecond), "--per-minute", strconv.Itoa(examplesPerMinute))
 	var workers []*worker
 	for range 3 {
-		// Somewhat below the gateway's limits: that the limiter is exact is shown on
-		// Redis's clock. Here the gateway is a process too, and one that a busy machine
-		// stops for half a second sees calls together that were not made together.
+		// A little below the gateway's limits. Other tests show, on Redis's clock, that the
+		// limiter is exact. Here the gateway is a process too: if a busy machine stops it for
+		// half a second, calls seem simultaneous that were not.
 		workers = append(workers, startWorker(t, settings(redis, gateway, rightKey, "WORKER_SHUTDOWN_TIMEOUT=12s",
 			"QFPAY_PER_SECOND=35", "QFPAY_PER_MINUTE=230")))
 	}
@@ -67,7 +67,7 @@ func (e example) becomesQRCodes(t *testing.T) {
 	checkAppendOnlyFile(t, redis, orders[0])
 }
 
-// enqueue enqueues the file twice, and returns its good orders.
+// enqueue enqueues the file twice, and returns its valid orders.
 func (e example) enqueue(t *testing.T, redis *redistest.Server) []wanted {
 	t.Helper()
 	rejects := filepath.Join(t.TempDir(), "rejects.ndjson")
@@ -85,7 +85,7 @@ func (e example) enqueue(t *testing.T, redis *redistest.Server) []wanted {
 	return e.orders(t)
 }
 
-// checkWorkers looks at the pages of workers that have done all there was.
+// checkWorkers checks the pages of workers that have processed all orders.
 func checkWorkers(t *testing.T, workers []*worker, orders int) {
 	t.Helper()
 	sum := 0
@@ -104,7 +104,7 @@ func checkWorkers(t *testing.T, workers []*worker, orders int) {
 	}
 }
 
-// checkStream compares what a follower was shown with what is in the stream.
+// checkStream compares the output of a follower with the stream.
 func (e example) checkStream(t *testing.T, redis *redistest.Server, f follower) {
 	t.Helper()
 	if code, _ := f.terminate(t); code != 0 {
@@ -119,7 +119,7 @@ func (e example) checkStream(t *testing.T, redis *redistest.Server, f follower) 
 	}
 }
 
-// checkLimits asks the gateway whether its limits held.
+// checkLimits checks at the gateway that its limits were respected.
 func checkLimits(t *testing.T, g *gateway) {
 	t.Helper()
 	if n := g.peak(t, "1s"); n > examplesPerSecond {
@@ -134,8 +134,8 @@ func checkLimits(t *testing.T, g *gateway) {
 	}
 }
 
-// checkAppendOnlyFile looks for the client key in all that was ever written to
-// Redis: keys, payloads, results, asynq's own data.
+// checkAppendOnlyFile searches for the client key in everything that was ever written to Redis:
+// keys, payloads, results, asynq's own data.
 func checkAppendOnlyFile(t *testing.T, redis *redistest.Server, order wanted) {
 	t.Helper()
 	written := redis.Written(t)

@@ -13,9 +13,9 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// Ctrl-C in the middle of a file says how far it got, and running it again finishes the
-// rest and doubles nothing. The file is a pipe the first time, and its end does not come,
-// so that the command cannot have been done before.
+// After Ctrl-C in the middle of a file, the command says how far it got. If it is run again, it
+// enqueues the rest and doubles nothing. The first time, the file is a pipe that does not end, so
+// that the command cannot finish before the interrupt.
 func TestEnqueue_InterruptedFileIsFinishedByRunningItAgain(t *testing.T) {
 	t.Parallel()
 	const rows = 5000
@@ -48,11 +48,12 @@ func TestEnqueue_InterruptedFileIsFinishedByRunningItAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, there := p.wait(t), int(rdb.ZCard(t.Context(), keys.Due()).Val())
-	said := regexp.MustCompile(`interrupted after line (\d+); run it again to go on`).FindStringSubmatch(p.err.text())
+	said := regexp.MustCompile(`interrupted after line (\d+); run it again to continue`).FindStringSubmatch(p.err.text())
 	if code != 1 || said == nil {
 		t.Fatalf("interrupted: ended with %d and said %q", code, p.err.text())
 	}
-	// What it says is there; more may be, if a batch took too long. The head is a line too.
+	// At least as many orders as it says are there; more, if a batch took too long. The header is a
+	// line too.
 	line, _ := strconv.Atoi(said[1])
 	var counted int
 	if _, err := fmt.Sscanf(p.out.text(), "enqueued=%d duplicate=0 invalid=0\n", &counted); err != nil || line-1 > counted || counted > there {

@@ -59,8 +59,8 @@ func drawn(out string) (n int) {
 	return n
 }
 
-// checkGroups: whoever is done with its results has acknowledged them. An entry that is
-// left would keep the stream from being trimmed for a week.
+// checkGroups checks that each example has acknowledged its results. A pending entry would prevent
+// trimming of the stream for a week.
 func checkGroups(t *testing.T, rdb redis.UniversalClient) {
 	t.Helper()
 	groups := rdb.XInfoGroups(t.Context(), tasks.Keys{Prefix: tasks.DefaultPrefix}.Results()).Val()
@@ -68,15 +68,15 @@ func checkGroups(t *testing.T, rdb redis.UniversalClient) {
 		t.Errorf("%d consumer groups, want one for each language", len(groups))
 	}
 	for _, g := range groups {
-		// tasks.Results.Consume stops where its context ends, in the middle of what it was
-		// given: another consumer takes that over.
+		// tasks.Results.Consume stops when its context ends, even with entries pending: another
+		// consumer takes them over.
 		if g.Name != "example-go" && g.Pending > 0 {
 			t.Errorf("%s has not acknowledged %d results", g.Name, g.Pending)
 		}
 	}
 }
 
-// runExample runs a program, which must end well, and returns what it wrote.
+// runExample runs a program, which must exit with 0, and returns its output.
 func runExample(t *testing.T, env []string, command ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 180*time.Second)
@@ -90,7 +90,7 @@ func runExample(t *testing.T, env []string, command ...string) string {
 	return string(out)
 }
 
-// nodeExample copies the example for Node and installs what it needs beside it.
+// nodeExample copies the example for Node and installs its packages beside it.
 func nodeExample(t *testing.T) string {
 	t.Helper()
 	dir, from := t.TempDir(), "../../examples/node"
@@ -100,7 +100,7 @@ func nodeExample(t *testing.T) string {
 			t.Fatal(err)
 		}
 		if strings.Contains(string(text), "\"resolved\"") {
-			t.Errorf("%s says where packages come from; it must not: see .npmrc", name)
+			t.Errorf("%s contains the addresses of packages, which it must not: see .npmrc", name)
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)

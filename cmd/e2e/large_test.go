@@ -20,14 +20,14 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// What `make large` has larger.
+// `make large` uses larger sizes.
 var (
 	largeFile    = flag.Int64("large.file", 24<<20, "bytes of the file in TestEnqueue_LargeFileNeedsNoMoreMemoryThanASmallOne")
 	largeResults = flag.Int("large.results", 20_000, "results that the consumer of TestResults_ConsumerThatWasAwayReadsEverything has missed")
 )
 
-// The memory of enqueue is that of a batch, however large the file is. Its rows come again
-// and again, so that Redis needs none either: it is enqueue that is measured.
+// enqueue needs memory only for a batch, for files of any size. The rows of the file repeat, so
+// that Redis does not need much memory either.
 func TestEnqueue_LargeFileNeedsNoMoreMemoryThanASmallOne(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -39,7 +39,7 @@ func TestEnqueue_LargeFileNeedsNoMoreMemoryThanASmallOne(t *testing.T) {
 	}
 }
 
-// enqueueMeasured enqueues a file of that size and returns the memory that it took at most.
+// enqueueMeasured enqueues a file of that size and returns the peak memory.
 func enqueueMeasured(t *testing.T, redis *redistest.Server, size int64) (peak int64) {
 	t.Helper()
 	p := start(t, []string{"REDIS_URL=" + redis.URL}, "qfpay-worker", "enqueue", repeatedFile(t, size))
@@ -58,8 +58,8 @@ func enqueueMeasured(t *testing.T, redis *redistest.Server, size int64) (peak in
 	}
 }
 
-// peakMemory is the most memory that a process has had; 0 when it is not there any more.
-// What wait tells of it holds the memory of the parent too.
+// peakMemory returns the peak memory of a process, or 0 if it has ended. The value of wait(2)
+// would include the memory of the parent.
 func peakMemory(pid int) int64 {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	_, kB, _ := cut(string(status), "VmHWM:", "kB")
@@ -67,7 +67,7 @@ func peakMemory(pid int) int64 {
 	return n << 10
 }
 
-// repeatedFile writes NDJSON of that size at least: 5,000 orders, over and over.
+// repeatedFile writes NDJSON of at least that size: 5,000 orders, repeated.
 func repeatedFile(t *testing.T, size int64) string {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "orders.ndjson"))
@@ -91,8 +91,8 @@ func repeatedFile(t *testing.T, size int64) string {
 	return f.Name()
 }
 
-// A consumer comes back after days and reads every result that it has missed, each once and
-// in turn, though workers have trimmed the stream for another that was there.
+// A consumer returns after days and reads every result that it has missed, once and in order,
+// although workers have trimmed the stream after another consumer.
 func TestResults_ConsumerThatWasAwayReadsEverything(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -126,7 +126,7 @@ func TestResults_ConsumerThatWasAwayReadsEverything(t *testing.T) {
 	}
 }
 
-// publishMissed puts n results that are five days old on the stream.
+// publishMissed adds n results that are five days old to the stream.
 func publishMissed(t *testing.T, rdb *redis.Client, stream string, n int) {
 	t.Helper()
 	at := rdb.Time(t.Context()).Val().Add(-5 * 24 * time.Hour).UnixMilli()
@@ -145,7 +145,7 @@ func publishMissed(t *testing.T, rdb *redis.Client, stream string, n int) {
 	}
 }
 
-// readMissed runs `qfpay-worker results` as a consumer, which must print all n in turn.
+// readMissed runs `qfpay-worker results` as a consumer, which must print all n in order.
 func readMissed(t *testing.T, redis *redistest.Server, n int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "qfpay-worker"), "results", "--group", "away", "--consumer", "c", "--format", "json")

@@ -14,12 +14,12 @@ import (
 // bin is the directory of the binaries under test.
 var bin string
 
-// raced is off for long runs, where speed counts and the race detector has had its say.
+// raced is off for long runs, where speed matters. Short runs use the race detector.
 var raced = flag.Bool("raced", true, "build the binaries under test with the race detector")
 
-// TestMain builds both binaries, with the race detector: a race in a process is
-// then seen in its output and its exit code. Under another name, this program is the
-// worker of TestChaos_FindsOutANaiveWorker.
+// TestMain builds both binaries with the race detector, so that a race shows in the output and the
+// exit code of a process. Under another name, this program is the worker of
+// TestChaos_FindsOutANaiveWorker.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == naiveName {
 		workNaively()

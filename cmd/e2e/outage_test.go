@@ -8,10 +8,9 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
-// TestRedisOutage_LosesNothing kills redis-server in the middle of the work. No
-// call may leave while it is away, and what was answered meanwhile is written down
-// when it is back. The orders are of pay types whose lost QR code can be reissued,
-// so that each of them must end with one.
+// TestRedisOutage_LosesNothing kills redis-server while orders are processed. No call may be sent
+// while it is down, and answers that arrive meanwhile are recorded when it is back. The orders have
+// pay types whose lost QR code can be reissued, so each of them must get one.
 func TestRedisOutage_LosesNothing(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t, "--appendonly", "yes")
@@ -19,7 +18,7 @@ func TestRedisOutage_LosesNothing(t *testing.T) {
 	workers := make([]*worker, 2)
 	for i := range workers {
 		workers[i] = startWorker(t, settings(redis, gateway, rightKey, "QFPAY_TIMEOUT=2s", "WORKER_SHUTDOWN_TIMEOUT=12s",
-			// Slow enough that there is a middle.
+			// Slow enough that the kill comes before the end.
 			"QFPAY_PER_SECOND=10"))
 	}
 	file, orders := sampleFile(t, 60)

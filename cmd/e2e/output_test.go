@@ -2,7 +2,7 @@ package e2e
 
 import "sync"
 
-// output keeps what a process writes, and tells when there is more.
+// output keeps the output of a process, and signals new output.
 type output struct {
 	mu      sync.Mutex
 	written []byte
@@ -21,8 +21,7 @@ func (o *output) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// watch returns what was written so far, and a channel that is closed when there
-// is more.
+// watch returns the output so far, and a channel that is closed when there is more.
 func (o *output) watch() (string, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

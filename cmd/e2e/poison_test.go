@@ -11,9 +11,9 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
-// TestPoisonTask_IsSetAside: whoever can reach Redis can put anything into
-// the queue. What is no order is set aside where it can be seen, with the reason;
-// what is one is carried out, though its producer knows nothing but asynq.
+// TestPoisonTask_IsSetAside: every client of Redis can put anything into the queue. A task that is
+// not an order is moved to the stream of rejected entries, with the reason. An order from a producer
+// that uses only asynq is processed.
 func TestPoisonTask_IsSetAside(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -34,12 +34,12 @@ func TestPoisonTask_IsSetAside(t *testing.T) {
 		return queue.Size == queue.Archived // the archive has its own check
 	})
 	if n := queueInfo(t, rdb).Archived; n != 0 {
-		t.Errorf("%d tasks are in asynq's archive, where nobody looks", n)
+		t.Errorf("%d tasks are in asynq's archive, where nobody would see them", n)
 	}
 	checkBooks(t, []wanted{{"PLAIN-1", "800201", "100", "HKD"}}, results(t, redis), gateway.orders(t))
 }
 
-// putByHand enqueues payloads with asynq alone.
+// putByHand enqueues payloads with asynq only.
 func putByHand(t *testing.T, rdb *redis.Client, payloads ...string) {
 	t.Helper()
 	client := asynq.NewClientFromRedisClient(rdb)
@@ -51,7 +51,7 @@ func putByHand(t *testing.T, rdb *redis.Client, payloads ...string) {
 	}
 }
 
-// checkSetAside compares the stream of what was refused.
+// checkSetAside compares the stream of rejected entries.
 func checkSetAside(t *testing.T, rdb *redis.Client, poison []string) {
 	t.Helper()
 	entries, err := rdb.XRange(t.Context(), "{qfpay}:requests:rejected", "-", "+").Result()

@@ -16,8 +16,8 @@ const (
 	wrongKey = "C4NARY0wrong0client0key0C4NARY02"
 )
 
-// patience is how long anything may take that is not itself a matter of time. It
-// is what a machine under load needs, and passes only when something is wrong.
+// patience is the timeout for everything whose duration is not tested. It is long enough for a
+// machine under load, so it passes only if something is wrong.
 const patience = 30 * time.Second
 
 // process is one running program.
@@ -28,8 +28,8 @@ type process struct {
 	ended    chan struct{}
 }
 
-// start runs a program with settings as its environment, NAME=value, until it
-// ends or the test does. Whatever it wrote is looked through for secrets and races.
+// start runs a program with settings as its environment, NAME=value, until it or the test ends. Its
+// output is searched for secrets and races.
 func start(t *testing.T, settings []string, program string, args ...string) *process {
 	t.Helper()
 	p := launch(t, settings, program, args...)
@@ -37,14 +37,13 @@ func start(t *testing.T, settings []string, program string, args ...string) *pro
 	return p
 }
 
-// launch is start without an end: the caller sees to that.
+// launch is like start, but the caller must end the process.
 func launch(t *testing.T, settings []string, program string, args ...string) *process {
 	t.Helper()
 	p := &process{name: program + " " + strings.Join(args, " "), out: newOutput(), err: newOutput(), ended: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(bin, program), args...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.err
-	// Nothing of the environment of whoever runs the tests: a setting there would
-	// change what is tested.
+	// Without the environment of the tests, because a setting there would change the result.
 	p.cmd.Env = append(slices.Clone(settings), "GORACE=halt_on_error=1 atexit_sleep_ms=0")
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -56,7 +55,7 @@ func launch(t *testing.T, settings []string, program string, args ...string) *pr
 	return p
 }
 
-// finish ends the process if need be, and examines what it has left.
+// finish ends the process if it still runs, and examines its output.
 func (p *process) finish(t *testing.T) {
 	p.cmd.Process.Kill()
 	<-p.ended
@@ -66,7 +65,7 @@ func (p *process) finish(t *testing.T) {
 	}
 }
 
-// examine looks through what the process has written.
+// examine searches the output of the process.
 func (p *process) examine(t *testing.T) {
 	t.Helper()
 	written := p.out.text() + p.err.text()
@@ -98,7 +97,7 @@ func (p *process) terminate(t *testing.T) (int, time.Duration) {
 	return p.wait(t), time.Since(began)
 }
 
-// await waits until what the process writes satisfies done.
+// await waits until the output of the process satisfies done.
 func (p *process) await(t *testing.T, o *output, what string, within time.Duration, done func(string) bool) {
 	t.Helper()
 	timeout := time.After(within)
@@ -110,7 +109,7 @@ func (p *process) await(t *testing.T, o *output, what string, within time.Durati
 		select {
 		case <-changed:
 		case <-p.ended:
-			// What was written last may have come between the two.
+			// The last output may have come after the check.
 			if !done(o.text()) {
 				t.Fatalf("%s: ended with %d before: %s", p.name, p.cmd.ProcessState.ExitCode(), what)
 			}

@@ -10,9 +10,9 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// TestRedisCluster_ServesTwoPrefixes: two shards, {a} and {b}, on different nodes of one
-// cluster, at work at once. Neither sees anything of the other's, though their
-// orders have the same numbers.
+// TestRedisCluster_ServesTwoPrefixes: two shards, {a} and {b}, work on different nodes of one
+// cluster at the same time. Neither sees the orders of the other, although they have the same order
+// numbers.
 func TestRedisCluster_ServesTwoPrefixes(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3)
@@ -43,14 +43,14 @@ func TestRedisCluster_ServesTwoPrefixes(t *testing.T) {
 				t.Errorf("qfpay_orders_settled_total is %d, want %d", n, len(orders))
 			}
 			if _, page := get(t, worker.pages+"/metrics"); !strings.Contains(page, "qfpay_orders_unsettled 0") {
-				t.Error("/metrics cannot tell the backlog of a shard on a cluster")
+				t.Error("/metrics does not show the backlog of a shard on a cluster")
 			}
 			if status := worker.ready(t); status != http.StatusOK {
 				t.Errorf("/readyz answers %d", status)
 			}
 			worker.shutDown(t, shutdownTimeout+2*time.Second)
 			if strings.Contains(worker.err.text(), `"level":"ERROR"`) {
-				t.Error("the worker has met an error")
+				t.Error("the worker has logged an error")
 			}
 		})
 	}

@@ -12,14 +12,14 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// ward is a master with replicas, which it reaches through a proxy, and Sentinels
-// that watch it there.
+// ward is a master with replicas that it reaches through a proxy, and with Sentinels that watch it
+// through the proxy.
 type ward struct {
 	master    *redistest.Server
 	replicas  []*redistest.Server
 	proxy     *redistest.Proxy
 	sentinels *redistest.Sentinels
-	redis     *redistest.Server // as the programs know it
+	redis     *redistest.Server // as the programs see it
 }
 
 func startWard(t *testing.T, replicas int) *ward {
@@ -34,8 +34,8 @@ func startWard(t *testing.T, replicas int) *ward {
 	return w
 }
 
-// fail kills the master and waits until a replica has been put in its place. It
-// returns how long that took, and the new master.
+// fail kills the master and waits until a replica has replaced it. It returns how long that took,
+// and the new master.
 func (w *ward) fail(t *testing.T) (time.Duration, *redis.Client) {
 	t.Helper()
 	began := time.Now()
@@ -53,7 +53,7 @@ func (w *ward) fail(t *testing.T) (time.Duration, *redis.Client) {
 	return time.Since(began), promoted.Client(t)
 }
 
-// lost counts the results that were in the stream and are there no longer.
+// lost counts the results that have disappeared from the stream.
 func lost(before, after []tasks.Result) int {
 	kept := map[string]bool{}
 	for _, r := range after {
@@ -68,10 +68,9 @@ func lost(before, after []tasks.Result) int {
 	return n
 }
 
-// TestFailover_ToAReplicaInStepLosesNoOrder kills the master in the middle of the work,
-// its replica in step but for the last milliseconds. Under standard an entry of these
-// may be lost: its order gets another one then, under another number, and the QR code of
-// the lost one is dead.
+// TestFailover_ToAReplicaInStepLosesNoOrder kills the master while orders are processed. Its replica
+// is only milliseconds behind. With standard durability, a result of these milliseconds may be lost.
+// Then its order gets another result, under another order number, and the lost QR code is dead.
 func TestFailover_ToAReplicaInStepLosesNoOrder(t *testing.T) {
 	t.Parallel()
 	w := startWard(t, 1)
@@ -100,10 +99,10 @@ func TestFailover_ToAReplicaInStepLosesNoOrder(t *testing.T) {
 	t.Logf("of %d results read before the kill, %d are lost", len(before), lost(before, after))
 }
 
-// TestFailover_ToAReplicaBehindLosesWhatTheDocsSay: replication has stalled, unseen,
-// when the master dies. Under standard all since the stall is lost: orders that were
-// accepted, and results that were read. Nothing is doubled: whoever enqueues the same
-// file again gets one result for each order, and one live QR code at the gateway.
+// TestFailover_ToAReplicaBehindLosesWhatTheDocsSay: replication has stalled without anybody seeing
+// it when the master dies. With standard durability, everything since the stall is lost: accepted
+// orders, and results that were read. Nothing is doubled: if the same file is enqueued again, each
+// order gets one result, and has one live QR code at the gateway.
 func TestFailover_ToAReplicaBehindLosesWhatTheDocsSay(t *testing.T) {
 	t.Parallel()
 	w := startWard(t, 1)
@@ -138,13 +137,12 @@ func TestFailover_ToAReplicaBehindLosesWhatTheDocsSay(t *testing.T) {
 	t.Logf("enqueued again: every order has one result; %d of those read before have been replaced", lost(before, after))
 }
 
-// TestFailover_UnderStrictLosesNothing: the same stall under strict. Nothing counts as
-// done that no replica has: enqueue says so, and no call leaves. What was accepted
-// has its result in the end, without anybody enqueuing it again, and what was
-// confirmed is what it was.
+// TestFailover_UnderStrictLosesNothing: the same stall with strict durability. A write counts only
+// when a replica has it: enqueue reports this, and no call is sent. Every accepted order gets its
+// result without being enqueued again, and confirmed results do not change.
 func TestFailover_UnderStrictLosesNothing(t *testing.T) {
 	t.Parallel()
-	w := startWard(t, 2) // one to be the master, and one to confirm it then
+	w := startWard(t, 2) // one becomes the master, and the other confirms its writes
 	gateway := startGateway(t, "--latency", "50ms-150ms", "--per-minute", "0")
 	var workers []*worker
 	for range 2 {
@@ -157,7 +155,7 @@ func TestFailover_UnderStrictLosesNothing(t *testing.T) {
 	old := w.master.Client(t)
 	eventually(t, "a third of the results", time.Minute, func() bool { return published(t, old) >= len(orders)/3 })
 	confirmed := results(t, w.redis)
-	// The latest of these may be waiting for their replica still.
+	// The latest of these may still wait for their replica.
 	eventually(t, "a replica has them", patience, func() bool { return published(t, w.replicas[0].Client(t)) >= len(confirmed) })
 	w.proxy.StallReplication()
 	calls := quiet(t, gateway)
@@ -168,7 +166,7 @@ func TestFailover_UnderStrictLosesNothing(t *testing.T) {
 		t.Errorf("enqueue without a replica: ended with %d, %q; want 1", code, line)
 	}
 	if more := len(gateway.calls(t)); more != calls {
-		t.Errorf("%d calls left that no replica knows of", more-calls)
+		t.Errorf("%d calls were sent that no replica knows of", more-calls)
 	}
 
 	took, rdb := w.fail(t)
@@ -187,8 +185,8 @@ func TestFailover_UnderStrictLosesNothing(t *testing.T) {
 		took.Round(time.Millisecond), len(orders), len(confirmed), reissued(after))
 }
 
-// quiet waits until no call has come to the gateway for 3 s, longer than a call and
-// a confirmation take, and returns how many there were.
+// quiet waits until the gateway has had no call for 3 s, which is longer than a call and a
+// confirmation take, and returns the number of calls.
 func quiet(t *testing.T, g *gateway) int {
 	t.Helper()
 	calls, since := 0, time.Now()
@@ -201,7 +199,7 @@ func quiet(t *testing.T, g *gateway) int {
 	return calls
 }
 
-// reissued counts the orders that stand under another number than their own.
+// reissued counts the orders with another order number than their original one.
 func reissued(all []tasks.Result) int {
 	numbers := map[string]string{}
 	for _, r := range all {

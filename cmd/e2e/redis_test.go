@@ -12,18 +12,18 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// hard asks for the long versions of the tests of Redis in trouble (make redis-hard).
+// hard selects the long versions of the tests with a failing Redis (make redis-hard).
 var hard = flag.Bool("redis.hard", false, "break Redis more often, in the middle of more orders")
 
-// at is a Redis as the programs know it: nothing but its URL.
+// at is a Redis as the programs see it: only its URL.
 func at(url string) *redistest.Server { return &redistest.Server{URL: url} }
 
-// quick are settings under which an order that was left comes back within seconds.
+// quick are settings with which an abandoned order is retried within seconds.
 func quick(redis *redistest.Server, g *gateway, more ...string) []string {
 	return settings(redis, g, rightKey, append([]string{"QFPAY_TIMEOUT=2s", "WORKER_SHUTDOWN_TIMEOUT=12s", "QFPAY_PER_MINUTE=0"}, more...)...)
 }
 
-// published is how many entries the result stream has.
+// published returns how many entries the result stream has.
 func published(t *testing.T, rdb redis.UniversalClient) int {
 	t.Helper()
 	n, err := rdb.XLen(t.Context(), tasks.Keys{Prefix: tasks.DefaultPrefix}.Results()).Result()
@@ -33,7 +33,7 @@ func published(t *testing.T, rdb redis.UniversalClient) int {
 	return int(n)
 }
 
-// checkNothingDue: an order with its result is not in due any more.
+// checkNothingDue checks that no order with a result is still in due.
 func checkNothingDue(t *testing.T, rdb redis.UniversalClient, prefix string) {
 	t.Helper()
 	due, err := rdb.ZRange(t.Context(), tasks.Keys{Prefix: prefix}.Due(), 0, 5).Result()
@@ -42,13 +42,12 @@ func checkNothingDue(t *testing.T, rdb redis.UniversalClient, prefix string) {
 	}
 }
 
-// TestRedisOutage_RepeatedKillsLoseNothing kills redis-server with SIGKILL in the
-// middle of the work and boots it on its append-only file, twice; in the long
-// version every 5 s while 5,000 orders are worked on. Each time work goes on within
-// 10 s, and in the end each order has one result and the gateway agrees.
+// TestRedisOutage_RepeatedKillsLoseNothing kills redis-server with SIGKILL while orders are
+// processed and restarts it on its append-only file, twice; in the long version every 5 s during
+// 5,000 orders. Each time, work continues within 10 s. At the end each order has one result, and the
+// gateway agrees.
 //
-// appendfsync is always: under everysec redis answers while a slow disk still has
-// the last write to come, and a disk is slow when it likes.
+// appendfsync is always: with everysec, Redis answers before a slow disk has the last write.
 func TestRedisOutage_RepeatedKillsLoseNothing(t *testing.T) {
 	t.Parallel()
 	n, rate := 300, 60
@@ -80,10 +79,10 @@ func TestRedisOutage_RepeatedKillsLoseNothing(t *testing.T) {
 	t.Logf("%d orders, %d kills; results came again at most %s after redis-server answered", n, kills, longest.Round(time.Millisecond))
 }
 
-// untilKill waits for the next kill, and tells whether there is to be one.
+// untilKill waits for the next kill, and reports whether there will be one.
 func untilKill(t *testing.T, rdb redis.UniversalClient, n, kills int) bool {
 	t.Helper()
-	last := n * 9 / 10 // a kill at the very end hits nothing
+	last := n * 9 / 10 // a kill at the very end would have no effect
 	if !*hard {
 		if kills == 2 {
 			return false
@@ -102,7 +101,7 @@ func untilKill(t *testing.T, rdb redis.UniversalClient, n, kills int) bool {
 	return false
 }
 
-// recovers waits until results come again, and returns how long it took.
+// recovers waits until there are new results, and returns how long it took.
 func recovers(t *testing.T, rdb redis.UniversalClient, n int) time.Duration {
 	t.Helper()
 	began, before := time.Now(), published(t, rdb)
@@ -112,7 +111,7 @@ func recovers(t *testing.T, rdb redis.UniversalClient, n int) time.Duration {
 	eventually(t, "results come again", patience, func() bool { return published(t, rdb) > before })
 	took := time.Since(began)
 	if took > 10*time.Second {
-		t.Errorf("results came again only %s after redis-server answered", took)
+		t.Errorf("new results came only %s after redis-server answered", took)
 	}
 	return took
 }

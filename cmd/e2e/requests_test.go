@@ -11,15 +11,15 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// A worker that is killed while it takes requests in has some that nobody else was given.
-// Another takes them over: each becomes one order, and none is left on the stream.
+// When a worker is killed while it reads requests, some are delivered only to it. Another worker
+// takes them over: each becomes one order, and none is left on the stream.
 func TestTakeover_RequestsOfAKilledWorkerAreTakenIn(t *testing.T) {
 	t.Parallel()
 	const requests = 4000
 	redisServer := redistest.StartTCP(t)
 	rdb, keys := redisServer.Client(t), tasks.Keys{Prefix: tasks.DefaultPrefix}
 	config := settings(redisServer, startGateway(t), rightKey)
-	// The group is there before the worker, so that it can be seen what it was given.
+	// The group exists before the worker, so that its pending entries are visible.
 	if err := rdb.XGroupCreateMkStream(t.Context(), keys.Requests(), "workers", "0").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestTakeover_RequestsOfAKilledWorkerAreTakenIn(t *testing.T) {
 	eventually(t, "a worker was given requests", patience, func() bool { return pending() > 0 })
 	killed.cmd.Process.Kill()
 	<-killed.ended
-	t.Logf("killed with %d of %d requests in hand, %d on the stream", pending(), requests, rdb.XLen(t.Context(), keys.Requests()).Val())
+	t.Logf("killed with %d of %d requests pending, %d on the stream", pending(), requests, rdb.XLen(t.Context(), keys.Requests()).Val())
 
 	startWorker(t, config)
 	eventually(t, "every request is taken in", 2*time.Minute, func() bool {

@@ -12,8 +12,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-// secretVolume is a directory with one key, laid out as Kubernetes mounts a Secret: the
-// file is a link into a directory behind a link, and that link is what changes.
+// secretVolume is a directory with one key, as Kubernetes mounts a Secret: the file is a link into a
+// directory that is itself a link, and an update replaces the link of the directory.
 type secretVolume string
 
 func newSecretVolume(t *testing.T, key string) secretVolume {
@@ -28,7 +28,7 @@ func newSecretVolume(t *testing.T, key string) secretVolume {
 
 func (v secretVolume) path() string { return filepath.Join(string(v), "client_key") }
 
-// rotate puts another key in the place of the one that is there.
+// rotate replaces the key.
 func (v secretVolume) rotate(t *testing.T, version, key string) {
 	t.Helper()
 	dir := filepath.Join(string(v), version)
@@ -45,12 +45,11 @@ func (v secretVolume) rotate(t *testing.T, version, key string) {
 	}
 }
 
-// logs counts the lines of the worker's log that say something.
+// logs counts the lines of the worker's log that contain a text.
 func (w *worker) logs(what string) int { return strings.Count(w.err.text(), what) }
 
-// TestReload_KeyIsRotatedWhileOrdersFlow: another key comes into force without a
-// restart, first a wrong one and then no key at all, and no order is lost or doubled by
-// it.
+// TestReload_KeyIsRotatedWhileOrdersFlow: other keys take effect without a restart, first a wrong one
+// and then none, and no order is lost or doubled.
 func TestReload_KeyIsRotatedWhileOrdersFlow(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -64,14 +63,14 @@ func TestReload_KeyIsRotatedWhileOrdersFlow(t *testing.T) {
 	}
 	eventually(t, "orders flow", patience, func() bool { return w.settled(t) > 5 })
 
-	volume.rotate(t, "v2", wrongKey) // noticed by looking
+	volume.rotate(t, "v2", wrongKey) // found by polling
 	w.await(t, w.err, "that the new key is refused", patience, complains)
 	if !strings.Contains(w.err.text(), `"changed":["default"]`) {
 		t.Error("the log does not say which merchant has changed")
 	}
 	done := w.settled(t)
 	if done == len(orders) {
-		t.Fatal("all orders were done before the key changed: this shows nothing")
+		t.Fatal("all orders were done before the key changed, so this proves nothing")
 	}
 
 	volume.rotate(t, "v3", "")
@@ -102,7 +101,7 @@ func (w *worker) hangUp(t *testing.T) {
 	}
 }
 
-// TestReload_MerchantComesWithTheFile: its orders were there before it.
+// TestReload_MerchantComesWithTheFile: a merchant is added after its orders.
 func TestReload_MerchantComesWithTheFile(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -130,12 +129,12 @@ func TestReload_MerchantComesWithTheFile(t *testing.T) {
 		return strings.Count(log, "no such merchant here") >= len(orders)
 	})
 	write("merchants.yml", entry("other", unused)+entry("default", simulator.SampleAppCode))
-	follow(t, redis).await(t, len(orders), 20*time.Second) // by themselves they would come after 30 s
+	follow(t, redis).await(t, len(orders), 20*time.Second) // without the reload, they would be retried only after 30 s
 	checkBooks(t, orders, results(t, redis), gateway.orders(t))
 	if !strings.Contains(w.err.text(), `"added":["default"]`) {
-		t.Error("the log does not say which merchant has come")
+		t.Error("the log does not say which merchant was added")
 	}
 	if _, page := get(t, w.pages+"/metrics"); !strings.Contains(page, `qfpay_merchant_held{merchant="default",reason="none"} 0`) {
-		t.Error("/metrics does not show the merchant that has come")
+		t.Error("/metrics does not show the added merchant")
 	}
 }

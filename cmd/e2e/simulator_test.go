@@ -14,7 +14,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-// web asks on connections that are closed at once, so that none outlives its test.
+// web is an HTTP client that closes its connections at once, so that none outlives its test.
 var web = &http.Client{
 	Transport: &http.Transport{DisableKeepAlives: true},
 	Timeout:   10 * time.Second,
@@ -36,7 +36,7 @@ func get(t *testing.T, url string) (int, string) {
 	return answer.StatusCode, string(body)
 }
 
-// gateway is a simulator in a process of its own.
+// gateway is a simulator in a separate process.
 type gateway struct {
 	*process
 	url string
@@ -44,13 +44,13 @@ type gateway struct {
 
 var address = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)`)
 
-// startGateway runs a simulator on a free port, which it says on standard error.
-// Its limits are QFPay's own unless args say otherwise.
+// startGateway runs a simulator on a free port, which it prints on standard error. Its limits are
+// QFPay's, unless args set others.
 func startGateway(t *testing.T, args ...string) *gateway {
 	t.Helper()
 	args = append([]string{"simulator", "--addr", "127.0.0.1:0", "--client-key", rightKey}, args...)
 	g := &gateway{process: start(t, nil, "qfpay-sandbox", args...)}
-	g.name = "simulator" // its arguments hold a key
+	g.name = "simulator" // its arguments contain a key
 	g.await(t, g.err, "an address", patience, address.MatchString)
 	g.url = "http://" + address.FindStringSubmatch(g.err.text())[1]
 	return g

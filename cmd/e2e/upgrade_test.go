@@ -9,9 +9,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// TestUpgrade_FieldsOfALaterVersionStay: after a roll back, journals have fields that the
-// worker does not know. Their orders go on, and the fields are there when the later version
-// is back.
+// TestUpgrade_FieldsOfALaterVersionStay: after a rollback, journals have fields that the worker does
+// not know. Their orders continue, and the fields are still there for the later version.
 func TestUpgrade_FieldsOfALaterVersionStay(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -40,6 +39,6 @@ func TestUpgrade_FieldsOfALaterVersionStay(t *testing.T) {
 	}
 	w.shutDown(t, 30*time.Second)
 	if strings.Contains(w.err.text(), `"level":"ERROR"`) {
-		t.Error("the worker has met an error")
+		t.Error("the worker has logged an error")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-// settings are those of a worker of the simulator's merchant, and a few more.
+// settings are those of a worker for the simulator's merchant, and a few more.
 func settings(redis *redistest.Server, g *gateway, key string, more ...string) []string {
 	return append([]string{
 		"REDIS_URL=" + redis.URL,
@@ -41,14 +41,14 @@ func startWorker(t *testing.T, settings []string) *worker {
 	return w
 }
 
-// cut returns what stands before, and between, two texts.
+// cut returns the text before, and between, two texts.
 func cut(s, from, to string) (before, between string, ok bool) {
 	before, rest, ok1 := strings.Cut(s, from)
 	between, _, ok2 := strings.Cut(rest, to)
 	return before, between, ok1 && ok2
 }
 
-// ready tells what /readyz answers.
+// ready returns the status of /readyz.
 func (w *worker) ready(t *testing.T) int {
 	t.Helper()
 	status, _ := get(t, w.pages+"/readyz")
@@ -73,7 +73,7 @@ func (w *worker) settled(t *testing.T) int {
 	return int(sum)
 }
 
-// shutDown ends a worker with SIGTERM: well, and within its time.
+// shutDown ends a worker with SIGTERM. It must exit with 0 within its timeout.
 func (w *worker) shutDown(t *testing.T, within time.Duration) {
 	t.Helper()
 	if code, took := w.terminate(t); code != 0 || took > within {
@@ -84,7 +84,7 @@ func (w *worker) shutDown(t *testing.T, within time.Duration) {
 	}
 }
 
-// eventually asks until the answer is yes.
+// eventually polls until the condition is true.
 func eventually(t *testing.T, what string, within time.Duration, ask func() bool) {
 	t.Helper()
 	timeout := time.After(within)
@@ -106,7 +106,7 @@ func enqueue(t *testing.T, redis *redistest.Server, args ...string) (int, string
 	return p.wait(t), strings.TrimSuffix(p.out.text(), "\n")
 }
 
-// counts is the closing line of enqueue.
+// counts returns the closing line of enqueue.
 func counts(enqueued, duplicate, invalid int) string {
 	return fmt.Sprintf("enqueued=%d duplicate=%d invalid=%d", enqueued, duplicate, invalid)
 }

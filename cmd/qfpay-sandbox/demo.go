@@ -24,8 +24,8 @@ import (
 
 // DemoCmd is `qfpay-sandbox demo`.
 type DemoCmd struct {
-	Orders int    `default:"21" help:"Orders of the built-in sample, over all seven pay types."`
-	File   string `arg:"" optional:"" type:"existingfile" help:"Orders of your own instead: CSV with a header row, or NDJSON."`
+	Orders int    `default:"21" help:"Number of built-in sample orders, of all seven pay types."`
+	File   string `arg:"" optional:"" type:"existingfile" help:"Your own orders instead: CSV with a header row, or NDJSON."`
 }
 
 // Validate implements kong's check of a command's flags.
@@ -36,8 +36,8 @@ func (c *DemoCmd) Validate() error {
 	return nil
 }
 
-// Run takes the orders to their results and shows them. The gateway's answer to one
-// create is lost on purpose, so that it can be seen what happens then.
+// Run processes the orders and shows their results. The gateway's answer to one create is lost
+// on purpose, to show what happens then.
 func (c *DemoCmd) Run(ctx context.Context, std stdio) error {
 	orders, invalid, err := c.orders(std.err)
 	if err != nil {
@@ -59,13 +59,13 @@ func (c *DemoCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	if invalid > 0 {
-		return fmt.Errorf("%w: %d rows of %s are no valid orders", errInput, invalid, c.File)
+		return fmt.Errorf("%w: %d rows of %s are not valid orders", errInput, invalid, c.File)
 	}
 	return nil
 }
 
-// orders returns what to enqueue: the sample, or the file's valid rows. Invalid
-// ones are named and counted.
+// orders returns the orders to enqueue: the sample, or the valid rows of the file. It names and
+// counts invalid rows.
 func (c *DemoCmd) orders(w io.Writer) (orders []tasks.Order, invalid int, err error) {
 	if c.File == "" {
 		return sampleOrders(c.Orders), 0, nil
@@ -100,14 +100,14 @@ func (c *DemoCmd) orders(w io.Writer) (orders []tasks.Order, invalid int, err er
 type sandbox struct {
 	redis   *miniredis.Miniredis
 	rdb     *redis.Client
-	queue   *redis.Client // closed by the worker, as the next
+	queue   *redis.Client // the worker closes this one and the next
 	blocks  *redis.Client
 	keys    tasks.Keys
 	gateway *simulator.Gateway
 	worker  *worker.Worker
 }
 
-// openSandbox makes a sandbox whose gateway knows every merchant of the orders.
+// openSandbox makes a sandbox whose gateway has every merchant of the orders.
 func openSandbox(orders []tasks.Order) (*sandbox, error) {
 	names := merchantsOf(orders)
 	accounts := simulator.SampleAccounts(len(names))
@@ -152,8 +152,8 @@ func (s *sandbox) close() {
 	s.redis.Close()
 }
 
-// loseOneAnswer drops the answer to the first create of the first order that QFPay
-// documents how to close: carried out, and its QR code lost on the way.
+// loseOneAnswer drops the answer to the first create of the first order that can be closed: the
+// create is processed, and its QR code is lost.
 func loseOneAnswer(orders []tasks.Order) func(simulator.Call) simulator.Fault {
 	i := slices.IndexFunc(orders, func(o tasks.Order) bool { return o.PayType.Closable() })
 	return func(c simulator.Call) simulator.Fault {
@@ -188,7 +188,7 @@ func merchantsAt(names []string, accounts []simulator.Account) []worker.Merchant
 	return merchants
 }
 
-// work enqueues the orders and lets the worker work until each has its result.
+// work enqueues the orders and runs the worker until each has its result.
 func (s *sandbox) work(ctx context.Context, orders []tasks.Order, w io.Writer) ([]tasks.Result, error) {
 	accepted, err := tasks.NewProducer(s.rdb, s.keys).EnqueueAll(ctx, orders)
 	if err != nil {

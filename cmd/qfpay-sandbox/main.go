@@ -1,6 +1,6 @@
-// Command qfpay-sandbox is for trying and testing qfpay-worker: a demonstration
-// that needs nothing but Go, and a stand-in for the QFPay gateway on a port. What
-// only they need, an embedded Redis and the simulator, is not in qfpay-worker.
+// Command qfpay-sandbox is for trying and testing qfpay-worker. It has a demonstration that
+// needs only Go, and a simulator of the QFPay gateway on a port. The embedded Redis and the
+// simulator are not part of qfpay-worker.
 package main
 
 import (
@@ -27,19 +27,19 @@ func main() {
 
 // cli is the command line.
 type cli struct {
-	Demo      DemoCmd      `cmd:"" help:"Watch orders become QR codes: Redis, gateway and worker in this one process. Nothing outlives it."`
-	Simulator SimulatorCmd `cmd:"" help:"Serve a stand-in for the QFPay gateway on a port."`
+	Demo      DemoCmd      `cmd:"" help:"Watch orders become QR codes: Redis, gateway and worker in this one process. Nothing is stored."`
+	Simulator SimulatorCmd `cmd:"" help:"Simulate the QFPay gateway on a port."`
 	Version   VersionCmd   `cmd:"" help:"Print version, commit and Go version."`
 }
 
-// stdio is where a command writes: results to out, all else to err.
+// stdio is where a command writes: results to out, everything else to err.
 type stdio struct{ out, err io.Writer }
 
-// errInput marks what the user has to mend: exit code 2.
+// errInput marks an error that the user can fix: exit code 2.
 var errInput = errors.New("wrong input")
 
-// run is the whole program; it returns the exit code: 0 done, 1 something outside
-// failed, 2 wrong usage or input.
+// run is the whole program. It returns the exit code: 0 done, 1 something outside failed, 2
+// invalid usage or input.
 func run(ctx context.Context, args []string, out, err io.Writer) int {
 	logging.Disable() // the embedded Redis ends before its clients do
 	var commands cli
@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, out, err io.Writer) int {
 	}
 }
 
-// VersionCmd prints what this binary was built from.
+// VersionCmd prints the version and commit that this binary was built from.
 type VersionCmd struct{}
 
 // Run implements the command.

@@ -7,7 +7,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// goods are sold in the sample, with their prices in cents.
+// goods are the goods in the sample, with their prices in cents.
 var goods = []struct {
 	name  string
 	price int64
@@ -16,7 +16,7 @@ var goods = []struct {
 	{"菠蘿包", 1100}, {"凍檸茶", 2000}, {"港式奶茶", 2200}, {"魚蛋粉", 4200}, {"Sandwich", 3600},
 }
 
-// sampleOrders returns n orders over all seven pay types, a few of them urgent.
+// sampleOrders returns n orders of all seven pay types, a few of them interactive.
 func sampleOrders(n int) []tasks.Order {
 	types := qfpay.PayTypes()
 	orders := make([]tasks.Order, n)

@@ -12,11 +12,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// mostShown is how many orders are worth a line each on a screen.
+// mostShown is the most orders that are shown with a line each.
 const mostShown = 60
 
-// show prints what became of the orders: a line each, one QR code, and the counts,
-// held against the gateway's own books.
+// show prints the results: a line for each order, one QR code, and the counts beside those of
+// the gateway's ledger.
 func show(w io.Writer, results []tasks.Result, gateway *simulator.Gateway) error {
 	slices.SortFunc(results, func(a, b tasks.Result) int { return strings.Compare(a.ID, b.ID) })
 	table := console.NewTable("out_trade_no", "wallet", "outcome", "respcd", "syssn")

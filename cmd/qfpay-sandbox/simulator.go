@@ -14,25 +14,25 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-// SimulatorCmd is `qfpay-sandbox simulator`: the QFPay stand-in on a port.
+// SimulatorCmd is `qfpay-sandbox simulator`: the simulated gateway on a port.
 type SimulatorCmd struct {
-	Addr       string            `default:"127.0.0.1:8088" help:"Address to listen on. Whoever reaches it can create orders; only loopback reaches /_simulator/."`
+	Addr       string            `default:"127.0.0.1:8088" help:"Address to listen on. Clients that reach it can create orders; /_simulator/ is for loopback only."`
 	AppCode    string            `help:"app_code of the merchant. Default: the sample merchant's."`
-	ClientKey  string            `help:"client_key of the merchant. Default: the sample merchant's, which is no secret."`
-	MchID      []string          `name:"mchid" help:"mchid that was issued to the merchant; may be repeated. Without it, none may be sent."`
+	ClientKey  string            `help:"client_key of the merchant. Default: the sample merchant's, which is not secret."`
+	MchID      []string          `name:"mchid" help:"mchid that was issued to the merchant; may be repeated. Without it, no mchid may be sent."`
 	Merchants  int               `default:"1" help:"Number of sample merchants. Their app_codes differ in the last hexadecimal digits."`
-	Seed       uint64            `help:"Seed of faults and latencies: the same requests in the same order meet the same ones."`
-	Latency    simulator.Latency `help:"Of every call, as 50ms-300ms." default:"0s"`
-	Fault      []string          `help:"NAME=PROBABILITY; may be repeated. A wrong name lists those there are." placeholder:"drop_after=0.02"`
-	Late       time.Duration     `default:"15s" help:"How late the late faults are."`
-	PerSecond  int               `default:"100" help:"Calls a second for each app_code; 0: no limit."`
-	PerMinute  int               `default:"400" help:"Calls a minute for each app_code; 0: no limit."`
+	Seed       uint64            `help:"Seed of faults and latencies: the same requests in the same order get the same ones."`
+	Latency    simulator.Latency `help:"Latency of every call, such as 50ms-300ms." default:"0s"`
+	Fault      []string          `help:"NAME=PROBABILITY; may be repeated. With an unknown name, the error lists all names." placeholder:"drop_after=0.02"`
+	Late       time.Duration     `default:"15s" help:"Delay of the late faults."`
+	PerSecond  int               `default:"100" help:"Calls per second for each app_code; 0: no limit."`
+	PerMinute  int               `default:"400" help:"Calls per minute for each app_code; 0: no limit."`
 	RetryAfter bool              `help:"Send Retry-After with HTTP 429."`
 	Duplicate  string            `default:"1102" enum:"1102,2011,1251,state,reissue,none" help:"Answer to a repeated out_trade_no (${enum})."`
-	Visibility time.Duration     `help:"How long an enquiry does not show a new order."`
+	Visibility time.Duration     `help:"How long queries do not show a new order."`
 	Sign       string            `default:"body" enum:"body,sha256,sorted-data,wrong,none" help:"How answers are signed (${enum})."`
-	NotifyURL  string            `help:"Where notifications of payments go. Default: nowhere."`
-	FromOrder  bool              `name:"notify-from-order" help:"Have the notify_url of an order go before it."`
+	NotifyURL  string            `help:"Where notifications of payments are sent. Default: nowhere."`
+	FromOrder  bool              `name:"notify-from-order" help:"Prefer the notify_url of an order, if it has one."`
 }
 
 // Validate implements kong's check of a command's flags.
@@ -44,7 +44,7 @@ func (c *SimulatorCmd) Validate() error {
 	return config.Validate()
 }
 
-// config makes the simulator's configuration of the flags.
+// config returns the simulator's configuration for the flags.
 func (c *SimulatorCmd) config() (simulator.Config, error) {
 	faults, err := simulator.ParseFaults(c.Fault...)
 	if err != nil {
@@ -103,7 +103,7 @@ func orNone(faults []string) string {
 	return strings.Join(faults, " ")
 }
 
-// serveGateway serves until ctx ends, and then gives the calls in hand a second.
+// serveGateway serves until ctx ends, and then waits up to a second for calls in flight.
 func serveGateway(ctx context.Context, gateway *simulator.Gateway, listener net.Listener) error {
 	var notifier sync.WaitGroup
 	notifying, stopNotifier := context.WithCancel(ctx)
@@ -121,7 +121,7 @@ func serveGateway(ctx context.Context, gateway *simulator.Gateway, listener net.
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	if server.Shutdown(last) != nil { // a late fault is still waiting
+	if server.Shutdown(last) != nil { // a late fault is still pending
 		return server.Close()
 	}
 	return nil

@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/api"
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// withAPI does the work, and takes orders over HTTP beside it if that is wanted. When
-// ctx ends, no more requests are accepted while those in hand and the orders in hand
-// are finished. A worker whose API cannot be served ends.
+// withAPI runs work, and serves the HTTP API beside it if that is configured. When ctx
+// ends, the API accepts no more requests, and the requests and orders in flight are
+// finished. If the API cannot be served, the worker ends.
 func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(context.Context) error) error {
 	if s.API.Addr == "" {
 		return work(ctx)
@@ -23,7 +25,7 @@ func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(contex
 	if err != nil {
 		return fmt.Errorf("WORKER_API_ADDR: %w", err)
 	}
-	// A client of its own: a flood of requests must not take the worker's connections.
+	// A separate client: many requests must not use up the worker's connections.
 	rdb := s.Redis.Connect("qfpay-worker:api", 0)
 	defer rdb.Close()
 	if s.API.Certificate != nil {
@@ -49,4 +51,78 @@ func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(contex
 		err = errors.Join(err, fmt.Errorf("WORKER_API_ADDR: %w", apiErr))
 	}
 	return err
+}
+
+// APIConfig configures the HTTP API for orders.
+type APIConfig struct {
+	Addr      string `name:"worker-api-addr" aliases:"api" group:"HTTP API" help:"Address of the HTTP API for orders, such as 127.0.0.1:9465; also --api. Empty: no API. Without a certificate, loopback only."`
+	TokenFile string `name:"worker-api-token-file" group:"HTTP API" help:"File with the bearer token of the API, 16 characters or more. Required with WORKER_API_ADDR."`
+	CertFile  string `name:"worker-api-cert-file" group:"HTTP API" help:"File with the TLS certificate and its chain, PEM. Read again when it changes."`
+	KeyFile   string `name:"worker-api-key-file" group:"HTTP API" help:"File with the key of the certificate, PEM."`
+}
+
+// APISettings is a checked APIConfig.
+type APISettings struct {
+	Addr        string // host:port; empty: no API
+	Token       qfpay.Secret
+	Certificate *api.Certificate // nil: plain HTTP
+}
+
+// minToken is the shortest token that is safe from guessing.
+const minToken = 16
+
+// resolve checks the settings of the API. Without an address, it ignores the others.
+func (c APIConfig) resolve(found *checks) APISettings {
+	if c.Addr == "" {
+		return APISettings{}
+	}
+	s := APISettings{Addr: listenAddr(found, "WORKER_API_ADDR", "9465", c.Addr), Token: c.token(found)}
+	host, _, err := net.SplitHostPort(c.Addr)
+	switch {
+	case c.CertFile != "" || c.KeyFile != "":
+		s.Certificate = c.certificate(found)
+	case err == nil && !loopback(host):
+		found.failed("WORKER_API_ADDR", "must be on loopback, such as 127.0.0.1:9465, or have TLS (WORKER_API_CERT_FILE, WORKER_API_KEY_FILE): "+
+			"the token must not cross a network in plain text")
+	}
+	return s
+}
+
+func (c APIConfig) token(found *checks) qfpay.Secret {
+	if c.TokenFile == "" {
+		found.failed("WORKER_API_TOKEN_FILE", "required with WORKER_API_ADDR: a file with the bearer token of the API (create one with openssl rand -hex 32)")
+		return ""
+	}
+	token, err := readSecret(c.TokenFile)
+	if err == nil && len(token) < minToken {
+		found.failed("WORKER_API_TOKEN_FILE", "the token in %s has %d characters, but needs at least %d (create one with openssl rand -hex 32)", c.TokenFile, len(token), minToken)
+	}
+	if err != nil {
+		found.failed("WORKER_API_TOKEN_FILE", "%v", err)
+	}
+	return token
+}
+
+// certificate loads the certificate. An error names the variable of the file that cannot
+// be read.
+func (c APIConfig) certificate(found *checks) *api.Certificate {
+	before := len(found.wrong)
+	for _, f := range []struct{ variable, path, other string }{
+		{"WORKER_API_CERT_FILE", c.CertFile, "WORKER_API_KEY_FILE"},
+		{"WORKER_API_KEY_FILE", c.KeyFile, "WORKER_API_CERT_FILE"},
+	} {
+		if f.path == "" {
+			found.failed(f.variable, "required with %s", f.other)
+		} else if _, err := os.ReadFile(f.path); err != nil {
+			found.failed(f.variable, "%v", cannotRead(f.path, err))
+		}
+	}
+	if len(found.wrong) > before {
+		return nil
+	}
+	certificate, err := api.LoadCertificate(c.CertFile, c.KeyFile)
+	if err != nil {
+		found.failed("WORKER_API_CERT_FILE", "with WORKER_API_KEY_FILE: %v", err)
+	}
+	return certificate
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-// apiToken is long enough to be one.
+// apiToken is a token of sufficient length.
 const apiToken = canary + "-0123456789"
 
 // pair writes a certificate and its key.
@@ -90,7 +90,7 @@ func TestAPI_EveryWrongSettingIsNamed(t *testing.T) {
 	token := file(t, "token", apiToken)
 	for _, c := range []struct{ set, variable, problem string }{
 		{"token=/nowhere", "WORKER_API_TOKEN_FILE", "/nowhere cannot be read"},
-		{"token=" + file(t, "short", canary), "WORKER_API_TOKEN_FILE", "has a token of 12 characters, and 16 is the least"},
+		{"token=" + file(t, "short", canary), "WORKER_API_TOKEN_FILE", "has 12 characters, but needs at least 16"},
 		{"token=" + file(t, "two", apiToken+"\n"+apiToken), "WORKER_API_TOKEN_FILE", "on one line"},
 		{"cert=" + cert, "WORKER_API_KEY_FILE", "required with WORKER_API_CERT_FILE"},
 		{"key=" + key, "WORKER_API_CERT_FILE", "required with WORKER_API_KEY_FILE"},
@@ -112,11 +112,11 @@ func TestAPI_EveryWrongSettingIsNamed(t *testing.T) {
 	}
 }
 
-// taking is where the log says that orders are taken.
+// taking matches the log line that names the API's address.
 var taking = regexp.MustCompile(`"taking orders over HTTP","addr":"([^"]+)"`)
 
-// The whole of it: an order goes in over TLS, a worker makes a QR code of it, and the
-// picture comes out; then the command ends well.
+// The whole path: an order goes in over TLS, a worker creates its QR code, and the picture
+// comes back. Then the command ends with exit code 0.
 func TestAPI_OrderComesOverHTTPAndItsQRCodeGoesBack(t *testing.T) {
 	t.Parallel()
 	gateway := simulator.New(simulator.Config{})
@@ -180,7 +180,7 @@ func TestAPI_OrderComesOverHTTPAndItsQRCodeGoesBack(t *testing.T) {
 	}
 }
 
-// An address that cannot be had is an error before any order is taken.
+// If the address is not available, the command ends before it takes any order.
 func TestAPI_EndsTheCommandWhenItCannotBeServed(t *testing.T) {
 	t.Parallel()
 	taken := serveHTTP(t, http.NotFoundHandler())
@@ -195,7 +195,7 @@ func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal(fmt.Sprint("in vain: ", what))
+			t.Fatal(fmt.Sprint("timed out: ", what))
 		}
 	}
 }

@@ -7,17 +7,17 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// AuditCmd checks what must always hold.
+// AuditCmd checks the invariants of the data in Redis.
 type AuditCmd struct{ RedisConfig }
 
 // Help is shown below the flags.
 func (AuditCmd) Help() string {
-	return `An order without a result must be in due, and only such an order; a result must be
-in the stream, unless the stream was trimmed since; and a result in the stream must
-be known to its order. What breaks this is printed, one line an order, and counts at
-the end. Nothing is changed, and workers may run meanwhile.
+	return `Exactly the orders without a result must be in the due set. A result must be in the
+stream, unless the stream was trimmed since. The journal of an order must know each
+result of the order in the stream. The command prints one line for each order that
+violates this, and counts at the end. It changes nothing, and workers may be running.
 
-Exit code 0: all agrees. 1: something does not, or Redis failed.`
+Exit code 0: no violation. 1: a violation, or Redis failed.`
 }
 
 // Run implements the command.
@@ -44,7 +44,7 @@ func (c *AuditCmd) Run(ctx context.Context, std stdio) error {
 			counts.Orders, counts.Waiting, counts.Settled, counts.Trimmed, counts.Results, counts.Violations)
 	}
 	if writing == nil && counts.Violations > 0 {
-		return fmt.Errorf("%d broken; qfpay-worker order show says more of an order", counts.Violations)
+		return fmt.Errorf("%d broken; for details of an order, run qfpay-worker order show", counts.Violations)
 	}
 	return writing
 }

@@ -9,19 +9,21 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/build"
 )
 
 // cli is the command line.
 type cli struct {
-	Run     RunCmd     `cmd:"" help:"Work: create the payments of the queue, publish their results, serve metrics and health."`
+	Run     RunCmd     `cmd:"" help:"Run the worker: create the payments of the queue, publish their results, serve metrics and health."`
 	Enqueue EnqueueCmd `cmd:"" help:"Check the orders of a CSV or NDJSON file and enqueue them."`
 	Results ResultsCmd `cmd:"" help:"Read the result stream."`
-	Order   OrderCmd   `cmd:"" help:"Look at one order, or have an order tried again."`
-	Audit   AuditCmd   `cmd:"" help:"Check that journal, due and result stream agree about every order."`
+	Order   OrderCmd   `cmd:"" help:"Show one order, or try an order again."`
+	Audit   AuditCmd   `cmd:"" help:"Check that journal, due set and result stream agree about every order."`
 	Version VersionCmd `cmd:"" help:"Print version, commit and Go version."`
 }
 
-// stdio is where a command reads and writes. Results go to out, all else to err.
+// stdio is where a command reads and writes. Results go to out, everything else to err.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
@@ -31,20 +33,20 @@ type stdio struct {
 const (
 	exitDone    = 0
 	exitOutside = 1 // something outside failed: Redis, a file, a port
-	exitInput   = 2 // wrong usage, configuration or input
+	exitInput   = 2 // invalid usage, configuration or input
 )
 
-// inputError marks an error that is the user's to mend: exit code 2.
+// inputError marks an error that the user can fix: exit code 2.
 type inputError struct{ error }
 
-// Unwrap gives the cause to [errors.Is] and [errors.As].
+// Unwrap returns the cause, for [errors.Is] and [errors.As].
 func (e inputError) Unwrap() error { return e.error }
 
-// run is the whole program: args without its name, env as from os.Environ. It
-// returns the exit code.
+// run is the whole program. args are without the program's name, environ is as from
+// os.Environ. It returns the exit code.
 func run(ctx context.Context, args, environ []string, std stdio) int {
-	// What a command wants to say about Redis it says itself; run routes this to
-	// its log.
+	// Commands report errors of Redis themselves. The command run sends the messages of
+	// go-redis to its log.
 	logging.Disable()
 	vars := parseEnv(environ)
 	var commands cli
@@ -83,16 +85,15 @@ func newParser(commands *cli, vars env, more ...kong.Option) (*kong.Kong, error)
 	}, more...)...)
 }
 
-// usageError is what a command line that cannot be understood leads to. Every
-// setting is text, so what can go wrong is a flag that is unknown or without a
-// value, or a command that is.
+// usageError explains an invalid command line. Every setting is text, so the possible
+// errors are an unknown flag or command, and a missing value or command.
 func usageError(err error) error {
 	text := strings.ReplaceAll(err.Error(), `expected string value but got "EOL" (<EOL>)`, "needs a value")
 	return inputError{fmt.Errorf("%s (see qfpay-worker --help)", text)}
 }
 
-// fail prints an error, every line of it under the name of the program, and
-// returns the exit code.
+// fail prints an error, each line with the name of the program in front, and returns the
+// exit code.
 func fail(std stdio, err error) int {
 	if err == nil {
 		return exitDone
@@ -108,4 +109,13 @@ func fail(std stdio, err error) int {
 		return exitInput
 	}
 	return exitOutside
+}
+
+// VersionCmd prints the version and commit that this binary was built from.
+type VersionCmd struct{}
+
+// Run implements the command.
+func (VersionCmd) Run(std stdio) error {
+	_, err := fmt.Fprintln(std.out, "qfpay-worker", build.Read())
+	return err
 }

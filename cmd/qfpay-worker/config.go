@@ -8,12 +8,13 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// Config is every setting of the worker as text, as it came from the environment
-// or from flags. A flag has the name of its variable in lower case, with hyphens.
-// All fields are text so that one pass, [Config.Resolve], can report everything
-// that is wrong together, by the name of the variable.
+// Config holds every setting of the worker as text, from the environment or from flags. A
+// flag has the name of its variable in lower case, with hyphens. All fields are text so
+// that one pass, [Config.Resolve], can report all invalid settings together, by the name
+// of the variable.
 type Config struct {
 	RedisConfig
 	GatewayConfig
@@ -22,42 +23,41 @@ type Config struct {
 	LogConfig
 }
 
-// RedisConfig says where Redis is and what our keys in it are called. Every
-// command that talks to Redis takes it.
+// RedisConfig configures the Redis server and the prefix of our keys. Every command that
+// uses Redis has it.
 type RedisConfig struct {
-	URL          string `name:"redis-url" group:"Redis" default:"redis://127.0.0.1:6379/0" help:"redis://, rediss://, unix://, redis-sentinel://h1:26379,h2:26379/0?master=NAME or redis-cluster://h1:7000,h2:7001. User and password may be in it."`
-	PasswordFile string `name:"redis-password-file" group:"Redis" help:"File with the password, instead of one in the URL."`
+	URL          string `name:"redis-url" group:"Redis" default:"redis://127.0.0.1:6379/0" help:"redis://, rediss://, unix://, redis-sentinel://h1:26379,h2:26379/0?master=NAME or redis-cluster://h1:7000,h2:7001. May contain user and password."`
+	PasswordFile string `name:"redis-password-file" group:"Redis" help:"File with the password, instead of a password in the URL."`
 	KeyPrefix    string `name:"worker-key-prefix" group:"Redis" default:"{qfpay}" help:"Prefix of every key, in braces: one prefix is one shard."`
 }
 
-// WorkerConfig says how the worker goes about its work.
+// WorkerConfig configures the worker itself.
 type WorkerConfig struct {
-	Concurrency     string `name:"worker-concurrency" group:"Worker" default:"64" help:"Orders in hand at once, per lane."`
-	HTTPAddr        string `name:"worker-http-addr" group:"Worker" default:"127.0.0.1:9464" help:"Where /metrics, /healthz and /readyz are served."`
-	ShutdownTimeout string `name:"worker-shutdown-timeout" group:"Worker" default:"25s" help:"After it, what is unfinished goes back to the queue. Longer than QFPAY_TIMEOUT."`
-	ResultsKeep     string `name:"worker-results-keep" group:"Worker" default:"168h" help:"How long results are kept at most. What every consumer group has acknowledged goes after a day."`
+	Concurrency     string `name:"worker-concurrency" group:"Worker" default:"64" help:"The most orders in flight at once, per lane."`
+	HTTPAddr        string `name:"worker-http-addr" group:"Worker" default:"127.0.0.1:9464" help:"Address of /metrics, /healthz and /readyz."`
+	ShutdownTimeout string `name:"worker-shutdown-timeout" group:"Worker" default:"25s" help:"How long a shutdown waits for orders in flight; after it, unfinished ones go back to the queue. Longer than QFPAY_TIMEOUT."`
+	ResultsKeep     string `name:"worker-results-keep" group:"Worker" default:"168h" help:"The longest time for which results are kept. Results that every consumer group has acknowledged are removed after a day."`
 	DurabilityConfig
 	HighWaterConfig
 }
 
-// HighWaterConfig says from when on nothing new is accepted. Every command that accepts
-// orders takes it.
+// HighWaterConfig limits the result stream. Every command that accepts orders has it.
 type HighWaterConfig struct {
-	HighWater string `name:"worker-results-high-water" group:"Worker" default:"5000000" help:"With so many results in the stream no new orders are accepted. 0 is no bound."`
+	HighWater string `name:"worker-results-high-water" group:"Worker" default:"5000000" help:"No new orders are accepted while the stream holds this many results. 0: no limit."`
 }
 
 func (c HighWaterConfig) resolve(found *checks) int {
 	return found.integer("WORKER_RESULTS_HIGH_WATER", c.HighWater, 0, math.MaxInt32)
 }
 
-// Settings is a Config that was found right, as values.
+// Settings is a checked Config, as values.
 type Settings struct {
 	Redis     Redis
 	Keys      tasks.Keys
-	Merchants []MerchantSettings // at least one, names distinct
+	Merchants []worker.Merchant // at least one, names distinct
 
 	LostResponse  string        // auto, reissue or unresolved
-	UniqueNumbers bool          // QFPay is trusted to refuse a repeated out_trade_no
+	UniqueNumbers bool          // trust QFPay to refuse a repeated out_trade_no
 	Timeout       time.Duration // of one gateway call, 1 s to 60 s
 	Verify        qfpay.Verify
 
@@ -66,21 +66,14 @@ type Settings struct {
 	ShutdownTimeout time.Duration
 	Durability      tasks.Durability
 	ResultsKeep     time.Duration
-	HighWater       int // results in the stream; 0: no bound
+	HighWater       int // results in the stream; 0: no limit
 
 	API APISettings
 	Log LogSettings
 }
 
-// MerchantSettings is one merchant and what the gateway allows its app_code.
-type MerchantSettings struct {
-	qfpay.Merchant
-	PerSecond int // calls a second; 0: no limit
-	PerMinute int // calls a minute; 0: no limit
-}
-
-// Resolve checks all settings and returns them as values. It reads the files that
-// settings name, and touches nothing else. The error is a SettingErrors.
+// Resolve checks all settings and returns them as values. It reads the files that settings
+// name, and has no other effect. The error is a SettingErrors.
 func (c Config) Resolve() (Settings, error) {
 	var found checks
 	s := Settings{
@@ -94,7 +87,7 @@ func (c Config) Resolve() (Settings, error) {
 	return s, found.err()
 }
 
-// Resolve checks the settings of the commands that need Redis alone.
+// Resolve checks the settings of commands that need only Redis.
 func (c RedisConfig) Resolve() (Redis, tasks.Keys, error) {
 	var found checks
 	r, k := c.redis(&found), c.keys(&found)
@@ -109,14 +102,14 @@ func (c WorkerConfig) resolve(found *checks, s *Settings) {
 	s.ResultsKeep = found.duration("WORKER_RESULTS_KEEP", c.ResultsKeep, time.Hour, 9000*time.Hour)
 	before := len(found.wrong)
 	s.ShutdownTimeout = found.duration("WORKER_SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Second, 10*time.Minute)
-	// A shutdown that is over before a call is leaves every call under way without
-	// its answer, and so every restart would put orders in doubt.
+	// If a shutdown could end before a call does, every restart would lose answers, and so
+	// would put orders in doubt.
 	if len(found.wrong) == before && s.ShutdownTimeout <= s.Timeout {
-		found.failed("WORKER_SHUTDOWN_TIMEOUT", "must be longer than QFPAY_TIMEOUT (%s), not %s, so that calls under way can be answered", s.Timeout, s.ShutdownTimeout)
+		found.failed("WORKER_SHUTDOWN_TIMEOUT", "must be longer than QFPAY_TIMEOUT (%s), not %s, so that calls in flight can be answered", s.Timeout, s.ShutdownTimeout)
 	}
 }
 
-// listenAddr checks an address to listen on; port is for an example.
+// listenAddr checks an address to listen on. port is for the example in the message.
 func listenAddr(found *checks, variable, port, addr string) string {
 	_, given, err := net.SplitHostPort(addr)
 	if n, numErr := strconv.Atoi(given); err != nil || numErr != nil || n < 0 || n > 65535 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // canary is a secret that no output may contain.
@@ -36,7 +37,7 @@ func settings(t *testing.T, env []string, flags ...string) (Settings, SettingErr
 	return s, wrong
 }
 
-// oneMerchant is the least that the worker needs.
+// oneMerchant is the smallest configuration of the worker.
 func oneMerchant(more ...string) []string {
 	return append([]string{
 		"QFPAY_BASE_URL=https://openapi-hk.qfapi.com", "QFPAY_APP_CODE=APP1", "QFPAY_CLIENT_KEY=" + canary,
@@ -54,7 +55,7 @@ func TestConfig_MissingSettingsTakeTheDefaults(t *testing.T) {
 	s.Redis = Redis{}
 	want := Settings{
 		Keys: tasks.Keys{Prefix: "{qfpay}"},
-		Merchants: []MerchantSettings{{
+		Merchants: []worker.Merchant{{
 			Merchant: qfpay.Merchant{Name: "default", BaseURL: "https://openapi-hk.qfapi.com", AppCode: "APP1",
 				Key: canary, SignType: qfpay.SHA256},
 			PerSecond: 100, PerMinute: 400,
@@ -83,7 +84,7 @@ func TestConfig_EverySettingIsRead(t *testing.T) {
 	s.Redis = Redis{address: s.Redis.address}
 	want := Settings{
 		Redis: Redis{address: "redis-cluster://a:1,b:2"}, Keys: tasks.Keys{Prefix: "{eu-1}"},
-		Merchants: []MerchantSettings{{
+		Merchants: []worker.Merchant{{
 			Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://10.0.0.1:8088", AppCode: "APP2",
 				Key: canary, MchID: "M1", SignType: qfpay.MD5},
 			PerSecond: 0, PerMinute: 1200,
@@ -123,7 +124,7 @@ func TestConfig_EveryWrongSettingIsNamed(t *testing.T) {
 		{"QFPAY_ALLOW_HTTP=perhaps", "QFPAY_ALLOW_HTTP", "must be true or false"},
 		{"QFPAY_APP_CODE=A B", "QFPAY_APP_CODE", "without spaces"},
 		{"QFPAY_MCHID=商戶", "QFPAY_MCHID", "printable ASCII"},
-		{"QFPAY_CLIENT_KEY_FILE=" + empty, "QFPAY_CLIENT_KEY", "only one of them"}, // beside the key itself
+		{"QFPAY_CLIENT_KEY_FILE=" + empty, "QFPAY_CLIENT_KEY", "only one of them"}, // set beside the key itself
 		{"QFPAY_CLIENT_KEY=" + canary + " x", "QFPAY_CLIENT_KEY", "without spaces"},
 		{"-QFPAY_CLIENT_KEY QFPAY_CLIENT_KEY_FILE=" + empty, "QFPAY_CLIENT_KEY_FILE", empty + ": is empty"},
 		{"-QFPAY_CLIENT_KEY QFPAY_CLIENT_KEY_FILE=" + long, "QFPAY_CLIENT_KEY_FILE", "is longer than"},
@@ -168,7 +169,7 @@ func TestConfig_EveryWrongSettingIsNamed(t *testing.T) {
 	}
 }
 
-// changed is the least configuration with settings changed: "-NAME" takes one away.
+// changed is the smallest configuration with settings changed: "-NAME" removes one.
 func changed(set string) []string {
 	env := oneMerchant()
 	if without, rest, ok := strings.Cut(set, " "); ok && strings.HasPrefix(without, "-") {
@@ -197,7 +198,7 @@ func TestConfig_WrongSettingsAreReportedTogetherBeforeAnythingStarts(t *testing.
 		`qfpay-worker: LOG_LEVEL: must be debug, info, warn or error, not "loud"`,
 		"qfpay-worker: QFPAY_BASE_URL: required: the address of the gateway, such as https://openapi-hk.qfapi.com",
 		"qfpay-worker: QFPAY_APP_CODE: required (or QFPAY_MERCHANTS_FILE, for many merchants)",
-		"qfpay-worker: QFPAY_CLIENT_KEY: required, or QFPAY_CLIENT_KEY_FILE with the name of a file that holds it",
+		"qfpay-worker: QFPAY_CLIENT_KEY: required, or QFPAY_CLIENT_KEY_FILE with the name of a file that contains it",
 		`qfpay-worker: QFPAY_TIMEOUT: must be a duration from 1s to 60s, such as 10s, not "ten"`,
 		`qfpay-worker: WORKER_CONCURRENCY: must be a whole number from 1 to 10000, not "many"`,
 		"",
@@ -234,7 +235,7 @@ func TestConfig_PlainHTTPIsForLoopback(t *testing.T) {
 		{"http://[::1]:8088", false, "http://[::1]:8088"},
 		{"http://simulator:8088", false, ""},
 		{"http://simulator:8088", true, "http://simulator:8088"},
-		{"http://localhost.example.com", false, ""}, // only looks like it
+		{"http://localhost.example.com", false, ""}, // only looks like loopback
 		{"http://127.0.0.1.example.com", false, ""},
 		{"ftp://127.0.0.1", true, ""},
 		{"https://u:" + canary + "@h", false, ""},

@@ -25,7 +25,7 @@ import (
 // head is the header row of the tests' CSV.
 const head = "out_trade_no,pay_type,txamt,txcurrcd,goods_name\n"
 
-// row is a valid row of it.
+// row is a valid row under head.
 func row(number string) string { return number + ",800201,1250,HKD,凍檸茶\n" }
 
 // object is the same order as NDJSON.
@@ -33,7 +33,7 @@ func object(number string) string {
 	return `{"out_trade_no":"` + number + `","pay_type":"800201","txamt":1250,"txcurrcd":"HKD","goods_name":"凍檸茶"}` + "\n"
 }
 
-// rows are n of a kind, numbered from first.
+// rows returns n rows of a kind, numbered from first.
 func rows(kind func(string) string, first, n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -223,7 +223,7 @@ func TestEnqueue_ManyRejectsAreNamedInTheirFile(t *testing.T) {
 	if n := len(readRejects(t, out)); n != 30 {
 		t.Errorf("%d rejects are written, want 30", n)
 	}
-	// Without the file, nothing else would name them.
+	// Without the file, this is the only place that names them.
 	got = command(t, env, "enqueue", name)
 	if n := strings.Count(got.err, "\nline ") + 1; n != 30 {
 		t.Errorf("%d rows are named without --rejects, want 30:\n%s", n, got.err)
@@ -241,7 +241,7 @@ func TestEnqueue_FilesThatCannotBeUsedAreWrongInput(t *testing.T) {
 		{[]string{"/nowhere/orders.csv"}, "/nowhere/orders.csv cannot be read: no such file"},
 		{[]string{t.TempDir()}, "is a directory"},
 		{[]string{"--rejects", "/nowhere/r", orders}, "--rejects: "},
-		{[]string{"--rejects", orders, orders}, "is the file that is read"}, // it would be emptied
+		{[]string{"--rejects", orders, orders}, "is the input file"}, // it would be emptied
 	} {
 		got := command(t, []string{"REDIS_URL=" + server.URL}, append([]string{"enqueue"}, tt.args...)...)
 		if got.code != exitInput || !strings.Contains(got.err, tt.says) {
@@ -275,9 +275,9 @@ func counts(t *testing.T, out string) (enqueued, duplicate, invalid int) {
 	return enqueued, duplicate, invalid
 }
 
-// events is a reader that does something between its parts.
+// events is a reader that runs functions between its parts.
 type events struct {
-	parts []any // string: what is read; func(): what is done
+	parts []any // string: text to read; func(): a function to run
 	part  io.Reader
 }
 
@@ -320,13 +320,13 @@ func TestEnqueue_RedisKilledInTheMiddleCostsNothing(t *testing.T) {
 	}
 	first, _, _ := counts(t, broken.out)
 	if line := regexp.MustCompile(`failed after line (\d+):`).FindStringSubmatch(broken.err); line != nil {
-		// Every row up to there is enqueued; the head is a line too.
+		// Every row up to that line is enqueued; the header is a line too.
 		if n, _ := strconv.Atoi(line[1]); n-1 > first {
 			t.Errorf("%s, but %s", line[0], broken.out)
 		}
 	}
 	fresh, known, invalid := counts(t, again.out)
-	// What was counted the first time is there; more may be, whose answer was lost.
+	// The orders counted the first time are there, and perhaps more whose answers were lost.
 	if known < first || fresh+known != 4000 || invalid != 0 {
 		t.Errorf("first %s, then %s", broken.out, again.out)
 	}
@@ -343,8 +343,8 @@ func TestEnqueue_SaysHowFarItGotWhenInterrupted(t *testing.T) {
 	release := make(chan struct{})
 	t.Cleanup(sync.OnceFunc(func() { close(release) }))
 
-	// Ten rows are typed; when they are in Redis, the command is interrupted while it
-	// waits for more.
+	// Ten rows are typed. When they are in Redis, the command waits for more, and is
+	// interrupted.
 	in := &events{parts: []any{head + rows(row, 0, 10), func() {
 		for len(journals(t, rdb)) < 10 {
 		}
@@ -357,7 +357,7 @@ func TestEnqueue_SaysHowFarItGotWhenInterrupted(t *testing.T) {
 	}
 }
 
-// failing is a file whose disk breaks.
+// failing is a file on a disk that fails.
 type failing struct{ io.Reader }
 
 func (f failing) Read(b []byte) (int, error) {
@@ -430,7 +430,8 @@ func TestExamples_ShowEveryPayTypeAndLane(t *testing.T) {
 	}
 }
 
-// The orders that every door is tried with: the command says of each what the others say.
+// Every entry point is tested with the same orders, and the command gives the same reasons
+// as the others.
 func TestEnqueue_RefusesInTheWordsOfTheOtherDoors(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -462,7 +463,7 @@ func TestEnqueue_RefusesInTheWordsOfTheOtherDoors(t *testing.T) {
 		said = append(said, r.Reason)
 	}
 	if d := cmp.Diff(reasons, said); d != "" {
-		t.Errorf("(-at the doors +here):\n%s", d)
+		t.Errorf("(-other entry points +here):\n%s", d)
 	}
 	if n := len(journals(t, server.Client(t))); n != good {
 		t.Errorf("%d orders in Redis, want %d", n, good)

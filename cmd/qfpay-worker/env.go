@@ -10,10 +10,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// env is the environment. It resolves every flag that is a setting and was not
-// given on the command line, by the one rule that --qfpay-base-url is
-// QFPAY_BASE_URL. An empty variable counts as absent, since that is how compose
-// files and charts write "not set".
+// env is the environment. It provides the value of each setting that was not given as a
+// flag, by the rule that --qfpay-base-url is QFPAY_BASE_URL. An empty variable counts as
+// not set, because compose files and charts write "not set" that way.
 type env map[string]string
 
 func parseEnv(environ []string) env {
@@ -26,8 +25,7 @@ func parseEnv(environ []string) env {
 	return e
 }
 
-// variable returns the environment variable of a flag, or "" for a flag that is
-// no setting.
+// variable returns the environment variable of a flag, or "" if the flag is not a setting.
 func variable(flag string) string {
 	for _, family := range []string{"redis-", "qfpay-", "worker-", "log-"} {
 		if strings.HasPrefix(flag, family) {
@@ -61,12 +59,12 @@ func settingNames(node *kong.Node) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// injected matches what Kubernetes puts into every container for a service that
-// happens to be called qfpay-something or worker-something.
+// injected matches the variables that Kubernetes adds to every container for a service whose
+// name begins with qfpay- or worker-.
 var injected = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
-// unknown says which variables look like settings and are none: a misspelt
-// variable is otherwise passed over in silence, and its default is in force.
+// unknown warns about variables that look like settings but are not. Otherwise a misspelt
+// variable would silently leave the default in effect.
 func (e env) unknown(known []string) []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(e)) {
@@ -83,12 +81,12 @@ func (e env) unknown(known []string) []string {
 	return warnings
 }
 
-// nearest returns the known word that name was probably meant to be, or "".
+// nearest returns the known name that is most similar to a misspelt one, or "".
 func nearest(name string, known []string) string {
-	best, at := "", 1+len(name)/4
+	best, limit := "", 1+len(name)/4
 	for _, k := range known {
-		if d := distance(name, k); d < at {
-			best, at = k, d
+		if d := distance(name, k); d < limit {
+			best, limit = k, d
 		}
 	}
 	return best

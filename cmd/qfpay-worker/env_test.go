@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// contractSettings are the variables of the contract with their defaults, letter
-// for letter: what people have in their charts.
+// contractSettings are the exact variables of the contract with their defaults, as users
+// have them in their charts.
 var contractSettings = map[string]string{
 	"REDIS_URL": "redis://127.0.0.1:6379/0", "REDIS_PASSWORD_FILE": "",
 	"QFPAY_BASE_URL": "", "QFPAY_ALLOW_HTTP": "false",
@@ -63,11 +63,11 @@ func TestUsage_WrongUsageIsOneLineAndExitCode2(t *testing.T) {
 		{[]string{"enqueue", "--lane=fast", "-"}, `--lane: must be interactive or bulk, not "fast"`},
 		{[]string{"enqueue", "--merchant=a:b", "-"}, "--merchant: must be 1 to 64"},
 		{[]string{"results", "--format=xml"}, `--format: must be table or json, not "xml"`},
-		{[]string{"results", "--group=g"}, "--group, --consumer: go together"},
-		{[]string{"results", "--group=g", "--consumer=c", "--from=1-0"}, "--from: does not go with --group"},
+		{[]string{"results", "--group=g"}, "--group, --consumer: need each other"},
+		{[]string{"results", "--group=g", "--consumer=c", "--from=1-0"}, "--from: cannot be combined with --group"},
 		{[]string{"results", "--from=yesterday"}, "--from: must be the ID of an entry"},
 		{[]string{"results", "--from=$"}, "--from: must be the ID of an entry"},
-		{[]string{"results", "--qr", "--format=json"}, "--qr: goes with --format=table only"},
+		{[]string{"results", "--qr", "--format=json"}, "--qr: requires --format=table"},
 	} {
 		got := command(t, nil, tt.args...)
 		if got.code != exitInput || got.out != "" || strings.Count(got.err, "\n") != 1 || !strings.Contains(got.err, tt.says) {

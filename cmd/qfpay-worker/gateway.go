@@ -10,30 +10,30 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// GatewayConfig says which gateway, as which merchants, and how to treat it.
+// GatewayConfig configures the gateway, the merchants, and how the worker treats answers.
 type GatewayConfig struct {
 	BaseURL   string `name:"qfpay-base-url" group:"Gateway" help:"Address of the gateway, https, without a path. Required."`
 	AllowHTTP string `name:"qfpay-allow-http" group:"Gateway" default:"false" help:"Allow plain http to hosts other than loopback. For test networks."`
 
 	AppCode       string       `name:"qfpay-app-code" group:"One merchant, named default" help:"Public half of the credentials. Required without a merchants file."`
-	ClientKey     qfpay.Secret `name:"qfpay-client-key" group:"One merchant, named default" help:"Secret half. Prefer the file, or the variable: a command line can be read by other users of the machine."`
+	ClientKey     qfpay.Secret `name:"qfpay-client-key" group:"One merchant, named default" help:"Secret half. Prefer the file, or the variable: other users of the machine can read a command line."`
 	ClientKeyFile string       `name:"qfpay-client-key-file" group:"One merchant, named default" help:"File with the secret half."`
 	MchID         string       `name:"qfpay-mchid" group:"One merchant, named default" help:"Only if QFPay issued one."`
 
-	MerchantsFile string `name:"qfpay-merchants-file" group:"Many merchants" help:"YAML list of merchants: name, base_url, app_code, client_key_file, mchid, sign_type, per_second, per_minute. QFPAY_BASE_URL, QFPAY_SIGN_TYPE and the limits are the defaults of its entries."`
+	MerchantsFile string `name:"qfpay-merchants-file" group:"Many merchants" help:"YAML list of merchants: name, base_url, app_code, client_key_file, mchid, sign_type, per_second, per_minute. QFPAY_BASE_URL, QFPAY_SIGN_TYPE and the limits are defaults for its entries."`
 
 	SignType  string `name:"qfpay-sign-type" group:"Gateway" default:"SHA256" help:"SHA256 or MD5."`
-	PerSecond string `name:"qfpay-per-second" group:"Gateway" default:"100" help:"What the gateway allows one app_code in a second, over all endpoints; 0: no limit."`
-	PerMinute string `name:"qfpay-per-minute" group:"Gateway" default:"400" help:"The same for a minute."`
+	PerSecond string `name:"qfpay-per-second" group:"Gateway" default:"100" help:"Calls that the gateway allows one app_code per second, over all endpoints; 0: no limit."`
+	PerMinute string `name:"qfpay-per-minute" group:"Gateway" default:"400" help:"The same per minute."`
 
-	LostResponse    string `name:"qfpay-lost-response" group:"Gateway" default:"auto" help:"What to do about an order whose QR code was lost: reissue, unresolved, or auto (reissue where QFPay documents a way to close it)."`
-	UniqueNumbers   string `name:"qfpay-unique-numbers" group:"Gateway" default:"true" help:"Whether QFPay is trusted to refuse a repeated out_trade_no. false: never more than one create per order."`
-	Timeout         string `name:"qfpay-timeout" group:"Gateway" default:"10s" help:"One gateway call, 1s to 60s."`
-	VerifyResponses string `name:"qfpay-verify-responses" group:"Gateway" default:"warn" help:"What a wrong response signature does: off, warn or strict."`
+	LostResponse    string `name:"qfpay-lost-response" group:"Gateway" default:"auto" help:"What to do with an order whose QR code was lost: reissue, unresolved, or auto (reissue if QFPay documents a way to close the order)."`
+	UniqueNumbers   string `name:"qfpay-unique-numbers" group:"Gateway" default:"true" help:"Whether to trust QFPay to refuse a repeated out_trade_no. false: never more than one create per order."`
+	Timeout         string `name:"qfpay-timeout" group:"Gateway" default:"10s" help:"Timeout of one gateway call, 1s to 60s."`
+	VerifyResponses string `name:"qfpay-verify-responses" group:"Gateway" default:"warn" help:"How to treat a wrong response signature: off, warn or strict."`
 }
 
-// maxRate bounds the limits: nobody is allowed more, and a limiter that keeps a
-// log of its calls must not be asked to keep a million.
+// maxRate is the highest limit. No merchant is allowed more, and the limiter keeps a log of
+// its calls, which must stay small.
 const maxRate = 100_000
 
 func (c GatewayConfig) resolve(found *checks, s *Settings) {
@@ -45,9 +45,9 @@ func (c GatewayConfig) resolve(found *checks, s *Settings) {
 		string(qfpay.VerifyOff), string(qfpay.VerifyWarn), string(qfpay.VerifyStrict)))
 }
 
-// baseURL checks an address of the gateway and returns it without a trailing
-// slash. Orders carry no secret but their signature, yet an answer that anybody on
-// the way can change is worth nothing: plain http is for loopback and test networks.
+// baseURL checks an address of the gateway and returns it without a trailing slash. Orders
+// carry no secret except their signature, but over plain http anybody between us and the
+// gateway can change an answer. So plain http is for loopback and test networks only.
 func baseURL(text string, allowHTTP bool) (string, error) {
 	u, err := url.Parse(strings.TrimSpace(text))
 	switch {
@@ -61,7 +61,7 @@ func baseURL(text string, allowHTTP bool) (string, error) {
 	case u.Scheme != "http":
 		return "", errors.New("must begin with https://")
 	case !allowHTTP && !loopback(u.Hostname()):
-		return "", errors.New("must be https; plain http is taken to loopback only, or anywhere with QFPAY_ALLOW_HTTP=true")
+		return "", errors.New("must be https; plain http is allowed for loopback only, or for any host with QFPAY_ALLOW_HTTP=true")
 	}
 	return u.Scheme + "://" + u.Host, nil
 }

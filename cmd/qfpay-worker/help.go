@@ -17,8 +17,8 @@ func withVariable(value *kong.Value) string {
 	return kong.DefaultHelpValueFormatter(value)
 }
 
-// helpWithSettings prints kong's help, and below that of the program itself all
-// settings, which kong would show with each command only.
+// helpWithSettings prints kong's help. Below the help of the program itself it lists all
+// settings, which kong would show only with each command.
 func helpWithSettings(options kong.HelpOptions, ctx *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil || ctx.Selected() != nil {
 		return err
@@ -28,8 +28,8 @@ func helpWithSettings(options kong.HelpOptions, ctx *kong.Context) error {
 
 const settingsHead = `
 Settings are environment variables, or flags of the commands that use them:
-QFPAY_BASE_URL is --qfpay-base-url. A flag goes before a variable, and an empty
-variable counts as not set. "qfpay-worker run --help" explains each.
+QFPAY_BASE_URL is --qfpay-base-url. A flag overrides its variable, and an empty
+variable counts as not set. "qfpay-worker run --help" explains each setting.
 
 `
 

@@ -11,16 +11,16 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
 )
 
-// LogConfig says what is logged and how.
+// LogConfig configures the level and format of the log.
 type LogConfig struct {
 	Level  string `name:"log-level" group:"Log" default:"info" help:"debug, info, warn or error."`
 	Format string `name:"log-format" group:"Log" help:"text or json. Default: text on a terminal, else json."`
 }
 
-// LogSettings is a LogConfig that was found right.
+// LogSettings is a checked LogConfig.
 type LogSettings struct {
 	Level  slog.Level
-	Format string // text, json, or empty: by what the log is written to
+	Format string // text, json, or empty: text on a terminal, else json
 }
 
 func (c LogConfig) resolve(found *checks) LogSettings {
@@ -33,8 +33,8 @@ func (c LogConfig) resolve(found *checks) LogSettings {
 	return s
 }
 
-// Logger returns a logger that writes to w, and gives it the messages of go-redis,
-// which would otherwise go to standard error in a form of their own.
+// Logger returns a logger that writes to w. It also receives the messages of go-redis,
+// which otherwise go to standard error in another format.
 func (s LogSettings) Logger(w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: s.Level}
 	var handler slog.Handler = slog.NewJSONHandler(w, options)
@@ -46,8 +46,8 @@ func (s LogSettings) Logger(w io.Writer) *slog.Logger {
 	return log
 }
 
-// redisLog passes on what go-redis says. It speaks of single connections, which
-// come and go; what matters is reported by whoever wanted something of Redis.
+// redisLog logs the messages of go-redis at debug level. They are about single connections,
+// which come and go. Code that uses Redis reports its errors itself.
 type redisLog struct{ log *slog.Logger }
 
 // Printf implements go-redis's logger.

@@ -7,12 +7,13 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// printable is what an app_code, an mchid or a key consists of.
+// printable matches an app_code, an mchid or a key.
 var printable = regexp.MustCompile(`^[!-~]+$`)
 
-// defaults are what entries of a merchants file need not repeat.
+// defaults are the values for entries of a merchants file that omit them.
 type defaults struct {
 	baseURL              string
 	signType             qfpay.SignType
@@ -20,7 +21,7 @@ type defaults struct {
 }
 
 // merchants returns the merchants: those of the file, or the one of the variables.
-func (c GatewayConfig) merchants(found *checks) []MerchantSettings {
+func (c GatewayConfig) merchants(found *checks) []worker.Merchant {
 	allowHTTP := found.yes("QFPAY_ALLOW_HTTP", c.AllowHTTP)
 	d := defaults{
 		signType:  qfpay.SignType(found.choice("QFPAY_SIGN_TYPE", c.SignType, string(qfpay.SHA256), string(qfpay.MD5))),
@@ -35,14 +36,14 @@ func (c GatewayConfig) merchants(found *checks) []MerchantSettings {
 		d.baseURL = u
 	}
 	if c.MerchantsFile == "" {
-		return []MerchantSettings{c.single(found, d)}
+		return []worker.Merchant{c.single(found, d)}
 	}
 	c.onlyTheFile(found)
 	return c.fromFile(found, d, allowHTTP)
 }
 
 // single returns the merchant that the variables describe.
-func (c GatewayConfig) single(found *checks, d defaults) MerchantSettings {
+func (c GatewayConfig) single(found *checks, d defaults) worker.Merchant {
 	if c.BaseURL == "" {
 		found.failed("QFPAY_BASE_URL", "required: the address of the gateway, such as https://openapi-hk.qfapi.com")
 	}
@@ -55,7 +56,7 @@ func (c GatewayConfig) single(found *checks, d defaults) MerchantSettings {
 	if c.MchID != "" && !printable.MatchString(c.MchID) {
 		found.failed("QFPAY_MCHID", "must be printable ASCII without spaces")
 	}
-	return MerchantSettings{
+	return worker.Merchant{
 		Merchant: qfpay.Merchant{
 			Name: tasks.DefaultMerchant, BaseURL: d.baseURL, AppCode: c.AppCode,
 			Key: c.key(found), MchID: c.MchID, SignType: d.signType,
@@ -71,14 +72,14 @@ func (c GatewayConfig) key(found *checks) qfpay.Secret {
 	var err error
 	switch {
 	case c.ClientKey != "" && c.ClientKeyFile != "":
-		err = fmt.Errorf("set together with QFPAY_CLIENT_KEY_FILE: only one of them may be")
+		err = fmt.Errorf("set together with QFPAY_CLIENT_KEY_FILE: set only one of them")
 	case c.ClientKeyFile != "":
 		variable = "QFPAY_CLIENT_KEY_FILE"
 		key, err = readSecret(c.ClientKeyFile)
 	case c.ClientKey != "":
 		key, err = cleanSecret(string(c.ClientKey))
 	default:
-		err = fmt.Errorf("required, or QFPAY_CLIENT_KEY_FILE with the name of a file that holds it")
+		err = fmt.Errorf("required, or QFPAY_CLIENT_KEY_FILE with the name of a file that contains it")
 	}
 	if err != nil {
 		found.failed(variable, "%v", err)
@@ -86,8 +87,8 @@ func (c GatewayConfig) key(found *checks) qfpay.Secret {
 	return key
 }
 
-// onlyTheFile reports variables of the single merchant beside a merchants file:
-// with both, somebody would guess wrong which of them is in force.
+// onlyTheFile reports variables of the single merchant that are set beside a merchants file:
+// with both, it would not be clear which of them is in effect.
 func (c GatewayConfig) onlyTheFile(found *checks) {
 	single := []struct{ variable, value string }{
 		{"QFPAY_APP_CODE", c.AppCode},
@@ -102,7 +103,7 @@ func (c GatewayConfig) onlyTheFile(found *checks) {
 	}
 }
 
-// beside returns path, which a file named, as seen from that file's directory.
+// beside returns a path that a file names, relative to the directory of that file.
 func beside(file, path string) string {
 	if filepath.IsAbs(path) {
 		return path

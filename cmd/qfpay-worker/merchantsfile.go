@@ -10,12 +10,13 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// merchantsVariable names the setting that every problem in the file is put under.
+// merchantsVariable is the setting under which every problem in the file is reported.
 const merchantsVariable = "QFPAY_MERCHANTS_FILE"
 
-// entry is one merchant of the file. What it leaves out comes from the variables.
+// entry is one merchant of the file. Values that it omits come from the variables.
 type entry struct {
 	Name          string `yaml:"name"`
 	BaseURL       string `yaml:"base_url"`
@@ -23,22 +24,21 @@ type entry struct {
 	ClientKeyFile string `yaml:"client_key_file"` // relative to the merchants file
 	MchID         string `yaml:"mchid"`
 	SignType      string `yaml:"sign_type"`
-	PerSecond     *int   `yaml:"per_second"` // nil: not given; 0 means no limit
+	PerSecond     *int   `yaml:"per_second"` // nil: not given; 0: no limit
 	PerMinute     *int   `yaml:"per_minute"`
 
 	line int
 }
 
-// fromFile reads the merchants file and checks every entry, and all of them
-// against each other.
-func (c GatewayConfig) fromFile(found *checks, d defaults, allowHTTP bool) []MerchantSettings {
+// fromFile reads the merchants file and checks every entry, alone and against the others.
+func (c GatewayConfig) fromFile(found *checks, d defaults, allowHTTP bool) []worker.Merchant {
 	text, err := os.ReadFile(c.MerchantsFile)
 	if err != nil {
 		found.failed(merchantsVariable, "%v", cannotRead(c.MerchantsFile, err))
 		return nil
 	}
 	r := fileReader{path: c.MerchantsFile, defaults: d, baseURLSet: c.BaseURL != "", allowHTTP: allowHTTP, found: found}
-	var all []MerchantSettings
+	var all []worker.Merchant
 	for _, e := range r.entries(text) {
 		all = append(all, r.merchant(e))
 	}
@@ -56,13 +56,13 @@ type fileReader struct {
 	lines      []int // of the entries that could be read
 }
 
-// wrong notes a problem in one entry.
+// wrong records a problem in one entry.
 func (r *fileReader) wrong(line int, format string, args ...any) {
 	r.found.failed(merchantsVariable, "%s, line %d: %s", r.path, line, fmt.Sprintf(format, args...))
 }
 
-// entries decodes the list strictly: a misspelt key that is passed over in silence
-// would be a limit that is not kept.
+// entries decodes the list strictly. If misspelt keys were ignored, a limit could be missing
+// without anybody seeing it.
 func (r *fileReader) entries(text []byte) []entry {
 	var nodes []ast.Node
 	if err := decoded(func() error { return yaml.Unmarshal(text, &nodes) }); err != nil {
@@ -84,8 +84,8 @@ func (r *fileReader) entries(text []byte) []entry {
 	return all
 }
 
-// decoded runs the YAML reader, which panics on some broken files: v1.19.2 does on
-// one that is a single hyphen.
+// decoded runs the YAML reader, which panics on some invalid files: v1.19.2 does on a single
+// hyphen.
 func decoded(read func() error) (err error) {
 	defer func() {
 		if recover() != nil {
@@ -95,8 +95,8 @@ func decoded(read func() error) (err error) {
 	return read()
 }
 
-// firstLine is where an entry begins. The token of a mapping is the colon of its
-// first key, on the same line.
+// firstLine returns the line at which an entry begins. The token of a mapping is the colon
+// of its first key, on the same line.
 func firstLine(node ast.Node) int {
 	if node == nil || node.GetToken() == nil {
 		return 1
@@ -104,31 +104,31 @@ func firstLine(node ast.Node) int {
 	return node.GetToken().Position.Line
 }
 
-// syntax reports an error of the YAML reader by its line. The reader's own text
-// quotes the source around the error, in which there may be a secret.
+// syntax reports an error of the YAML reader by its line. The reader's own message quotes the
+// source around the error, which may contain a secret.
 func (r *fileReader) syntax(err error) {
-	var at yaml.Error
+	var located yaml.Error
 	var unknown *yaml.UnknownFieldError
 	var kind *yaml.TypeError
 	line := 1
-	if errors.As(err, &at) && at.GetToken() != nil {
-		line = at.GetToken().Position.Line
+	if errors.As(err, &located) && located.GetToken() != nil {
+		line = located.GetToken().Position.Line
 	}
 	switch {
 	case errors.As(err, &unknown) && unknown.Token != nil && unknown.Token.Value == "client_key":
-		r.wrong(line, "client_key: keys are not written in this file; name a file that holds it, as client_key_file")
+		r.wrong(line, "client_key: this file must not contain keys; set client_key_file to a file that contains the key")
 	case errors.As(err, &unknown):
 		r.wrong(line, "%s; known are name, base_url, app_code, client_key_file, mchid, sign_type, per_second, per_minute", unknown.Message)
 	case errors.As(err, &kind) && kind.DstType != nil:
-		r.wrong(line, "the value is of the wrong type; %s is wanted (an mchid or app_code of digits needs quotes)", kind.DstType)
+		r.wrong(line, "the value has the wrong type, it must be %s (an mchid or app_code of digits needs quotes)", kind.DstType)
 	default:
-		r.wrong(line, "not the YAML that is expected: a list of merchants, each a mapping of key: value")
+		r.wrong(line, "not valid: must be a YAML list of merchants, each a mapping of key: value")
 	}
 }
 
 // merchant checks one entry.
-func (r *fileReader) merchant(e entry) MerchantSettings {
-	m := MerchantSettings{
+func (r *fileReader) merchant(e entry) worker.Merchant {
+	m := worker.Merchant{
 		Merchant: qfpay.Merchant{
 			Name: e.Name, BaseURL: r.baseURL(e), AppCode: e.AppCode,
 			Key: r.key(e), MchID: e.MchID, SignType: r.signType(e),
@@ -151,7 +151,7 @@ func (r *fileReader) merchant(e entry) MerchantSettings {
 func (r *fileReader) baseURL(e entry) string {
 	if e.BaseURL == "" {
 		if !r.baseURLSet {
-			r.wrong(e.line, "base_url: required, here or for all as QFPAY_BASE_URL")
+			r.wrong(e.line, "base_url: required, here or for all merchants as QFPAY_BASE_URL")
 		}
 		return r.defaults.baseURL
 	}
@@ -195,14 +195,14 @@ func (r *fileReader) rate(line int, key string, given *int, otherwise int) int {
 	return *given
 }
 
-// together checks what entries must agree on: names are distinct, and QFPay counts
-// by app_code, so two merchants of one app_code share one budget.
-func (r *fileReader) together(all []MerchantSettings) {
+// together checks entries against each other. Names must be distinct. QFPay counts calls by
+// app_code, so merchants with the same app_code share one budget.
+func (r *fileReader) together(all []worker.Merchant) {
 	names := map[string]int{}
 	codes := map[string]int{}
 	for i, m := range all {
 		if first, ok := names[m.Name]; ok {
-			r.wrong(r.lines[i], "name: %q is taken already, on line %d", m.Name, r.lines[first])
+			r.wrong(r.lines[i], "name: %q is already used on line %d", m.Name, r.lines[first])
 		} else {
 			names[m.Name] = i
 		}
@@ -212,7 +212,7 @@ func (r *fileReader) together(all []MerchantSettings) {
 			continue
 		}
 		if f := all[first]; f.PerSecond != m.PerSecond || f.PerMinute != m.PerMinute {
-			r.wrong(r.lines[i], "per_second, per_minute: merchants of one app_code share one budget and must give the same limits; line %d gives others", r.lines[first])
+			r.wrong(r.lines[i], "per_second, per_minute: merchants of one app_code share one budget and must have the same limits; line %d has others", r.lines[first])
 		}
 	}
 }

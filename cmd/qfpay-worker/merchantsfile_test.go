@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // merchants writes a merchants file with a key file beside it and resolves both.
@@ -39,7 +40,7 @@ func TestMerchantsFile_TakesItsDefaultsFromTheVariables(t *testing.T) {
 	if wrong != nil {
 		t.Fatal(wrong)
 	}
-	want := []MerchantSettings{{
+	want := []worker.Merchant{{
 		Merchant:  qfpay.Merchant{Name: "shop-a", BaseURL: "https://openapi-hk.qfapi.com", AppCode: "A1", Key: canary, SignType: qfpay.MD5},
 		PerSecond: 20, PerMinute: 300,
 	}, {
@@ -52,7 +53,7 @@ func TestMerchantsFile_TakesItsDefaultsFromTheVariables(t *testing.T) {
 	}
 }
 
-// right is an entry without fault; what is added to it is on its sixth line.
+// right is a valid entry; text that is added to it begins on line 5.
 const right = `- name: a
   base_url: https://h
   app_code: A
@@ -66,15 +67,15 @@ func TestMerchantsFile_EveryWrongEntryIsNamedByItsLine(t *testing.T) {
 	}{
 		{"an empty file", "", []string{": has no merchants"}},
 		{"an empty list", "[]\n", []string{": has no merchants"}},
-		{"not a list", "name: a\n", []string{", line 1: not the YAML"}},
+		{"not a list", "name: a\n", []string{", line 1: not valid"}},
 		{"a list of words", "- a\n- b\n", []string{", line 1: ", ", line 2: "}},
-		{"a hyphen alone", "-", []string{", line 1: not the YAML"}},
-		{"no YAML", "- name: [\n", []string{", line 1: not the YAML"}},
+		{"a hyphen alone", "-", []string{", line 1: not valid"}},
+		{"invalid YAML", "- name: [\n", []string{", line 1: not valid"}},
 		{"an unknown key", right + "  per_hour: 9\n", []string{`, line 5: unknown field "per_hour"; known are name,`}},
-		{"the key itself", right + "  client_key: " + canary + "\n", []string{", line 5: client_key: keys are not written in this file"}},
+		{"the key itself", right + "  client_key: " + canary + "\n", []string{", line 5: client_key: this file must not contain keys"}},
 		{"a key twice", right + "  app_code: B\n", []string{", line 5: "}},
-		{"a limit that is no number", right + "  per_second: " + canary + "\n", []string{", line 5: the value is of the wrong type"}},
-		{"a limit below nought", right + "  per_second: -1\n  per_minute: 1000000\n",
+		{"a limit that is not a number", right + "  per_second: " + canary + "\n", []string{", line 5: the value has the wrong type"}},
+		{"a negative limit", right + "  per_second: -1\n  per_minute: 1000000\n",
 			[]string{", line 1: per_second: must be from 0", ", line 1: per_minute: must be from 0"}},
 		{"a sign type", right + "  sign_type: SHA1\n", []string{", line 1: sign_type: must be SHA256 or MD5"}},
 		{"an mchid", right + "  mchid: a b\n", []string{", line 1: mchid: must be printable"}},
@@ -82,7 +83,7 @@ func TestMerchantsFile_EveryWrongEntryIsNamedByItsLine(t *testing.T) {
 		{"nothing but a name", "- name: a b\n", []string{
 			", line 1: base_url: required", ", line 1: client_key_file: required", ", line 1: name: must be", ", line 1: app_code: required"}},
 		{"a key file that is not there", strings.Replace(right, "a.key", "b.key", 1), []string{", line 1: client_key_file: "}},
-		{"the same name twice", right + right, []string{`, line 5: name: "a" is taken already, on line 1`}},
+		{"the same name twice", right + right, []string{`, line 5: name: "a" is already used on line 1`}},
 		{"one app_code with two limits", right + strings.Replace(right, "name: a", "name: b", 1) + "  per_minute: 9\n",
 			[]string{", line 5: per_second, per_minute: merchants of one app_code share one budget"}},
 		{"a fault in two entries", strings.Replace(right, "a.key", "", 1) + strings.Replace(right, "name: a", "name: ''", 1) + "  x: 1\n" + strings.Replace(right, "name: a", "name: c", 1),
@@ -124,8 +125,7 @@ func TestMerchantsFile_MerchantsOfOneAppCodeMayShareItsLimits(t *testing.T) {
 	}
 }
 
-// FuzzMerchantsFile looks for a file that makes the program panic, or an error that
-// shows what is behind a key.
+// FuzzMerchantsFile looks for a file that makes the program panic.
 func FuzzMerchantsFile(f *testing.F) {
 	f.Add(right)
 	f.Add("- name: [\n")

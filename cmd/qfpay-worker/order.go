@@ -13,16 +13,16 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// OrderCmd is about one order.
+// OrderCmd has the commands for one order.
 type OrderCmd struct {
-	Show  OrderShowCmd  `cmd:"" help:"Show what the journal says of an order."`
+	Show  OrderShowCmd  `cmd:"" help:"Show the journal of an order."`
 	Retry OrderRetryCmd `cmd:"" help:"Re-open an order that ended unresolved, expired or rejected."`
 }
 
-// orderFlags name the order.
+// orderFlags identify the order.
 type orderFlags struct {
-	OutTradeNo string `arg:"" name:"out_trade_no" help:"The order's own out_trade_no."`
-	Merchant   string `help:"Its merchant." default:"default"`
+	OutTradeNo string `arg:"" name:"out_trade_no" help:"The original out_trade_no of the order."`
+	Merchant   string `help:"Merchant of the order." default:"default"`
 	RedisConfig
 }
 
@@ -40,13 +40,13 @@ func (c *orderFlags) resolve(found *checks) (Redis, tasks.Keys, string) {
 type OrderShowCmd struct {
 	orderFlags
 	Format string `help:"table or json (one object)." default:"table"`
-	QR     bool   `name:"qr" help:"Draw its QR code."`
+	QR     bool   `name:"qr" help:"Draw the QR code."`
 }
 
 // Help is shown below the flags.
 func (OrderShowCmd) Help() string {
-	return `The journal keeps an order until 30 days after its result. Times are on Redis's
-clock, in UTC. Exit code 2: there is no such order.`
+	return `The journal keeps an order until 30 days after its result. Times are from the clock
+of Redis, in UTC. Exit code 2: there is no such order.`
 }
 
 // Run implements the command.
@@ -55,7 +55,7 @@ func (c *OrderShowCmd) Run(ctx context.Context, std stdio) error {
 	server, keys, id := c.resolve(&found)
 	found.choice("--format", c.Format, "table", "json")
 	if c.QR && c.Format == "json" {
-		found.failed("--qr", "goes with --format=table only; in JSON the text of the code is in qrcode")
+		found.failed("--qr", "requires --format=table; in JSON, qrcode has the text of the code")
 	}
 	if err := found.err(); err != nil {
 		return err
@@ -72,24 +72,25 @@ func (c *OrderShowCmd) Run(ctx context.Context, std stdio) error {
 		return showOrder(std, h, c.QR)
 	}
 	out := json.NewEncoder(std.out)
-	out.SetEscapeHTML(false) // a QR code's text has & in it
+	out.SetEscapeHTML(false) // the text of a QR code contains &
 	return out.Encode(h)
 }
 
 // OrderRetryCmd re-opens an order.
 type OrderRetryCmd struct {
 	orderFlags
-	Deadline string `help:"Not submitted after it, RFC 3339. Default: as at enqueue, 24 h from now in bulk, 2 min in interactive." placeholder:"TIME"`
+	Deadline string `help:"New deadline, RFC 3339. Default: as at enqueue, 24 h from now in bulk, 2 min in interactive." placeholder:"TIME"`
 }
 
 // Help is shown below the flags.
 func (OrderRetryCmd) Help() string {
-	return `The workers try the order again at once. One that ended unresolved is enquired about
-first, and goes on under its number; one that expired or was rejected is created
-anew, under the next number if anything had been sent under the last. Either way it
-never has two QR codes. It gets a second result, whose id has "#2" behind it.
+	return `The workers try the order again at once. If it ended unresolved, they first query
+QFPay, and the order keeps its order number. If it expired or was rejected, they
+create it again, under a new order number if anything was sent under the last one.
+In both cases it never has two QR codes. It gets a second result, whose id ends
+in "#2".
 
-Exit code 2: there is no such order, or it cannot be re-opened; it is said why.`
+Exit code 2: there is no such order, or it cannot be re-opened; the message says why.`
 }
 
 // Run implements the command.
@@ -122,17 +123,17 @@ func (c *OrderRetryCmd) Run(ctx context.Context, std stdio) error {
 
 func goesOn(state string) string {
 	if state == "NEW" {
-		return "it is created anew"
+		return "it will be created again"
 	}
-	return "QFPay is asked first what stands under its number"
+	return "QFPay is queried first for its order number"
 }
 
-// inspect connects and runs fn with an inspector. What the order itself does not allow
-// is the user's to mend; any other error is Redis's.
+// inspect connects and runs fn with an inspector. An error about the order itself is an
+// inputError. Any other error comes from Redis.
 func inspect(ctx context.Context, server Redis, keys tasks.Keys, fn func(context.Context, *worker.Inspector) error) error {
 	rdb := server.Connect("qfpay-worker-inspect", 0)
 	defer rdb.Close()
-	err := inspecting(ctx, rdb, keys, fn)
+	err := pingAndInspect(ctx, rdb, keys, fn)
 	var not *worker.NotReopened
 	switch {
 	case err == nil:
@@ -143,7 +144,7 @@ func inspect(ctx context.Context, server Redis, keys tasks.Keys, fn func(context
 	return fmt.Errorf("Redis at %s (REDIS_URL) failed: %w", server, err)
 }
 
-func inspecting(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys, fn func(context.Context, *worker.Inspector) error) error {
+func pingAndInspect(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys, fn func(context.Context, *worker.Inspector) error) error {
 	if err := ping(ctx, rdb); err != nil {
 		return err
 	}

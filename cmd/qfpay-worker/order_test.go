@@ -17,10 +17,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// wide is a rune that takes two columns on the screen.
+// wide is a rune that is two columns wide on the screen.
 const wide = "茶"
 
-// journal writes an order into its journal, with fields as a worker would leave them.
+// journal writes the journal of an order, with fields as a worker would leave them.
 func journal(t *testing.T, rdb *redis.Client, id string, fields ...any) {
 	t.Helper()
 	merchant, outTradeNo, _ := strings.Cut(id, ":")
@@ -40,7 +40,7 @@ func set(t *testing.T, rdb *redis.Client, id string, fields ...any) {
 	}
 }
 
-// settledOrder is an order that has the given result.
+// settledOrder writes an order that has the given result.
 func settledOrder(t *testing.T, rdb *redis.Client, r tasks.Result) (entry string) {
 	t.Helper()
 	id := r.OrderID()
@@ -104,7 +104,7 @@ func TestOrder_IsShownWithin80Columns(t *testing.T) {
 		"              " + strings.Repeat("x", 18),
 		"syssn         20260302000300020012345678",
 		"settled_at    2026-03-01T04:00:04.567Z",
-		"qrcode        known; --qr draws it",
+		"qrcode        available; --qr draws it",
 		"",
 	}, "\n")
 	if d := cmp.Diff(want, got.out); d != "" || got.code != exitDone || got.err != "" {
@@ -133,7 +133,7 @@ func TestOrder_UnderWayIsShownWithItsDueTime(t *testing.T) {
 		}
 	}
 	due(float64(time.Now().Add(2*time.Hour + 30*time.Second).UnixMilli()))
-	if out := show(); !strings.Contains(out, "due           in 2h0m") || !strings.Contains(out, "in flight     yes, for 1h0m") {
+	if out := show(); !strings.Contains(out, "due           in 2h0m") || !strings.Contains(out, "in flight     yes, for at most 1h0m") {
 		t.Errorf("in flight:\n%s", out)
 	}
 	due(1)
@@ -144,7 +144,7 @@ func TestOrder_UnderWayIsShownWithItsDueTime(t *testing.T) {
 	if err := rdb.ZRem(t.Context(), "{qfpay}:due", "shop:A1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if out := show(); !strings.Contains(out, "due           no: no worker will find it; run qfpay-worker audit\n") {
+	if out := show(); !strings.Contains(out, "due           no: no worker will process it; run qfpay-worker audit\n") {
 		t.Errorf("not in due:\n%s", out)
 	}
 	if got := command(t, env, "order", "show", "A1", "--merchant=shop", "--qr"); got.err != "qfpay-worker: shop:A1 has no QR code\n" {
@@ -198,12 +198,12 @@ func TestOrder_RetrySaysHowItGoesOn(t *testing.T) {
 	env := []string{"REDIS_URL=" + server.URL}
 	deadline := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	got := command(t, env, "order", "retry", "A1", "--deadline="+deadline.Format(time.RFC3339))
-	want := "default:A1 was unresolved and is open again\nstate      SENT: QFPay is asked first what stands under its number\n" +
+	want := "default:A1 was unresolved and is open again\nstate      SENT: QFPay is queried first for its order number\n" +
 		"issued as  A1_2\ndeadline   " + deadline.Format(tasks.TimeLayout) + "\nresult id  default:A1#2\n"
 	if d := cmp.Diff(want, got.out); d != "" || got.code != exitDone || got.err != "" {
 		t.Errorf("%+v\n%s", got, d)
 	}
-	if got := command(t, env, "order", "retry", "A2"); !strings.Contains(got.out, "NEW: it is created anew\nissued as  A2_3\n") {
+	if got := command(t, env, "order", "retry", "A2"); !strings.Contains(got.out, "NEW: it will be created again\nissued as  A2_3\n") {
 		t.Errorf("%+v", got)
 	}
 	out := command(t, env, "order", "show", "A1").out
@@ -231,7 +231,7 @@ func TestOrder_RefusalToShowOrRetrySaysWhy(t *testing.T) {
 		{"show A.1", "out_trade_no: must be 1 to 128 letters"},
 		{"show A1 --merchant=a:b", "merchant: must be 1 to 64 letters"},
 		{"show A1 --format=yaml", "--format: must be table or json"},
-		{"show A1 --format=json --qr", "--qr: goes with --format=table only"},
+		{"show A1 --format=json --qr", "--qr: requires --format=table"},
 		{"show", "out_trade_no"},
 		{"retry A2", "default:A2: no such order"},
 		{"retry A1", "it is created, and its QR code published"},
@@ -265,7 +265,7 @@ func TestAudit_NamesBrokenOrders(t *testing.T) {
 	}
 	want := ended{exitOutside, "default:A2: has no result (NEW) and is not in due: no worker will find it\n" +
 		"orders=2 waiting=1 settled=1 trimmed=0 results=1 broken=1\n",
-		"qfpay-worker: 1 broken; qfpay-worker order show says more of an order\n"}
+		"qfpay-worker: 1 broken; for details of an order, run qfpay-worker order show\n"}
 	if got := command(t, env, "audit"); got != want {
 		t.Errorf("%+v", got)
 	}

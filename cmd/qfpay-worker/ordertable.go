@@ -15,11 +15,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// labelWidth is that of the longest label, expired_time, and the space behind it.
+// labelWidth is the width of the longest label, expired_time, and two spaces.
 const labelWidth = 14
 
-// sheet is a table of two columns: labels, and what is known under them. What is not
-// known has no row, and what is long has several.
+// sheet is a table of two columns: labels and values. An unknown value has no row, and a
+// long one has several.
 type sheet struct {
 	table *console.Table
 }
@@ -32,11 +32,11 @@ func (s sheet) add(label, text string) {
 	}
 }
 
-// breakAt cuts a text where it has reached a width on the screen.
+// breakAt cuts a text at a width on the screen.
 func breakAt(text string, width int) (line, rest string) {
-	taken := 0
-	for g := uniseg.NewGraphemes(text); g.Next(); taken += g.Width() {
-		if from, _ := g.Positions(); taken+g.Width() > width && from > 0 {
+	used := 0
+	for g := uniseg.NewGraphemes(text); g.Next(); used += g.Width() {
+		if from, _ := g.Positions(); used+g.Width() > width && from > 0 {
 			return text[:from], text[from:]
 		}
 	}
@@ -49,8 +49,8 @@ func (s sheet) time(label string, t time.Time) {
 	}
 }
 
-// showOrder writes the history of an order for a person, and draws its QR code if
-// that is wanted. The text of the code stays out: it is as good as the code itself.
+// showOrder writes the history of an order for a person, and draws its QR code if qr is
+// set. It leaves out the text of the code, which is worth as much as the code itself.
 func showOrder(std stdio, h worker.History, qr bool) error {
 	s := sheet{console.NewTable("order", h.ID)}
 	s.table.Fix(labelWidth - 2)
@@ -77,7 +77,7 @@ func (s sheet) state(h worker.History) {
 	}
 	s.add("deferred for", h.DeferredFor)
 	for _, o := range h.Orphans {
-		s.add("orphan", fmt.Sprintf("issued as %s, syssn %s: its QR code came too late to be published", o.IssuedAs, o.Syssn))
+		s.add("orphan", fmt.Sprintf("issued as %s, syssn %s: its QR code arrived too late to be published", o.IssuedAs, o.Syssn))
 	}
 	if h.State != "DONE" {
 		s.add("due", dueIn(h))
@@ -97,7 +97,7 @@ func (s sheet) state(h worker.History) {
 func dueIn(h worker.History) string {
 	switch wait := h.Due.Sub(h.Now).Round(100 * time.Millisecond); {
 	case h.Due.IsZero():
-		return "no: no worker will find it; run qfpay-worker audit"
+		return "no: no worker will process it; run qfpay-worker audit"
 	case wait <= 0:
 		return "now"
 	default:
@@ -109,11 +109,11 @@ func inFlight(h worker.History) string {
 	if !h.InFlight {
 		return "no"
 	}
-	return "yes, for " + h.LeaseUntil.Sub(h.Now).Round(100*time.Millisecond).String() + " at most"
+	return "yes, for at most " + h.LeaseUntil.Sub(h.Now).Round(100*time.Millisecond).String()
 }
 
-// order writes the fields of an order, in their order; one that is no order is shown
-// as it is.
+// order writes the fields of an order in their usual sequence. A payload that is not an
+// order is written as it is.
 func (s sheet) order(payload json.RawMessage) {
 	values := map[string]any{}
 	d := json.NewDecoder(strings.NewReader(string(payload)))
@@ -128,7 +128,7 @@ func (s sheet) order(payload json.RawMessage) {
 			delete(values, name)
 		}
 	}
-	if len(values) > 0 { // what a plain asynq producer has put in
+	if len(values) > 0 { // a plain asynq producer can add any field
 		s.add("unknown", fmt.Sprint(values))
 	}
 }
@@ -137,7 +137,7 @@ func (s sheet) result(p worker.PastResult) {
 	s.add("result", p.Entry+", "+p.Outcome)
 	r := p.Result
 	if r == nil {
-		s.add("", "(the stream does not have it any more)")
+		s.add("", "(no longer in the stream)")
 		return
 	}
 	for _, f := range [][2]string{{"id", r.ID}, {"issued_as", r.IssuedAs}, {"reason", r.Reason}, {"respcd", r.RespCd},
@@ -146,7 +146,7 @@ func (s sheet) result(p worker.PastResult) {
 		s.add(f[0], f[1])
 	}
 	if r.QRCode != "" {
-		s.add("qrcode", "known; --qr draws it")
+		s.add("qrcode", "available; --qr draws it")
 	}
 }
 

@@ -18,22 +18,22 @@ type printer struct {
 	out   *bufio.Writer
 	json  *json.Encoder // nil: a table
 	table *console.Table
-	rows  bool // the table holds rows that are not written
+	rows  bool // the table has rows that are not yet written
 	qr    bool
 
-	last    string // entry up to which everything is written
+	last    string // the last entry that was written
 	printed int
-	writing error // why writing failed, to tell it from a failure of Redis
+	writing error // of standard output, to distinguish it from an error of Redis
 }
 
-// shownWidth is how wide a table may be.
+// shownWidth is the greatest width of a table.
 const shownWidth = 80
 
 func newPrinter(std stdio, format string, qr bool, from string) *printer {
 	p := &printer{std: std, out: bufio.NewWriter(std.out), qr: qr, last: from}
 	if format == "json" {
 		p.json = json.NewEncoder(p.out)
-		p.json.SetEscapeHTML(false) // a QR code's text has & in it
+		p.json.SetEscapeHTML(false) // the text of a QR code contains &
 		return p
 	}
 	p.table = console.NewTable("out_trade_no", "outcome", "respcd", "syssn")
@@ -41,7 +41,7 @@ func newPrinter(std stdio, format string, qr bool, from string) *printer {
 	return p
 }
 
-// printNow writes one entry, through to whoever reads our output.
+// printNow writes one entry to standard output at once.
 func (p *printer) printNow(e tasks.Entry) error {
 	if err := p.print(e); err != nil {
 		return err
@@ -49,10 +49,10 @@ func (p *printer) printNow(e tasks.Entry) error {
 	return p.flush()
 }
 
-// print writes one entry, perhaps into the buffer.
+// print writes one entry, perhaps only into the buffer.
 func (p *printer) print(e tasks.Entry) error {
 	if e.Err != nil {
-		fmt.Fprintf(p.std.err, "qfpay-worker: passed over in the result stream: %v\n", e.Err)
+		fmt.Fprintf(p.std.err, "qfpay-worker: skipped an entry of the result stream: %v\n", e.Err)
 		return nil
 	}
 	p.writing = p.write(e.Result)
@@ -79,7 +79,7 @@ func (p *printer) write(r tasks.Result) error {
 	return nil
 }
 
-// draw writes what is in hand and the QR code below it.
+// draw writes the buffered rows and the QR code below them.
 func (p *printer) draw(r tasks.Result) error {
 	if err := p.flush(); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (p *printer) draw(r tasks.Result) error {
 	return err
 }
 
-// flush writes what is in hand.
+// flush writes the buffered rows.
 func (p *printer) flush() error {
 	if p.rows {
 		p.rows = false
@@ -104,26 +104,26 @@ func (p *printer) flush() error {
 	return p.writing
 }
 
-// end says, on standard error, how to go on. It tells what standard output in JSON
-// has no place for: the entry that was read last.
+// end says on standard error how to go on after the last entry. Its ID is not part of the
+// JSON on standard output.
 func (p *printer) end() {
 	switch {
 	case p.printed == 0 && p.table != nil:
 		fmt.Fprintln(p.std.err, "no results")
 	case p.printed > 0 && console.IsTerminal(p.std.err):
-		fmt.Fprintf(p.std.err, "%d results; go on with --from %s\n", p.printed, p.last)
+		fmt.Fprintf(p.std.err, "%d results; continue with --from %s\n", p.printed, p.last)
 	}
 }
 
-// The widest cells of a row: with two spaces between them, they fill shownWidth.
+// The greatest widths of cells. With two spaces between them, they fill shownWidth.
 const (
 	widestNumber = 32
 	widestRespCd = 6
 	widestSyssn  = 26
 )
 
-// shownRow returns the cells of a result's row, and the notes below it. What is too wide for
-// its column, as the number with a long merchant is, has a note.
+// shownRow returns the cells of a result's row, and the notes below it. A value that is too
+// wide for its column, such as an order number with a long merchant, is in a note.
 func shownRow(r tasks.Result) (row, notes []string) {
 	fits := func(text, label string, widest int) string {
 		if uniseg.StringWidth(text) <= widest {
@@ -144,7 +144,7 @@ func shownRow(r tasks.Result) (row, notes []string) {
 	return row, notes
 }
 
-// shownNumber names an order as briefly as its merchant allows.
+// shownNumber returns the order number, with the merchant unless it is the default.
 func shownNumber(r tasks.Result) string {
 	if r.Merchant == tasks.DefaultMerchant {
 		return r.OutTradeNo
@@ -152,7 +152,7 @@ func shownNumber(r tasks.Result) string {
 	return r.Merchant + ":" + r.OutTradeNo
 }
 
-// shownNote is what a result has to say beyond its row.
+// shownNote returns what to show of a result below its row.
 func shownNote(r tasks.Result) string {
 	note := ""
 	if r.IssuedAs != "" && r.IssuedAs != r.OutTradeNo {

@@ -12,11 +12,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
-// named is how many invalid rows are named on standard error when a file takes all
-// of them.
+// named is how many invalid rows are named on standard error if a file has all of them.
 const named = 20
 
-// rejects is what became of the invalid rows: counted, named, and written down.
+// rejects counts the invalid rows, names them, and writes them to a file.
 type rejects struct {
 	count int
 	file  *os.File // nil: no --rejects
@@ -28,17 +27,17 @@ type rejects struct {
 type reject struct {
 	Line   int    `json:"line"`
 	Reason string `json:"reason"`
-	Order  string `json:"order"` // the row as it stands in the file
+	Order  string `json:"order"` // the row as it is in the input
 }
 
-// newRejects creates the file at once, so that a name that cannot be written is
-// found out before the first order is enqueued. An empty name is no file.
+// newRejects creates the file at once, so that an error occurs before the first order is
+// enqueued. With an empty name, no file is written.
 func newRejects(name, input string) (*rejects, error) {
 	if name == "" {
 		return &rejects{}, nil
 	}
 	if same(name, input) {
-		return nil, fmt.Errorf("--rejects: %s is the file that is read", name)
+		return nil, fmt.Errorf("--rejects: %s is the input file", name)
 	}
 	f, err := os.Create(name)
 	if err != nil {
@@ -47,15 +46,15 @@ func newRejects(name, input string) (*rejects, error) {
 	return &rejects{file: f, out: bufio.NewWriter(f)}, nil
 }
 
-// same tells whether two names are of one file that is there.
+// same reports whether two names are of the same existing file.
 func same(a, b string) bool {
 	x, errX := os.Stat(a)
 	y, errY := os.Stat(b)
 	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
-// add counts an invalid row, names it on notes and writes it to the file. Without a
-// file every row is named; with one, the first few.
+// add counts an invalid row, names it on notes and writes it to the file. Without a file it
+// names every row, with a file only the first few.
 func (r *rejects) add(notes io.Writer, row orderfile.Row) {
 	r.count++
 	reason := console.Clean(row.Err.Error())
@@ -70,7 +69,7 @@ func (r *rejects) add(notes io.Writer, row orderfile.Row) {
 	r.err = line.Encode(reject{Line: row.Line, Reason: row.Err.Error(), Order: row.Raw})
 }
 
-// close finishes the file, and says on notes how many rows only it names.
+// close finishes the file, and says on notes how many rows only the file names.
 func (r *rejects) close(notes io.Writer) error {
 	if r.file == nil {
 		return nil

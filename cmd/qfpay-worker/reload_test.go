@@ -10,17 +10,19 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// reloading is a reloader on a bubble's clock, and what it has put in force.
+// reloading is a reloader on a bubble's clock, with the merchants that it has set.
 type reloading struct {
 	t    *testing.T
 	hup  chan os.Signal
-	fail error // of whoever puts them in force
+	fail error // returned when merchants are set
 	log  lockedBuffer
 
 	mu  sync.Mutex
-	put [][]MerchantSettings
+	set [][]worker.Merchant
 }
 
 // reloadFrom runs a reloader in a bubble.
@@ -29,13 +31,13 @@ func reloadFrom(t *testing.T, c GatewayConfig, test func(*reloading)) {
 	synctest.Test(t, func(t *testing.T) {
 		on := &reloading{t: t}
 		r := &reloader{config: c, watch: watch{config: c}, hup: make(chan os.Signal, 1)}
-		r.read = r.watch.look()
+		r.read = r.watch.digest()
 		on.hup = r.hup
-		stop := r.start(t.Context(), slog.New(slog.NewTextHandler(&on.log, nil)), func(merchants []MerchantSettings) error {
+		stop := r.start(t.Context(), slog.New(slog.NewTextHandler(&on.log, nil)), func(merchants []worker.Merchant) error {
 			on.mu.Lock()
 			defer on.mu.Unlock()
 			if on.fail == nil {
-				on.put = append(on.put, merchants)
+				on.set = append(on.set, merchants)
 			}
 			return on.fail
 		})
@@ -48,23 +50,22 @@ func reloadFrom(t *testing.T, c GatewayConfig, test func(*reloading)) {
 	})
 }
 
-// after lets time pass.
+// after waits on the bubble's clock.
 func (on *reloading) after(d time.Duration) {
-	time.Sleep(d) // on the bubble's clock
+	time.Sleep(d)
 	synctest.Wait()
 }
 
-// want checks how often merchants were put in force, and the key that the first of them
-// has now.
+// want checks how often merchants were set, and the key that the first one has now.
 func (on *reloading) want(times int, key string) {
 	on.t.Helper()
 	on.mu.Lock()
 	defer on.mu.Unlock()
-	if len(on.put) != times {
-		on.t.Fatalf("put in force %d times, want %d; the log:\n%s", len(on.put), times, on.log.String())
+	if len(on.set) != times {
+		on.t.Fatalf("merchants were set %d times, want %d; the log:\n%s", len(on.set), times, on.log.String())
 	}
-	if times > 0 && string(on.put[times-1][0].Key) != key {
-		on.t.Errorf("another key than %q is in force", key)
+	if times > 0 && string(on.set[times-1][0].Key) != key {
+		on.t.Errorf("another key than %q is in effect", key)
 	}
 }
 
@@ -75,7 +76,7 @@ func (on *reloading) write(path, text string) {
 	}
 }
 
-// oneKey is the configuration of one merchant, and its key file.
+// oneKey returns the configuration of one merchant, and its key file.
 func oneKey(t *testing.T) (GatewayConfig, string) {
 	key := file(t, "key", canary+"-one")
 	return GatewayConfig{BaseURL: "https://h", AppCode: "A", ClientKeyFile: key}, key
@@ -84,12 +85,12 @@ func oneKey(t *testing.T) (GatewayConfig, string) {
 func TestReload_ChangedKeyFileIsReadAgain(t *testing.T) {
 	c, key := oneKey(t)
 	reloadFrom(t, c, func(on *reloading) {
-		on.after(10 * lookEvery)
+		on.after(10 * pollInterval)
 		on.want(0, "")
 		on.write(key, canary+"-two\n")
-		on.after(lookEvery + lookAgain)
+		on.after(pollInterval + settleTime)
 		on.want(1, canary+"-two")
-		on.after(10 * lookEvery)
+		on.after(10 * pollInterval)
 		on.want(1, canary+"-two")
 	})
 }
@@ -98,13 +99,13 @@ func TestReload_ChangedKeyFileIsReadAgain(t *testing.T) {
 func TestReload_FileThatIsBeingWrittenIsLeftAlone(t *testing.T) {
 	c, key := oneKey(t)
 	reloadFrom(t, c, func(on *reloading) {
-		on.after(lookEvery - time.Millisecond)
+		on.after(pollInterval - time.Millisecond)
 		for n := range 5 {
 			on.write(key, (canary + "-two")[:len(canary)+n])
-			on.after(lookAgain)
+			on.after(settleTime)
 			on.want(0, "")
 		}
-		on.after(lookAgain)
+		on.after(settleTime)
 		on.want(1, canary+"-two")
 	})
 }
@@ -112,14 +113,14 @@ func TestReload_FileThatIsBeingWrittenIsLeftAlone(t *testing.T) {
 func TestReload_SIGHUPReadsAgainAtOnce(t *testing.T) {
 	c, key := oneKey(t)
 	reloadFrom(t, c, func(on *reloading) {
-		on.hup <- os.Interrupt // which signal it is does not matter here
+		on.hup <- os.Interrupt // the reloader does not look at which signal it is
 		synctest.Wait()
 		on.want(1, canary+"-one")
 		on.write(key, canary+"-two")
 		on.hup <- os.Interrupt
 		synctest.Wait()
 		on.want(2, canary+"-two")
-		on.after(2 * lookEvery)
+		on.after(2 * pollInterval)
 		on.want(2, canary+"-two")
 	})
 }
@@ -128,7 +129,7 @@ func TestReload_WrongFileChangesNothingAndIsNamedOnce(t *testing.T) {
 	c, key := oneKey(t)
 	reloadFrom(t, c, func(on *reloading) {
 		on.write(key, canary+" with spaces")
-		on.after(5 * lookEvery)
+		on.after(5 * pollInterval)
 		on.want(0, "")
 		log := on.log.String()
 		if n := strings.Count(log, "QFPAY_CLIENT_KEY_FILE: "+key+": must be printable"); n != 1 {
@@ -137,18 +138,18 @@ func TestReload_WrongFileChangesNothingAndIsNamedOnce(t *testing.T) {
 		if err := os.Remove(key); err != nil {
 			t.Fatal(err)
 		}
-		on.after(5 * lookEvery)
+		on.after(5 * pollInterval)
 		on.want(0, "")
 		if !strings.Contains(on.log.String(), "QFPAY_CLIENT_KEY_FILE: "+key+" cannot be read") {
 			t.Errorf("the missing file is not named:\n%s", on.log.String())
 		}
 		on.write(key, canary+"-two")
-		on.after(lookEvery + lookAgain)
+		on.after(pollInterval + settleTime)
 		on.want(1, canary+"-two")
 	})
 }
 
-// What the worker refuses is put under the setting that it came from.
+// If the worker refuses the merchants, the error names the setting they came from.
 func TestReload_RefusalOfTheWorkerIsNamedToo(t *testing.T) {
 	c, _ := oneKey(t)
 	reloadFrom(t, c, func(on *reloading) {
@@ -161,8 +162,8 @@ func TestReload_RefusalOfTheWorkerIsNamedToo(t *testing.T) {
 	})
 }
 
-// As Kubernetes mounts a Secret: every file is a link into a directory that is itself a
-// link, and that one changes.
+// This is how Kubernetes mounts a Secret: every file is a link into a directory that is
+// itself a link, and an update replaces the link of the directory.
 func TestReload_MerchantsFileAndItsKeysAreReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	version := func(name, yaml, key string) string {
@@ -188,17 +189,17 @@ func TestReload_MerchantsFileAndItsKeysAreReadAgain(t *testing.T) {
 	path := filepath.Join(dir, "merchants.yml")
 	reloadFrom(t, GatewayConfig{MerchantsFile: path}, func(on *reloading) {
 		version("v2", right, canary+"-two")
-		on.after(lookEvery + lookAgain)
+		on.after(pollInterval + settleTime)
 		on.want(1, canary+"-two")
 		two := right + strings.NewReplacer("name: a", "name: b", "app_code: A", "app_code: B").Replace(right)
 		version("v3", two, canary+"-two")
-		on.after(lookEvery + lookAgain)
+		on.after(pollInterval + settleTime)
 		on.want(2, canary+"-two")
-		if n := len(on.put[1]); n != 2 {
-			t.Errorf("%d merchants are in force, want 2", n)
+		if n := len(on.set[1]); n != 2 {
+			t.Errorf("%d merchants are in effect, want 2", n)
 		}
 		version("v4", two+"- name: c\n", canary+"-two")
-		on.after(lookEvery + lookAgain)
+		on.after(pollInterval + settleTime)
 		on.want(2, canary+"-two")
 		if log := on.log.String(); !strings.Contains(log, "QFPAY_MERCHANTS_FILE: "+path+", line 9: app_code: required") {
 			t.Errorf("the log:\n%s", log)

@@ -14,25 +14,25 @@ import (
 
 // ResultsCmd reads the result stream.
 type ResultsCmd struct {
-	Follow   bool   `help:"Go on with new results as they come, until interrupted."`
-	From     string `help:"Begin after this entry of the stream; $$ with --follow is its end." placeholder:"ID"`
-	Group    string `help:"Read as a consumer of this group, and acknowledge what was printed."`
+	Follow   bool   `help:"Wait for new results, until interrupted."`
+	From     string `help:"Begin after this entry of the stream; $$ with --follow is the end of the stream." placeholder:"ID"`
+	Group    string `help:"Read as a consumer of this group, and acknowledge printed results."`
 	Consumer string `help:"Name of the consumer in the group."`
-	Format   string `help:"table or json (one object a line)." default:"table"`
+	Format   string `help:"table or json (one object per line)." default:"table"`
 	QR       bool   `name:"qr" help:"Draw the QR code of each result."`
 	RedisConfig
 }
 
 // Help is shown below the flags.
 func (ResultsCmd) Help() string {
-	return `Without a group, results are read from the beginning of the stream or --from, and
-reading changes nothing. With a group, its place in the stream is kept in Redis; a
-result is acknowledged once it has been written, and so comes again if the command
-dies before. Without --follow the command ends when it has read what was there when
-it began.`
+	return `Without a group, the command reads from the beginning of the stream or from --from,
+and changes nothing. With a group, Redis keeps the position of the group in the
+stream. A result is acknowledged after it is written; if the command dies before
+that, the result is delivered again. Without --follow, the command ends when it has
+read the results that were there when it began.`
 }
 
-// streamID is how Redis writes the place of an entry.
+// streamID matches the ID of a stream entry.
 var streamID = regexp.MustCompile(`^\d+(-\d+)?$`)
 
 // Run implements the command.
@@ -52,7 +52,7 @@ func (c *ResultsCmd) Run(ctx context.Context, std stdio) error {
 		p.end()
 		return nil
 	case errors.Is(err, syscall.EPIPE):
-		return nil // whoever read our output has enough
+		return nil // the reader of our output has ended, such as head
 	case p.writing != nil:
 		return err
 	}
@@ -68,15 +68,15 @@ func (c *ResultsCmd) resolve() (Redis, tasks.Keys, error) {
 	server, keys := c.redis(&found), c.keys(&found)
 	found.choice("--format", c.Format, "table", "json")
 	if (c.Group == "") != (c.Consumer == "") {
-		found.failed("--group, --consumer", "go together: give both, or neither")
+		found.failed("--group, --consumer", "need each other: give both, or neither")
 	}
 	if c.QR && c.Format == "json" {
-		found.failed("--qr", "goes with --format=table only; in JSON the text of the code is in qrcode")
+		found.failed("--qr", "requires --format=table; in JSON, qrcode has the text of the code")
 	}
 	switch {
 	case c.From == "":
 	case c.Group != "":
-		found.failed("--from", "does not go with --group: a group has its own place in the stream")
+		found.failed("--from", "cannot be combined with --group: a group has its own position in the stream")
 	case c.From == "$" && c.Follow:
 	case !streamID.MatchString(c.From):
 		found.failed("--from", "must be the ID of an entry, such as 1700000000000-0 (or $ with --follow), not %q", c.From)
@@ -101,7 +101,7 @@ func (c *ResultsCmd) read(ctx context.Context, rdb redis.UniversalClient, keys t
 // page is how many results are read at once.
 const page = 500
 
-// readAll prints what is in the stream, page by page.
+// readAll prints the results in the stream, page by page.
 func readAll(ctx context.Context, results *tasks.Results, from string, p *printer) error {
 	for {
 		entries, err := results.Read(ctx, from, page)

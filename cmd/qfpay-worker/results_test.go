@@ -17,7 +17,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// result is what a worker publishes of an order.
+// result is a result as a worker publishes it.
 func result(number string) tasks.Result {
 	return tasks.Result{
 		V: tasks.ResultVersion, ID: "default:" + number, Merchant: "default", OutTradeNo: number, IssuedAs: number,
@@ -26,7 +26,7 @@ func result(number string) tasks.Result {
 	}
 }
 
-// publish puts results into the stream and returns their places.
+// publish adds results to the stream and returns their entry IDs.
 func publish(t *testing.T, rdb *redis.Client, results ...tasks.Result) []string {
 	t.Helper()
 	var ids []string
@@ -52,7 +52,7 @@ func TestResults_TableFitsATerminal(t *testing.T) {
 	long.Outcome = "unresolved"
 	many := result(strings.Repeat("N", 32))
 	many.Merchant, many.Outcome, many.QRCode = strings.Repeat("m", 64), "rejected", ""
-	many.RespCd, many.Syssn = "RESPCD-0001", strings.Repeat("7", 40) // whatever the gateway gives
+	many.RespCd, many.Syssn = "RESPCD-0001", strings.Repeat("7", 40) // longer than QFPay's
 	publish(t, server.Client(t), reissued, refused, long, many)
 
 	got := command(t, []string{"REDIS_URL=" + server.URL}, "results")
@@ -125,14 +125,14 @@ func TestResults_QRCodesAreDrawnBelowTheirRows(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	lost := result("A2")
-	lost.QRCode = strings.Repeat("x", 4000) // no QR code holds that
+	lost.QRCode = strings.Repeat("x", 4000) // too long for a QR code
 	publish(t, server.Client(t), result("A1"), lost, result("A3"))
 	got := command(t, []string{"REDIS_URL=" + server.URL}, "results", "--qr")
 	if n := strings.Count(got.out, " ▄▄▄▄▄ "); n != 6 { // three corners of two codes, two on the same line
 		t.Errorf("%d corners of QR codes, want 6:\n%s", n, got.out)
 	}
 	if a, qr, c := strings.Index(got.out, "A1 "), strings.Index(got.out, "▄"), strings.Index(got.out, "A3 "); a > qr || qr > c {
-		t.Errorf("rows and codes are not by turns:\n%s", got.out)
+		t.Errorf("rows and codes do not alternate:\n%s", got.out)
 	}
 	if !strings.Contains(got.err, "A2: a text of 4000 bytes is too long for a QR code") || got.code != exitDone {
 		t.Errorf("exit code %d, %q", got.code, got.err)
@@ -148,12 +148,12 @@ func TestResults_ForeignEntriesArePassedOver(t *testing.T) {
 	}
 	publish(t, rdb, result("A1"))
 	got := command(t, []string{"REDIS_URL=" + server.URL}, "results")
-	if got.code != exitDone || !strings.Contains(got.out, "A1") || !strings.Contains(got.err, "passed over in the result stream: ") {
+	if got.code != exitDone || !strings.Contains(got.out, "A1") || !strings.Contains(got.err, "skipped an entry of the result stream: ") {
 		t.Errorf("got %+v", got)
 	}
 }
 
-// pendingOf counts what a group was given and has not acknowledged.
+// pendingOf counts the entries that a group has received and not acknowledged.
 func pendingOf(t *testing.T, rdb *redis.Client, group string) int64 {
 	t.Helper()
 	p, err := rdb.XPending(t.Context(), "{qfpay}:results", group).Result()
@@ -191,7 +191,7 @@ func TestResults_GroupReadsEachResultOnceAndEnds(t *testing.T) {
 	}
 }
 
-// pipe takes some writes and then fails as a pipe nobody reads does.
+// pipe accepts some writes, and then fails like a closed pipe.
 type pipe struct {
 	lockedBuffer
 	takes int
@@ -211,7 +211,7 @@ func TestResults_OnlyWrittenOnesAreAcknowledged(t *testing.T) {
 		err  error
 		code int
 	}{
-		{syscall.EPIPE, exitDone}, // whoever reads has enough: head -1
+		{syscall.EPIPE, exitDone}, // as with head -1
 		{syscall.ENOSPC, exitOutside},
 	} {
 		t.Run(tt.err.Error(), func(t *testing.T) {
@@ -237,7 +237,7 @@ func TestResults_OnlyWrittenOnesAreAcknowledged(t *testing.T) {
 	}
 }
 
-// slow is an output that takes its time over each write.
+// slow is an output with slow writes.
 type slow struct{ lockedBuffer }
 
 func (s *slow) Write(b []byte) (int, error) {
@@ -259,7 +259,7 @@ func TestResults_GroupTakesOverUnacknowledgedOnesBeforeItEnds(t *testing.T) {
 			if err := rdb.XGroupCreate(t.Context(), "{qfpay}:results", "g", "$").Err(); err != nil {
 				t.Fatal(err)
 			}
-			for _, id := range ids { // given two minutes ago, and never acknowledged
+			for _, id := range ids { // delivered two minutes ago, and never acknowledged
 				err := rdb.Do(t.Context(), "XCLAIM", "{qfpay}:results", "g", tt.consumer, 0, id, "IDLE", 120_000, "FORCE").Err()
 				if err != nil {
 					t.Fatal(err)

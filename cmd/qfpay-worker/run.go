@@ -20,21 +20,21 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// RunCmd is the worker.
+// RunCmd runs the worker.
 type RunCmd struct{ Config }
 
 // Help is shown by qfpay-worker run --help.
 func (*RunCmd) Help() string {
-	return "Runs until SIGTERM or SIGINT, then finishes the orders in hand and ends with 0. " +
-		"On SIGHUP, and when they change, the merchants file and the key files are read again. " +
-		"Any number of processes may share one Redis; they keep the limits of each app_code together."
+	return "Runs until SIGTERM or SIGINT, then finishes the orders in flight and exits with 0. " +
+		"Reads the merchants file and the key files again on SIGHUP, and when they change. " +
+		"Any number of processes may share one Redis; together they keep the limits of each app_code."
 }
 
 const (
-	// reachTimeout is how long a starting worker waits for Redis. In a cluster of
-	// containers both start at once.
+	// reachTimeout is how long a starting worker waits for Redis. In a container cluster,
+	// both start at the same time.
 	reachTimeout  = 10 * time.Second
-	scrapeTimeout = 2 * time.Second // what a scrape may cost when Redis is slow
+	scrapeTimeout = 2 * time.Second // the most that a scrape may take when Redis is slow
 )
 
 // Run works until ctx ends.
@@ -47,36 +47,22 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	log := settings.Log.Logger(std.err)
-	clients := settings.connect()
-	defer clients.orders.Close()
-	if err := reach(ctx, clients.orders, settings.Redis, log); err != nil {
+	rdb := settings.Redis.Connect("qfpay-worker", 2*settings.Concurrency+8)
+	defer rdb.Close()
+	if err := reach(ctx, rdb, settings.Redis, log); err != nil {
 		return err
 	}
-	if err := checkRedis(ctx, clients.orders, settings, log); err != nil {
+	if err := checkRedis(ctx, rdb, settings, log); err != nil {
 		return err
 	}
 	return withAPI(ctx, settings, log, func(ctx context.Context) error {
-		return serve(ctx, settings, reload, clients, log)
+		return serve(ctx, settings, reload, rdb, log)
 	})
 }
 
-// clients are the worker's connections to Redis, apart by what they are for. The last two
-// end with the process: see [worker.Worker.Close].
-type clients struct {
-	orders, queue, blocking redis.UniversalClient
-}
-
-func (s Settings) connect() clients {
-	return clients{
-		orders:   s.Redis.Connect("qfpay-worker", 2*s.Concurrency+8),
-		queue:    s.Redis.Connect("qfpay-worker:queue", 0),
-		blocking: s.Redis.Connect("qfpay-worker:blocking", 0),
-	}
-}
-
-// collectRarely has the garbage collector come when the heap is five times what is in use,
-// instead of twice: what is in use is a few MB, and to go through it for each few MB more is
-// work saved. GOGC in the environment has the last word.
+// collectRarely lets the heap grow to five times the memory in use before the garbage
+// collector runs, instead of twice. The worker uses a few MB, so collecting for each few
+// MB more would waste CPU time. GOGC in the environment overrides it.
 func collectRarely() {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -84,13 +70,22 @@ func collectRarely() {
 	debug.SetGCPercent(400)
 }
 
+func touch(memory []byte) {
+	for i := 0; i < len(memory); i += os.Getpagesize() {
+		memory[i] = 1
+	}
+}
+
+// smallestHeap is the heap size at which Go collects for the first time, at 400 %.
+const smallestHeap = 16 << 20
+
 // reach waits until Redis answers.
-func reach(ctx context.Context, rdb redis.UniversalClient, at Redis, log *slog.Logger) error {
+func reach(ctx context.Context, rdb redis.UniversalClient, server Redis, log *slog.Logger) error {
 	b := retry.WithMaxDuration(reachTimeout, retry.WithJitterPercent(20, retry.NewConstant(500*time.Millisecond)))
 	var last error
 	err := retry.Do(ctx, b, func(ctx context.Context) error {
 		if last = rdb.Ping(ctx).Err(); last != nil {
-			log.Warn("Redis does not answer yet", "redis", at.String(), "error", last)
+			log.Warn("Redis does not answer yet", "redis", server.String(), "error", last)
 			return retry.RetryableError(last)
 		}
 		return nil
@@ -101,23 +96,28 @@ func reach(ctx context.Context, rdb redis.UniversalClient, at Redis, log *slog.L
 	case ctx.Err() != nil && last == nil:
 		return err
 	default:
-		return fmt.Errorf("REDIS_URL: %s does not answer: %w", at, last)
+		return fmt.Errorf("REDIS_URL: %s does not answer: %w", server, last)
 	}
 }
 
-// serve runs the worker and its pages until ctx ends or the pages cannot be served.
-func serve(ctx context.Context, s Settings, reload *reloader, redis clients, log *slog.Logger) error {
+// serve runs the worker and its HTTP pages until ctx ends or the pages cannot be served.
+// rdb is for orders; serve makes the worker's two other clients.
+func serve(ctx context.Context, s Settings, reload *reloader, rdb redis.UniversalClient, log *slog.Logger) error {
 	registry := prometheus.NewRegistry()
 	m := metrics.New(registry, metrics.BuildInfo(build.Read()), namesOf(s.Merchants))
-	registry.MustRegister(m.Queues(redis.orders, s.Keys, scrapeTimeout))
+	registry.MustRegister(m.Queues(rdb, s.Keys, scrapeTimeout))
 	showLimits(m, s.Merchants)
 
-	w, err := worker.New(s.workerConfig(redis, m, log))
+	config := s.workerConfig(rdb, m, log)
+	w, err := worker.New(config)
 	if err != nil {
+		config.Queue.Close()
+		config.Blocking.Close()
 		return err
 	}
 	listener, err := net.Listen("tcp", s.HTTPAddr)
 	if err != nil {
+		w.Close()
 		return fmt.Errorf("WORKER_HTTP_ADDR: %w", err)
 	}
 	log.Info("serving /metrics, /healthz and /readyz", "addr", listener.Addr().String())
@@ -127,9 +127,9 @@ func serve(ctx context.Context, s Settings, reload *reloader, redis clients, log
 	defer stop()
 	go func() {
 		served <- pages.Serve(listener)
-		stop() // a worker nobody can watch must not go on
+		stop() // a worker that cannot be monitored must not go on
 	}()
-	defer reload.start(ctx, log, putInForce(w, m, s.Merchants))()
+	defer reload.start(ctx, log, merchantSetter(w, m, s.Merchants))()
 	err = w.Run(ctx) // the pages are served until the last order is done
 	pages.Close()
 	if pagesErr := <-served; !errors.Is(pagesErr, http.ErrServerClosed) {
@@ -138,13 +138,15 @@ func serve(ctx context.Context, s Settings, reload *reloader, redis clients, log
 	return err
 }
 
-func (s Settings) workerConfig(redis clients, m *metrics.Metrics, log *slog.Logger) worker.Config {
+// workerConfig returns the configuration of the worker, with two new clients of Redis.
+// The worker closes both.
+func (s Settings) workerConfig(rdb redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) worker.Config {
 	return worker.Config{
-		Redis:           redis.orders,
-		Queue:           redis.queue,
-		Blocking:        redis.blocking,
+		Redis:           rdb,
+		Queue:           s.Redis.Connect("qfpay-worker:queue", 0),
+		Blocking:        s.Redis.Connect("qfpay-worker:blocking", 0),
 		Keys:            s.Keys,
-		Merchants:       forWorker(s.Merchants),
+		Merchants:       s.Merchants,
 		CallTimeout:     s.Timeout,
 		Verify:          s.Verify,
 		LostResponse:    worker.LostResponse(s.LostResponse),

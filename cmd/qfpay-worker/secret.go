@@ -11,12 +11,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// maxSecret bounds a file that is said to hold a key or password. Keys are 32
-// characters; a megabyte is the wrong file.
+// maxSecret is the largest file of a key or password. Keys have 32 characters; a larger
+// file is the wrong one.
 const maxSecret = 4096
 
-// readSecret reads a key or password from a file, without the white space around
-// it. Errors name the file and never show what is in it.
+// readSecret reads a key or password from a file, without the white space around it. Errors
+// name the file and never show its content.
 func readSecret(path string) (qfpay.Secret, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -28,7 +28,7 @@ func readSecret(path string) (qfpay.Secret, error) {
 	case err != nil:
 		return "", cannotRead(path, err)
 	case len(text) > maxSecret:
-		return "", fmt.Errorf("%s is longer than %d bytes: it is not the file of a key", path, maxSecret)
+		return "", fmt.Errorf("%s is longer than %d bytes: it does not look like a key file", path, maxSecret)
 	}
 	secret, err := cleanSecret(string(text))
 	if err != nil {
@@ -37,8 +37,8 @@ func readSecret(path string) (qfpay.Secret, error) {
 	return secret, nil
 }
 
-// cleanSecret trims a secret and refuses one that cannot be right. A space or a
-// byte order mark inside it would only show as respcd 1108, far from here.
+// cleanSecret trims a secret and refuses one that must be wrong. Otherwise, a space or a
+// byte order mark inside it would show only much later, as respcd 1108.
 func cleanSecret(text string) (qfpay.Secret, error) {
 	text = strings.TrimSpace(text)
 	switch {
@@ -50,7 +50,7 @@ func cleanSecret(text string) (qfpay.Secret, error) {
 	return qfpay.Secret(text), nil
 }
 
-// cannotRead says why, without repeating the path as os does.
+// cannotRead returns an error with the path and the cause. The error of os repeats the path.
 func cannotRead(path string, err error) error {
 	var cause *fs.PathError
 	if errors.As(err, &cause) {

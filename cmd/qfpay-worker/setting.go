@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// SettingError says what is wrong with one setting.
+// SettingError is a problem with one setting.
 type SettingError struct {
 	Variable string // the environment variable; the flag is the same in lower case, with hyphens
-	Problem  string // what it must be; never the value of a secret
+	Problem  string // what the value must be; never the value of a secret
 }
 
 // Error implements error.
 func (e SettingError) Error() string { return e.Variable + ": " + e.Problem }
 
-// SettingErrors is everything that is wrong with the configuration. All of it is
-// reported at once: finding out one variable a restart is how evenings are lost.
+// SettingErrors are all problems of the configuration. They are reported together, so that
+// one restart is enough to find them.
 type SettingErrors []SettingError
 
-// Error implements error: one line a setting.
+// Error implements error, with one line per setting.
 func (e SettingErrors) Error() string {
 	lines := make([]string, len(e))
 	for i, s := range e {
@@ -30,15 +30,15 @@ func (e SettingErrors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// checks reads settings from their text and remembers what was wrong.
+// checks reads settings from their text and collects the problems.
 type checks struct{ wrong SettingErrors }
 
-// failed notes a problem with a variable.
+// failed records a problem with a variable.
 func (c *checks) failed(variable, format string, args ...any) {
 	c.wrong = append(c.wrong, SettingError{Variable: variable, Problem: fmt.Sprintf(format, args...)})
 }
 
-// err returns what was found wrong, or nil.
+// err returns the problems, or nil.
 func (c *checks) err() error {
 	if len(c.wrong) == 0 {
 		return nil

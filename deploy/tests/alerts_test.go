@@ -18,7 +18,7 @@ const (
 	runbookURL  = "https://github.com/qfpay-worker/qfpay-worker/blob/main/docs/runbook.md#"
 )
 
-// rule is an alert, or a recording rule when Record is set.
+// rule is an alert, or a recording rule if Record is set.
 type rule struct {
 	Record, Alert, Expr string
 	For                 string
@@ -46,7 +46,7 @@ func alerts(t *testing.T) []rule {
 	return slices.DeleteFunc(rules(t), func(r rule) bool { return r.Alert == "" })
 }
 
-// withRecorded adds what the rules record to what the workers show.
+// withRecorded adds the recorded metrics to those of the workers.
 func withRecorded(t *testing.T, known series) series {
 	t.Helper()
 	for _, r := range rules(t) {
@@ -68,7 +68,7 @@ func TestAlerts_PassTheirCasesInPromtool(t *testing.T) {
 	}
 }
 
-// An alert that no case has seen fire may be one that cannot.
+// Every alert fires in some test case; otherwise it may never fire.
 func TestAlerts_EachFiresInSomeCase(t *testing.T) {
 	cases, err := os.ReadFile("../prometheus/alerts_test.yml")
 	if err != nil {
@@ -95,7 +95,7 @@ func TestAlerts_AskForMetricsThatExist(t *testing.T) {
 	}
 }
 
-// Whoever is woken must be told how bad it is, what it is, and where to read on.
+// An alert must have a severity, a summary, and a link to the runbook.
 func TestAlerts_EachSaysHowBadItIsAndWhereToReadOn(t *testing.T) {
 	for _, a := range alerts(t) {
 		if s := a.Labels["severity"]; s != "critical" && s != "warning" {
@@ -112,8 +112,7 @@ func TestAlerts_EachSaysHowBadItIsAndWhereToReadOn(t *testing.T) {
 
 var section = regexp.MustCompile(`(?m)^### (Qfpay\w+)\n((?s:.*?))(?:^##|\z)`)
 
-// Each alert has its section in the runbook, whole, and no section is left of an
-// alert that is gone.
+// Each alert has a complete section in the runbook, and there is no section of a removed alert.
 func TestRunbook_HasOneSectionForEachAlert(t *testing.T) {
 	text, err := os.ReadFile(runbookFile)
 	if err != nil {

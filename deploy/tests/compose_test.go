@@ -21,8 +21,8 @@ import (
 
 const root = "../.."
 
-// compose loads docker-compose.yml as docker compose does: against its schema,
-// with nothing of this machine's environment.
+// compose loads docker-compose.yml like docker compose: with its schema, and without this
+// machine's environment.
 func compose(t *testing.T) *types.Project {
 	t.Helper()
 	options, err := cli.NewProjectOptions([]string{filepath.Join(root, "docker-compose.yml")})
@@ -76,7 +76,7 @@ func TestCompose_ContainersGetAsLittleAsTheyNeed(t *testing.T) {
 	}
 }
 
-// settings are the variables of the configuration, as the program names them itself.
+// settings returns the variables of the configuration from the help of the program.
 var settings = sync.OnceValues(func() ([]string, error) {
 	var names []string
 	for _, command := range []string{"run", "enqueue"} {
@@ -159,8 +159,7 @@ func variable(t *testing.T, s types.ServiceConfig, name string) string {
 	return *value
 }
 
-// Every file that a service mounts is there: docker would make an empty directory
-// of one that is not.
+// Every file that a service mounts exists: otherwise docker would create an empty directory.
 func TestCompose_MountedFilesExist(t *testing.T) {
 	project := compose(t)
 	for name, s := range project.Services {
@@ -183,8 +182,8 @@ func TestCompose_MountedFilesExist(t *testing.T) {
 	}
 }
 
-// What the services read is in the directories that they are given: Prometheus its
-// rules, Grafana every dashboard and the one it begins with.
+// The mounted directories contain the files that the services read: the rules of Prometheus, and
+// every dashboard of Grafana, including its home dashboard.
 func TestCompose_RulesAndDashboardsAreProvisioned(t *testing.T) {
 	project := compose(t)
 	under := func(service, inside string) string {

@@ -16,11 +16,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/deploy/tests/dashboards"
 )
 
-var update = flag.Bool("update", false, "write the dashboards anew")
+var update = flag.Bool("update", false, "write the dashboards again")
 
 const dashboardDir = "../grafana/dashboards"
 
-// What Grafana reads is what package dashboards describes, and nothing besides.
+// Grafana's files are exactly those that package dashboards describes.
 func TestDashboard_FilesAreAsDescribed(t *testing.T) {
 	var want []string
 	for _, d := range dashboards.All() {
@@ -53,13 +53,13 @@ func TestDashboard_FilesAreAsDescribed(t *testing.T) {
 	}
 }
 
-// inGrafana puts in what Grafana puts in.
+// inGrafana replaces variables like Grafana.
 func inGrafana(rateInterval string) *strings.Replacer {
 	return strings.NewReplacer("$__rate_interval", rateInterval, "$merchant", ".*", "$lane", ".*")
 }
 
-// Every metric and every label that a dashboard asks for is one that the worker
-// shows: a misspelt one would be an empty panel that looks like peace.
+// The worker has every metric and every label that a dashboard uses: with a misspelt one, a panel
+// would be empty and look as if all were well.
 func TestDashboard_PanelsAskForMetricsThatExist(t *testing.T) {
 	known := exposition(t)
 	for _, d := range dashboards.All() {
@@ -78,7 +78,7 @@ func TestDashboard_PanelsAskForMetricsThatExist(t *testing.T) {
 	}
 }
 
-// Whatever a worker shows that is not on a dashboard is looked at by nobody.
+// Every metric of the worker is on a dashboard or in an alert; otherwise nobody would see it.
 func TestDashboard_EveryMetricIsOnOneOrInAnAlert(t *testing.T) {
 	var asked strings.Builder
 	for _, d := range dashboards.All() {
@@ -102,7 +102,7 @@ func TestDashboard_EveryMetricIsOnOneOrInAnAlert(t *testing.T) {
 	}
 }
 
-// page is what these tests want to know of Grafana's JSON.
+// page is the part of Grafana's JSON that these tests use.
 type page struct {
 	Panels []struct {
 		ID                       int
@@ -201,8 +201,8 @@ func TestDashboard_PanelsLeadToSectionsOfTheRunbook(t *testing.T) {
 
 var namedPanel = regexp.MustCompile(`\*(Overview|Merchant & gateway)\*((?:, "[^"]+"| and "[^"]+")+)`)
 
-// The figures of Redis are the same in every process that shows them: added up, three
-// workers would make three of each order.
+// All processes report the same figures of Redis: as a sum, three workers would count each order
+// three times.
 func TestQueries_MetricsThatEveryProcessShowsAreNeverAddedUp(t *testing.T) {
 	perShard := regexp.MustCompile(`^qfpay_(queue_.*|orders_unsettled|due_late_seconds|results_.*|requests_.*|redis_(memory|evicted|aof)_.*|limiter_limit|limiter_used_ratio|merchant_held)$`)
 	found := 0
@@ -252,7 +252,7 @@ func TestQueries_MetricsThatEveryProcessShowsAreNeverAddedUp(t *testing.T) {
 	}
 }
 
-// The runbook names panels that are there.
+// The runbook names only existing panels.
 func TestRunbook_NamesPanelsThatExist(t *testing.T) {
 	text, err := os.ReadFile(runbookFile)
 	if err != nil {
@@ -277,7 +277,7 @@ func TestRunbook_NamesPanelsThatExist(t *testing.T) {
 	}
 }
 
-// The documents show pictures, and name files and sections, that are there.
+// The documents contain only existing pictures, files and sections.
 func TestDocs_LinksLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
 	if err != nil {
@@ -310,7 +310,7 @@ func TestDocs_LinksLeadSomewhere(t *testing.T) {
 	}
 }
 
-// anchors are those that GitHub gives the headings of a page.
+// anchors returns the anchors that GitHub generates for the headings of a page.
 func anchors(t *testing.T, file string) (all []string) {
 	t.Helper()
 	text, err := os.ReadFile(file)

@@ -1,4 +1,4 @@
-// Package deploy checks what is deployed: docker-compose.yml, the Dockerfile, the
-// manifests for Kubernetes, the alerts and the dashboards. It has nothing but tests.
-// They need no container engine; what only an engine can show, make image-test shows.
+// Package deploy checks the deployment: docker-compose.yml, the Dockerfile, the manifests for
+// Kubernetes, the alerts and the dashboards. It contains only tests, which need no container
+// engine; make image-test runs the tests that do.
 package deploy

@@ -13,7 +13,7 @@ import (
 	"github.com/moby/patternmatcher/ignorefile"
 )
 
-// stages parses the Dockerfile with the parser that builds it.
+// stages parses the Dockerfile with BuildKit's parser.
 func stages(t *testing.T) []instructions.Stage {
 	t.Helper()
 	f, err := os.Open("../Dockerfile")
@@ -109,8 +109,7 @@ func TestDockerfile_BuildsWithTheGoOfTheModule(t *testing.T) {
 	}
 }
 
-// What the Dockerfile runs, run here: it must give static binaries that carry the
-// version they were given.
+// Runs the build commands of the Dockerfile: they must give static binaries with the given version.
 func TestDockerfile_BuildGivesStaticBinariesWithTheirVersion(t *testing.T) {
 	t.Parallel()
 	runs := find[*instructions.RunCommand](stage(t, "build"))
@@ -134,8 +133,7 @@ func TestDockerfile_BuildGivesStaticBinariesWithTheirVersion(t *testing.T) {
 	}
 }
 
-// Everything the binaries are made of reaches the build, and no key or test data
-// does.
+// The build context contains all sources of the binaries, and no keys or test data.
 func TestDockerfile_ContextHasAllThatTheBuildNeeds(t *testing.T) {
 	t.Parallel()
 	f, err := os.Open("../Dockerfile.dockerignore")

@@ -23,9 +23,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/deploy/tests/dashboards"
 )
 
-// draw asks for the graphs of all dashboards as Grafana would, and draws them into a
-// directory: what the panels show of this run. Series that are 0 throughout are left
-// out, and a panel with none left is not drawn.
+// draw queries the graphs of all dashboards like Grafana, and draws them into a directory, as the
+// panels show this run. It omits series that are always 0, and panels without other series.
 func (r *rig) draw(dir string, from time.Time) {
 	r.t.Helper()
 	if dir == "" {
@@ -80,7 +79,7 @@ func (r *rig) drawPanel(dir string, panel dashboards.Panel, from time.Time) {
 	}
 }
 
-// save draws the legend beside the picture, where it hides nothing.
+// save draws the legend beside the graph, where it does not cover anything.
 func save(pic *plot.Plot, legend plot.Legend, file string) error {
 	canvas := vgimg.New(20*vg.Centimeter, 9*vg.Centimeter)
 	all := draw.New(canvas)
@@ -96,8 +95,8 @@ func save(pic *plot.Plot, legend plot.Legend, file string) error {
 	return errors.Join(err, out.Close())
 }
 
-// styles are those given so far, by the labels of their series. Series of the same labels,
-// such as the percentiles of one endpoint, have one colour and differ by their dashes.
+// styles are the assigned styles by the labels of the series. Series with the same labels, such as
+// the percentiles of one endpoint, have the same colour and different dashes.
 type styles map[string]struct{ colour, times int }
 
 var dashes = [][]vg.Length{nil, {vg.Points(5), vg.Points(2)}, {vg.Points(1.5), vg.Points(2)}}
@@ -115,7 +114,7 @@ func (s styles) next(l line) draw.LineStyle {
 	return style
 }
 
-// minutes puts a mark at whole ones.
+// minutes puts a tick at whole minutes.
 func minutes(length float64) plot.ConstantTicks {
 	every, ticks := 1+int(length/8), plot.ConstantTicks{}
 	for m := 0; float64(m) <= length; m += every {
@@ -126,8 +125,8 @@ func minutes(length float64) plot.ConstantTicks {
 
 var units = map[string]string{"s": "seconds", "ops": "a second", "percentunit": "share", "bytes": "bytes"}
 
-// unbroken are the parts of a line between which there was no value: drawn through, a
-// gap would look like a slope.
+// unbroken returns the parts of a line without gaps. If gaps were drawn, they would look like a
+// slope.
 func unbroken(l line, from time.Time, step time.Duration) (parts []plotter.XYs) {
 	for i, at := range l.at {
 		if i == 0 || at.Sub(l.at[i-1]) > step+step/2 {
@@ -149,7 +148,7 @@ func colour(n int) color.Color {
 	return p.Colors()[n%colours]
 }
 
-// name puts labels in the place of {{label}}.
+// name replaces {{label}} with its value.
 func name(legend string, l line) string {
 	for _, label := range slices.Sorted(maps.Keys(l.labels)) {
 		legend = strings.ReplaceAll(legend, "{{"+label+"}}", l.labels[label])

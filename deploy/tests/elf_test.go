@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// interpreter returns the dynamic linker a binary asks for, or "" when it is static.
+// interpreter returns the dynamic linker of a binary, or "" if it is static.
 func interpreter(t *testing.T, path string) string {
 	t.Helper()
 	f, err := elf.Open(path)

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// series are the names of what a worker shows, with their labels.
+// series are the metrics of a worker with their labels.
 type series map[string][]string
 
 // exposition reads the golden file of package metrics.
@@ -44,7 +44,7 @@ func exposition(t *testing.T) series {
 	return s
 }
 
-// problems names the metrics and labels of an expression that do not exist.
+// problems returns the metrics and labels of an expression that do not exist.
 func (s series) problems(expr parser.Expr) (found []string) {
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		switch n := node.(type) {
@@ -66,7 +66,7 @@ func (s series) problems(expr parser.Expr) (found []string) {
 	return found
 }
 
-// groupingProblems names the labels of a "by" that no metric under it has.
+// groupingProblems returns the labels of a "by" that no metric under it has.
 func (s series) groupingProblems(e *parser.AggregateExpr) (found []string) {
 	for _, label := range e.Grouping {
 		var has bool

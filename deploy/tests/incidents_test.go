@@ -15,8 +15,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// The incidents of docs/runbook.md, in real time, as the alerts saw them: make
-// incidents prints a line whenever an alert begins or ends to fire.
+// The incidents of docs/runbook.md in real time: make incidents prints a line whenever an alert
+// starts or stops firing.
 
 func TestIncident_WrongKeyIsAlertedOf(t *testing.T) {
 	t.Parallel()
@@ -77,8 +77,8 @@ func TestIncident_StoppedConsumerIsAlertedOf(t *testing.T) {
 	reading.Wait()
 }
 
-// incident is a service under two orders a second, half of them interactive, scraped
-// every 5 s, and a watch over its alerts.
+// incident is a service with two orders per second, half of them interactive, which is scraped every
+// 5 s, and a monitor of its alerts.
 func incident(t *testing.T, shopsKey string) (*rig, *watch) {
 	r := newRig(t)
 	r.startSimulator("--latency", "80ms-400ms")
@@ -92,7 +92,7 @@ func incident(t *testing.T, shopsKey string) (*rig, *watch) {
 	return r, &watch{rig: r, began: time.Now(), seen: map[string]bool{}, firing: map[string]bool{}}
 }
 
-// watch prints what changes.
+// watch prints the changes of alerts.
 type watch struct {
 	rig          *rig
 	began        time.Time
@@ -115,7 +115,7 @@ func (w *watch) look() {
 	w.firing = now
 }
 
-// note prints a line with the figures of the Overview at this moment.
+// note prints a line with the current figures of the Overview.
 func (w *watch) note(what string) {
 	figure := func(expr string) string {
 		l := w.rig.prom.now(w.rig.t, expr)
@@ -150,7 +150,7 @@ func (w *watch) until(what string, bound time.Duration, holds func() bool) {
 	}
 }
 
-// firing names the alerts that fire.
+// firing returns the firing alerts.
 func (p *prometheus) firing(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}

@@ -34,7 +34,7 @@ func TestKustomize_PodIsNotKilledBeforeItHasShutDown(t *testing.T) {
 	})
 }
 
-// Probes tell the truth: alive is the process, ready is Redis as well.
+// Liveness is about the process, readiness also about Redis.
 func TestKustomize_ProbesAskTheRightPages(t *testing.T) {
 	overlays(t, func(t *testing.T, m manifests) {
 		c := m.container()
@@ -78,7 +78,7 @@ func TestKustomize_PodsGetAsLittleAsTheyNeed(t *testing.T) {
 	})
 }
 
-// Whatever selects the pods selects them by labels that they have.
+// All selectors of pods use labels that the pods have.
 func TestKustomize_SelectorsFindThePods(t *testing.T) {
 	overlays(t, func(t *testing.T, m manifests) {
 		labels := m.deployment().Spec.Template.Labels
@@ -148,7 +148,7 @@ func portsOf(ports []networkingv1.NetworkPolicyPort) (all []string) {
 	return all
 }
 
-// KEDA scales by what pods can help with, and not beyond a bound.
+// KEDA scales by metrics that more pods can improve, and up to a maximum.
 func TestKustomize_KEDAScalesByMetricsThatExist(t *testing.T) {
 	m := build(t, "keda")
 	s := m["ScaledObject"].(*scaledObject).Spec

@@ -17,10 +17,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// manifests are the objects of one overlay, by kind, each as its own type.
+// manifests are the objects of one overlay by kind.
 type manifests map[string]any
 
-// serviceMonitor is what is used of the Prometheus operator's type, v1.
+// serviceMonitor has the fields in use of the Prometheus operator's type, v1.
 type serviceMonitor struct {
 	metav1.TypeMeta `json:",inline"`
 	Metadata        metav1.ObjectMeta `json:"metadata"`
@@ -34,7 +34,7 @@ type serviceMonitor struct {
 	} `json:"spec"`
 }
 
-// scaledObject is what is used of KEDA's type, v1alpha1.
+// scaledObject has the fields in use of KEDA's type, v1alpha1.
 type scaledObject struct {
 	metav1.TypeMeta `json:",inline"`
 	Metadata        metav1.ObjectMeta `json:"metadata"`
@@ -69,8 +69,8 @@ type scaledObject struct {
 	} `json:"spec"`
 }
 
-// build makes an overlay as kubectl apply -k would, and decodes every object strictly:
-// a field that is misspelt or in the wrong place is one that Kubernetes would ignore.
+// build builds an overlay like kubectl apply -k, and decodes every object strictly: Kubernetes would
+// ignore a field that is misspelt or in the wrong place.
 func build(t *testing.T, overlay string) manifests {
 	t.Helper()
 	made, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), "../kustomize/overlays/"+overlay)
@@ -115,7 +115,7 @@ func build(t *testing.T, overlay string) manifests {
 	return all
 }
 
-// overlays runs a test for each.
+// overlays runs a test for each overlay.
 func overlays(t *testing.T, test func(t *testing.T, m manifests)) {
 	for _, name := range []string{"small", "monitored", "keda"} {
 		t.Run(name, func(t *testing.T) { test(t, build(t, name)) })
@@ -175,7 +175,7 @@ func TestKustomize_SetsOnlySettingsThatExist(t *testing.T) {
 	})
 }
 
-// Keys are files: an environment is shown by kubectl describe, and inherited.
+// Keys are files: kubectl describe shows environment variables, and child processes inherit them.
 func TestKustomize_KeysComeFromFilesOfASecret(t *testing.T) {
 	overlays(t, func(t *testing.T, m manifests) {
 		for _, name := range []string{"QFPAY_CLIENT_KEY", "REDIS_PASSWORD"} {

@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// prometheus is a real one, with the rules of deploy/prometheus.
+// prometheus is a real Prometheus with the rules of deploy/prometheus.
 type prometheus struct{ url string }
 
 var web = &http.Client{Timeout: 10 * time.Second}
 
-// startPrometheus has it scrape the rig's workers every interval.
+// startPrometheus starts a Prometheus that scrapes the rig's workers every interval.
 func (r *rig) startPrometheus(interval time.Duration) {
 	r.t.Helper()
 	if _, err := exec.LookPath("prometheus"); err != nil {
@@ -57,7 +57,7 @@ type line struct {
 	value  []float64
 }
 
-// get asks the API and decodes the series. Values that are no numbers are left out.
+// get calls the API and decodes the series. It omits values that are not numbers.
 func (p *prometheus) get(t *testing.T, path string, args url.Values) (all []line) {
 	t.Helper()
 	answer, err := web.PostForm(p.url+path, args)
@@ -101,13 +101,13 @@ func (p *prometheus) get(t *testing.T, path string, args url.Values) (all []line
 	return all
 }
 
-// now evaluates an expression at this moment.
+// now evaluates an expression now.
 func (p *prometheus) now(t *testing.T, expr string) []line {
 	t.Helper()
 	return p.get(t, "/api/v1/query", url.Values{"query": {expr}})
 }
 
-// since evaluates it from a moment until now.
+// since evaluates an expression from a time until now.
 func (p *prometheus) since(t *testing.T, from time.Time, step time.Duration, expr string) []line {
 	t.Helper()
 	return p.get(t, "/api/v1/query_range", url.Values{"query": {expr}, "step": {step.String()},

@@ -23,8 +23,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// rig is the whole service in processes of its own: redis-server, simulator, workers,
-// and a Prometheus that scrapes them. Everything listens on loopback.
+// rig is the whole service in separate processes: redis-server, simulator, workers, and a Prometheus
+// that scrapes them. Everything listens on loopback.
 type rig struct {
 	t         *testing.T
 	dir       string
@@ -38,7 +38,7 @@ type rig struct {
 	orders    int // enqueued by load
 }
 
-// prefix is that of compose and of production.
+// prefix is the default one, as in compose and production.
 var prefix = tasks.Keys{Prefix: tasks.DefaultPrefix}
 
 func newRig(t *testing.T) *rig {
@@ -75,14 +75,14 @@ func (r *rig) startSimulator(args ...string) {
 	awaitPort(r.t, r.gateway)
 }
 
-// startWorker starts one more process with two merchants: default, and shop, whose
-// key is in the file named.
+// startWorker starts one more process with two merchants: default, and shop, whose key is in the
+// given file.
 func (r *rig) startWorker(shopsKey string, settings ...string) {
 	r.t.Helper()
 	r.startWorkerAt(freeAddr(r.t), shopsKey, settings...)
 }
 
-// startWorkerAt starts one with its pages at an address.
+// startWorkerAt starts a worker with its pages at an address.
 func (r *rig) startWorkerAt(addr, shopsKey string, settings ...string) {
 	r.t.Helper()
 	accounts := simulator.SampleAccounts(2)
@@ -106,7 +106,7 @@ func (r *rig) enqueue(ctx context.Context, merchant string, lane tasks.Lane, n i
 	return err
 }
 
-// fault has the gateway make these faults from now on, and no others.
+// fault replaces the faults of the gateway.
 func (r *rig) fault(faults ...string) {
 	r.t.Helper()
 	answer, err := web.PostForm("http://"+r.gateway+"/_simulator/faults", url.Values{"fault": faults})
@@ -119,7 +119,7 @@ func (r *rig) fault(faults ...string) {
 	}
 }
 
-// loading is load in the background; what it returns ends it.
+// loading runs load in the background; the returned function ends it.
 func (r *rig) loading(perSecond int) (end func()) {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	var running sync.WaitGroup
@@ -127,8 +127,8 @@ func (r *rig) loading(perSecond int) (end func()) {
 	return func() { cancel(); running.Wait() }
 }
 
-// load enqueues about perSecond orders a second until the context ends: in both lanes
-// for default, and now and then one for shop.
+// load enqueues about perSecond orders per second until the context ends: in both lanes for default,
+// and sometimes one for shop.
 func (r *rig) load(ctx context.Context, perSecond int) {
 	tick := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer tick.Stop()
@@ -158,7 +158,7 @@ type program struct {
 	once  sync.Once
 }
 
-// start runs a program until the test ends, with this environment and no other.
+// start runs a program until the test ends, with only this environment.
 func start(t *testing.T, env []string, path string, args ...string) *program {
 	t.Helper()
 	p := &program{cmd: exec.Command(path, args...), out: &bytes.Buffer{}, ended: make(chan struct{})}
@@ -176,7 +176,7 @@ func start(t *testing.T, env []string, path string, args ...string) *program {
 	return p
 }
 
-// stop ends it with SIGTERM, and with SIGKILL when that takes too long.
+// stop ends the program with SIGTERM, or with SIGKILL if that takes too long.
 func (p *program) stop() {
 	p.once.Do(func() {
 		p.cmd.Process.Signal(syscall.SIGTERM)
@@ -191,7 +191,7 @@ func (p *program) stop() {
 
 func tail(text []byte, n int) []byte { return text[max(0, len(text)-n):] }
 
-// freeAddr returns an address on loopback that nobody listens on.
+// freeAddr returns a free address on loopback.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -202,7 +202,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// awaitPort waits until somebody listens there.
+// awaitPort waits until a process listens on the port.
 func awaitPort(t *testing.T, addr string) {
 	t.Helper()
 	eventually(t, 30*time.Second, addr+" is listened on", func() bool {
@@ -214,7 +214,7 @@ func awaitPort(t *testing.T, addr string) {
 	})
 }
 
-// eventually polls until a condition holds; after the bound the test fails.
+// eventually polls until a condition is true; after the timeout the test fails.
 func eventually(t *testing.T, bound time.Duration, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(bound); !holds(); {
@@ -229,5 +229,5 @@ func eventually(t *testing.T, bound time.Duration, what string, holds func() boo
 	}
 }
 
-// secretsOf are what no page may show.
+// secretsOf returns the secrets that no page may show.
 var secrets = regexp.MustCompile(simulator.SampleKey + "|0000000000000000000000000000WRONG")

@@ -16,13 +16,12 @@ var (
 	images     = flag.String("observe.images", "", "directory to draw the panels into")
 )
 
-// rightlyEmpty are the queries that have no data in a service under load, and why.
+// rightlyEmpty are the queries without data in a service under load, with the reason.
 var rightlyEmpty = map[string]string{}
 
-// A dashboard that nobody has seen with data is a drawing. Here real workers are under
-// load, with all the trouble that panels are about: a merchant with a wrong key, 429s,
-// answers that are lost, a consumer that does not acknowledge. A real Prometheus
-// scrapes them, and every expression of every panel must have data.
+// Real workers are under load here, with all the problems that panels show: a merchant with a wrong
+// key, HTTP 429, lost answers, a consumer that does not acknowledge. A real Prometheus scrapes them,
+// and every expression of every panel must have data.
 func TestDashboard_EveryPanelHasDataUnderLoad(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -81,7 +80,7 @@ func TestDashboard_EveryPanelHasDataUnderLoad(t *testing.T) {
 	r.draw(*images, began)
 }
 
-// provoked: the panels about trouble show the trouble that was made, not only zeros.
+// provoked checks that the panels about problems show the provoked problems, and not only zeros.
 func (r *rig) provoked() {
 	r.t.Helper()
 	for what, expr := range map[string]string{
@@ -97,7 +96,7 @@ func (r *rig) provoked() {
 	}
 }
 
-// throttled: the gateway answers every create with HTTP 429 until it is alerted of.
+// throttled makes the gateway answer every create with HTTP 429 until the alert fires.
 func (r *rig) throttled(faults []string) {
 	r.t.Helper()
 	r.fault("payment.http_429=1")
@@ -107,7 +106,7 @@ func (r *rig) throttled(faults []string) {
 	r.fault(faults...)
 }
 
-// leaveResultsUnread makes a group that has read one result and acknowledged nothing.
+// leaveResultsUnread creates a group that has read one result and acknowledged nothing.
 func (r *rig) leaveResultsUnread() {
 	ctx := r.t.Context()
 	eventually(r.t, 30*time.Second, "there is a result", func() bool { return r.rdb.XLen(ctx, prefix.Results()).Val() > 0 })
@@ -118,7 +117,7 @@ func (r *rig) leaveResultsUnread() {
 	}
 }
 
-// noSecretOnAnyPage: neither the right key nor the wrong one is in the metrics.
+// noSecretOnAnyPage checks that neither the right key nor the wrong one is in the metrics.
 func (r *rig) noSecretOnAnyPage() {
 	for _, addr := range r.ports {
 		answer, err := web.Get("http://" + addr + "/metrics")
@@ -136,7 +135,7 @@ func (r *rig) noSecretOnAnyPage() {
 	}
 }
 
-// pause lets time pass in which nothing is asked; it waits for no condition.
+// pause waits for a time, without a condition.
 func pause(t *testing.T, d time.Duration) {
 	select {
 	case <-t.Context().Done():

@@ -6,7 +6,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
-// The command of the redis service, run as it stands, keeps what it was given.
+// The exact command of the redis service keeps its data after a restart.
 func TestCompose_RedisKeepsOrders(t *testing.T) {
 	t.Parallel()
 	command := compose(t).Services["redis"].Command

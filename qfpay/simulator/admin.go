@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// adminPath is where a test in another process looks at the books; see the package
-// comment. It is for loopback only: whoever reaches it can have orders paid.
+// adminPath is the prefix of the admin API for tests in other processes; see the package
+// comment. It is for loopback only, because its callers can mark orders as paid.
 const adminPath = "/_simulator/"
 
 func (g *Gateway) serveAdmin(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +34,7 @@ func (g *Gateway) serveAdmin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveChange does what changes the gateway.
+// serveChange serves the requests that change the gateway.
 func (g *Gateway) serveChange(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch r.Method + " " + r.URL.Path[len(adminPath):] {
@@ -87,7 +87,7 @@ func (g *Gateway) servePeak(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintln(w, g.Peak(appCode, window))
 }
 
-// writeLines writes NDJSON. A reader that has gone is no concern.
+// writeLines writes NDJSON. It stops if the client has disconnected.
 func writeLines[T any](w http.ResponseWriter, rows []T) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	lines := json.NewEncoder(w)

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// answer is what goes back for one request.
+// answer is the answer to one request.
 type answer struct {
 	status     int    // HTTP
 	respcd     string // empty for a page of HTML
 	fields     object
-	done       bool // the request was carried out
+	done       bool // the request was processed
 	stored     bool // an order was stored
 	cut        cut
 	body       string
@@ -21,24 +21,24 @@ type answer struct {
 	retryAfter time.Duration // 0: no header
 }
 
-// refuse is a refusal at the door: QFPay's bare envelope, without a syssn.
+// refuse returns a refusal in QFPay's bare envelope, without a syssn.
 func refuse(respcd, respmsg string) answer {
 	return answer{status: http.StatusOK, respcd: respcd, fields: object{
 		{"resperr", respErr(respcd)}, {"respcd", respcd}, {"respmsg", respmsg},
 	}}
 }
 
-// page is an answer of the web server in front of QFPay.
+// page returns an answer of the web server in front of QFPay.
 func page(status int) answer { return answer{status: status} }
 
-// html is what nginx says. QFPay documents no body for HTTP errors.
+// html returns a page of nginx. QFPay documents no body for HTTP errors.
 func html(status int) string {
 	title := fmt.Sprintf("%d %s", status, http.StatusText(status))
 	return "<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title +
 		"</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
 }
 
-// respErrs are QFPay's texts, shortened, for the codes the gateway gives by itself.
+// respErrs are QFPay's texts, shortened, for the codes that the gateway itself sends.
 var respErrs = map[string]string{
 	"0000": "success",
 	"1102": "duplicate request (1102)",
@@ -65,7 +65,7 @@ func respErr(respcd string) string {
 	return "(" + respcd + ")"
 }
 
-// header returns the headers of the answer. Those of the 2018 reference's sample.
+// header returns the headers of the answer, as in the sample of the 2018 reference.
 func (a answer) header() http.Header {
 	h := http.Header{"Server": {"nginx"}, "Content-Type": {"text/html"}}
 	if a.fields != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// cancel answers close and reversal. Which of the two serves a pay type is a matter
-// of Config.Closing. An unpaid order is closed by either; a paid one is refunded by
-// reversal and refused by close (Chinese overseas document, 2016 and 2017).
+// cancel answers close and reversal. Config.Closing says which of them a pay type supports.
+// Both close an unpaid order. reversal refunds a paid order, and close refuses it (Chinese
+// overseas document, 2016 and 2017).
 func (g *Gateway) cancel(x *exchange) answer {
 	p, now, endpoint := x.request.params, x.due, x.request.endpoint
 	o, refusal := g.original(x.account.AppCode, p, now)
@@ -19,7 +19,7 @@ func (g *Gateway) cancel(x *exchange) answer {
 		return refusal
 	}
 	if !slices.Contains(g.config.Closing[o.PayType], endpoint) {
-		// A reply without syssn, or 1297, means that it is not supported (2018).
+		// An answer without syssn, or 1297, means that it is not supported (2018).
 		return refuse("1297", "not supported for this pay type")
 	}
 	switch {
@@ -35,7 +35,7 @@ func (g *Gateway) cancel(x *exchange) answer {
 	return g.cancelled(o, p, endpoint, now)
 }
 
-// original finds the order a cancellation speaks of, and checks that it is meant.
+// original finds the order of a cancellation, and checks that the parameters match.
 func (g *Gateway) original(appCode string, p qfpay.Params, now time.Time) (*Order, answer) {
 	if p["syssn"] == "" && p["out_trade_no"] == "" {
 		return nil, refuse("1104", "syssn or out_trade_no: missing")
@@ -57,7 +57,7 @@ func (g *Gateway) original(appCode string, p qfpay.Params, now time.Time) (*Orde
 	return o, answer{}
 }
 
-// payment finds a payment by its syssn, else by its number, the newest first.
+// payment finds a payment by its syssn, or else the newest one by its order number.
 func (g *Gateway) payment(appCode string, p qfpay.Params) *Order {
 	if syssn := p["syssn"]; syssn != "" {
 		o := g.ledger.bySyssn[syssn]
@@ -75,8 +75,8 @@ func (g *Gateway) payment(appCode string, p qfpay.Params) *Order {
 	return nil
 }
 
-// cancelled is the answer to a cancellation that was carried out: the printed reply
-// fields, with the surcharges as strings, as the reversal page has them.
+// cancelled returns the answer to a successful cancellation: the documented fields, with the
+// surcharges as strings, as on the reversal page.
 func (g *Gateway) cancelled(o *Order, p qfpay.Params, endpoint string, now time.Time) answer {
 	syssn := g.newSyssn(now)
 	if g.config.CloseRows {

@@ -13,14 +13,14 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// payTypeRule is what the MPM pages say of one pay type. They are QFPay's own seven;
-// the table in package qfpay is another reading of the same pages.
+// payTypeRule holds the rules of the MPM pages for one of the seven pay types. The table in
+// package qfpay was written independently from the same pages.
 type payTypeRule struct {
-	onlyHKD     bool // the wallet is one of Hong Kong
+	onlyHKD     bool // a wallet of Hong Kong
 	expiredTime bool
 	payTag      bool
 	limitPay    bool
-	refund      bool // FPS and Octopus: pages of 2025 and 2026 name none
+	refund      bool // the pages of 2025 and 2026 name none for FPS and Octopus
 }
 
 var payTypeRules = map[string]payTypeRule{
@@ -35,12 +35,12 @@ var payTypeRules = map[string]payTypeRule{
 
 var currencies = []string{"AED", "AUD", "CAD", "CNY", "EUR", "HKD", "IDR", "JPY", "MMK", "MYR", "SGD", "THB", "USD"}
 
-// tradeNumber is the alphabet of the 2018 reference, and the hyphen, which works in
-// production. The comma separates numbers in an enquiry.
+// tradeNumber matches the characters of the 2018 reference, and the hyphen, which works in
+// production. The comma separates order numbers in a query.
 var tradeNumber = regexp.MustCompile(`^[A-Za-z0-9_|*-]{1,128}$`)
 
-// emptyParam returns the name of a parameter that was sent without a value. The
-// newest rule is not to send it; older samples would sign it as "name=".
+// emptyParam returns the name of a parameter that was sent without a value. The current rule
+// is not to send it. Older samples sign it as "name=".
 func emptyParam(p qfpay.Params) string {
 	for _, name := range slices.Sorted(maps.Keys(p)) {
 		if p[name] == "" {
@@ -50,7 +50,7 @@ func emptyParam(p qfpay.Params) string {
 	return ""
 }
 
-// missing returns the first of names that p has not, as respmsg.
+// missing returns the first of names that is not in p, as respmsg.
 func missing(p qfpay.Params, names ...string) string {
 	for _, name := range names {
 		if p[name] == "" {
@@ -60,9 +60,9 @@ func missing(p qfpay.Params, names ...string) string {
 	return ""
 }
 
-// checkCreate returns what is wrong with the parameters of a create, the field's
-// name first, or "". Those that QFPay does not name are tolerated, as it seems to
-// (its own scripts send some).
+// checkCreate returns the first problem with the parameters of a create, beginning with the
+// name of the field, or "". Unknown parameters are accepted, as QFPay seems to do (its own
+// scripts send some).
 func checkCreate(p qfpay.Params, a Account) string {
 	if m := missing(p, "txamt", "txcurrcd", "pay_type", "out_trade_no", "txdtm"); m != "" {
 		return m
@@ -131,14 +131,13 @@ func unless(ok bool, must string) string {
 	return must
 }
 
-// isAmount holds to Int(11) as a 32-bit integer, which has at most 10 digits.
+// isAmount reads Int(11) as a 32-bit integer, which has at most 10 digits.
 func isAmount(s string) bool {
 	n, err := strconv.ParseInt(s, 10, 32)
 	return err == nil && n > 0 && s == strconv.FormatInt(n, 10)
 }
 
-// isGoodsName reads "String(64)" and "at most 20 characters" of the same page as
-// both being meant.
+// isGoodsName applies both "String(64)" and "at most 20 characters" of the same page.
 func isGoodsName(s string) bool {
 	for _, r := range s {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
@@ -156,10 +155,10 @@ func isURL(s string) bool {
 
 const dateTimeLayout = "2006-01-02 15:04:05"
 
-// beijing is the zone of every time of QFPay's.
+// beijing is the time zone of all of QFPay's times.
 var beijing = time.FixedZone("+0800", 8*3600)
 
-// dateTime reads a time exactly as QFPay writes it.
+// dateTime reads a time in exactly QFPay's format.
 func dateTime(s string) (time.Time, bool) {
 	t, err := time.ParseInLocation(dateTimeLayout, s, beijing)
 	return t, err == nil && t.Format(dateTimeLayout) == s

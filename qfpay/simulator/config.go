@@ -15,55 +15,55 @@ const (
 	NoLimit          = -1
 )
 
-// Account is one set of credentials the gateway knows.
+// Account is one set of credentials that the gateway accepts.
 type Account struct {
 	AppCode  string
 	Key      qfpay.Secret
-	MchIDs   []string        // one of them must be sent; when empty, none may be
-	PayTypes []qfpay.PayType // those enabled; empty: all seven
+	MchIDs   []string        // one of them must be sent; if empty, none may be sent
+	PayTypes []qfpay.PayType // the enabled ones; empty: all seven
 }
 
-// Config says how a Gateway behaves. Its zero value is a gateway without faults
-// that knows the sample account.
+// Config configures a Gateway. The zero value is a gateway without faults and with the sample
+// account.
 type Config struct {
 	Merchants []Account        // empty: the sample account
 	Now       func() time.Time // the gateway's clock before Advance; nil: time.Now
-	Seed      uint64           // of faults and latencies
+	Seed      uint64           // for faults and latencies
 
 	PerSecond  int  // 0: DefaultPerSecond, negative: no limit
 	PerMinute  int  // 0: DefaultPerMinute, negative: no limit
 	RetryAfter bool // send Retry-After with HTTP 429; QFPay does not document one
 
 	Latency Latency       // of every call
-	Faults  Faults        // how often what goes wrong
-	Late    time.Duration // how late land_late, answer_late, slow_visibility and notify_late are; 0: 15 s
+	Faults  Faults        // probability of each fault
+	Late    time.Duration // the delay of land_late, answer_late, slow_visibility and notify_late; 0: 15 s
 
-	Duplicate  DuplicateAnswer            // what a repeated out_trade_no gets; empty: Duplicate1102
-	Visibility time.Duration              // how long an enquiry does not show a new order
-	Expired    qfpay.RespCd               // of an expired order in an enquiry: 1181 (when empty) or 1142
+	Duplicate  DuplicateAnswer            // answer to a repeated out_trade_no; empty: Duplicate1102
+	Visibility time.Duration              // how long queries do not show a new order
+	Expired    qfpay.RespCd               // of an expired order in a query: 1181 (if empty) or 1142
 	Closing    map[qfpay.PayType][]string // endpoints that cancel an unpaid order; nil: as documented
-	CloseRows  bool                       // an enquiry shows cancellations as rows of their own (reference of 2018)
+	CloseRows  bool                       // queries show cancellations as separate rows (reference of 2018)
 
 	SignResponses SignResponses // empty: SignBody
 	Notify        Notify
 }
 
-// Latency is how long a call takes, drawn evenly from Min to Max. Half of it passes
-// before the request is carried out.
+// Latency is the duration of a call, uniformly distributed from Min to Max. Half of it passes
+// before the request is processed.
 type Latency struct{ Min, Max time.Duration }
 
-// Notify says where notifications go. They are sent by [Gateway.RunNotifier] only.
+// Notify configures notifications. Only [Gateway.RunNotifier] sends them.
 type Notify struct {
-	URL string // configured for all app_codes, as QFPay's support does; empty: none
+	URL string // for all app_codes, as configured by QFPay's support; empty: none
 
-	// FromOrder has the notify_url of an order go before URL. QFPay does not say
-	// whether it does; and whoever may create orders can then make the gateway post
-	// to any address.
+	// FromOrder gives the notify_url of an order precedence over URL. QFPay does not say
+	// whether it does that. With it, a client that may create orders can make the gateway
+	// post to any address.
 	FromOrder bool
 }
 
-// SignResponses is how answers are signed. QFPay's documents describe two ways; only
-// that of the 2018 reference comes with a sample that can be reproduced.
+// SignResponses is how answers are signed. QFPay's documents describe two ways, but only the
+// 2018 reference has a sample that can be reproduced.
 type SignResponses string
 
 // The ways of signing answers.
@@ -71,12 +71,12 @@ const (
 	SignBody       SignResponses = "body"        // MD5 of the raw body and the key (reference of 2018)
 	SignBodySHA256 SignResponses = "sha256"      // likewise, and X-QF-SIGNTYPE: SHA256
 	SignSortedData SignResponses = "sorted-data" // the answer's fields inside data, sorted (pages of 2026)
-	SignWrong      SignResponses = "wrong"       // a signature that fits nothing
+	SignWrong      SignResponses = "wrong"       // a wrong signature
 	SignNone       SignResponses = "none"        // no header
 )
 
-// DuplicateAnswer is what a create gets whose out_trade_no is known already. What
-// QFPay answers is nowhere shown; these are the candidates.
+// DuplicateAnswer is the answer to a create with a known out_trade_no. QFPay's answer is not
+// documented; these are the possibilities.
 type DuplicateAnswer string
 
 // The answers to a duplicate.
@@ -86,10 +86,10 @@ const (
 	Duplicate1251    DuplicateAnswer = "1251"    // with respmsg "out_trade_no is used", as seen live on a refund
 	DuplicateState   DuplicateAnswer = "state"   // 1260–1264 or 1181, by the state of the order
 	DuplicateReissue DuplicateAnswer = "reissue" // the same QR code again while unpaid (reference of 2018), else by state
-	DuplicateNone    DuplicateAnswer = "none"    // accepts it: one more order under the same number
+	DuplicateNone    DuplicateAnswer = "none"    // accepted: one more order under the same order number
 )
 
-// Validate returns everything that is wrong with c, or nil.
+// Validate returns all problems of c, or nil.
 func (c Config) Validate() error {
 	var wrong []error
 	seen := map[string]bool{}
@@ -98,7 +98,7 @@ func (c Config) Validate() error {
 		case a.AppCode == "" || a.Key == "":
 			wrong = append(wrong, fmt.Errorf("Merchants[%d]: AppCode and Key must not be empty", i))
 		case seen[a.AppCode]:
-			wrong = append(wrong, fmt.Errorf("Merchants[%d]: AppCode %s is there twice", i, a.AppCode))
+			wrong = append(wrong, fmt.Errorf("Merchants[%d]: AppCode %s is used twice", i, a.AppCode))
 		}
 		seen[a.AppCode] = true
 	}
@@ -124,7 +124,7 @@ func (c Config) Validate() error {
 	return errors.Join(append(wrong, c.Faults.Validate())...)
 }
 
-// withDefaults fills in what was left empty.
+// withDefaults returns c with defaults for empty fields.
 func (c Config) withDefaults() Config {
 	if len(c.Merchants) == 0 {
 		c.Merchants = []Account{{AppCode: SampleAppCode, Key: SampleKey}}
@@ -150,9 +150,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// documentedClosing follows the pages of 2026-02. For WeChat they contradict
-// themselves: the list under reversal has it, and the text and all older pages give
-// close; both work here.
+// documentedClosing follows the pages of 2026-02. For WeChat they contradict each other: the
+// list under reversal contains it, but the text and all older pages say close. Both work here.
 var documentedClosing = map[qfpay.PayType][]string{
 	qfpay.AlipayOverseas: {endpointReversal},
 	qfpay.AlipayHK:       {endpointReversal},

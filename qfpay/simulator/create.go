@@ -9,10 +9,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// headStart is by how much a notification overtakes the answer to its create.
+// headStart is how long before the answer to its create a notification is sent.
 const headStart = time.Second
 
-// create makes an order, or says why not.
+// create stores an order, or refuses it.
 func (g *Gateway) create(x *exchange) answer {
 	p, now := x.request.params, x.due
 	if wrong := checkCreate(p, x.account); wrong != "" {
@@ -56,15 +56,14 @@ func (g *Gateway) newOrder(appCode string, p qfpay.Params, now time.Time) *Order
 	return o
 }
 
-// newSyssn returns the next number of QFPay's own: 26 digits that begin with the
-// date in UTC+8.
+// newSyssn returns the next syssn: 26 digits that begin with the date in UTC+8.
 func (g *Gateway) newSyssn(now time.Time) string {
 	g.serial++
 	return fmt.Sprintf("%s000200%012d", now.In(beijing).Format("20060102"), g.serial)
 }
 
-// created is the answer to a create: the fields of the MPM page's sample, in its
-// order and its types.
+// created returns the answer to a create: the fields of the sample on the MPM page, in the
+// same order and with the same types.
 func created(o *Order) answer {
 	device := o.UDID
 	if device == "" {
@@ -91,7 +90,7 @@ func created(o *Order) answer {
 	}
 	switch o.PayType {
 	case qfpay.WeChat:
-		fields = append(fields, field{"paydtm", o.SysDtm}) // which does not mean paid
+		fields = append(fields, field{"paydtm", o.SysDtm}) // does not mean paid
 	case qfpay.PayMe:
 		fields = append(fields, field{"paydtm", o.SysDtm},
 			field{"payme_logo", "https://qr.payme.hsbc.com.hk/logo.png"}, field{"pay_url", ""})
@@ -99,7 +98,7 @@ func created(o *Order) answer {
 	return answer{status: http.StatusOK, respcd: "0000", fields: fields}
 }
 
-// duplicate answers a create whose number is used up by o.
+// duplicate answers a create whose order number was used for o.
 func (g *Gateway) duplicate(o *Order, p qfpay.Params, now time.Time) answer {
 	o.expire(now)
 	switch g.config.Duplicate {
@@ -119,7 +118,7 @@ func (g *Gateway) duplicate(o *Order, p qfpay.Params, now time.Time) answer {
 	return refuse(string(g.config.Duplicate), "")
 }
 
-// stateRespCd is the code that says how an order stands.
+// stateRespCd returns the code for the state of an order.
 func stateRespCd(o *Order) string {
 	switch o.State {
 	case Created:

@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// decide takes a request through the checks at the door, and then does what its
-// endpoint is there for.
+// decide runs the general checks on a request, and then processes it.
 func (g *Gateway) decide(x *exchange) answer {
 	q, e := x.request, x.effect
 	switch {
@@ -32,10 +31,10 @@ func (g *Gateway) decide(x *exchange) answer {
 	return spoil(a, x)
 }
 
-// admitted checks who is calling. That a signature is right is asked before the
-// rest, because only then is the rest known to be what the merchant meant; only an
-// empty value is named first, since documents contradict one another on whether it
-// is signed, and a client is better told to leave it out.
+// admitted checks the credentials. The signature comes before the other parameters, because
+// only a valid signature proves that they are the merchant's. Empty values are refused even
+// earlier: documents contradict each other on whether they are signed, and the clearest advice
+// to a client is not to send them.
 func (x *exchange) admitted() (answer, bool) {
 	q := x.request
 	switch {
@@ -54,7 +53,7 @@ func (x *exchange) admitted() (answer, bool) {
 	if !x.call.DigestOK {
 		return refuse("1108", ""), false
 	}
-	// Live traffic shows 1108 for a wrong mchid, with a text that says so.
+	// In live traffic, a wrong mchid gets 1108 with a text that says so.
 	mchID, sent := q.params["mchid"]
 	switch {
 	case sent && len(x.account.MchIDs) == 0:
@@ -80,8 +79,7 @@ func (g *Gateway) perform(x *exchange) answer {
 	}
 }
 
-// spoil turns the answer to what went well into what a fault makes of it. What was
-// refused stays refused.
+// spoil applies a fault to the answer of a successful request. A refusal stays as it is.
 func spoil(a answer, x *exchange) answer {
 	e := x.effect
 	if e.status != 0 {

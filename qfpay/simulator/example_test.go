@@ -10,8 +10,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-// An answer is lost on its way back, and the ledger shows what the caller cannot
-// know: the order stands.
+// The answer is lost on its way back. The ledger shows what the caller cannot know: the order
+// exists.
 func Example() {
 	gateway := simulator.New(simulator.Config{Faults: simulator.Faults{"payment.drop_after": 1}})
 	client := &http.Client{Transport: gateway.Transport()}

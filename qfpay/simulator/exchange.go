@@ -5,26 +5,25 @@ import (
 	"time"
 )
 
-// exchange is one call on its way through the gateway.
+// exchange is one call that the gateway is processing.
 type exchange struct {
 	request request
 	call    *Call
 	account Account
-	known   bool // account is
+	known   bool // account is set
 	name    Fault
 	effect  effect
-	wait    time.Duration // not 0: over quota, for this long
+	wait    time.Duration // if not 0, the call is over quota, for this long
 
-	due    time.Time // when it is carried out
+	due    time.Time // when it is processed
 	before time.Duration
 	after  time.Duration
 	landed bool
 	answer answer
 }
 
-// arrive writes a request into the books and draws its luck. Everything random
-// about a call is drawn here, always the same number of draws, so that the order of
-// arrival alone decides.
+// arrive records a request and draws its fault. All random values of a call are drawn here,
+// always the same number, so that they depend only on the order of arrival.
 func (g *Gateway) arrive(q request) *exchange {
 	x := &exchange{request: q}
 	x.account, x.known = g.accounts[q.appCode]
@@ -44,7 +43,7 @@ func (g *Gateway) arrive(q request) *exchange {
 	if x.known {
 		x.wait = g.throttle(q.appCode, now)
 	}
-	if x.wait > 0 { // refused before anything else could go wrong with it
+	if x.wait > 0 { // refused before any fault
 		x.name, x.effect = "", effect{}
 	}
 	x.call.Fault = x.name
@@ -56,7 +55,7 @@ func (g *Gateway) arrive(q request) *exchange {
 	return x
 }
 
-// draw decides what befalls a call, and how slow it is, from 0 to 1.
+// draw draws the fault of a call, and how slow it is, from 0 to 1.
 func (g *Gateway) draw(x *exchange) (slow float64) {
 	luck, slow := g.random.Float64(), g.random.Float64()
 	if g.choose == nil {
@@ -71,7 +70,7 @@ func (g *Gateway) draw(x *exchange) (slow float64) {
 	return slow
 }
 
-// schedule says when a call is carried out, and when it is answered.
+// schedule sets when a call is processed, and when it is answered.
 func (x *exchange) schedule(c Config, slow float64) {
 	took := c.Latency.Min + time.Duration(slow*float64(c.Latency.Max-c.Latency.Min))
 	x.before, x.after = took/2, took-took/2
@@ -86,8 +85,8 @@ func (x *exchange) schedule(c Config, slow float64) {
 	}
 }
 
-// throttle counts a call against its app_code's quota, and returns how long it is
-// over it.
+// throttle counts a call against the quota of its app_code, and returns for how long the
+// quota is used up.
 func (g *Gateway) throttle(appCode string, now time.Time) time.Duration {
 	l := g.limits[appCode]
 	if l == nil {
@@ -98,7 +97,7 @@ func (g *Gateway) throttle(appCode string, now time.Time) time.Duration {
 	return wait
 }
 
-// land carries a call out, unless it has been, and returns its answer.
+// land processes a call, unless that was done before, and returns its answer.
 func (g *Gateway) land(x *exchange) answer {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -110,7 +109,7 @@ func (g *Gateway) land(x *exchange) answer {
 	return x.answer
 }
 
-// landDue carries out what is due by now, in the order in which it is.
+// landDue processes the calls that are due, in order.
 func (g *Gateway) landDue() {
 	now := g.now()
 	var due []*exchange
@@ -127,7 +126,7 @@ func (g *Gateway) landDue() {
 	}
 }
 
-// carryOut makes the answer to a call, and writes down what was done.
+// carryOut processes a call, and records its answer.
 func (g *Gateway) carryOut(x *exchange) {
 	x.landed = true
 	a := g.decide(x)

@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// Fault names one way for a call to go wrong. FaultList lists them. A name with an
-// endpoint in front, as payment.reset, is that fault at that endpoint only.
+// Fault is one way in which a call can fail. FaultList lists them. With an endpoint in front,
+// as in payment.reset, the fault applies only to that endpoint.
 type Fault string
 
-// Faults are the probabilities of faults, from 0 to 1. A call meets one of them at
-// most, so together they must not exceed 1 at any endpoint.
+// Faults are the probabilities of faults, from 0 to 1. A call has at most one fault, so their
+// sum must not exceed 1 at any endpoint.
 type Faults map[Fault]float64
 
-// cut is how an answer breaks off.
+// cut is how an answer is cut off.
 type cut uint8
 
 const (
@@ -23,20 +23,20 @@ const (
 	truncate     // half of the body, then the connection is closed
 )
 
-// aftermath is what a fault with a respcd leaves in the ledger.
+// aftermath is the entry in the ledger after a fault with a respcd.
 type aftermath uint8
 
 const (
 	nothingStored aftermath = iota
 	failedOrder             // an order that failed at the channel; the answer has its syssn
-	liveOrder               // an order that stands, unpaid; the answer has its syssn
-	unsaidOrder             // an order that stands, unpaid; the answer does not mention it
+	liveOrder               // an unpaid order; the answer has its syssn
+	unsaidOrder             // an unpaid order; the answer does not mention it
 )
 
-// effect is what a fault does. The zero value is a call without a fault.
+// effect is the effect of a fault. The zero value is a call without a fault.
 type effect struct {
 	unreachable bool // no connection: the request does not arrive
-	notDone     bool // the request is not carried out
+	notDone     bool // the request is not processed
 	cut         cut
 	status      int    // HTTP status to answer with, and a page of HTML
 	respcd      string // to answer with
@@ -46,8 +46,8 @@ type effect struct {
 	noQRCode, wrongEcho, badSignature, noSignature bool
 }
 
-// plainFaults are the faults with a fixed name. One name ends in _after where the
-// same failure is possible before and after the request is carried out.
+// plainFaults are the faults with a fixed name. If a fault is possible before and after the
+// request is processed, the name of the latter ends in _after.
 var plainFaults = []struct {
 	name   Fault
 	does   string
@@ -67,19 +67,19 @@ var plainFaults = []struct {
 	{"wrong_echo", "carried out, and the answer speaks of another order", effect{wrongEcho: true}},
 	{"bad_signature", "carried out, answered with a wrong signature", effect{badSignature: true}},
 	{"no_signature", "carried out, answered without a signature", effect{noSignature: true}},
-	{"slow_visibility", "created, and enquiries do not show it until after Late", effect{hidden: true}},
+	{"slow_visibility", "created, but queries do not show it until after Late", effect{hidden: true}},
 	{"notify_first", "created and paid at once; the notification goes out a second before the answer", effect{paidFirst: true}},
 }
 
-// The faults of notifications, drawn when one is made. They stand beside a fault of
-// the call.
+// The faults of notifications, drawn when a notification is made. They are independent of the
+// fault of the call.
 const (
 	notifyTwice        Fault = "notify_twice"
 	notifyLate         Fault = "notify_late"
 	notifyBadSignature Fault = "notify_bad_signature"
 )
 
-// drawing is one fault, ready to be drawn.
+// drawing is one fault with its probability.
 type drawing struct {
 	name   Fault
 	scope  string
@@ -87,8 +87,8 @@ type drawing struct {
 	p      float64
 }
 
-// compile readies valid faults for drawing, in an order of its own, so that a seed
-// means the same every time.
+// compile prepares valid faults for drawing, in a fixed order, so that a seed always gives the
+// same result.
 func (f Faults) compile() []drawing {
 	var all []drawing
 	for _, name := range slices.Sorted(maps.Keys(f)) {
@@ -104,7 +104,7 @@ func (f Faults) compile() []drawing {
 	return all
 }
 
-// draw returns the fault that a call to endpoint meets when u, from [0, 1), is drawn.
+// draw returns the fault of a call to endpoint for a random number u from [0, 1).
 func draw(all []drawing, endpoint string, u float64) (Fault, effect) {
 	for _, d := range all {
 		if d.scope != "" && d.scope != endpoint {

@@ -71,7 +71,7 @@ func FuzzParseFaults(f *testing.F) {
 	})
 }
 
-// after says how a create ended, and what the gateway then holds.
+// after returns the outcome of a create, and the state of the order at the gateway.
 type after struct {
 	answer string // respcd, HTTP status, or an error
 	syssn  bool
@@ -126,7 +126,7 @@ func TestFault_EveryFaultDoesAsItSays(t *testing.T) {
 	}
 }
 
-// outcome is one word for how a call ended.
+// outcome returns one word for the outcome of a call.
 func outcome(r reply, err error) string {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -195,7 +195,7 @@ func TestFault_ALateOrderIsThereOnlyAfterItsCallerGaveUp(t *testing.T) {
 			t.Error("there before it was due")
 		}
 		landed := time.Now().Add(1)
-		time.Sleep(time.Minute) // nobody looks at the moment it lands
+		time.Sleep(time.Minute) // the call is processed meanwhile
 		if orders := g.Orders(); len(orders) != 1 || !orders[0].Stored.Equal(landed) {
 			t.Errorf("%+v, want one of %s", orders, landed)
 		}

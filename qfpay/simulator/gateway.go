@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Gateway is one simulated gateway. Its methods may be called from many goroutines.
+// Gateway is one simulated gateway. It is safe for concurrent use.
 type Gateway struct {
 	config   Config
 	accounts map[string]Account
@@ -17,7 +17,7 @@ type Gateway struct {
 	perSecond int
 	perMinute int
 	random    *rand.Rand // of calls
-	notices   *rand.Rand // of notifications; apart, so that a payment does not shift the calls' faults
+	notices   *rand.Rand // of notifications; separate, so that a payment does not change the faults of calls
 	faults    Faults
 	drawings  []drawing
 	choose    func(Call) Fault
@@ -25,12 +25,12 @@ type Gateway struct {
 	serial    int // of the last syssn
 	calls     []*Call
 	limits    map[string]*limits
-	underWay  []*exchange // not yet carried out
+	underWay  []*exchange // not yet processed
 	mail      mailbox
 }
 
-// New makes a gateway. It panics where c.Validate returns an error; call that first
-// for a Config that comes from a user.
+// New makes a gateway. It panics if c.Validate returns an error; call Validate first for a
+// Config from a user.
 func New(c Config) *Gateway {
 	if err := c.Validate(); err != nil {
 		panic("simulator: " + err.Error())
@@ -64,10 +64,10 @@ func (g *Gateway) SetFaults(f Faults) error {
 	return nil
 }
 
-// Choose has f say which fault a call meets, in place of the probabilities; for
-// tests that want a certain one at a certain call. f gets the call as it arrived; an
-// empty Fault, or one that is not known, is none. f must not use the Gateway. A nil f
-// ends this.
+// Choose lets f select the fault of each call, instead of the probabilities, for tests that
+// need a certain fault at a certain call. f receives the call as it arrived. An empty or
+// unknown Fault means no fault. f must not use the Gateway. A nil f restores the
+// probabilities.
 func (g *Gateway) Choose(f func(Call) Fault) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -82,9 +82,8 @@ func (g *Gateway) SetLimits(perSecond, perMinute int) {
 	g.perMinute = quota(perMinute, DefaultPerMinute)
 }
 
-// Advance moves the gateway's clock forward. Orders expire by it, limits and
-// enquiry windows follow it, and calls that were to be carried out by then are,
-// before anybody can look.
+// Advance moves the gateway's clock forward. The expiry of orders, limits and query windows
+// follow this clock, and calls that become due are processed before the state can be read.
 func (g *Gateway) Advance(by time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -101,7 +100,7 @@ func (g *Gateway) Now() time.Time {
 
 func (g *Gateway) now() time.Time { return g.config.Now().Add(g.offset) }
 
-// Orders returns every order ever stored, in that order, as it stands now.
+// Orders returns every order ever stored, in order of storage, with its current state.
 func (g *Gateway) Orders() []Order {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -115,13 +114,13 @@ func (g *Gateway) Orders() []Order {
 	return all
 }
 
-// handle takes a request to its answer.
+// handle processes a request and returns its answer.
 func (g *Gateway) handle(ctx context.Context, q request) (answer, error) {
 	return g.finish(ctx, g.arrive(q))
 }
 
-// finish lets the time pass that a call takes. When ctx ends its answer is lost, and
-// if it has not been carried out by then it is nevertheless, when it is due.
+// finish waits for the duration of a call. If ctx ends before, the answer is lost, but the
+// call is still processed when it is due.
 func (g *Gateway) finish(ctx context.Context, x *exchange) (answer, error) {
 	if err := pause(ctx, x.before); err != nil {
 		return answer{}, err
@@ -133,8 +132,8 @@ func (g *Gateway) finish(ctx context.Context, x *exchange) (answer, error) {
 	return a, nil
 }
 
-// pause waits on a timer, the only thing besides a context that a synctest bubble
-// lets time pass for.
+// pause waits on a timer or ctx, the only waits for which the clock of a synctest bubble
+// advances.
 func pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return context.Cause(ctx) // as net/http's transport

@@ -17,16 +17,16 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q, err := readRequest(r, slices.Contains(r.TransferEncoding, "chunked"))
 	if err != nil {
-		return // the request broke off
+		return // the request was cut off
 	}
 	a, err := g.handle(r.Context(), q)
 	if err != nil {
-		return // the client has gone
+		return // the client has disconnected
 	}
 	write(w, a)
 }
 
-// write sends an answer, or as much of it as its cut leaves.
+// write sends an answer, or the part that its cut leaves.
 func write(w http.ResponseWriter, a answer) {
 	switch a.cut {
 	case dropped:
@@ -41,14 +41,14 @@ func write(w http.ResponseWriter, a answer) {
 	}
 	w.WriteHeader(a.status)
 	if a.cut == truncate {
-		_, _ = w.Write([]byte(a.body[:len(a.body)/2])) // a client that has gone is no concern
+		_, _ = w.Write([]byte(a.body[:len(a.body)/2])) // the client may have disconnected
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler) // net/http's way of closing a connection within an answer
 	}
 	_, _ = w.Write([]byte(a.body))
 }
 
-// hangUp closes the connection without an answer, with a TCP reset if asked to.
+// hangUp closes the connection without an answer, with a TCP reset if reset is set.
 func hangUp(w http.ResponseWriter, reset bool) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -60,7 +60,7 @@ func hangUp(w http.ResponseWriter, reset bool) {
 	_ = conn.Close()
 }
 
-// limit reads a limit given by a person: 0 is no limit.
+// limit reads a limit from user input: 0 is no limit.
 func limit(s string) (int, bool) {
 	n, err := strconv.ParseUint(s, 10, 31)
 	if n == 0 {

@@ -2,17 +2,17 @@ package simulator
 
 import "time"
 
-// Call is one request that arrived, and what became of it.
+// Call is one request that arrived, and its result.
 type Call struct {
 	Time       time.Time `json:"time"` // of arrival
 	AppCode    string    `json:"app_code"`
-	Endpoint   string    `json:"endpoint"` // empty for a path that is none of QFPay's
+	Endpoint   string    `json:"endpoint"` // empty for a path that QFPay does not have
 	OutTradeNo string    `json:"out_trade_no,omitempty"`
 	DigestOK   bool      `json:"digest_ok"`
-	Done       bool      `json:"done"`   // carried out, whatever was answered
+	Done       bool      `json:"done"`   // processed, with any answer
 	Stored     bool      `json:"stored"` // an order was stored
 	HTTPStatus int       `json:"http_status,omitempty"`
-	RespCd     string    `json:"respcd,omitempty"` // answered, or lost on the way
+	RespCd     string    `json:"respcd,omitempty"` // of the answer, even if the answer was lost
 	Fault      Fault     `json:"fault,omitempty"`
 }
 
@@ -28,8 +28,8 @@ func (g *Gateway) Calls() []Call {
 	return all
 }
 
-// Peak returns the most calls of an app_code that arrived in any window of this
-// length, those that were refused with HTTP 429 included.
+// Peak returns the most calls of an app_code that arrived in any window of this length,
+// including those that were refused with HTTP 429.
 func (g *Gateway) Peak(appCode string, window time.Duration) int {
 	return peak(g.Calls(), appCode, window)
 }

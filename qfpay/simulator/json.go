@@ -26,9 +26,8 @@ func (o object) set(name string, value any) object {
 	return append(o, field{name, value})
 }
 
-// String writes o as Python's json.dumps does, which is how QFPay's answers and
-// notifications look: a space after "," and ":", and no character beyond ASCII.
-// Their signature covers these very bytes.
+// String formats o like Python's json.dumps, as in QFPay's answers and notifications: a space
+// after "," and ":", and only ASCII characters. The signature covers exactly these bytes.
 func (o object) String() string {
 	var b strings.Builder
 	writeJSON(&b, o)

@@ -20,16 +20,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // noon is a moment in the middle of a month in UTC+8: 2026-03-10 12:00:00.
 var noon = time.Date(2026, 3, 10, 4, 0, 0, 0, time.UTC)
 
-// stoppedAt is a clock that stands still; only Advance moves it.
+// stoppedAt returns a stopped clock; only Advance moves it.
 func stoppedAt(t time.Time) func() time.Time { return func() time.Time { return t } }
 
-// still is a gateway whose clock stands at noon.
+// still returns a gateway whose clock is stopped at noon.
 func still(c Config) *Gateway {
 	c.Now = stoppedAt(noon)
 	return New(c)
 }
 
-// order returns the parameters of a create that QFPay takes.
+// order returns the parameters of a create that QFPay accepts.
 func order(no string, change ...string) qfpay.Params {
 	p := qfpay.Params{"out_trade_no": no, "pay_type": "800101", "txamt": "300", "txcurrcd": "HKD",
 		"txdtm": "2026-03-10 12:00:00"}
@@ -39,8 +39,7 @@ func order(no string, change ...string) qfpay.Params {
 	return p
 }
 
-// form makes the signed request that the client package would, but for nothing it
-// does not know: the signature is package qfpay's.
+// form makes a request with the signature of package qfpay.
 func form(ctx context.Context, base, endpoint string, p qfpay.Params) *http.Request {
 	values := url.Values{}
 	for k, v := range p {
@@ -57,7 +56,7 @@ func form(ctx context.Context, base, endpoint string, p qfpay.Params) *http.Requ
 	return r
 }
 
-// reply is an answer, read.
+// reply is a decoded answer.
 type reply struct {
 	status int
 	header http.Header
@@ -67,7 +66,7 @@ type reply struct {
 
 func (r reply) str(name string) string { s, _ := r.json[name].(string); return s }
 
-// rows returns the rows of an enquiry.
+// rows returns the rows of a query.
 func (r reply) rows() []map[string]any {
 	var rows []map[string]any
 	data, _ := r.json["data"].([]any)
@@ -77,7 +76,7 @@ func (r reply) rows() []map[string]any {
 	return rows
 }
 
-// send makes one call in process, and returns what went wrong on the way.
+// send makes one call in process, and returns a transport error.
 func send(ctx context.Context, g *Gateway, endpoint string, p qfpay.Params) (reply, error) {
 	return do(g.Transport(), form(ctx, "https://gateway.invalid", endpoint, p))
 }
@@ -114,7 +113,7 @@ func expect(tb testing.TB, g *Gateway, endpoint string, p qfpay.Params, respcd s
 	return r
 }
 
-// state returns the state of the newest payment with this number, or "".
+// state returns the state of the newest payment with this order number, or "".
 func state(g *Gateway, no string) State {
 	var s State
 	for _, o := range g.Orders() {

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// notifyTimeout is how long a receiver may take to say SUCCESS.
+// notifyTimeout is how long a receiver may take to answer SUCCESS.
 const notifyTimeout = 5 * time.Second
 
-// RunNotifier delivers notifications until ctx ends, one at a time, and repeats what
-// is not answered with SUCCESS as QFPay does: after 2 m, 10 m, 10 m, 60 m, 2 h, 6 h
-// and 15 h of the gateway's clock. Nothing else of the Gateway does network I/O.
+// RunNotifier delivers notifications until ctx ends, one at a time. Like QFPay it repeats
+// those that are not answered with SUCCESS, after 2 m, 10 m, 10 m, 60 m, 2 h, 6 h and 15 h of
+// the gateway's clock. Nothing else in the Gateway does network I/O.
 func (g *Gateway) RunNotifier(ctx context.Context, client *http.Client) {
 	for ctx.Err() == nil {
 		g.mu.Lock()
@@ -39,7 +39,7 @@ func (g *Gateway) RunNotifier(ctx context.Context, client *http.Client) {
 	}
 }
 
-// deliver posts a letter once, and puts it back for the next attempt if need be.
+// deliver posts a notification once, and schedules the next attempt if it failed.
 func (g *Gateway) deliver(ctx context.Context, client *http.Client, l *letter) {
 	if l.post(ctx, client) {
 		return
@@ -53,7 +53,7 @@ func (g *Gateway) deliver(ctx context.Context, client *http.Client, l *letter) {
 	}
 }
 
-// post tells whether the receiver answered HTTP 200 with exactly SUCCESS.
+// post reports whether the receiver answered HTTP 200 with exactly SUCCESS.
 func (l *letter) post(ctx context.Context, client *http.Client) bool {
 	ctx, cancel := context.WithTimeout(ctx, notifyTimeout)
 	defer cancel()

@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// retrySchedule is how long after each attempt without SUCCESS the next one
-// follows: seven retries (pages of 2026).
+// retrySchedule is the delay after each attempt without SUCCESS: seven retries (pages of
+// 2026).
 var retrySchedule = []time.Duration{2 * time.Minute, 10 * time.Minute, 10 * time.Minute,
 	60 * time.Minute, 2 * time.Hour, 6 * time.Hour, 15 * time.Hour}
 
-// maxMail bounds what waits to be delivered; the oldest goes first when it is full.
+// maxMail is the most notifications that wait for delivery. If there are more, the oldest is
+// dropped.
 const maxMail = 10_000
 
-// letter is one notification on its way.
+// letter is one notification to deliver.
 type letter struct {
 	url, body, signature string
 	due                  time.Time
@@ -24,7 +25,7 @@ type letter struct {
 // mailbox holds the notifications that are to be sent.
 type mailbox struct {
 	waiting []*letter
-	news    chan struct{} // has one element when something changed
+	news    chan struct{} // receives an element when something changes
 }
 
 func newMailbox() mailbox { return mailbox{news: make(chan struct{}, 1)} }
@@ -44,8 +45,8 @@ func (m *mailbox) put(l *letter) {
 	m.wake()
 }
 
-// take removes the letter that is due next, when it is due; else it says when that
-// will be, and whether there is one at all.
+// take removes the next letter if it is due. Otherwise it returns the time until then, and
+// whether there is a letter at all.
 func (m *mailbox) take(now time.Time) (l *letter, wait time.Duration, any bool) {
 	if len(m.waiting) == 0 {
 		return nil, 0, false
@@ -64,8 +65,8 @@ func (m *mailbox) take(now time.Time) (l *letter, wait time.Duration, any bool) 
 	return l, 0, true
 }
 
-// notify prepares the notification of a payment or a refund, which are the only two
-// things QFPay notifies of. original is the refunded payment.
+// notify prepares the notification of a payment or a refund; QFPay has no others. original is
+// the refunded payment.
 func (g *Gateway) notify(o, original *Order, now time.Time) {
 	late, twice, wrong := g.notices.Float64(), g.notices.Float64(), g.notices.Float64()
 	url := g.config.Notify.URL
@@ -90,8 +91,8 @@ func (g *Gateway) notify(o, original *Order, now time.Time) {
 	}
 }
 
-// notification is what QFPay posts: strings only. For a refund syssn and
-// out_trade_no are the refund's own.
+// notification returns the body of a notification: only strings. For a refund, syssn and
+// out_trade_no are those of the refund.
 func notification(o, original *Order) object {
 	fields := object{
 		{"status", "1"}, {"pay_type", string(o.PayType)}, {"sysdtm", o.SysDtm}, {"paydtm", o.PayDtm},

@@ -22,8 +22,8 @@ type received struct {
 	signed    bool
 }
 
-// receiver stands where the merchant's server would, in process. It answers with
-// what answers gives, in turn, and with SUCCESS after that.
+// receiver replaces the merchant's server, in process. It gives the answers in turn, and
+// SUCCESS after that.
 type receiver struct {
 	start   time.Time
 	answers []string
@@ -47,8 +47,8 @@ func (c *receiver) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewBufferString(answer))}, nil
 }
 
-// notified pays an order while a notifier runs, and returns what arrived within a
-// day and a half.
+// notified pays an order while a notifier runs, and returns the notifications of a day and a
+// half.
 func notified(t *testing.T, c Config, answers []string, act func(*testing.T, *Gateway)) (got []received) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(c)
@@ -65,7 +65,7 @@ func notified(t *testing.T, c Config, answers []string, act func(*testing.T, *Ga
 	return got
 }
 
-// payA1 creates an order and has it paid.
+// payA1 creates an order and pays it.
 func payA1(t *testing.T, g *Gateway) {
 	t.Helper()
 	expect(t, g, "payment", order("A1", "goods_name", "测试", "notify_url", "https://shop.example/n"), "0000")
@@ -99,7 +99,7 @@ func TestNotify_ANotificationIsRepeatedUntilItHearsSuccess(t *testing.T) {
 		}
 		return at
 	}
-	// No answer, a wrong word, and a word too many; then SUCCESS.
+	// No answer, a wrong word, and an extra word; then SUCCESS.
 	got := notified(t, configured, []string{"", "OK", "SUCCESS\n"}, payA1)
 	if diff := cmp.Diff([]time.Duration{0, 2 * time.Minute, 12 * time.Minute, 22 * time.Minute}, times(got)); diff != "" {
 		t.Error(diff)

@@ -6,7 +6,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// State is how an order of the ledger stands.
+// State is the state of an order in the ledger.
 type State string
 
 // The states. Only a created order can be paid.
@@ -15,12 +15,12 @@ const (
 	Paid     State = "paid"
 	Closed   State = "closed" // by close or reversal, while unpaid
 	Expired  State = "expired"
-	Refunded State = "refunded" // wholly
+	Refunded State = "refunded" // completely
 	Failed   State = "failed"   // at the channel, with a row in the ledger
 )
 
-// Order is one row of the ledger: a payment, a refund or a cancellation. The names
-// in JSON are QFPay's where QFPay has one.
+// Order is one row of the ledger: a payment, a refund or a cancellation. The JSON names are
+// QFPay's where QFPay has one.
 type Order struct {
 	AppCode    string        `json:"app_code"`
 	MchID      string        `json:"mchid,omitempty"`
@@ -39,19 +39,19 @@ type Order struct {
 	UDID       string        `json:"udid,omitempty"`
 	NotifyURL  string        `json:"notify_url,omitempty"`
 	State      State         `json:"state"`
-	RespCd     qfpay.RespCd  `json:"respcd,omitempty"` // with which it failed; of the others State says all
+	RespCd     qfpay.RespCd  `json:"respcd,omitempty"` // of a failed order
 	Refunded   int64         `json:"refunded"`         // of TxAmt, so far
 	Stored     time.Time     `json:"stored"`
 	Expires    time.Time     `json:"expires,omitzero"`
-	Visible    time.Time     `json:"visible"` // from then on enquiries show it
+	Visible    time.Time     `json:"visible"` // from when queries show it
 
 	endedBy string // the endpoint that closed it
 }
 
-// Live tells whether the order can still be paid.
+// Live reports whether the order can still be paid.
 func (o Order) Live() bool { return o.State == Created }
 
-// number is what out_trade_no is unique within: a merchant account.
+// number is an out_trade_no with its merchant account, within which it is unique.
 type number struct{ appCode, mchID, outTradeNo string }
 
 // ledger holds every order ever stored.
@@ -75,15 +75,15 @@ func (l *ledger) store(o *Order) {
 
 func (o *Order) number() number { return number{o.AppCode, o.MchID, o.OutTradeNo} }
 
-// expire lets an unpaid order whose time is over expire.
+// expire changes the state of an unpaid order after its expiry time.
 func (o *Order) expire(now time.Time) {
 	if o.State == Created && !now.Before(o.Expires) {
 		o.State = Expired
 	}
 }
 
-// holds returns the orders that use up an out_trade_no: payments and refunds
-// together, as all documents since 2017 say, and not cancellations.
+// holds returns the orders that use an out_trade_no: payments and refunds, according to all
+// documents since 2017, but not cancellations.
 func (l *ledger) holds(n number) []*Order {
 	var used []*Order
 	for _, o := range l.byNumber[n] {
@@ -94,7 +94,7 @@ func (l *ledger) holds(n number) []*Order {
 	return used
 }
 
-// The order types of an enquiry.
+// The order types in a query.
 const (
 	typePayment = "payment"
 	typeRefund  = "refund"

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// FaultList returns the faults there are, a line each: the name and what it does.
+// FaultList returns all faults, one line each: the name and the effect.
 func FaultList() []string {
 	var list []string
 	for _, f := range plainFaults {
@@ -28,13 +28,13 @@ func FaultList() []string {
 	)
 }
 
-// ParseFaults reads faults as given on a command line: name=probability each.
+// ParseFaults reads faults from a command line, each as name=probability.
 func ParseFaults(args ...string) (Faults, error) {
 	faults := Faults{}
 	for _, arg := range args {
 		name, p, ok := strings.Cut(arg, "=")
 		if !ok {
-			return nil, fmt.Errorf("fault %q: must be name=probability, as drop_after=0.02", arg)
+			return nil, fmt.Errorf("fault %q: must be name=probability, such as drop_after=0.02", arg)
 		}
 		probability, err := strconv.ParseFloat(p, 64)
 		if err != nil {
@@ -48,7 +48,7 @@ func ParseFaults(args ...string) (Faults, error) {
 	return faults, faults.Validate()
 }
 
-// Validate says which fault is not known or has a probability that is none.
+// Validate returns an error for an unknown fault or an invalid probability.
 func (f Faults) Validate() error {
 	sum := map[string]float64{}
 	for _, name := range slices.Sorted(maps.Keys(f)) {
@@ -71,13 +71,13 @@ func (f Faults) Validate() error {
 	}
 	for _, e := range endpoints {
 		if sum[e] > 1+1e-9 {
-			return fmt.Errorf("faults: the probabilities at %s add up to %.3g; together they must not exceed 1", e, sum[e])
+			return fmt.Errorf("faults: the probabilities at %s add up to %.3g, but must not exceed 1", e, sum[e])
 		}
 	}
 	return nil
 }
 
-// split parts an endpoint in front of a name from it.
+// split splits an endpoint in front of a name from the name.
 func (f Fault) split() (scope string, plain Fault) {
 	if before, after, ok := strings.Cut(string(f), "."); ok && slices.Contains(endpoints, before) {
 		return before, Fault(after)
@@ -85,7 +85,7 @@ func (f Fault) split() (scope string, plain Fault) {
 	return "", f
 }
 
-// effect looks up what f does.
+// effect returns the effect of f.
 func (f Fault) effect() (effect, error) {
 	_, f = f.split()
 	for _, known := range plainFaults {
@@ -96,11 +96,11 @@ func (f Fault) effect() (effect, error) {
 	if e, ok := f.numbered(); ok {
 		return e, nil
 	}
-	return effect{}, fmt.Errorf("fault %q is not known; there are, each also with an endpoint in front (payment.drop):\n  %s",
+	return effect{}, fmt.Errorf("fault %q is not known; the known ones, each also with an endpoint in front (payment.drop), are:\n  %s",
 		string(f), strings.Join(FaultList(), "\n  "))
 }
 
-// numbered reads the names with a number in them: http_N… and respcd_N….
+// numbered reads names that contain a number: http_N… and respcd_N….
 func (f Fault) numbered() (effect, bool) {
 	family, rest, _ := strings.Cut(string(f), "_")
 	number, suffix, _ := strings.Cut(rest, "_")
@@ -125,8 +125,7 @@ func isNotifyFault(f Fault) bool {
 	return f == notifyTwice || f == notifyLate || f == notifyBadSignature
 }
 
-// UnmarshalText reads a latency as given on a command line: 50ms-300ms, or 50ms for
-// always the same.
+// UnmarshalText reads a latency from a command line: 50ms-300ms, or 50ms for a constant one.
 func (l *Latency) UnmarshalText(text []byte) error {
 	from, to, ranged := strings.Cut(string(text), "-")
 	if !ranged {
@@ -135,7 +134,7 @@ func (l *Latency) UnmarshalText(text []byte) error {
 	shortest, err1 := time.ParseDuration(from)
 	longest, err2 := time.ParseDuration(to)
 	if err1 != nil || err2 != nil || shortest < 0 || longest < shortest {
-		return fmt.Errorf("latency %q: must be a duration or two from short to long, as 50ms or 50ms-300ms", text)
+		return fmt.Errorf("latency %q: must be a duration or a range, such as 50ms or 50ms-300ms", text)
 	}
 	*l = Latency{shortest, longest}
 	return nil

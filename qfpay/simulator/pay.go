@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// Pay has a customer pay an order, named by its out_trade_no or its syssn. Its error
-// says why that is not possible. The notification goes out when [Gateway.RunNotifier]
-// runs.
+// Pay marks an order as paid by its customer. The order is given by its out_trade_no or its
+// syssn. The error says why it cannot be paid. [Gateway.RunNotifier] sends the notification.
 func (g *Gateway) Pay(outTradeNo string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -22,8 +21,8 @@ func (g *Gateway) Pay(outTradeNo string) error {
 	return nil
 }
 
-// Refund has the merchant refund a paid order wholly, in QFPay's portal. The order
-// is named by its out_trade_no or its syssn.
+// Refund refunds a paid order completely, like a merchant in QFPay's portal. The order is
+// given by its out_trade_no or its syssn.
 func (g *Gateway) Refund(outTradeNo string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -37,7 +36,7 @@ func (g *Gateway) Refund(outTradeNo string) error {
 	return nil
 }
 
-// named finds the newest payment under a name that is in the wanted state.
+// named finds the newest payment with an out_trade_no or syssn that is in the wanted state.
 func (g *Gateway) named(name string, now time.Time, want State) (*Order, error) {
 	var last *Order
 	for _, o := range slices.Backward(g.ledger.all) {
@@ -53,12 +52,12 @@ func (g *Gateway) named(name string, now time.Time, want State) (*Order, error) 
 		}
 	}
 	if last == nil {
-		return nil, fmt.Errorf("order %s: there is none with this out_trade_no or syssn", name)
+		return nil, fmt.Errorf("order %s: no order has this out_trade_no or syssn", name)
 	}
-	return nil, fmt.Errorf("order %s: is %s, and would have to be %s", name, last.State, want)
+	return nil, fmt.Errorf("order %s: is %s, but must be %s", name, last.State, want)
 }
 
-// pay has an unpaid order paid.
+// pay marks an unpaid order as paid.
 func (g *Gateway) pay(o *Order, now time.Time) {
 	o.State, o.PayDtm = Paid, stamp(now)
 	g.notify(o, nil, now)

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPython_AClientWrittenFromTheDocumentsAloneIsUnderstood runs testdata/client.py, which
-// knows nothing of the Go code, against the gateway on a port.
+// TestPython_AClientWrittenFromTheDocumentsAloneIsUnderstood runs testdata/client.py, which is
+// independent of the Go code, against the gateway on a port.
 func TestPython_AClientWrittenFromTheDocumentsAloneIsUnderstood(t *testing.T) {
 	t.Parallel()
 	python, err := exec.LookPath("python3")

@@ -10,10 +10,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// qrCode returns the text to draw for an order: for Alipay, WeChat and PayMe in the
-// form of QFPay's samples. For the others there is no sample; FPS, UnionPay and
-// Octopus get the EMV text that such wallets of Hong Kong scan, with account numbers
-// that are nobody's. No two orders have the same text.
+// qrCode returns the text of an order's QR code. For Alipay, WeChat and PayMe it is in the
+// form of QFPay's samples. For FPS, UnionPay and Octopus there is no sample; they get an EMV
+// text as Hong Kong's wallets scan it, with fictitious account numbers. All orders have
+// different texts.
 func qrCode(o *Order, seed uint64) string {
 	token := token(o.Syssn, seed)
 	switch o.PayType {
@@ -50,7 +50,7 @@ func emv(tag, account string, o *Order) string {
 
 func tlv(tag, value string) string { return fmt.Sprintf("%s%02d%s", tag, len(value), value) }
 
-// crc16 is CRC-16/CCITT-FALSE, which EMVCo asks for.
+// crc16 is CRC-16/CCITT-FALSE, as EMVCo requires.
 func crc16(data []byte) uint16 {
 	crc := uint16(0xFFFF)
 	for _, b := range data {

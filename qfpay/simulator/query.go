@@ -10,10 +10,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// maxPage is QFPay's cap on page_size; more is cut to it.
+// maxPage is QFPay's maximum of page_size; larger values are reduced to it.
 const maxPage = 100
 
-// query answers an enquiry: rows of orders, newest first.
+// query answers a query with rows of orders, newest first.
 func (g *Gateway) query(x *exchange) answer {
 	p, now := x.request.params, x.due
 	for _, name := range []string{"syssn", "out_trade_no", "pay_type"} {
@@ -54,18 +54,18 @@ func readCount(s string, n *int) bool {
 	return err == nil && v > 0 && v < 1e6
 }
 
-// window is the times of sysdtm an enquiry covers, to the second, both ends
-// included, and the month they lie in.
+// window is the range of sysdtm that a query covers, to the second and including both ends,
+// and its month.
 type window struct {
-	all      bool // given by syssn: any time
+	all      bool // a query by syssn: any time
 	month    string
 	from, to string
 }
 
-// readWindow reads start_time and end_time. Orders are kept by month, so a window
-// must lie within one; without any it is the current month. The pages of 2024 said
-// that it is ignored when syssn or out_trade_no is given, and a correction of
-// 2025-05 that this is so with syssn alone, which is the stricter reading.
+// readWindow reads start_time and end_time. Orders are stored by month, so a window must be
+// within one month; the default is the current month. According to the pages of 2024, it is
+// ignored with syssn or out_trade_no. A correction of 2025-05 says only with syssn, which is
+// stricter and applies here.
 func readWindow(p qfpay.Params, now time.Time) (window, string) {
 	start, end := p["start_time"], p["end_time"]
 	switch {
@@ -93,7 +93,7 @@ func readWindow(p qfpay.Params, now time.Time) (window, string) {
 	return window{month: start[:7], from: start, to: end}, ""
 }
 
-// find returns the orders that an enquiry asks for and shows, newest first.
+// find returns the visible orders that match a query, newest first.
 func (g *Gateway) find(appCode string, p qfpay.Params, w window, now time.Time) []*Order {
 	var found []*Order
 	for _, o := range g.candidates(appCode, p, w) {
@@ -111,7 +111,7 @@ func (g *Gateway) find(appCode string, p qfpay.Params, w window, now time.Time) 
 	return found
 }
 
-// candidates narrows the search by whatever is indexed.
+// candidates narrows the search with the indexes.
 func (g *Gateway) candidates(appCode string, p qfpay.Params, w window) []*Order {
 	var all []*Order
 	switch {
@@ -135,13 +135,13 @@ func (g *Gateway) candidates(appCode string, p qfpay.Params, w window) []*Order 
 	return all
 }
 
-// listed tells whether a comma-separated list, when there is one, has value in it.
+// listed reports whether a comma-separated list contains value, or is empty.
 func listed(list, value string) bool {
 	return list == "" || slices.Contains(strings.Split(list, ","), value)
 }
 
-// rowRespCd is the respcd of an order's row. The samples show 1145 for an unpaid
-// Alipay order and 1143 for WeChat.
+// rowRespCd returns the respcd of an order's row. The samples have 1145 for an unpaid Alipay
+// order and 1143 for WeChat.
 func (g *Gateway) rowRespCd(o *Order) qfpay.RespCd {
 	switch o.State {
 	case Failed:
@@ -156,7 +156,7 @@ func (g *Gateway) rowRespCd(o *Order) qfpay.RespCd {
 		}
 		return "1143"
 	}
-	return "0000" // paid, and still so when refunded
+	return "0000" // paid, perhaps refunded
 }
 
 // rowCancel: 0 none, 2 cancelled (MPM), 3 refunded, 5 partly refunded.
@@ -172,10 +172,10 @@ func rowCancel(o *Order) string {
 	return "0"
 }
 
-// row shows an order in an enquiry. There is no qrcode in it: no page, sample or
+// row returns the row of an order in a query. It has no qrcode, because no page, sample or
 // capture from 2016 to 2026 has one.
 func (g *Gateway) row(o *Order) object {
-	var original any // null but for refunds
+	var original any // null, except for refunds
 	if o.OrigSyssn != "" {
 		original = o.OrigSyssn
 	}

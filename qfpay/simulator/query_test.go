@@ -11,7 +11,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// numbers returns the out_trade_no of an enquiry's rows.
+// numbers returns the out_trade_no of the rows of a query.
 func numbers(r reply) []string {
 	var all []string
 	for _, row := range r.rows() {
@@ -145,7 +145,7 @@ func TestQuery_ARowSaysHowTheOrderStands(t *testing.T) {
 				t.Error(diff)
 			}
 			if _, has := rows[0]["qrcode"]; has {
-				t.Error("an enquiry gave the QR code away, which QFPay's never does")
+				t.Error("a query returned the QR code, which QFPay never does")
 			}
 		})
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// refund answers /trade/v1/refund: the whole or a part of a paid order, under a new
-// out_trade_no that shares its uniqueness with the payments.
+// refund answers /trade/v1/refund, which refunds all or part of a paid order under a new
+// out_trade_no. Payments and refunds must not have the same out_trade_no.
 func (g *Gateway) refund(x *exchange) answer {
 	p, now := x.request.params, x.due
 	if m := missing(p, "syssn", "out_trade_no", "txamt", "txdtm"); m != "" {

@@ -95,9 +95,9 @@ func (q *request) readBody(r *http.Request) error {
 	return nil
 }
 
-// readForm reads name=value pairs joined with "&". All three ways of writing a
-// space that QFPay's samples show are taken: "+", "%20", and a space as it is; so a
-// "%" that begins no escape is taken as it is, too.
+// readForm reads name=value pairs joined with "&". It accepts all three forms of a space in
+// QFPay's samples: "+", "%20", and a literal space. For the same reason, a "%" that does not
+// begin an escape is literal.
 func readForm(body string) (qfpay.Params, string) {
 	p := qfpay.Params{}
 	for pair := range strings.SplitSeq(body, "&") {
@@ -142,8 +142,8 @@ func readMultipart(body []byte, boundary string) (qfpay.Params, string) {
 	}
 }
 
-// add puts a parameter into p. A repeated one is refused: which of the two is
-// signed would be a guess.
+// add adds a parameter to p. It refuses a repeated one, because it would not be clear which of
+// the two is signed.
 func add(p qfpay.Params, name, value string) string {
 	if _, twice := p[name]; twice {
 		return name + ": given twice"

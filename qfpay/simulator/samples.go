@@ -2,8 +2,8 @@ package simulator
 
 import "fmt"
 
-// The sample account, known to everybody and of use nowhere else. A Gateway whose
-// Config names no merchant has this one.
+// The sample account. It is public and valid only here. A Gateway without merchants in its
+// Config has this one.
 const (
 	SampleAppCode = "5A4D504C450000000000000000000001"
 	SampleKey     = "73616D706C652D6B65792D6E6F742D73"

@@ -44,9 +44,9 @@ func (g *Gateway) seal(a answer, x *exchange) answer {
 	return a
 }
 
-// wrap moves the fields of an answer into data, as the generic pages of 2026 have
-// them, but for the three about the answer itself. Empty ones are left out, because
-// the pages do not say whether they are signed.
+// wrap moves the fields of an answer into data, as in the generic pages of 2026, except for the
+// three about the answer itself. It omits empty fields, because the pages do not say whether
+// they are signed.
 func wrap(flat object) (data, wrapped object) {
 	for _, f := range flat {
 		switch {
@@ -59,13 +59,13 @@ func wrap(flat object) (data, wrapped object) {
 	return data, append(wrapped, field{"data", data})
 }
 
-// wrappable tells whether an answer speaks of one order. The scheme with sorted data
-// says nothing of refusals and of the rows of an enquiry; those stay as they are.
+// wrappable reports whether an answer is about one order. The scheme with sorted data does not
+// define refusals and the rows of a query, so these stay as they are.
 func wrappable(flat object) bool {
 	return slices.ContainsFunc(flat, func(f field) bool { return f.name == "syssn" })
 }
 
-// textOf is what is signed of data.
+// textOf returns the fields of data that are signed.
 func textOf(data object) qfpay.Params {
 	p := qfpay.Params{}
 	for _, f := range data {

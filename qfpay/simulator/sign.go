@@ -12,13 +12,13 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// canonical returns what is signed of a request: the parameters that have a value,
-// by name in byte order, name=value, joined with "&", values raw. The signature and
-// its type are left out when somebody sends them as parameters (QFPay's own scripts
-// and two old clients do).
+// canonical returns the text that a request signs: the parameters that have a value, sorted by
+// name in byte order, as name=value joined with "&", with raw values. The signature and its
+// type are excluded if they are sent as parameters (QFPay's own scripts and two old clients do
+// that).
 //
-// This is written from QFPay's page on signing and does not use package qfpay's
-// signing, so that a mistake in one of the two shows.
+// This is written from QFPay's page on signing, without the code of package qfpay, so that
+// tests find a mistake in either of them.
 func canonical(p qfpay.Params) string {
 	type pair struct{ name, value string }
 	var pairs []pair
@@ -46,14 +46,14 @@ func digest(signType, text string, key qfpay.Secret) string {
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
-// knownSignType tells whether QFPay knows the value of an X-QF-SIGNTYPE header;
-// without the header it is MD5.
+// knownSignType reports whether QFPay knows the value of an X-QF-SIGNTYPE header. Without the
+// header it is MD5.
 func knownSignType(t string) bool {
 	return t == "" || strings.EqualFold(t, "MD5") || strings.EqualFold(t, "SHA256")
 }
 
-// signedBy tells whether the request carries the right signature for key. Upper and
-// lower case are the same: QFPay's samples send both.
+// signedBy reports whether the request has the right signature for key, in upper or lower
+// case: QFPay's samples send both.
 func (q request) signedBy(key qfpay.Secret) bool {
 	want := digest(q.signType, canonical(q.params), key)
 	return knownSignType(q.signType) &&

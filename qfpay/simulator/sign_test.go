@@ -11,8 +11,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// chinese2017 is the one request of QFPay's documents whose signature can be
-// reproduced (Chinese overseas document, 2017).
+// chinese2017 is the only request in QFPay's documents whose signature can be reproduced
+// (Chinese overseas document, 2017).
 var chinese2017 = qfpay.Params{
 	"username": "some_user", "mobile": "14401234567", "email": "email@example.com", "idnumber": "110000201608220123",
 	"name": "测试企业", "country": "中国", "city": "成都", "address": "XX区XX路XX号", "shopname": "XX商店", "bankuser": "王",

@@ -12,10 +12,9 @@ import (
 	"syscall"
 )
 
-// Transport returns a transport that takes requests to g in process, whatever host
-// they are addressed to. It behaves as a connection would: it reports to an
-// [httptrace.ClientTrace] what was sent, and when a request's context ends its
-// answer is lost, though the request may be carried out.
+// Transport returns a transport that passes requests for any host to g in the same process. It
+// behaves like a connection: it reports to an [httptrace.ClientTrace] what was sent, and if the
+// context of a request ends, the answer is lost, but the request may still be processed.
 func (g *Gateway) Transport() http.RoundTripper { return transport{g} }
 
 type transport struct{ g *Gateway }
@@ -60,7 +59,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.response(r), nil
 }
 
-// sent tells a trace that a connection was there and the request has left on it.
+// sent reports to a trace that a connection existed and that the request was sent on it.
 func sent(trace *httptrace.ClientTrace) {
 	if trace.GotConn != nil {
 		trace.GotConn(httptrace.GotConnInfo{Reused: true})
@@ -80,7 +79,7 @@ func traceOf(r *http.Request) *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{}
 }
 
-// response makes what net/http would have read.
+// response returns the response as net/http would read it.
 func (a answer) response(r *http.Request) *http.Response {
 	var body io.Reader = strings.NewReader(a.body)
 	if a.cut == truncate {
@@ -99,7 +98,7 @@ func (a answer) response(r *http.Request) *http.Response {
 	}
 }
 
-// broken is the rest of a body that broke off.
+// broken is the rest of a body that was cut off.
 type broken struct{}
 
 // Read implements [io.Reader].

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// onPort serves g on a port until the test ends, and returns a transport of its own.
+// onPort serves g on a port until the test ends, and returns a transport for it.
 func onPort(t *testing.T, g *Gateway) (*httptest.Server, *http.Transport) {
 	t.Helper()
 	server := httptest.NewServer(g)
@@ -97,7 +97,7 @@ func TestPort_HeaderNamesAreTakenInAnyCaseAndSpacesRaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	// Written by hand: net/http would put the header names right.
+	// Written by hand, because net/http would correct the header names.
 	p := order("A1")
 	body := "out_trade_no=A1&pay_type=800101&txamt=300&txcurrcd=HKD&txdtm=2026-03-10 12:00:00"
 	fmt.Fprintf(conn, "POST /trade/v1/payment HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded;charset=UTF-8\r\n"+

@@ -16,9 +16,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// One request for each answer that the document has. Every answer in any test is held
-// against the document by the client, so that this test says: each of them can be had,
-// and no other is given.
+// One request for each answer in the document. In all tests, the client checks every answer against
+// the document. So this test shows that each documented answer occurs, and no other.
 func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.RedisTimeout = 200 * time.Millisecond })
@@ -67,7 +66,7 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	}
 	done()
 
-	broken := newRig(t, func(c *Config) { c.Producer, c.Inspector = nil, nil }) // whoever calls them panics
+	broken := newRig(t, func(c *Config) { c.Producer, c.Inspector = nil, nil }) // a call of them panics
 	broken.had(had, 500, broken.request("POST", "/v1/orders", oneOrder, strings.NewReader(anOrder("A3"))))
 	broken.had(had, 500, broken.request("GET", order, "", nil))
 	broken.had(had, 500, broken.request("GET", picture, "", nil))
@@ -91,7 +90,7 @@ func methodOfPath(path string) string {
 	return http.MethodGet
 }
 
-// had sends a request, which must be answered with a status, and writes that down.
+// had sends a request, which must be answered with a status, and records the answer.
 func (r *rig) had(had map[string]bool, want int, req *http.Request) answered {
 	r.t.Helper()
 	got := r.do(req)
@@ -103,7 +102,7 @@ func (r *rig) had(had map[string]bool, want int, req *http.Request) answered {
 	return got
 }
 
-// occupy takes the place of a request until it is told to give it back.
+// occupy uses a slot for a request until it is released.
 func (r *rig) occupy() (done func()) {
 	r.t.Helper()
 	body, w := io.Pipe()

@@ -14,36 +14,36 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// The bounds of what is served at once, and how long Redis may take with it. A
-// request needs at most 64 KiB, an upload a few hundred.
+// The most requests and uploads at once, and the timeout of Redis. A request needs at most
+// 64 KiB of memory, an upload a few hundred.
 const (
 	maxRequests  = 64
 	maxUploads   = 8
 	redisTimeout = 5 * time.Second
 )
 
-// Config is what the API needs.
+// Config configures the API.
 type Config struct {
 	Producer  *tasks.Producer
 	Inspector *worker.Inspector
-	Token     qfpay.Secret    // what a caller must show; not empty
-	Stopping  context.Context // ends when uploads are to end where they are; nil: never
-	Logger    *slog.Logger    // nil: nothing is logged
+	Token     qfpay.Secret    // bearer token; not empty
+	Stopping  context.Context // when it ends, uploads end too; nil: never
+	Logger    *slog.Logger    // nil: no log
 
-	Requests     int           // served at once, uploads among them; 0: 64
-	Uploads      int           // the same of uploads; 0: 8
-	RedisTimeout time.Duration // what a request may wait for Redis; 0: 5 s
+	Requests     int           // the most at once, including uploads; 0: 64
+	Uploads      int           // the most uploads at once; 0: 8
+	RedisTimeout time.Duration // how long a request may wait for Redis; 0: 5 s
 }
 
 // server serves the routes.
 type server struct {
 	Config
-	token    [sha256.Size]byte // its sum, so that comparing tells nothing of its length
+	token    [sha256.Size]byte // its hash, so that a comparison does not reveal the length
 	requests slots
 	uploads  slots
 }
 
-// New returns the handler of every route. Whatever it is asked, it answers in JSON.
+// New returns the handler of every route. All its answers are JSON.
 func New(c Config) http.Handler {
 	if c.Stopping == nil {
 		c.Stopping = context.Background()
@@ -68,7 +68,7 @@ func orElse[N int | time.Duration](n, otherwise N) N {
 	return otherwise
 }
 
-// route is one thing that can be asked.
+// route is one method and path with its handler.
 type route struct {
 	method, path string
 	handler      http.HandlerFunc
@@ -83,9 +83,9 @@ func (s *server) routes() []route {
 	}
 }
 
-// mux answers with a problem where http.ServeMux would with plain text: a path that is
-// not there, and a method that a path has not. A path that is not clean is not there
-// either; it would be redirected.
+// mux answers with a problem where http.ServeMux would answer with plain text: for an unknown
+// path, and for a method that a path does not support. It also treats a path that is not clean
+// as unknown, instead of redirecting it.
 func (s *server) mux() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range s.routes() { // one method a path
@@ -96,7 +96,7 @@ func (s *server) mux() http.Handler {
 		mux.HandleFunc(r.method+" "+r.path, r.handler)
 		mux.HandleFunc(r.path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allowed)
-			answerProblem(w, problem{Status: http.StatusMethodNotAllowed, Detail: "this path takes " + allowed})
+			answerProblem(w, problem{Status: http.StatusMethodNotAllowed, Detail: "this path supports " + allowed})
 		})
 	}
 	mux.HandleFunc("/", notFound)

@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// Certificate is a TLS certificate that is read again when its files change, so that
-// one which is renewed needs no restart.
+// Certificate is a TLS certificate that is read again when its files change, so that a renewal
+// needs no restart.
 type Certificate struct {
 	certFile, keyFile string
 
 	mu      sync.Mutex
 	current *tls.Certificate
 	read    [2]stamp // of the files as they were last read
-	failed  string   // what was last said of them
+	failed  string   // the last logged error
 	log     *slog.Logger
 }
 
-// stamp tells whether a file is another than it was.
+// stamp shows whether a file has changed.
 type stamp struct {
 	at   time.Time
 	size int64
 }
 
-// LoadCertificate reads a certificate, with its chain, and its key, both PEM. Errors do
-// not show what is in the files.
+// LoadCertificate reads a certificate with its chain, and its key, both PEM. Errors do not
+// show the content of the files.
 func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
 	c := &Certificate{certFile: certFile, keyFile: keyFile, log: slog.New(slog.DiscardHandler)}
 	if err := c.load(); err != nil {
@@ -36,7 +36,7 @@ func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
 	return c, nil
 }
 
-// LogTo has the certificate say on log when it was read again, or could not be.
+// LogTo sets the log for later reads of the certificate, and their errors.
 func (c *Certificate) LogTo(log *slog.Logger) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,7 +51,7 @@ func (c *Certificate) load() error {
 	if read == c.read {
 		return nil
 	}
-	// Whatever comes of it, these files are not tried again.
+	// These files are not read again, even after an error.
 	c.read = read
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
@@ -72,15 +72,15 @@ func (c *Certificate) stamps() (read [2]stamp, err error) {
 	return read, nil
 }
 
-// get is [tls.Config.GetCertificate]. Files that are being replaced may not go together
-// for a moment, or not be there: then the certificate that is in use stays in use.
+// get implements [tls.Config.GetCertificate]. While files are replaced, they may not match or
+// may be missing. In this case the old certificate stays in use.
 func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.current
 	if err := c.load(); err != nil && err.Error() != c.failed {
 		c.failed = err.Error()
-		c.log.Warn("the certificate of the API cannot be read again; the old one stays in use", "error", err)
+		c.log.Warn("cannot read the new certificate of the API; the old one stays in use", "error", err)
 	} else if c.current != before {
 		c.failed = ""
 		c.log.Info("the certificate of the API was read again")

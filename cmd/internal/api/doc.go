@@ -1,7 +1,6 @@
-// Package api is the HTTP door for orders, for producers in any language: orders in,
-// one by one or many in a stream, and their state and QR codes out.
+// Package api is the HTTP API for producers in any language. It accepts orders, one by one or
+// many in a stream, and returns their state and QR codes.
 //
-// What is an order and what is wrong with one is package tasks' to say; the answers
-// here carry its words. openapi.json describes every route, and a test holds the
-// handlers to it.
+// Package tasks validates orders, and answers contain its messages. openapi.json describes
+// every route, and tests check all answers against it.
 package api

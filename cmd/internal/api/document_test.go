@@ -214,7 +214,7 @@ func TestDocument_IsOpenAPI(t *testing.T) {
 
 func TestDocument_HasTheSchemasInIt(t *testing.T) {
 	if strings.Contains(document, "schema.json\"}") {
-		t.Error("a reference to a file is left, which nobody who fetches the document can follow")
+		t.Error("the document has a reference to a file, which clients cannot follow")
 	}
 	var whole struct {
 		Components struct {

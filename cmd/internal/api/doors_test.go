@@ -14,14 +14,14 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
-// door is a way in for orders. give sends orders in turn, each one as it stands, and
-// returns of each why it was refused: nothing when it was accepted.
+// door is an entry point for orders. give sends orders in turn, unchanged, and returns for each the
+// reason of its refusal, or nothing if it was accepted.
 type door struct {
 	name string
 	give func(r *rig, orders []string) []string
 }
 
-// doors are all of them. Another one is another line here.
+// doors are all entry points. A new one needs a line here.
 var doors = []door{
 	{"qfpay-worker enqueue", byFile},
 	{"POST /v1/orders", byOne},
@@ -30,8 +30,8 @@ var doors = []door{
 	{"XADD {qfpay}:requests, field by field", byFields},
 }
 
-// byFile does as enqueue does: reads rows, and enqueues those that are orders. The command
-// itself has the same orders in its own test.
+// byFile works like the command enqueue: it reads rows, and enqueues the valid ones. The command
+// itself is tested with the same orders elsewhere.
 func byFile(r *rig, orders []string) (reasons []string) {
 	rows := orderfile.NewRows(strings.NewReader(strings.Join(orders, "\n")))
 	producer := tasks.NewProducer(r.rdb, keys)
@@ -81,9 +81,8 @@ func byLines(r *rig, orders []string) (reasons []string) {
 	return reasons
 }
 
-// An order is the same order at every door, and a bad one is refused at each for the
-// same reason, in the same words. Whoever comes second with an order has a duplicate,
-// so that these agree on the content as well.
+// An order is the same at every entry point, and an invalid one is refused everywhere with the same
+// text. A second entry point gets a duplicate, which shows that they agree on the content as well.
 func TestDoors_RefuseTheSameInTheSameWords(t *testing.T) {
 	t.Parallel()
 	good, bad, want := ordersAtTheDoors(t)
@@ -113,7 +112,7 @@ func TestDoors_RefuseTheSameInTheSameWords(t *testing.T) {
 	}
 }
 
-// ordersAtTheDoors are those of package tasks: good ones, bad ones, and why those are.
+// ordersAtTheDoors are the orders of package tasks: valid ones, and invalid ones with the reasons.
 func ordersAtTheDoors(t *testing.T) (good, bad, reasons []string) {
 	t.Helper()
 	good = fileLines(t, "good.ndjson")

@@ -10,8 +10,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// While results are not read, no new orders are taken, and the answer says whose matter
-// that is. An order that is known already is a duplicate as ever.
+// While results are not read, no new orders are accepted, and the answer says who must act. An order
+// that is already known is still a duplicate.
 func TestOrders_AreNotTakenWhenTheResultStreamIsFull(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.Producer = c.Producer.WithHighWater(1) })

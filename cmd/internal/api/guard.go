@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// private serves a request that shows the token, if not too many are served already.
-// Who does not show it takes nobody's place.
+// private serves requests with the token, up to the limit of requests. Requests without the
+// token do not count.
 func (s *server) private(next http.HandlerFunc) http.HandlerFunc {
 	limited := s.requests.limit(next)
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -21,7 +21,7 @@ func (s *server) private(next http.HandlerFunc) http.HandlerFunc {
 			answerProblem(w, problem{Status: http.StatusUnauthorized, Detail: "send the token: Authorization: Bearer …"})
 		default:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="qfpay-worker", error="invalid_token"`)
-			answerProblem(w, problem{Status: http.StatusUnauthorized, Detail: "the token is not the right one"})
+			answerProblem(w, problem{Status: http.StatusUnauthorized, Detail: "the token is wrong"})
 		}
 	}
 }
@@ -33,11 +33,11 @@ func (s *server) authorized(given string) bool {
 	return subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1 && strings.EqualFold(scheme, "Bearer")
 }
 
-// slots are places for requests, one in the channel for each that is taken.
+// slots limits requests. The channel has one element for each request.
 type slots chan struct{}
 
-// limit turns a request away when all places are taken, rather than have it wait: the
-// caller knows best whether it still matters later.
+// limit refuses a request if there are too many, instead of letting it wait: only the client
+// knows whether the request is still useful later.
 func (s slots) limit(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -47,7 +47,7 @@ func (s slots) limit(next http.HandlerFunc) http.HandlerFunc {
 		default:
 			w.Header().Set("Retry-After", "1")
 			answerProblem(w, problem{Status: http.StatusTooManyRequests,
-				Detail: "too many requests are being served; nothing was read of this one, send it again"})
+				Detail: "too many requests at once; this one was not read, send it again"})
 		}
 	}
 }

@@ -83,7 +83,7 @@ func TestAPI_TurnsAwayARequestTooManyUnread(t *testing.T) {
 	}
 }
 
-// Nothing of a request is logged but its route, its order and what came of it.
+// The log of a request has only its route, its order and its result.
 func TestAPI_LogsOneLineOfARequest(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -13,31 +13,31 @@ import (
 // errStopping ends an upload because the worker is shutting down.
 var errStopping = errors.New("shutting down")
 
-// lineBody is the body of an upload. It may go on for as long as it likes, so it has
-// no deadline as a whole: each read has one. stop ends it, in the middle of a read too.
+// lineBody is the body of an upload. An upload may take any time, so each read has its own
+// deadline. stop ends the upload, even during a read.
 type lineBody struct {
 	io.Reader
 	control *http.ResponseController
 
 	mu      sync.Mutex
 	stopped bool
-	closed  bool // the connection is not ours any more
+	closed  bool // the request is over
 }
 
 // Read implements [io.Reader].
 func (b *lineBody) Read(p []byte) (int, error) {
-	if !b.patient(time.Now().Add(pause)) {
+	if !b.setDeadline(time.Now().Add(pause)) {
 		return 0, errStopping
 	}
 	n, err := b.Reader.Read(p)
-	if err != nil && err != io.EOF && !b.patient(time.Now().Add(pause)) {
+	if err != nil && err != io.EOF && !b.setDeadline(time.Now().Add(pause)) {
 		err = errStopping
 	}
 	return n, err
 }
 
-// patient sets the deadline of the next read, unless there is to be none.
-func (b *lineBody) patient(deadline time.Time) bool {
+// setDeadline sets the deadline of the next read. It returns false if the body was stopped.
+func (b *lineBody) setDeadline(deadline time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.stopped {
@@ -54,14 +54,14 @@ func (b *lineBody) stop() {
 	}
 }
 
-// close keeps stop from touching the connection once the request is over.
+// close prevents stop from changing the connection after the request.
 func (b *lineBody) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closed = true
 }
 
-// lineWriter writes the answers of an upload, a batch at a time.
+// lineWriter writes the answers of an upload in batches.
 type lineWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -76,7 +76,7 @@ func newLineWriter(w http.ResponseWriter, control *http.ResponseController) *lin
 	return l
 }
 
-// write sends answers at once. Its error is that the caller has gone, or does not read.
+// write sends answers at once. It fails if the client has disconnected, or does not read.
 func (l *lineWriter) write(answers []lineAnswer) error {
 	if !l.begun {
 		l.begun = true

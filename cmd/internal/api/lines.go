@@ -14,26 +14,26 @@ import (
 // batchSize is how many orders go to Redis at once: one pipeline of EnqueueAll.
 const batchSize = 250
 
-// upload is one body of many orders on its way.
+// upload is one body with many orders.
 type upload struct {
 	*server
 	rows *orderfile.Rows
 	out  *lineWriter
-	next int // the line on which reading goes on
+	next int // the line to read next
 
 	accepted, refused int
 }
 
-// lineAnswer is what came of one line.
+// lineAnswer is the answer to one line.
 type lineAnswer struct {
 	Line int `json:"line"` // from 1
 	*accepted
 	Problem *problem `json:"problem,omitempty"`
 }
 
-// postLines takes a stream of orders and answers each line while it reads on. It needs
-// the same small amount of memory for every body: an order is answered before the batch
-// after it is read, so a caller who sends and does not read is made to wait.
+// postLines accepts a stream of orders and answers each line while it reads on. It needs the
+// same small amount of memory for every body: it answers a batch before it reads the next one.
+// So a client that sends without reading has to wait.
 func (s *server) postLines(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	control.EnableFullDuplex() // HTTP/2 always is, and HTTP/1 can be
@@ -46,8 +46,8 @@ func (s *server) postLines(w http.ResponseWriter, r *http.Request) {
 	note(r, "accepted", u.accepted, "refused", u.refused)
 }
 
-// run takes batch after batch until the body ends, Redis fails or the caller has gone.
-// Until the first answer is written, what goes wrong is a problem with a status.
+// run processes batches until the body ends, Redis fails or the client disconnects. Until the
+// first answer is written, an error is a problem with its own status.
 func (u *upload) run(w http.ResponseWriter, r *http.Request) {
 	for {
 		batch, ended := u.gather()
@@ -57,12 +57,12 @@ func (u *upload) run(w http.ResponseWriter, r *http.Request) {
 			u.complain(w, r, p, failed)
 		}
 		if wrong && !u.out.begun && (failed != nil || len(batch) == 0) {
-			p.Detail += "; send it all again: it is safe, and orders that were accepted count as duplicates"
+			p.Detail += "; send everything again: this is safe, and accepted orders count as duplicates"
 			answerProblem(w, p)
 			return
 		}
 		if wrong {
-			p.Detail += "; from this line on nothing was read: send it again"
+			p.Detail += "; nothing was read from this line on: send it again"
 			answers = append(answers, lineAnswer{Line: u.next, Problem: pointer(p.titled())})
 		}
 		if err := u.out.write(answers); err != nil || ended != nil || wrong {
@@ -71,7 +71,7 @@ func (u *upload) run(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// wrong says what keeps an upload from going on, if anything but its end does.
+// wrong returns the problem that ends an upload early, if any.
 func (u *upload) wrong(ended, failed error) (problem, bool) {
 	switch {
 	case failed != nil:
@@ -84,8 +84,8 @@ func (u *upload) wrong(ended, failed error) (problem, bool) {
 	return problem{}, false
 }
 
-// gather waits for one line, and takes those that are there with it. The error ended
-// the body.
+// gather waits for one line, and adds those that are already received. The error is the one
+// that ended the body.
 func (u *upload) gather() ([]orderfile.Row, error) {
 	var batch []orderfile.Row
 	for len(batch) == 0 || len(batch) < batchSize && u.rows.Buffered() {
@@ -99,8 +99,8 @@ func (u *upload) gather() ([]orderfile.Row, error) {
 	return batch, nil
 }
 
-// enqueue enqueues the good lines of a batch and says what came of each line. The error
-// is Redis's.
+// enqueue enqueues the valid lines of a batch and returns an answer for each line. The error
+// comes from Redis.
 func (u *upload) enqueue(r *http.Request, batch []orderfile.Row) ([]lineAnswer, error) {
 	orders := make([]tasks.Order, 0, len(batch))
 	for _, row := range batch {
@@ -109,19 +109,19 @@ func (u *upload) enqueue(r *http.Request, batch []orderfile.Row) ([]lineAnswer, 
 			orders = append(orders, row.Order)
 		}
 	}
-	ctx, cancel := u.patience(r)
+	ctx, cancel := u.redisContext(r)
 	defer cancel()
-	came, failed := u.Producer.EnqueueAll(ctx, orders)
+	results, failed := u.Producer.EnqueueAll(ctx, orders)
 	answers := make([]lineAnswer, len(batch))
 	for i, row := range batch {
 		a := lineAnswer{Line: row.Line}
 		switch {
 		case row.Err != nil:
 			a.Problem = pointer(unreadable(row.Err).titled())
-		case came[0].Err != nil:
-			a.Problem, came = pointer(refused(came[0].Err).titled()), came[1:]
+		case results[0].Err != nil:
+			a.Problem, results = pointer(refused(results[0].Err).titled()), results[1:]
 		default:
-			a.accepted, came = acceptedOf(came[0]), came[1:]
+			a.accepted, results = acceptedOf(results[0]), results[1:]
 		}
 		if a.Problem == nil {
 			u.accepted++
@@ -135,5 +135,5 @@ func (u *upload) enqueue(r *http.Request, batch []orderfile.Row) ([]lineAnswer, 
 
 func pointer[T any](v T) *T { return &v }
 
-// pause is how long a caller may take between two reads or writes of an upload.
+// pause is the longest time between two reads or writes of an upload.
 const pause = time.Minute

@@ -26,7 +26,7 @@ type lineRead struct {
 	Problem *problem
 }
 
-// said is what the answer to many says of each line: "1 enqueued", "2 422: …".
+// said returns the answer to each line: "1 enqueued", "2 422: …".
 func said(t testing.TB, body string) (lines []string) {
 	t.Helper()
 	for line := range strings.Lines(body) {
@@ -155,7 +155,7 @@ func TestUpload_ManyOrdersNeedLittleMemory(t *testing.T) {
 	}
 }
 
-// What was answered stands; what was not, the caller is told to send again.
+// Answers stay valid; for the other lines, the client is told to send them again.
 func TestUpload_EndsWithAWordWhenRedisFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.RedisTimeout = 300 * time.Millisecond })
@@ -166,8 +166,8 @@ func TestUpload_EndsWithAWordWhenRedisFails(t *testing.T) {
 	got := []string{first, u.next(), u.next()}
 	want := []string{
 		"1 enqueued default:A1",
-		"2 503: Redis does not answer; send it again: it is safe, and an order that was accepted counts as duplicate",
-		"3 503: Redis does not answer; from this line on nothing was read: send it again",
+		"2 503: Redis does not answer; send it again: this is safe, and an accepted order counts as a duplicate",
+		"3 503: Redis does not answer; nothing was read from this line on: send it again",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -180,7 +180,7 @@ func TestUpload_EndsWithAWordWhenRedisFails(t *testing.T) {
 	}
 }
 
-// A caller who breaks off in the middle of a line has not sent it.
+// A line that is cut off does not count as sent.
 func TestUpload_BodyThatBreaksOffIsTakenAsFarAsItCame(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -197,7 +197,7 @@ func TestUpload_BodyThatBreaksOffIsTakenAsFarAsItCame(t *testing.T) {
 		t.Fatal(err)
 	}
 	body, err := io.ReadAll(res.Body)
-	want := []string{"1 enqueued default:A1", "2 400: the body broke off; from this line on nothing was read: send it again"}
+	want := []string{"1 enqueued default:A1", "2 400: the body is incomplete; nothing was read from this line on: send it again"}
 	if diff := cmp.Diff(want, said(t, string(body))); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// record is what is to be logged of one request, and whether it was answered.
+// record collects what to log about one request, and its status.
 type record struct {
 	http.ResponseWriter
 	status int
@@ -36,21 +36,22 @@ func (rec *record) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 
 type recordKey struct{}
 
-// note adds something to the line that is logged of a request. It must have been
-// checked: what a caller has sent may hold anything.
+// note adds attributes to the log line of a request. Their values must have been validated,
+// because a client can send anything.
 func note(r *http.Request, attrs ...any) {
 	if rec, ok := r.Context().Value(recordKey{}).(*record); ok {
 		rec.attrs = append(rec.attrs, attrs...)
 	}
 }
 
-// noteOrder adds the order that a request is about.
+// noteOrder adds the order of a request to its log line.
 func noteOrder(r *http.Request, id string) {
 	merchant, outTradeNo, _ := strings.Cut(id, ":")
 	note(r, "merchant", merchant, "out_trade_no", outTradeNo)
 }
 
-// methodOf returns the method of a request; one that nobody knows may be of any length.
+// methodOf returns the method of a request, or "other" if it is long: an unknown method may
+// have any length.
 func methodOf(r *http.Request) string {
 	if len(r.Method) > len(http.MethodOptions) {
 		return "other"
@@ -58,8 +59,8 @@ func methodOf(r *http.Request) string {
 	return r.Method
 }
 
-// logged writes one line a request: its route, not its path, and nothing of its
-// headers or bodies. A handler that panics is answered for here.
+// logged writes one log line per request, with its route instead of its path, and without
+// headers or bodies. It also answers requests whose handler panics.
 func (s *server) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -67,11 +68,11 @@ func (s *server) logged(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, rec))
 		defer func() {
 			if caught := recover(); caught != nil {
-				s.Logger.Error("a request made us panic", "route", r.Pattern, "panic", caught, "stack", string(debug.Stack()))
+				s.Logger.Error("panic while serving a request", "route", r.Pattern, "panic", caught, "stack", string(debug.Stack()))
 				if rec.status != 0 {
-					panic(http.ErrAbortHandler) // what was answered must not look whole
+					panic(http.ErrAbortHandler) // so that the answer does not look complete
 				}
-				answerProblem(rec, problem{Status: http.StatusInternalServerError, Detail: "this is a mistake of ours; it is in the log"})
+				answerProblem(rec, problem{Status: http.StatusInternalServerError, Detail: "internal error; see the log of the worker"})
 			}
 			s.Logger.Info("request", append([]any{"method", methodOf(r), "route", r.Pattern, "status", rec.status,
 				"took", time.Since(began).Round(time.Millisecond).String()}, rec.attrs...)...)

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// token is what callers of the tests show; no log and no answer may contain it.
+// token is the token of the tests; no log and no answer may contain it.
 const token = "CANARY-9d1c2f0e-token"
 
 // keys are those of every test; each test has a server of its own.

@@ -18,7 +18,7 @@ const (
 	manyOrders = "application/x-ndjson"
 )
 
-// postOrders takes one order, or a line of NDJSON for each of many.
+// postOrders accepts one order as JSON, or many as NDJSON.
 func (s *server) postOrders(w http.ResponseWriter, r *http.Request) {
 	switch bodyType(r.Header) {
 	case oneOrder:
@@ -28,11 +28,11 @@ func (s *server) postOrders(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Accept-Post", oneOrder+", "+manyOrders)
 		answerProblem(w, problem{Status: http.StatusUnsupportedMediaType,
-			Detail: "an order is " + oneOrder + ", many are " + manyOrders + ", both in UTF-8 and not compressed"})
+			Detail: "send one order as " + oneOrder + " or many as " + manyOrders + ", both in UTF-8 and not compressed"})
 	}
 }
 
-// bodyType returns the media type of a body that is not encoded, or "".
+// bodyType returns the media type of the body, or "" if the body is compressed or not UTF-8.
 func bodyType(h http.Header) string {
 	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	charset, given := params["charset"]
@@ -43,7 +43,7 @@ func bodyType(h http.Header) string {
 	return kind
 }
 
-// traceparent returns the caller's place in a trace. A header that is there twice is none.
+// traceparent returns the traceparent header. It ignores a repeated one.
 func traceparent(h http.Header) string {
 	if values := h.Values("traceparent"); len(values) == 1 {
 		return values[0]
@@ -51,7 +51,7 @@ func traceparent(h http.Header) string {
 	return ""
 }
 
-// accepted is the answer to an order that is in its journal.
+// accepted is the answer to an accepted order.
 type accepted struct {
 	ID         string             `json:"id"`
 	Merchant   string             `json:"merchant"`
@@ -60,12 +60,12 @@ type accepted struct {
 	State      string             `json:"state"` // of the order: NEW, SENT, CLOSING or DONE
 }
 
-func acceptedOf(came tasks.AcceptResult) *accepted {
-	merchant, outTradeNo, _ := strings.Cut(came.ID, ":")
-	return &accepted{came.ID, merchant, outTradeNo, came.Status, came.State}
+func acceptedOf(a tasks.AcceptResult) *accepted {
+	merchant, outTradeNo, _ := strings.Cut(a.ID, ":")
+	return &accepted{a.ID, merchant, outTradeNo, a.Status, a.State}
 }
 
-// postOrder takes one order.
+// postOrder accepts one order.
 func (s *server) postOrder(w http.ResponseWriter, r *http.Request) {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, tasks.MaxOrderBytes))
 	if err != nil {
@@ -78,39 +78,39 @@ func (s *server) postOrder(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	order.Traceparent = traceparent(r.Header)
-	ctx, cancel := s.patience(r)
+	ctx, cancel := s.redisContext(r)
 	defer cancel()
-	came, _ := s.Producer.Enqueue(ctx, order) // its error is in came too
-	noteOrder(r, came.ID)
-	if came.Err != nil {
-		p := refused(came.Err)
-		s.complain(w, r, p, came.Err)
+	result, _ := s.Producer.Enqueue(ctx, order) // the error is in result too
+	noteOrder(r, result.ID)
+	if result.Err != nil {
+		p := refused(result.Err)
+		s.complain(w, r, p, result.Err)
 		answerProblem(w, p)
 		return
 	}
-	a := acceptedOf(came)
+	a := acceptedOf(result)
 	w.Header().Set("Location", "/v1/orders/"+a.Merchant+"/"+a.OutTradeNo)
 	answer(w, http.StatusAccepted, "application/json", a)
 }
 
-// cutOff says why a body could not be read to its end.
+// cutOff returns the problem for a body that could not be read to its end.
 func cutOff(err error) problem {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return unreadable(tasks.ErrOrderTooLong)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return problem{Status: http.StatusRequestTimeout, Detail: "the body was too long in coming"}
+		return problem{Status: http.StatusRequestTimeout, Detail: "the body took too long to arrive"}
 	}
-	return problem{Status: http.StatusBadRequest, Detail: "the body broke off"}
+	return problem{Status: http.StatusBadRequest, Detail: "the body is incomplete"}
 }
 
-// patience is how long a request waits for Redis. It does not end with the caller: an
-// order that is on its way into its journal had better arrive with its wake-up.
-func (s *server) patience(r *http.Request) (context.Context, context.CancelFunc) {
+// redisContext returns a context with the timeout of Redis. It does not end when the client
+// disconnects, so that an order whose journal is written also gets its wake-up task.
+func (s *server) redisContext(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(r.Context()), s.RedisTimeout)
 }
 
-// complain logs an error that is not the caller's, and says when to try again.
+// complain logs an error that the client has not caused, and sets Retry-After.
 func (s *server) complain(w http.ResponseWriter, r *http.Request, p problem, err error) {
 	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")

@@ -178,7 +178,7 @@ func TestOrders_AreNotLostWhenRedisIsAway(t *testing.T) {
 	}
 }
 
-// The result that an order had before it was re-opened is not the result it has.
+// A result from before an order was re-opened is not its current result.
 func TestShow_ReopenedOrderHasNoResultYet(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -7,16 +7,15 @@ import (
 	"rsc.io/qr"
 )
 
-// quietZone is the light margin around a QR code, in modules: ISO/IEC 18004 asks for
-// four.
+// quietZone is the light margin around a QR code, in modules, as ISO/IEC 18004 requires.
 const quietZone = 4
 
-// picture is a QR code as an [image.PalettedImage], which image/png writes with one bit
-// a pixel. Pixels are not stored, so that a large scale needs no memory. (The encoder
-// of rsc.io/qr panics at a scale of 1.)
+// picture is a QR code as an [image.PalettedImage], which image/png writes with one bit per
+// pixel. Pixels are not stored, so that a large scale needs no memory. (The encoder of
+// rsc.io/qr panics with a scale of 1.)
 type picture struct {
 	code  *qr.Code
-	scale int // pixels a module
+	scale int // pixels per module
 }
 
 var lightAndDark = color.Palette{color.Gray{Y: 0xFF}, color.Gray{}}

@@ -9,27 +9,26 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// problem is an answer that is not a yes, as RFC 9457 has it. Its type is left out:
-// the status says which problem it is.
+// problem is an error according to RFC 9457. It has no type, because the status is enough.
 type problem struct {
-	Title  string `json:"title"` // the status in words; filled in when it is written
+	Title  string `json:"title"` // the status in words; set when the problem is written
 	Status int    `json:"status"`
 	Detail string `json:"detail"` // what is wrong and what to do
 
-	Errors  []fieldError `json:"errors,omitempty"` // of an order that is not valid
-	ID      string       `json:"id,omitempty"`     // of the order that is there already
+	Errors  []fieldError `json:"errors,omitempty"` // of an invalid order
+	ID      string       `json:"id,omitempty"`     // of the existing order
 	State   string       `json:"state,omitempty"`  // of that order
 	Outcome string       `json:"outcome,omitempty"`
 }
 
-// fieldError is one thing that is wrong with an order.
+// fieldError is one problem of an order.
 type fieldError struct {
 	Field string `json:"field"`
-	Value string `json:"value,omitempty"` // as given, shortened; left out when absent
+	Value string `json:"value,omitempty"` // as given, shortened; omitted if there is none
 	Rule  string `json:"rule"`
 }
 
-// titled fills in the title.
+// titled returns p with its title.
 func (p problem) titled() problem {
 	p.Title = http.StatusText(p.Status)
 	return p
@@ -40,24 +39,24 @@ func answerProblem(w http.ResponseWriter, p problem) {
 	answer(w, p.Status, "application/problem+json", p.titled())
 }
 
-// answer answers in JSON that nobody may keep.
+// answer writes a JSON answer that must not be cached.
 func answer(w http.ResponseWriter, status int, contentType string, body any) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	encoderOf(w).Encode(body) // its error is that the caller has gone
+	encoderOf(w).Encode(body) // it fails if the client has disconnected
 }
 
-// encoderOf leaves the text of QR codes as it is; there is an & in most.
+// encoderOf returns an encoder that does not escape &, which most texts of QR codes contain.
 func encoderOf(w interface{ Write([]byte) (int, error) }) *json.Encoder {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e
 }
 
-// unreadable says what is wrong with a text that is no valid order. The detail is what
-// every other door says of it.
+// unreadable returns the problem of a text that is not a valid order. The detail is the same as
+// at every other entry point.
 func unreadable(err error) problem {
 	if errors.Is(err, tasks.ErrOrderTooLong) {
 		return problem{Status: http.StatusRequestEntityTooLarge, Detail: err.Error()}
@@ -72,8 +71,8 @@ func unreadable(err error) problem {
 	return problem{Status: http.StatusBadRequest, Detail: err.Error()}
 }
 
-// refused says why an order was not accepted. An error of Redis is for the log: it
-// may name hosts.
+// refused returns the reason why an order was not accepted. Errors of Redis are only logged,
+// because they may contain host names.
 func refused(err error) problem {
 	if _, ok := errors.AsType[qfpay.FieldErrors](err); ok {
 		return unreadable(err)
@@ -82,10 +81,10 @@ func refused(err error) problem {
 		return problem{Status: http.StatusConflict, Detail: err.Error(), ID: conflict.ID, State: conflict.State}
 	}
 	return problem{Status: http.StatusServiceUnavailable,
-		Detail: unavailable(err) + "; send it again: it is safe, and an order that was accepted counts as duplicate"}
+		Detail: unavailable(err) + "; send it again: this is safe, and an accepted order counts as a duplicate"}
 }
 
-// unavailable says why nothing can be accepted now.
+// unavailable returns the reason why no order can be accepted now.
 func unavailable(err error) string {
 	if full, ok := errors.AsType[*tasks.HighWaterError](err); ok {
 		return full.Error()

@@ -11,7 +11,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// How many pixels a module of a QR code has on each side.
+// The width of a module of a QR code in pixels.
 const (
 	defaultScale = 8
 	maxScale     = 32
@@ -42,7 +42,7 @@ func (s *server) getQRCode(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "image/png")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	png.Encode(w, picture{code, scale}) // its error is that the caller has gone
+	png.Encode(w, picture{code, scale}) // it fails if the client has disconnected
 }
 
 func scaleOf(r *http.Request) (int, error) {
@@ -52,21 +52,21 @@ func scaleOf(r *http.Request) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > maxScale {
-		return 0, fmt.Errorf("scale: must be a whole number from 1 to %d, pixels a module", maxScale)
+		return 0, fmt.Errorf("scale: must be a whole number from 1 to %d, in pixels per module", maxScale)
 	}
 	return n, nil
 }
 
-// answerNoQRCode says why an order has no QR code to draw: not yet, or not at all.
+// answerNoQRCode answers why an order has no QR code to draw: not yet, or never.
 func answerNoQRCode(w http.ResponseWriter, h worker.History) {
 	p := problem{Status: http.StatusConflict, ID: h.ID, State: h.State, Outcome: h.Outcome}
 	switch {
 	case h.State != "DONE":
 		w.Header().Set("Retry-After", "1")
 		p.Outcome = ""
-		p.Detail = "the order has no result yet; ask again"
+		p.Detail = "the order has no result yet; try again"
 	case h.Outcome == "created":
-		p.Detail = "the result stream does not have the order's result any more"
+		p.Detail = "the result of the order is no longer in the result stream"
 	default:
 		p.Detail = "the order ended " + h.Outcome + ": it has no QR code"
 	}

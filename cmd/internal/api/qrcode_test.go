@@ -67,17 +67,17 @@ func TestQRCode_OrderWithoutOneSaysWhy(t *testing.T) {
 		}
 	}
 	r.post(anOrder("A1"))
-	says("A1", "the order has no result yet; ask again", "1")
+	says("A1", "the order has no result yet; try again", "1")
 
 	r.post(strings.Replace(anOrder("A2"), "}", `,"deadline":"2001-01-01T00:00:00Z"}`, 1))
 	r.work(simulator.Config{}, 2)
 	says("A2", "the order ended expired: it has no QR code", "")
 
 	r.rdb.XTrimMaxLen(t.Context(), keys.Results(), 0)
-	says("A1", "the result stream does not have the order's result any more", "")
+	says("A1", "the result of the order is no longer in the result stream", "")
 }
 
-// A wallet's code is a short address; whatever else a gateway may answer is not drawn.
+// A QR code contains a short address; other answers of a gateway are not drawn.
 func TestQRCode_TooLongTextIsNotDrawn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

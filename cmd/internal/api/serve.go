@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The times of a connection. An upload sets its own as it goes.
+// The timeouts of a connection. An upload sets its own.
 const (
 	headerTimeout = 5 * time.Second
 	bodyTimeout   = 15 * time.Second // headers and body
@@ -19,11 +19,11 @@ const (
 	maxHeader     = 16 << 10
 )
 
-// Serve answers requests until ctx ends. Then it accepts no more, and waits for those
-// in hand: at most for grace, after which they are cut off. Uploads end where they are,
-// and say so. The listener is closed in any case. certificate may be nil: plain HTTP.
+// Serve answers requests until ctx ends. Then it accepts no more, and waits for the requests in
+// flight, at most for grace, after which it closes their connections. Uploads end at once, with
+// an answer that says so. The listener is always closed. certificate is nil for plain HTTP.
 //
-// The error is not nil when serving failed by itself.
+// Serve returns an error if it ends before ctx.
 func Serve(ctx context.Context, l net.Listener, certificate *Certificate, grace time.Duration, c Config) error {
 	c.Stopping = ctx
 	log := c.Logger
@@ -34,7 +34,7 @@ func Serve(ctx context.Context, l net.Listener, certificate *Certificate, grace 
 		Handler:           New(c),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader,
-		// Handshakes that fail and the like: what strangers do is no warning.
+		// Failed handshakes and the like: anybody can cause them, so they are not warnings.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	stopped := make(chan struct{})
@@ -47,7 +47,7 @@ func Serve(ctx context.Context, l net.Listener, certificate *Certificate, grace 
 		}
 	})
 	err := serve(h, l, certificate)
-	if stay() { // it was not ctx
+	if stay() { // ctx has not ended
 		h.Close()
 		return err
 	}

@@ -60,8 +60,8 @@ func (f files) issue(t *testing.T, name string) {
 	f.write(t, f.key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 }
 
-// write replaces a file as those who renew certificates do, and gives it a time of its
-// own, since two certificates within a tick of the clock are one to whoever looks at it.
+// write replaces a file like a certificate renewal, and sets a new modification time, because two
+// certificates within one tick of the clock could not be distinguished.
 func (f files) write(t *testing.T, name string, text []byte) {
 	t.Helper()
 	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
@@ -105,7 +105,7 @@ func (r *rig) serving(certificate *Certificate, grace time.Duration) (addr strin
 	return l.Addr().String(), stop
 }
 
-// name is for whom the certificate is that is shown at an address.
+// name returns the name in the certificate that is served at an address.
 func nameShown(t *testing.T, addr string) string {
 	t.Helper()
 	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
@@ -149,7 +149,7 @@ func TestCertificate_IsRenewedWithoutARestart(t *testing.T) {
 	}
 }
 
-// HTTP/2 has streams where HTTP/1 has connections; an upload must not notice.
+// HTTP/2 has streams instead of connections; an upload must work the same way.
 func TestUpload_GoesOverHTTP2(t *testing.T) {
 	t.Parallel()
 	r, f := newRig(t), newFiles(t)
@@ -180,7 +180,7 @@ func TestUpload_GoesOverHTTP2(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- stop() }()
-	if got := u.next(); got != "3 503: this worker is shutting down; from this line on nothing was read: send it again" {
+	if got := u.next(); got != "3 503: this worker is shutting down; nothing was read from this line on: send it again" {
 		t.Error(got)
 	}
 	w.Close()
@@ -189,8 +189,8 @@ func TestUpload_GoesOverHTTP2(t *testing.T) {
 	}
 }
 
-// inHand sends an order but for its body, and returns when the API waits for that.
-func inHand(t *testing.T, addr, order string) (net.Conn, *bufio.Reader) {
+// inFlight sends an order without its body, and returns when the API waits for the body.
+func inFlight(t *testing.T, addr, order string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -212,7 +212,7 @@ func TestServe_FinishesRequestsInFlightAndAcceptsNoneAtTheEnd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	addr, stop := r.serving(nil, 10*time.Second)
-	conn, answers := inHand(t, addr, anOrder("A1"))
+	conn, answers := inFlight(t, addr, anOrder("A1"))
 	ended := make(chan error, 1)
 	go func() { ended <- stop() }()
 	r.until("no connection is accepted", func() bool {
@@ -225,7 +225,7 @@ func TestServe_FinishesRequestsInFlightAndAcceptsNoneAtTheEnd(t *testing.T) {
 	io.WriteString(conn, anOrder("A1"))
 	res, err := http.ReadResponse(answers, nil)
 	if err != nil || res.StatusCode != http.StatusAccepted {
-		t.Errorf("the order in hand: %+v, %v", res, err)
+		t.Errorf("the order in flight: %+v, %v", res, err)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -236,7 +236,7 @@ func TestServe_CutsOffARequestThatDoesNotEnd(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	addr, stop := r.serving(nil, 50*time.Millisecond)
-	_, answers := inHand(t, addr, anOrder("A1"))
+	_, answers := inFlight(t, addr, anOrder("A1"))
 	if err := stop(); err != nil {
 		t.Error(err)
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// shown is an order as its journal has it: what qfpay-worker order show prints as
-// JSON, its names apart, and its result at hand.
+// shown is the journal of an order, as qfpay-worker order show prints it as JSON, with separate
+// merchant and out_trade_no, and the current result.
 type shown struct {
 	Merchant   string `json:"merchant"`
 	OutTradeNo string `json:"out_trade_no"`
 	worker.History
-	Result *tasks.Result `json:"result"` // null while there is none, and when the stream has it no more
+	Result *tasks.Result `json:"result"` // null if there is none, or it is no longer in the stream
 }
 
 // getOrder shows an order.
@@ -25,8 +25,7 @@ func (s *server) getOrder(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// resultOf returns the result that an order has. One that it had before it was
-// re-opened is not it.
+// resultOf returns the current result of an order, not one from before it was re-opened.
 func resultOf(h worker.History) *tasks.Result {
 	if h.State != "DONE" || len(h.Results) == 0 {
 		return nil
@@ -34,7 +33,7 @@ func resultOf(h worker.History) *tasks.Result {
 	return h.Results[len(h.Results)-1].Result
 }
 
-// history reads the journal of the order that the path names, or answers why not.
+// history reads the journal of the order in the path, or answers with a problem.
 func (s *server) history(w http.ResponseWriter, r *http.Request) (worker.History, bool) {
 	id, err := tasks.ID(r.PathValue("merchant"), r.PathValue("out_trade_no"))
 	if err != nil { // no order can have that name
@@ -42,14 +41,14 @@ func (s *server) history(w http.ResponseWriter, r *http.Request) (worker.History
 		return worker.History{}, false
 	}
 	noteOrder(r, id)
-	ctx, cancel := s.patience(r)
+	ctx, cancel := s.redisContext(r)
 	defer cancel()
 	h, err := s.Inspector.Order(ctx, id)
 	switch {
 	case errors.Is(err, worker.ErrNoOrder):
 		answerProblem(w, problem{Status: http.StatusNotFound, Detail: err.Error()})
 	case err != nil:
-		p := problem{Status: http.StatusServiceUnavailable, Detail: "Redis does not answer; ask again"}
+		p := problem{Status: http.StatusServiceUnavailable, Detail: "Redis does not answer; try again"}
 		s.complain(w, r, p, err)
 		answerProblem(w, p)
 	}

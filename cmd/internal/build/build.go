@@ -1,4 +1,4 @@
-// Package build says what a binary was built from.
+// Package build provides the version and commit that a binary was built from.
 package build
 
 import (
@@ -8,22 +8,22 @@ import (
 )
 
 // Set with -ldflags "-X …/cmd/internal/build.version=v1.2.3 -X ….commit=abc123".
-// Without them, what the go command recorded is used.
+// Without them, the values that the go command recorded are used.
 var version, commit string
 
-// Info is what a binary was built from.
+// Info is the origin of a binary.
 type Info struct {
 	Version   string // v1.2.3, or devel
-	Commit    string // of git, or unknown; "+changes" follows when files differed from it
+	Commit    string // of git, or unknown; ends in "+changes" if files were changed
 	GoVersion string
 }
 
-// String writes it on one line: version, commit, Go version.
+// String returns version, commit and Go version on one line.
 func (i Info) String() string {
 	return fmt.Sprintf("%s (commit %s, %s)", i.Version, i.Commit, i.GoVersion)
 }
 
-// Read returns what this binary was built from.
+// Read returns the origin of this binary.
 func Read() Info {
 	recorded, _ := debug.ReadBuildInfo()
 	return from(version, commit, recorded)

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/term"
 )
 
-// IsTerminal tells whether w is written to by a person's terminal, and not to a
-// file or a pipe.
+// IsTerminal reports whether w is a terminal, and not a file or a pipe.
 func IsTerminal(w io.Writer) bool {
 	f, ok := w.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(f.Fd()))

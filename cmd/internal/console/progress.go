@@ -9,8 +9,8 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// Progress is a bar on a terminal with a count, a rate and the time that is left.
-// On anything else it shows nothing. It is for one goroutine.
+// Progress is a progress bar on a terminal, with a count, a rate and the remaining time. On
+// other outputs it shows nothing. It is not safe for concurrent use.
 type Progress struct {
 	w     io.Writer
 	bar   *progressbar.ProgressBar // nil: not on a terminal
@@ -19,11 +19,11 @@ type Progress struct {
 	shown time.Time // last
 }
 
-// redraw is how often the bar is drawn at most.
+// redraw is the shortest time between two updates of the bar.
 const redraw = 100 * time.Millisecond
 
-// NewProgress returns the progress of a job of the given size, in whatever Show
-// counts it; 0 when it is not known. unit names what is counted beside the bar.
+// NewProgress returns the progress of a job of the given size, in the unit of Show's done, or 0
+// if the size is not known. unit is the name of the items that are counted beside the bar.
 func NewProgress(w io.Writer, size int64, unit string) *Progress {
 	p := &Progress{w: w, unit: unit, began: time.Now()}
 	if IsTerminal(w) {
@@ -41,12 +41,12 @@ func newBar(w io.Writer, size int64) *progressbar.ProgressBar {
 		progressbar.OptionSetWidth(24),
 		progressbar.OptionSetPredictTime(size > 0),
 		progressbar.OptionUseANSICodes(true),
-		progressbar.OptionSetSpinnerChangeInterval(0), // no goroutine: it turns as Show is called
+		progressbar.OptionSetSpinnerChangeInterval(0), // no goroutine: Show turns the spinner
 		progressbar.OptionClearOnFinish(),
 	)
 }
 
-// Show shows that done of the size is done, which are count units.
+// Show shows the part of the size that is done, and the number of items.
 func (p *Progress) Show(done int64, count int) {
 	if p.bar == nil || time.Since(p.shown) < redraw {
 		return
@@ -54,7 +54,7 @@ func (p *Progress) Show(done int64, count int) {
 	p.shown = time.Now()
 	rate := float64(count) / max(time.Since(p.began).Seconds(), 0.001)
 	p.bar.Describe(fmt.Sprintf("%d %s, %.0f/s", count, p.unit, rate))
-	p.bar.Set64(done) // its error is that of the terminal, which the next message meets too
+	p.bar.Set64(done) // an error of the terminal also occurs with the next message
 }
 
 // Write writes text above the bar.
@@ -63,15 +63,14 @@ func (p *Progress) Write(text []byte) (int, error) {
 		return p.w.Write(text)
 	}
 	p.bar.Clear()
-	// One write for the text and the line feed, so that the bar begins on a line of
-	// its own.
+	// One write for the text and the line feed, so that the bar begins on a new line.
 	if _, err := p.w.Write(append(bytes.TrimRight(text, "\n"), '\n')); err != nil {
 		return 0, err
 	}
 	return len(text), nil
 }
 
-// Close takes the bar away.
+// Close removes the bar.
 func (p *Progress) Close() {
 	if p.bar != nil {
 		p.bar.Finish()

@@ -10,20 +10,18 @@ import (
 	"rsc.io/qr"
 )
 
-// quietZone is the light margin around a QR code, in modules. ISO/IEC 18004 asks
-// for four; two are read by every wallet and keep a code of 300 characters within
-// 80 columns.
+// quietZone is the light margin around a QR code, in modules. ISO/IEC 18004 requires four, but
+// every wallet reads a code with two, and then a code of 300 characters fits into 80 columns.
 const quietZone = 2
 
-// ErrTooLong says that a text does not fit a QR code.
+// ErrTooLong means that a text does not fit into a QR code.
 var ErrTooLong = errors.New("too long for a QR code")
 
-// DrawQR draws text as a QR code with half blocks. On a terminal the colours are
-// set, dark on light whatever its theme, since not every wallet reads an inverted
-// code; elsewhere it is plain text, for a dark ground. It fails with
-// [ErrTooLong], or as w does.
+// DrawQR draws text as a QR code with half blocks. On a terminal it sets the colours, dark on
+// light with any theme, because some wallets do not read an inverted code. Elsewhere it writes
+// plain text, for a dark background. The error is [ErrTooLong], or comes from w.
 func DrawQR(w io.Writer, text string) error {
-	// qrterminal passes over an error of the encoder and then has nothing to draw.
+	// qrterminal ignores an error of the encoder and then draws nothing.
 	if _, err := qr.Encode(text, qr.L); err != nil {
 		return fmt.Errorf("a text of %d bytes is %w", len(text), ErrTooLong)
 	}
@@ -39,7 +37,7 @@ func DrawQR(w io.Writer, text string) error {
 	return err
 }
 
-// coloured puts every line in white blocks on a black ground.
+// coloured colours every line: white blocks on a black background.
 func coloured(picture []byte) []byte {
 	var out bytes.Buffer
 	for line := range bytes.Lines(picture) {

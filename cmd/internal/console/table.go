@@ -8,8 +8,8 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// Table is a table of text whose columns line up. Widths are those of the screen,
-// on which a Chinese character takes two columns.
+// Table is a table of text with aligned columns. Widths are those on the screen, where a Chinese
+// character takes two columns.
 type Table struct {
 	widths []int // of the widest cell so far
 	rows   [][]string
@@ -22,9 +22,8 @@ func NewTable(head ...string) *Table {
 	return t
 }
 
-// Add adds a row. A row may be shorter than the head, not longer. Control
-// characters in cells are shown as "?", since they come from other people's data
-// and a terminal obeys them.
+// Add adds a row, which may be shorter than the head, but not longer. Control characters in
+// cells are shown as "?", because the data are not ours and a terminal would execute them.
 func (t *Table) Add(cells ...string) {
 	row := make([]string, len(cells))
 	for i, cell := range cells {
@@ -45,23 +44,23 @@ func cut(s string, width int) string {
 		return s
 	}
 	var out strings.Builder
-	taken := 1 // for the ellipsis
-	for g := uniseg.NewGraphemes(s); g.Next() && taken+g.Width() <= width; {
-		taken += g.Width()
+	used := 1 // for the ellipsis
+	for g := uniseg.NewGraphemes(s); g.Next() && used+g.Width() <= width; {
+		used += g.Width()
 		out.WriteString(g.Str())
 	}
 	return out.String() + "…"
 }
 
-// Fix sets the least widths of the columns, so that tables written one after the
-// other, as a stream comes in, line up.
+// Fix sets the minimum widths of the columns, so that tables that are written one after the
+// other are aligned.
 func (t *Table) Fix(widths ...int) {
 	for i, w := range widths {
 		t.widths[i] = max(t.widths[i], w)
 	}
 }
 
-// Write writes the rows added since the last Write, in one piece. Widths stay.
+// Write writes the rows that were added since the last Write, in one write. It keeps the widths.
 func (t *Table) Write(w io.Writer) error {
 	var out bytes.Buffer
 	for _, row := range t.rows {
@@ -78,7 +77,7 @@ func (t *Table) Write(w io.Writer) error {
 	return err
 }
 
-// Clean replaces what a terminal would obey rather than show.
+// Clean replaces control characters, which a terminal would execute.
 func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {

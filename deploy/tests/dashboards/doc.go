@@ -1,6 +1,6 @@
-// Package dashboards describes the Grafana dashboards of qfpay-worker: what each panel
-// is called, asks for and means. [Dashboard.JSON] is what Grafana reads; it is
-// committed under deploy/grafana/dashboards and a test holds it against this.
+// Package dashboards describes the Grafana dashboards of qfpay-worker: the name, queries and
+// meaning of each panel. Grafana reads [Dashboard.JSON], which is committed under
+// deploy/grafana/dashboards; a test checks that the files are up to date.
 package dashboards
 
 // Dashboard is one page.
@@ -9,7 +9,7 @@ type Dashboard struct {
 	Rows                          []Row
 }
 
-// Row is a heading and what stands under it.
+// Row is a heading with its panels.
 type Row struct {
 	Title  string
 	Panels []Panel
@@ -27,7 +27,7 @@ type Panel struct {
 	Queries            []Query
 }
 
-// Query is one expression and how its series are named.
+// Query is one expression with the legend of its series.
 type Query struct{ Legend, Expr string }
 
 // All returns every dashboard.
@@ -41,7 +41,7 @@ func (d Dashboard) Panels() (all []Panel) {
 	return all
 }
 
-// quantiles asks for p50, p95 and p99 of a histogram.
+// quantiles returns queries for p50, p95 and p99 of a histogram.
 func quantiles(histogram, matchers, by string) (all []Query) {
 	for _, q := range []struct{ name, phi string }{{"p50", "0.5"}, {"p95", "0.95"}, {"p99", "0.99"}} {
 		all = append(all, Query{q.name + " {{" + by + "}}",

@@ -55,7 +55,7 @@ func labelValues(name, label, query string) object {
 		"allValue": ".*", "current": object{"text": []string{"All"}, "value": []string{"$__all"}}}
 }
 
-// layOut places panels from left to right, and begins a new line when one is full.
+// layOut places panels from left to right, and begins a new line if one is full.
 func (d Dashboard) layOut() (all []object) {
 	y := 0
 	for _, r := range d.Rows {
@@ -105,7 +105,7 @@ func (p Panel) json(id int, at object) object {
 	return panel
 }
 
-// steps are the colours of a panel, from which value on.
+// steps are the colours of a panel with their lowest values.
 func (p Panel) steps() []object {
 	steps := []object{{"color": "green", "value": nil}}
 	for _, s := range []struct{ from, color string }{{p.Warn, "yellow"}, {p.Alarm, "red"}} {

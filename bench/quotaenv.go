@@ -25,8 +25,8 @@ const (
 	quotaLatency = "50ms-800ms"
 )
 
-// site is one gateway with its limits in force, one Redis, and workers of its merchants.
-type site struct {
+// quotaEnv is one gateway with limits, one Redis, and workers of its merchants.
+type quotaEnv struct {
 	rig      *rig.Rig
 	redis    *rig.Redis
 	gateway  *rig.Gateway
@@ -35,9 +35,9 @@ type site struct {
 	workers  []*rig.Worker
 }
 
-// newSite starts a site without workers.
-func newSite(ctx context.Context, r *rig.Rig, merchants int) (*site, error) {
-	s := &site{rig: r, accounts: simulator.SampleAccounts(merchants)}
+// newQuotaEnv starts an environment without workers.
+func newQuotaEnv(ctx context.Context, r *rig.Rig, merchants int) (*quotaEnv, error) {
+	s := &quotaEnv{rig: r, accounts: simulator.SampleAccounts(merchants)}
 	var err error
 	if s.redis, err = r.StartRedis(ctx); err != nil {
 		return nil, err
@@ -54,8 +54,8 @@ func newSite(ctx context.Context, r *rig.Rig, merchants int) (*site, error) {
 	return s, nil
 }
 
-// merchantsFile writes what the workers know of the merchants: credentials, and no more.
-func (s *site) merchantsFile() (string, error) {
+// merchantsFile writes a merchants file with only the credentials.
+func (s *quotaEnv) merchantsFile() (string, error) {
 	dir, err := os.MkdirTemp(s.rig.Dir, "site")
 	if err != nil {
 		return "", err
@@ -73,7 +73,7 @@ func (s *site) merchantsFile() (string, error) {
 }
 
 // work starts n workers.
-func (s *site) work(ctx context.Context, n int) error {
+func (s *quotaEnv) work(ctx context.Context, n int) error {
 	for range n {
 		w, err := s.rig.StartWorker(ctx, s.redis, s.gateway, s.settings...)
 		if err != nil {
@@ -85,7 +85,7 @@ func (s *site) work(ctx context.Context, n int) error {
 }
 
 // enqueue enqueues n orders of a merchant in bulk.
-func (s *site) enqueue(ctx context.Context, merchant, n int, series string) error {
+func (s *quotaEnv) enqueue(ctx context.Context, merchant, n int, series string) error {
 	orders := newOrders(series, 0, n)
 	for i := range orders {
 		orders[i].Merchant = merchantName(merchant)
@@ -99,12 +99,12 @@ func (s *site) enqueue(ctx context.Context, merchant, n int, series string) erro
 	return err
 }
 
-func (s *site) producer() *tasks.Producer {
+func (s *quotaEnv) producer() *tasks.Producer {
 	return tasks.NewProducer(s.redis.Client, tasks.Keys{Prefix: tasks.DefaultPrefix})
 }
 
-// admin asks the gateway's own pages.
-func (s *site) admin(ctx context.Context, method, path string, form url.Values) (*http.Response, error) {
+// admin calls the gateway's admin API.
+func (s *quotaEnv) admin(ctx context.Context, method, path string, form url.Values) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, s.gateway.URL+"/_simulator/"+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
@@ -118,8 +118,8 @@ func (s *site) admin(ctx context.Context, method, path string, form url.Values) 
 	return resp, err
 }
 
-// limits changes what the gateway allows.
-func (s *site) limits(ctx context.Context, secondLimit, minuteLimit int) error {
+// limits changes the gateway's limits.
+func (s *quotaEnv) limits(ctx context.Context, secondLimit, minuteLimit int) error {
 	resp, err := s.admin(ctx, http.MethodPost, "limits", url.Values{
 		"per_second": {fmt.Sprint(secondLimit)}, "per_minute": {fmt.Sprint(minuteLimit)}})
 	if err == nil {
@@ -129,7 +129,7 @@ func (s *site) limits(ctx context.Context, secondLimit, minuteLimit int) error {
 }
 
 // calls returns every call that has arrived, by app_code.
-func (s *site) calls(ctx context.Context) (map[string][]simulator.Call, error) {
+func (s *quotaEnv) calls(ctx context.Context) (map[string][]simulator.Call, error) {
 	resp, err := s.admin(ctx, http.MethodGet, "calls", nil)
 	if err != nil {
 		return nil, err
@@ -147,8 +147,8 @@ func (s *site) calls(ctx context.Context) (map[string][]simulator.Call, error) {
 	return all, lines.Err()
 }
 
-// of is the calls of one merchant.
-func (s *site) of(ctx context.Context, merchant int) (arrivals, error) {
+// of returns the calls of one merchant.
+func (s *quotaEnv) of(ctx context.Context, merchant int) (arrivals, error) {
 	all, err := s.calls(ctx)
 	return arrivals(all[s.accounts[merchant].AppCode]), err
 }
@@ -156,7 +156,7 @@ func (s *site) of(ctx context.Context, merchant int) (arrivals, error) {
 // arrivals are calls in the order of their arrival.
 type arrivals []simulator.Call
 
-// peak is the most in any window of this length.
+// peak returns the most calls in any window of this length.
 func (a arrivals) peak(window time.Duration) int {
 	most, first := 0, 0
 	for i, c := range a {
@@ -168,14 +168,14 @@ func (a arrivals) peak(window time.Duration) int {
 	return most
 }
 
-// within are those of a span of time.
+// within returns the calls of a span of time.
 func (a arrivals) within(from time.Time, span time.Duration) arrivals {
 	return slices.DeleteFunc(slices.Clone(a), func(c simulator.Call) bool {
 		return c.Time.Before(from) || !c.Time.Before(from.Add(span))
 	})
 }
 
-// refused is how many got HTTP 429.
+// refused returns how many calls got HTTP 429.
 func (a arrivals) refused() int {
 	n := 0
 	for _, c := range a {

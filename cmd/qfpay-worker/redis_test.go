@@ -1,14 +1,18 @@
 package main
 
 import (
+	"context"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
-// shape is what of a connection is told by its URL.
+// shape has the values that a URL sets on a connection.
 type shape struct {
 	Kind, Address, User, Password, Master string
 	Nodes                                 []string
@@ -107,7 +111,7 @@ func TestRedisURL_PasswordFileIsForEveryKindOfRedis(t *testing.T) {
 		}
 	}
 	_, _, err := RedisConfig{URL: "redis://:other@h", PasswordFile: pw, KeyPrefix: "{q}"}.Resolve()
-	if err == nil || !strings.Contains(err.Error(), "only one of them may") {
+	if err == nil || !strings.Contains(err.Error(), "set only one of them") {
 		t.Errorf("two passwords: %v", err)
 	}
 }
@@ -120,7 +124,7 @@ func TestRedisURL_ErrorsThatQuoteAllOfItAreNotPassedOn(t *testing.T) {
 	}
 }
 
-// FuzzRedisURL puts a password into URLs and looks for it in what is shown of them.
+// FuzzRedisURL puts a password into URLs, and looks for it in addresses and errors.
 func FuzzRedisURL(f *testing.F) {
 	f.Add("redis", "u", "h:1/0")
 	f.Add("redis-sentinel", "", "h1:1,h2:2/0?master=m&sentinel_password=x")
@@ -130,7 +134,7 @@ func FuzzRedisURL(f *testing.F) {
 	f.Add("redis", "u:1?", "h:1/0")
 	f.Fuzz(func(t *testing.T, scheme, user, rest string) {
 		if strings.Contains(scheme, "://") {
-			return // then it is not the user that stands before the password
+			return // then the text before the password is not the user
 		}
 		r, err := parseRedisURL(scheme + "://" + user + ":" + canary + "@" + rest)
 		shown := r.address
@@ -141,4 +145,44 @@ func FuzzRedisURL(f *testing.F) {
 			t.Errorf("shown of scheme %q, user %q, rest %q: %s", scheme, user, rest, shown)
 		}
 	})
+}
+
+const oneOrder = "out_trade_no,pay_type,txamt,txcurrcd\nA1,800101,2500,HKD\n"
+
+func TestRun_RefusesARedisThatIsNotFit(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // in case it runs
+	defer cancel()
+	got := commandWith(ctx, strings.NewReader(""), oneMerchant("REDIS_URL="+server.URL, "WORKER_DURABILITY=strict", "WORKER_HTTP_ADDR=127.0.0.1:0"), "run")
+	if got.code != exitOutside || got.out != "" {
+		t.Errorf("exit code %d, %q", got.code, got.out)
+	}
+	for _, said := range []string{"is not fit to keep orders:\n", "CONFIG SET maxmemory-policy noeviction", "connected_slaves is 0", "keeps NOTHING on disk"} {
+		if !strings.Contains(got.err, said) {
+			t.Errorf("%q is not in\n%s", said, got.err)
+		}
+	}
+	if strings.Contains(got.err, canary) || strings.Contains(got.err, "taking orders") {
+		t.Errorf("%s", got.err)
+	}
+}
+
+func TestEnqueue_NeedsAReplicaUnderStrict(t *testing.T) {
+	t.Parallel()
+	primary := redistest.StartTCP(t)
+	env := []string{"REDIS_URL=" + primary.URL, "WORKER_DURABILITY=strict"}
+	orders := file(t, "orders.csv", oneOrder)
+	got := command(t, env, "enqueue", orders)
+	if got.code != exitOutside || !strings.Contains(got.err, "no replica of Redis has confirmed it within 1s") || !strings.Contains(got.err, "enqueue it again") ||
+		got.out != "enqueued=0 duplicate=0 invalid=0\n" {
+		t.Errorf("without a replica: %+v", got)
+	}
+	redistest.StartReplica(t, primary.Addr)
+	if got := command(t, env, "enqueue", orders); got.code != exitDone || got.out != "enqueued=0 duplicate=1 invalid=0\n" {
+		t.Errorf("again, with a replica: %+v", got)
+	}
+	if got := command(t, []string{"WORKER_DURABILITY=both"}, "enqueue", orders); got.code != exitInput || !strings.Contains(got.err, "WORKER_DURABILITY: must be standard or strict") {
+		t.Errorf("%+v", got)
+	}
 }

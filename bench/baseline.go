@@ -19,16 +19,16 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// Where the peer's results go, and the queue it works on.
+// The result stream of the baseline, and its queue.
 const (
-	peerResults = "peer:results"
-	peerQueue   = "default"
+	baselineResults = "baseline:results"
+	baselineQueue   = "default"
 )
 
-// peerCmd is what people write first: an asynq handler that signs an order, posts it
-// and adds the answer to a stream. It promises nothing: an order may be submitted
-// twice, or its QR code lost. That is what the worker's own cost is measured against.
-type peerCmd struct {
+// baselineCmd is a simple first version of a worker: an asynq handler that signs an order,
+// posts it and adds the answer to a stream. It guarantees nothing: it may create an order
+// twice, or lose its QR code. The cost of the worker is measured against it.
+type baselineCmd struct {
 	Redis       string        `required:"" help:"host:port"`
 	Gateway     string        `required:"" help:"URL"`
 	Concurrency int           `help:"0: asynq's default, one a CPU."`
@@ -36,14 +36,14 @@ type peerCmd struct {
 }
 
 // Run works until ctx ends.
-func (c *peerCmd) Run(ctx context.Context) error {
+func (c *baselineCmd) Run(ctx context.Context) error {
 	rdb := redis.NewClient(&redis.Options{Addr: c.Redis, PoolSize: max(20, c.Concurrency+8)})
 	defer rdb.Close()
-	// net/http keeps two connections to a host unless told otherwise, and a peer that
-	// dials for each order would be a weak one.
+	// By default, net/http keeps two connections to a host. A baseline that dials for each
+	// order would be too weak.
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 128
-	p := &peer{rdb: rdb, url: c.Gateway + "/trade/v1/payment", http: &http.Client{Transport: transport, Timeout: 10 * time.Second}}
+	p := &baseline{rdb: rdb, url: c.Gateway + "/trade/v1/payment", http: &http.Client{Transport: transport, Timeout: 10 * time.Second}}
 	server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency: c.Concurrency, TaskCheckInterval: c.Poll, LogLevel: asynq.WarnLevel})
 	if err := server.Start(p); err != nil {
@@ -54,14 +54,14 @@ func (c *peerCmd) Run(ctx context.Context) error {
 	return nil
 }
 
-type peer struct {
+type baseline struct {
 	rdb  *redis.Client
 	url  string
 	http *http.Client
 }
 
 // ProcessTask implements asynq.Handler.
-func (p *peer) ProcessTask(ctx context.Context, t *asynq.Task) error {
+func (p *baseline) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	var o tasks.Order
 	if err := json.Unmarshal(t.Payload(), &o); err != nil {
 		return fmt.Errorf("%w: %w", asynq.SkipRetry, err)
@@ -77,14 +77,14 @@ func (p *peer) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	if answer.RespCd != "0000" {
 		return fmt.Errorf("respcd %s", answer.RespCd)
 	}
-	return p.rdb.XAdd(ctx, &redis.XAddArgs{Stream: peerResults, Values: []any{
+	return p.rdb.XAdd(ctx, &redis.XAddArgs{Stream: baselineResults, Values: []any{
 		"out_trade_no", o.OutTradeNo, "qrcode", answer.QRCode, "syssn", answer.Syssn,
 		"respcd", answer.RespCd, "response", string(body),
 	}}).Err()
 }
 
 // post signs an order and sends it.
-func (p *peer) post(ctx context.Context, o tasks.Order) ([]byte, error) {
+func (p *baseline) post(ctx context.Context, o tasks.Order) ([]byte, error) {
 	params := qfpay.Params{"out_trade_no": o.OutTradeNo, "pay_type": string(o.PayType), "txdtm": o.TxDtm,
 		"txamt": strconv.FormatInt(o.TxAmt, 10), "txcurrcd": o.TxCurrCd, "goods_name": o.GoodsName}
 	form := url.Values{}

@@ -1,4 +1,4 @@
-package worker
+package redischeck
 
 import (
 	"context"
@@ -6,14 +6,21 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"go.uber.org/goleak"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// fit is what a Redis says of itself that nothing is wrong with.
-func fit() server {
+func TestMain(m *testing.M) {
+	logging.Disable() // go-redis would report the connections that the tests close
+	goleak.VerifyTestMain(m)
+}
+
+// goodServer returns the report of a server without problems.
+func goodServer() server {
 	return server{saveKnown: true, durability: tasks.Strict, info: map[string]string{
 		"redis_version": "7.0.15", "role": "master", "connected_slaves": "1",
 		"maxmemory": "0", "maxmemory_policy": "noeviction", "aof_enabled": "1",
@@ -25,44 +32,44 @@ func TestRedisCheck_SaysAllThatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(*server)
-		refuse bool
-		says   string // empty: nothing is wrong
+		fatal  bool
+		says   string // empty: no problem
 	}{
-		{"fit", func(*server) {}, false, ""},
+		{"no problem", func(*server) {}, false, ""},
 		{"the oldest", func(s *server) { s.info["redis_version"] = "6.2.0" }, false, ""},
 		{"a later major", func(s *server) { s.info["redis_version"] = "10.0.1" }, false, ""},
 		{"too old", func(s *server) { s.info["redis_version"] = "6.0.16" }, true, "6.2 or later is needed"},
 		{"far too old", func(s *server) { s.info["redis_version"] = "5.9.0" }, true, "6.2 or later is needed"},
-		{"no version", func(s *server) { delete(s.info, "redis_version") }, false, "does not say which version"},
+		{"no version", func(s *server) { delete(s.info, "redis_version") }, false, "does not report its version"},
 		{"a replica", func(s *server) { s.info["role"], s.info["master_host"], s.info["master_port"] = "slave", "db1", "6379" },
 			true, "primary, db1:6379"},
-		{"no role", func(s *server) { delete(s.info, "role") }, false, "does not say whether it is a primary"},
-		{"it evicts", func(s *server) { s.info["maxmemory"], s.info["maxmemory_policy"] = "1048576", "allkeys-lru" },
+		{"no role", func(s *server) { delete(s.info, "role") }, false, "does not report whether it is a primary"},
+		{"evicts", func(s *server) { s.info["maxmemory"], s.info["maxmemory_policy"] = "1048576", "allkeys-lru" },
 			true, "CONFIG SET maxmemory-policy noeviction"},
-		{"it evicts what expires, and journals of settled orders do", func(s *server) {
+		{"evicts keys that expire, such as journals of settled orders", func(s *server) {
 			s.info["maxmemory"], s.info["maxmemory_policy"] = "1048576", "volatile-lru"
 		}, true, "noeviction"},
-		{"memory is bounded, and nothing is evicted", func(s *server) { s.info["maxmemory"] = "1048576" }, false, ""},
-		{"it would evict", func(s *server) { s.info["maxmemory_policy"] = "allkeys-lru" }, false, "before maxmemory is set"},
-		{"no policy", func(s *server) { delete(s.info, "maxmemory_policy") }, false, "does not tell its maxmemory-policy"},
+		{"bounded memory without eviction", func(s *server) { s.info["maxmemory"] = "1048576" }, false, ""},
+		{"would evict", func(s *server) { s.info["maxmemory_policy"] = "allkeys-lru" }, false, "before somebody sets maxmemory"},
+		{"no policy", func(s *server) { delete(s.info, "maxmemory_policy") }, false, "does not report its maxmemory-policy"},
 		{"no maxmemory", func(s *server) { delete(s.info, "maxmemory"); s.info["maxmemory_policy"] = "allkeys-lru" },
-			false, "does not tell its maxmemory-policy"},
+			false, "does not report its maxmemory-policy"},
 		{"nothing on disk", func(s *server) { s.info["aof_enabled"] = "0" }, false, "keeps NOTHING on disk"},
 		{"snapshots alone", func(s *server) { s.info["aof_enabled"], s.save = "0", "3600 1" }, false, `snapshots (save "3600 1")`},
-		{"no AOF, and CONFIG is forbidden", func(s *server) { s.info["aof_enabled"], s.saveKnown = "0", false }, false, "does not tell its snapshots"},
-		{"no word of an AOF", func(s *server) { delete(s.info, "aof_enabled") }, false, "does not tell whether it has an append-only file"},
+		{"no AOF, and CONFIG is forbidden", func(s *server) { s.info["aof_enabled"], s.saveKnown = "0", false }, false, "does not report its snapshots"},
+		{"AOF not reported", func(s *server) { delete(s.info, "aof_enabled") }, false, "does not report whether it has an append-only file"},
 		{"strict without a replica", func(s *server) { s.info["connected_slaves"] = "0" }, true, "WORKER_DURABILITY=standard"},
-		{"strict, and no word of replicas", func(s *server) { delete(s.info, "connected_slaves") }, false, "how many replicas"},
+		{"strict, replicas not reported", func(s *server) { delete(s.info, "connected_slaves") }, false, "how many replicas"},
 		{"standard without a replica", func(s *server) { s.info["connected_slaves"], s.durability = "0", tasks.Standard }, false, ""},
 	} {
-		s := fit()
+		s := goodServer()
 		c.change(&s)
-		found := s.check()
+		found := s.problems()
 		switch {
 		case c.says == "" && len(found) == 0:
-		case c.says != "" && len(found) == 1 && found[0].refuse == c.refuse && strings.Contains(found[0].text, c.says):
+		case c.says != "" && len(found) == 1 && found[0].fatal == c.fatal && strings.Contains(found[0].text, c.says):
 		default:
-			t.Errorf("%s: %+v, want refuse=%t and %q", c.name, found, c.refuse, c.says)
+			t.Errorf("%s: %+v, want fatal=%t and %q", c.name, found, c.fatal, c.says)
 		}
 	}
 }
@@ -72,30 +79,30 @@ func FuzzInfo(f *testing.F) {
 	f.Add("redis_version:-1.-1\nmaxmemory:9999999999999999999999\nmaxmemory_policy:x\naof_enabled:\n")
 	f.Add(":\n#:\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, found := range (server{info: redisserver.ParseInfo(text), durability: tasks.Strict}).check() {
-			if found.text == "" {
-				t.Error("a finding that says nothing")
+		for _, p := range (server{info: redisserver.ParseInfo(text), durability: tasks.Strict}).problems() {
+			if p.text == "" {
+				t.Error("a problem without a text")
 			}
 		}
 	})
 }
 
-// Against servers as they are, one line for each thing that is wrong.
+// Real servers are checked here, with one line for each problem.
 func TestRedisCheck_JudgesRealServers(t *testing.T) {
 	t.Parallel()
 	check := func(rdb redis.UniversalClient, d tasks.Durability) (string, string) {
 		t.Helper()
-		warnings, err := CheckRedis(t.Context(), rdb, tasks.Keys{Prefix: "{qfpay}"}, d)
+		warnings, err := Check(t.Context(), rdb, tasks.Keys{Prefix: "{qfpay}"}, d)
 		if err == nil {
 			return strings.Join(warnings, "\n"), ""
 		}
 		return strings.Join(warnings, "\n"), err.Error()
 	}
-	want := func(name, warnings, refused string, parts ...string) {
+	want := func(name, warnings, failed string, parts ...string) {
 		t.Helper()
-		for n, got := range []string{warnings, refused} {
+		for n, got := range []string{warnings, failed} {
 			if (parts[n] == "") != (got == "") || !strings.Contains(got, parts[n]) {
-				t.Errorf("%s: warned %q, refused %q, want %q", name, warnings, refused, parts)
+				t.Errorf("%s: warnings %q, error %q, want %q", name, warnings, failed, parts)
 				return
 			}
 		}
@@ -113,15 +120,15 @@ func TestRedisCheck_JudgesRealServers(t *testing.T) {
 	w, r = check(redistest.Start(t, "--save", "3600 1").Client(t), tasks.Standard)
 	want("with snapshots", w, r, "3600 1", "")
 	w, r = check(redistest.Start(t, "--maxmemory", "100mb", "--maxmemory-policy", "volatile-ttl").Client(t), tasks.Standard)
-	want("that evicts", w, r, "keeps NOTHING", "volatile-ttl with maxmemory 104857600")
+	want("evicting", w, r, "keeps NOTHING", "volatile-ttl with maxmemory 104857600")
 
-	// A managed Redis: CONFIG is forbidden, then INFO too.
+	// Like a managed Redis: CONFIG is forbidden, or INFO.
 	w, r = check(redistest.Start(t, "--rename-command", "CONFIG", "").Client(t), tasks.Standard)
-	want("without CONFIG", w, r, "does not tell its snapshots", "")
+	want("without CONFIG", w, r, "does not report its snapshots", "")
 	w, r = check(redistest.Start(t, "--rename-command", "INFO", "").Client(t), tasks.Strict)
-	want("without INFO", w, r, "cannot be checked", "")
+	want("without INFO", w, r, "could not be checked", "")
 
-	// On a cluster, the node that has the shard.
+	// On a cluster, Check asks the node that holds the shard.
 	cluster := redistest.StartCluster(t, 2)
 	own := cluster.Node(t, "{qfpay}:due")
 	own.Do(t, "config", "set", "maxmemory", "100mb", "maxmemory-policy", "allkeys-lru")
@@ -133,7 +140,7 @@ func TestRedisCheck_SaysThatItWasInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := CheckRedis(ctx, redistest.Start(t).Client(t), tasks.Keys{Prefix: "{qfpay}"}, tasks.Standard); err == nil {
+	if _, err := Check(ctx, redistest.Start(t).Client(t), tasks.Keys{Prefix: "{qfpay}"}, tasks.Standard); err == nil {
 		t.Error("no error")
 	}
 }

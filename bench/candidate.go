@@ -15,8 +15,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// stage is what every measurement stands on: one Redis and one gateway.
-type stage struct {
+// environment is the environment of a measurement: one Redis and one gateway.
+type environment struct {
 	rig     *rig.Rig
 	redis   *rig.Redis
 	gateway *rig.Gateway
@@ -24,51 +24,51 @@ type stage struct {
 }
 
 // series is a prefix for order numbers that the gateway has not seen before.
-func (s *stage) series() string {
+func (s *environment) series() string {
 	s.runs++
 	return fmt.Sprint("S", s.runs)
 }
 
-// newStage starts a Redis and a gateway of its own, which answers after latency.
-func newStage(ctx context.Context, r *rig.Rig, latency time.Duration) (*stage, error) {
+// newEnvironment starts a Redis, and a gateway that answers after latency.
+func newEnvironment(ctx context.Context, r *rig.Rig, latency time.Duration) (*environment, error) {
 	redis, err := r.StartRedis(ctx)
 	if err != nil {
 		return nil, err
 	}
 	gateway, err := r.StartGateway(ctx, 1, latency)
-	return &stage{rig: r, redis: redis, gateway: gateway}, err
+	return &environment{rig: r, redis: redis, gateway: gateway}, err
 }
 
-// close ends both; what is wrong with that concerns no figure.
-func (s *stage) close() {
+// close ends both. It ignores errors, which do not affect any figure.
+func (s *environment) close() {
 	s.redis.Client.Close()
 	s.redis.Kill()
 	s.gateway.Kill()
 }
 
-// contestant is a worker under measurement, with its way in and its way out.
-type contestant struct {
+// candidate is a worker to measure, with its producer and its result stream.
+type candidate struct {
 	name     string
 	results  string // the stream
-	start    func(context.Context, *stage) (*rig.Process, error)
+	start    func(context.Context, *environment) (*rig.Process, error)
 	producer func(*redis.Client) enqueuer
 }
 
-// enqueuer is a producer of the contestant's.
+// enqueuer is a producer for the candidate.
 type enqueuer struct {
 	one  func(context.Context, tasks.Order) error
-	many func(context.Context, []tasks.Order) error // by the fastest way there is
+	many func(context.Context, []tasks.Order) error // in the fastest way
 }
 
-// keys are the names that the worker has by default.
+// keys are the worker's default keys.
 var keys = tasks.Keys{Prefix: tasks.DefaultPrefix}
 
-// ours is qfpay-worker with further settings.
-func ours(settings ...string) contestant {
-	return contestant{
+// ours is qfpay-worker with additional settings.
+func ours(settings ...string) candidate {
+	return candidate{
 		name:    "qfpay-worker",
 		results: keys.Results(),
-		start: func(ctx context.Context, s *stage) (*rig.Process, error) {
+		start: func(ctx context.Context, s *environment) (*rig.Process, error) {
 			w, err := s.rig.StartWorker(ctx, s.redis, s.gateway, settings...)
 			if err != nil {
 				return nil, err
@@ -79,17 +79,17 @@ func ours(settings ...string) contestant {
 	}
 }
 
-// plain is the plain asynq handler. 0 means asynq's default for either.
-func plain(name string, concurrency int, poll time.Duration) contestant {
-	return contestant{
+// plain is the plain asynq handler. 0 means asynq's default.
+func plain(name string, concurrency int, poll time.Duration) candidate {
+	return candidate{
 		name:    name,
-		results: peerResults,
-		start: func(_ context.Context, s *stage) (*rig.Process, error) {
+		results: baselineResults,
+		start: func(_ context.Context, s *environment) (*rig.Process, error) {
 			self, err := os.Executable()
 			if err != nil {
 				return nil, err
 			}
-			return s.rig.Start("peer", nil, self, "peer", "--redis", s.redis.Addr, "--gateway", s.gateway.URL,
+			return s.rig.Start("baseline", nil, self, "baseline", "--redis", s.redis.Addr, "--gateway", s.gateway.URL,
 				"--concurrency", strconv.Itoa(concurrency), "--poll", poll.String())
 		},
 		producer: plainProducer,
@@ -114,7 +114,7 @@ func plainProducer(rdb *redis.Client) enqueuer {
 	client := asynq.NewClientFromRedisClient(rdb)
 	one := func(ctx context.Context, o tasks.Order) error {
 		_, err := client.EnqueueContext(ctx, asynq.NewTask(tasks.TypeCreate, payload(o)),
-			asynq.TaskID(o.OutTradeNo), asynq.Queue(peerQueue))
+			asynq.TaskID(o.OutTradeNo), asynq.Queue(baselineQueue))
 		return err
 	}
 	return enqueuer{one: one, many: func(ctx context.Context, orders []tasks.Order) error {
@@ -122,7 +122,7 @@ func plainProducer(rdb *redis.Client) enqueuer {
 	}}
 }
 
-// inParallel does it for all orders, n at a time, and returns the first error.
+// inParallel processes all orders, n at a time, and returns the first error.
 func inParallel(n int, orders []tasks.Order, do func(tasks.Order) error) error {
 	next, failed := make(chan tasks.Order), make(chan error, n)
 	var all sync.WaitGroup
@@ -151,16 +151,16 @@ func inParallel(n int, orders []tasks.Order, do func(tasks.Order) error) error {
 	}
 }
 
-// with starts a contestant on an empty Redis, runs the measurement, and stops it.
-func (c contestant) with(ctx context.Context, s *stage, measure func(*rig.Process) error) error {
+// with starts a candidate on an empty Redis, runs the measurement, and stops it.
+func (c candidate) with(ctx context.Context, s *environment, measure func(*rig.Process) error) error {
 	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
 		return err
 	}
 	return c.running(ctx, s, measure)
 }
 
-// running is with, on a Redis as it is.
-func (c contestant) running(ctx context.Context, s *stage, measure func(*rig.Process) error) error {
+// running is like with, but keeps the content of Redis.
+func (c candidate) running(ctx context.Context, s *environment, measure func(*rig.Process) error) error {
 	p, err := c.start(ctx, s)
 	if err != nil {
 		return err

@@ -14,18 +14,18 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// tap lets orders into the worker's queues at a rate. They have been accepted before, and
-// their tasks stand aside: letting one in is one LMOVE, so that a producer takes no cores away
-// from what is measured.
-type tap struct {
-	stage  *stage
-	opened map[string]time.Time // by the order's id: when its task was let in
-	warm   int                  // orders that were let in before it counted
+// releaser releases orders into the worker's queues at a rate. They were accepted before, and
+// their tasks are set aside. Releasing one is a single LMOVE, so that no producer uses the cores
+// during the measurement.
+type releaser struct {
+	environment *environment
+	opened      map[string]time.Time // by the order's ID: when its task was released
+	warm        int                  // orders that were released during the warm-up
 }
 
-// fillTap accepts n orders on an empty Redis, in both lanes and for all merchants, and puts
-// their tasks aside. The sweeper looks after them half a minute later, as they were forgotten.
-func fillTap(ctx context.Context, s *stage, n int) (*tap, error) {
+// fillReleaser accepts n orders on an empty Redis, in both lanes and for all merchants, and sets
+// their tasks aside. The sweeper finds such orders only after half a minute.
+func fillReleaser(ctx context.Context, s *environment, n int) (*releaser, error) {
 	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
 		return nil, err
 	}
@@ -42,22 +42,22 @@ func fillTap(ctx context.Context, s *stage, n int) (*tap, error) {
 			return nil, err
 		}
 	}
-	return &tap{stage: s, opened: make(map[string]time.Time, n)}, nil
+	return &releaser{environment: s, opened: make(map[string]time.Time, n)}, nil
 }
 
-// pending is asynq's list of a lane's tasks, and aside the list of those that stand aside.
+// pending is asynq's list of a lane's tasks, and aside the list of those set aside.
 func pending(l tasks.Lane) string { return "asynq:{" + keys.Queue(l) + "}:pending" }
 func aside(l tasks.Lane) string   { return "asynq:{" + keys.Queue(l) + "}:aside" }
 
-// run lets orders in at a rate. Its steps are as short as the machine lets them be: orders come
-// one by one, and a burst would be its own queue.
-func (t *tap) run(ctx context.Context, rate float64, span time.Duration) error {
+// run releases orders at a rate. Its steps are as short as possible, so that orders arrive one by
+// one, because a burst would form its own queue.
+func (t *releaser) run(ctx context.Context, rate float64, span time.Duration) error {
 	return pace(ctx, rate, span, 2*time.Millisecond, func(n int) error { return t.open(ctx, n) })
 }
 
-// open lets n orders in.
-func (t *tap) open(ctx context.Context, n int) error {
-	pipe := t.stage.redis.Client.Pipeline()
+// open releases n orders.
+func (t *releaser) open(ctx context.Context, n int) error {
+	pipe := t.environment.redis.Client.Pipeline()
 	for i := range n {
 		lane := tasks.Lanes()[(len(t.opened)+i)%2]
 		pipe.LMove(ctx, aside(lane), pending(lane), "right", "left")
@@ -70,10 +70,9 @@ func (t *tap) open(ctx context.Context, n int) error {
 	return err
 }
 
-// overheads is what each order took beyond the gateway's time, from when it was let in to
-// its result.
-func (t *tap) overheads(ctx context.Context, stream string) ([]time.Duration, error) {
-	entries, err := t.stage.redis.Client.XRange(ctx, stream, "-", "+").Result()
+// overheads returns the time of each order from release to result, without the gateway's time.
+func (t *releaser) overheads(ctx context.Context, stream string) ([]time.Duration, error) {
+	entries, err := t.environment.redis.Client.XRange(ctx, stream, "-", "+").Result()
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +89,8 @@ func (t *tap) overheads(ctx context.Context, stream string) ([]time.Duration, er
 	return all, nil
 }
 
-// leaves is how long each call but the first took from its turn to its first byte.
-func leaves(file string, first int) ([]time.Duration, error) {
+// sendDelays returns how long each call except the first took from the limiter to its first byte.
+func sendDelays(file string, first int) ([]time.Duration, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -103,7 +102,7 @@ func leaves(file string, first int) ([]time.Duration, error) {
 		if err := lines.Decode(&call); err != nil {
 			return nil, err
 		}
-		all = append(all, call.Leaving)
+		all = append(all, call.SendDelay)
 	}
 	return all[first:], nil
 }

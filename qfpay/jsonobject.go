@@ -6,17 +6,17 @@ import (
 	"fmt"
 )
 
-// members are the members of a JSON object of the gateway.
-type members struct {
+// jsonObject is a JSON object from the gateway.
+type jsonObject struct {
 	top  map[string]json.RawMessage
-	data map[string]json.RawMessage // the wrapper of QFPay's general page; no MPM sample has it
-	err  error                      // the first member that was not what it must be
+	data map[string]json.RawMessage // the wrapper in QFPay's general page; no MPM sample has it
+	err  error                      // of the first member with a wrong type
 }
 
-// parseMembers reads a JSON object. Names are matched as written, unknown ones are
-// ignored, and of a repeated one the last counts.
-func parseMembers(body []byte) (members, error) {
-	var m members
+// parseObject reads a JSON object. Names are case-sensitive, unknown names are ignored, and
+// if a name is repeated, the last one counts.
+func parseObject(body []byte) (jsonObject, error) {
+	var m jsonObject
 	if err := json.Unmarshal(body, &m.top); err != nil {
 		return m, fmt.Errorf("the answer is not a JSON object: %w", err)
 	}
@@ -31,10 +31,10 @@ func parseMembers(body []byte) (members, error) {
 	return m, nil
 }
 
-// text returns a member as text: from the top level, else from data. QFPay writes
-// the same field now as a string and now as a number, so either is taken; null and
-// a missing one are empty. Anything else is an error, kept in err.
-func (m *members) text(name string) string {
+// text returns a member as text, from the top level or else from data. QFPay sends the same
+// field sometimes as a string and sometimes as a number, so both are accepted. null and a
+// missing member are empty. Anything else sets err.
+func (m *jsonObject) text(name string) string {
 	for _, object := range []map[string]json.RawMessage{m.top, m.data} {
 		text, ok := scalar(object[name])
 		if !ok && m.err == nil {
@@ -47,7 +47,7 @@ func (m *members) text(name string) string {
 	return ""
 }
 
-// scalar reads a JSON string or number as text, and null or nothing as "".
+// scalar returns a JSON string or number as text, and "" for null or a missing value.
 func scalar(raw json.RawMessage) (text string, ok bool) {
 	switch {
 	case len(raw) == 0 || string(raw) == "null":

@@ -18,15 +18,15 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-// rival is another way to keep the limits: it waits until a call of a merchant may leave,
-// in one of several processes, and counts how often it asked Redis.
+// rival is another limiter: it waits until a call of a merchant may be sent, in one of several
+// processes, and counts its requests to Redis.
 type rival interface {
 	wait(ctx context.Context, process, merchant int) error
 	asked() int64
 }
 
-// gcra is redis_rate with both limits, asked one after the other, as its README has it;
-// tuned, burst and rate together stay below the limit.
+// gcra is redis_rate with both limits, one after the other, as in its README. If tuned, burst and
+// rate together stay below the limit.
 type gcra struct {
 	limiter        *redis_rate.Limiter
 	second, minute redis_rate.Limit
@@ -55,7 +55,7 @@ func (g *gcra) wait(ctx context.Context, _, merchant int) error {
 }
 
 // local is x/time/rate with a share of the limits for each process.
-type local struct{ limiters [][]*rate.Limiter } // by process and merchant, both windows by turns
+type local struct{ limiters [][]*rate.Limiter } // by process and merchant, both windows alternating
 
 func (l *local) asked() int64 { return 0 }
 
@@ -69,26 +69,26 @@ func (l *local) wait(ctx context.Context, process, merchant int) error {
 }
 
 const (
-	peerProcesses = 4
-	peerMerchants = 3
-	peerHands     = 16 // orders in hand at once, in each process
+	rivalProcesses = 4
+	rivalMerchants = 3
+	rivalSlots     = 16 // orders in flight at once, in each process
 )
 
 func newLocal() *local {
 	l := &local{}
-	for range peerProcesses {
+	for range rivalProcesses {
 		var of []*rate.Limiter
-		for range peerMerchants {
-			of = append(of, rate.NewLimiter(secondLimit/peerProcesses, secondLimit/peerProcesses),
-				rate.NewLimiter(rate.Limit(minuteLimit)/60/peerProcesses, minuteLimit/peerProcesses))
+		for range rivalMerchants {
+			of = append(of, rate.NewLimiter(secondLimit/rivalProcesses, secondLimit/rivalProcesses),
+				rate.NewLimiter(rate.Limit(minuteLimit)/60/rivalProcesses, minuteLimit/rivalProcesses))
 		}
 		l.limiters = append(l.limiters, of)
 	}
 	return l
 }
 
-// sideBySide runs each limiter on three merchants: one with a backlog that was there
-// first, two whose orders came after it.
+// sideBySide runs each limiter with three merchants: one with an earlier backlog, and two with
+// later orders.
 func sideBySide(ctx context.Context, r *rig.Rig, span time.Duration) ([]line, error) {
 	names := []string{"redis_rate", "redis_rate, tuned safe", "x/time/rate", "qfpay-worker"}
 	found := make([][]string, len(names))
@@ -118,7 +118,7 @@ func sideBySide(ctx context.Context, r *rig.Rig, span time.Duration) ([]line, er
 
 // contest runs one limiter.
 func contest(ctx context.Context, r *rig.Rig, span time.Duration, name string) ([]string, error) {
-	s, err := newSite(ctx, r, peerMerchants)
+	s, err := newQuotaEnv(ctx, r, rivalMerchants)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func contest(ctx context.Context, r *rig.Rig, span time.Duration, name string) (
 	if name == "qfpay-worker" {
 		asked, err = s.contestOwn(ctx, span, n)
 	} else {
-		asked, err = s.contestPeer(ctx, span, n, newRival(name, s))
+		asked, err = s.contestRival(ctx, span, n, newRival(name, s))
 	}
 	if err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func contest(ctx context.Context, r *rig.Rig, span time.Duration, name string) (
 	}, nil
 }
 
-// first is when the first call of all arrived.
+// first returns the arrival of the first call of all.
 func first(calls map[string][]simulator.Call) time.Time {
 	at := time.Now()
 	for _, all := range calls {
@@ -171,7 +171,7 @@ func first(calls map[string][]simulator.Call) time.Time {
 	return at
 }
 
-// jain is 1 when all have the same, and 1/n when one has it all.
+// jain returns Jain's fairness index: 1 if all shares are equal, and 1/n if one has everything.
 func jain(x []float64) float64 {
 	sum, squares := 0.0, 0.0
 	for _, v := range x {
@@ -183,7 +183,7 @@ func jain(x []float64) float64 {
 	return sum * sum / (float64(len(x)) * squares)
 }
 
-func newRival(name string, s *site) rival {
+func newRival(name string, s *quotaEnv) rival {
 	limiter := redis_rate.NewLimiter(s.redis.Client)
 	switch name {
 	case "x/time/rate":
@@ -196,19 +196,19 @@ func newRival(name string, s *site) rival {
 	}
 }
 
-// contestPeer has processes, each a few goroutines, take orders from one queue, wait until
-// the limiter lets each leave, and send it: as a job queue with a limiter in its handler.
-func (s *site) contestPeer(ctx context.Context, span time.Duration, n int, p rival) (int64, error) {
+// contestRival simulates processes with a few goroutines each, which take orders from one queue,
+// wait for the limiter, and send them, like a job queue with a limiter in its handler.
+func (s *quotaEnv) contestRival(ctx context.Context, span time.Duration, n int, p rival) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, span)
 	defer cancel()
-	queue := make(chan int, peerMerchants*n)
+	queue := make(chan int, rivalMerchants*n)
 	for _, merchant := range slices.Concat(slices.Repeat([]int{0}, n), slices.Repeat([]int{1, 2}, n)) {
 		queue <- merchant
 	}
 	var sent atomic.Int64
 	var all sync.WaitGroup
-	for process := range peerProcesses {
-		for range peerHands {
+	for process := range rivalProcesses {
+		for range rivalSlots {
 			all.Go(func() {
 				for merchant := range queue {
 					if p.wait(ctx, process, merchant) != nil {
@@ -217,7 +217,7 @@ func (s *site) contestPeer(ctx context.Context, span time.Duration, n int, p riv
 					o := newOrder(fmt.Sprint("P", merchant), int(sent.Add(1))).WithDefaults(time.Now())
 					client := &qfpay.Client{HTTP: http.DefaultClient, Merchant: qfpay.Merchant{BaseURL: s.gateway.URL,
 						AppCode: s.accounts[merchant].AppCode, Key: s.accounts[merchant].Key}}
-					client.CreatePayment(ctx, o.Order, nil) // what became of it stands in the gateway's books
+					client.CreatePayment(ctx, o.Order, nil) // the gateway's ledger has the result
 				}
 			})
 		}
@@ -227,15 +227,15 @@ func (s *site) contestPeer(ctx context.Context, span time.Duration, n int, p riv
 }
 
 // contestOwn does the same with the worker.
-func (s *site) contestOwn(ctx context.Context, span time.Duration, n int) (int64, error) {
-	if err := s.work(ctx, peerProcesses); err != nil {
+func (s *quotaEnv) contestOwn(ctx context.Context, span time.Duration, n int) (int64, error) {
+	if err := s.work(ctx, rivalProcesses); err != nil {
 		return 0, err
 	}
 	watch, err := s.redis.Monitor()
 	if err != nil {
 		return 0, err
 	}
-	for merchant := range peerMerchants {
+	for merchant := range rivalMerchants {
 		if err := s.enqueue(ctx, merchant, n, fmt.Sprint("P", merchant)); err != nil {
 			return 0, err
 		}

@@ -15,15 +15,15 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
-// echoCmd is a gateway that says yes to every create, and keeps nothing: the simulator
-// checks and books what it is asked, which takes cores away from what is measured.
-type echoCmd struct {
+// stubGatewayCmd is a gateway that accepts every create and stores nothing. The simulator checks
+// and records every call, which would take CPU time from the measured processes.
+type stubGatewayCmd struct {
 	Addr    string        `required:"" help:"host:port to listen on."`
 	Latency time.Duration `help:"How long each answer takes."`
 }
 
 // Run answers until ctx ends.
-func (c *echoCmd) Run(ctx context.Context) error {
+func (c *stubGatewayCmd) Run(ctx context.Context) error {
 	runtime.GOMAXPROCS(1)
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
@@ -42,15 +42,15 @@ func (c *echoCmd) Run(ctx context.Context) error {
 	}
 }
 
-// serve answers the requests of one connection, which come one after the other. net/http's
-// server would watch each connection for its end meanwhile, at twice the cost.
-func (c *echoCmd) serve(conn net.Conn, serial int) {
+// serve answers the requests of one connection, one after the other. net/http's server would also
+// watch each connection for its end, at twice the cost.
+func (c *stubGatewayCmd) serve(conn net.Conn, serial int) {
 	defer conn.Close()
 	in := bufio.NewReader(conn)
 	for n := 0; ; n++ {
 		r, err := http.ReadRequest(in)
 		if err != nil {
-			return // the caller has hung up
+			return // the client has disconnected
 		}
 		due := time.Now().Add(c.Latency)
 		r.ParseForm()
@@ -61,7 +61,7 @@ func (c *echoCmd) serve(conn net.Conn, serial int) {
 	}
 }
 
-// yes is the answer to a create: what was asked, as the MPM page's sample has it.
+// yes returns the answer to a create, with the values of the request, as in the MPM page's sample.
 func yes(f url.Values, syssn string) []byte {
 	body, err := json.Marshal(map[string]string{
 		"respcd": "0000", "resperr": "success", "respmsg": "",

@@ -20,9 +20,9 @@ func TestRecord_ARowTellsTheStandingOfItsOrder(t *testing.T) {
 		{"0000", "9", Unclear}, // unknown
 		{"1142", "2", Dead},    // closed
 		{"1181", "0", Dead},    // expired
-		{"1260", "2", Paid},    // the code says it
+		{"1260", "2", Paid},    // the code decides
 		{"1205", "0", Failed},  // printed sample
-		{"1298", "0", Unclear}, // the text asks for an enquiry
+		{"1298", "0", Unclear}, // the text asks for a query
 		{"4711", "2", Unclear}, // unknown
 	} {
 		if got := (Record{RespCd: row.code, Cancel: row.cancel}).Standing(); got != row.want {

@@ -22,13 +22,13 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-// observedCmd is a worker as qfpay-worker runs it, put together here so that it can
-// be looked into: it writes profiles, and what its calls took, when it ends.
-type observedCmd struct {
+// instrumentedCmd is a worker like that of qfpay-worker run, with instrumentation: at its end it
+// writes profiles, and the times of its calls.
+type instrumentedCmd struct {
 	Redis       string `required:"" help:"host:port"`
 	Gateway     string `required:"" help:"URL"`
 	Merchants   int    `default:"1" help:"How many of the sample merchants, named m0, m1, …; the first is default."`
-	Concurrency int    `default:"64" help:"Orders in hand at once, per lane."`
+	Concurrency int    `default:"64" help:"The most orders in flight at once, per lane."`
 	PerSecond   int    `help:"Of each merchant; 0: no limit."`
 	PerMinute   int    `help:"Of each merchant; 0: no limit."`
 	CPU         string `help:"File for the CPU profile."`
@@ -37,7 +37,7 @@ type observedCmd struct {
 }
 
 // Run works until ctx ends.
-func (c *observedCmd) Run(ctx context.Context) error {
+func (c *instrumentedCmd) Run(ctx context.Context) error {
 	debug.SetGCPercent(400) // as qfpay-worker run does
 	rdb := redis.NewClient(&redis.Options{Addr: c.Redis, PoolSize: 2*c.Concurrency + 8})
 	defer rdb.Close()
@@ -74,8 +74,8 @@ func (c *observedCmd) Run(ctx context.Context) error {
 	return c.write(seen)
 }
 
-// write writes down what was seen.
-func (c *observedCmd) write(seen *witness) error {
+// write writes the measured values.
+func (c *instrumentedCmd) write(seen *witness) error {
 	if c.Allocs != "" {
 		f, err := os.Create(c.Allocs)
 		if err != nil {
@@ -103,7 +103,7 @@ func (c *observedCmd) write(seen *witness) error {
 	return nil
 }
 
-func (c *observedCmd) accounts() []worker.Merchant {
+func (c *instrumentedCmd) accounts() []worker.Merchant {
 	all := make([]worker.Merchant, c.Merchants)
 	for i, account := range simulator.SampleAccounts(c.Merchants) {
 		all[i] = worker.Merchant{PerSecond: c.PerSecond, PerMinute: c.PerMinute, Merchant: qfpay.Merchant{
@@ -112,7 +112,7 @@ func (c *observedCmd) accounts() []worker.Merchant {
 	return all
 }
 
-func (c *observedCmd) names() []string {
+func (c *instrumentedCmd) names() []string {
 	all := make([]string, c.Merchants)
 	for i := range all {
 		all[i] = merchantName(i)
@@ -120,7 +120,7 @@ func (c *observedCmd) names() []string {
 	return all
 }
 
-// witness remembers the calls, and passes everything on.
+// witness records the calls, and forwards all events.
 type witness struct {
 	event.Observer
 	mu    sync.Mutex

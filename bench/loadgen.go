@@ -7,15 +7,15 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// feeder enqueues orders, for one merchant after the other.
-type feeder struct {
+// loadgen enqueues orders, for one merchant after the other.
+type loadgen struct {
 	producer        *tasks.Producer
 	series          string
 	merchants, sent int
 }
 
 // run enqueues at a rate, in steps of 10 ms.
-func (f *feeder) run(ctx context.Context, rate float64, span time.Duration) error {
+func (f *loadgen) run(ctx context.Context, rate float64, span time.Duration) error {
 	return pace(ctx, rate, span, 10*time.Millisecond, func(n int) error {
 		orders := newOrders(f.series, f.sent, n)
 		for i := range orders {
@@ -27,8 +27,8 @@ func (f *feeder) run(ctx context.Context, rate float64, span time.Duration) erro
 	})
 }
 
-// pace has for span so many done a second, step by step: those that have come due since the
-// step before.
+// pace calls a function at a rate for span. Each step passes the number that became due since
+// the last step.
 func pace(ctx context.Context, rate float64, span, step time.Duration, do func(n int) error) error {
 	for began, done := time.Now(), 0; time.Since(began) < span; {
 		due := int(min(time.Since(began), span).Seconds() * rate)
