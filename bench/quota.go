@@ -180,7 +180,7 @@ func touched(settled []tasks.Result) float64 {
 func limiterCalls(seen rig.Commands) int {
 	limits := lua("limits")
 	n := 0
-	for _, name := range []string{"take", "call", "pause"} {
+	for _, name := range []string{"reserve", "dispatch", "pause"} {
 		sum := sha1.Sum(append(slices.Clone(limits), lua(name)...))
 		n += seen["evalsha "+hex.EncodeToString(sum[:])]
 	}
@@ -189,7 +189,7 @@ func limiterCalls(seen rig.Commands) int {
 
 // lua reads one of the worker's scripts.
 func lua(name string) []byte {
-	text, err := os.ReadFile(filepath.Join("..", "worker", "lua", name+".lua"))
+	text, err := os.ReadFile(filepath.Join("..", "worker", "internal", "ratelimit", "lua", name+".lua"))
 	if err != nil {
 		panic(err) // the programs were built from this tree
 	}
