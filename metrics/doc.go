@@ -1,6 +1,6 @@
 // Package metrics counts what the worker does, and shows the numbers to Prometheus.
 //
-// [Metrics] receives events, as a worker.Observer, and keeps the counters. [Metrics.Queues]
+// [Metrics] receives events, as a event.Observer, and keeps the counters. [Metrics.Queues]
 // reads the queues and streams in Redis at each scrape. [Mux] serves both, and the health
 // pages. The worker does not import this package.
 //

@@ -23,7 +23,7 @@ var (
 	permitBuckets = []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 30, 60}
 )
 
-// Metrics keeps the counters of one process. It implements worker.Observer, and is safe for
+// Metrics keeps the counters of one process. It implements event.Observer, and is safe for
 // concurrent use.
 type Metrics struct {
 	mu    sync.RWMutex // guards the labels of merchants: only SetMerchants writes

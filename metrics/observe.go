@@ -8,7 +8,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-// Observe counts an event. It implements worker.Observer and does not block.
+// Observe counts an event. It implements event.Observer and does not block.
 func (m *Metrics) Observe(e event.Event) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -237,7 +237,7 @@ func TestResults_OnlyWrittenOnesAreAcknowledged(t *testing.T) {
 	}
 }
 
-// slow is an output that takes its time over each write.
+// slow is an output with slow writes.
 type slow struct{ lockedBuffer }
 
 func (s *slow) Write(b []byte) (int, error) {
