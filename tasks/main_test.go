@@ -6,10 +6,12 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
+
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, redistest.Dialing) }
 
 // keys are used by every test; each test has its own server.
 var keys = Keys{Prefix: DefaultPrefix}

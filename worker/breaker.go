@@ -39,13 +39,6 @@ func (b *breaker) admit(now time.Time, answer time.Duration) time.Duration {
 	return 0
 }
 
-// isOpen reports whether the merchant is held.
-func (b *breaker) isOpen() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.reason != ""
-}
-
 // trip opens the breaker, or keeps it open longer after a probe was refused. Calls that were on
 // their way when it opened are refused as well, and change nothing. trip reports whether the
 // breaker was closed before.

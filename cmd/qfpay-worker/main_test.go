@@ -11,9 +11,11 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, redistest.Dialing) }
 
 // ended is what a command left behind.
 type ended struct {

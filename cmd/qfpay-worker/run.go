@@ -70,15 +70,6 @@ func collectRarely() {
 	debug.SetGCPercent(400)
 }
 
-func touch(memory []byte) {
-	for i := 0; i < len(memory); i += os.Getpagesize() {
-		memory[i] = 1
-	}
-}
-
-// smallestHeap is the heap size at which Go collects for the first time, at 400 %.
-const smallestHeap = 16 << 20
-
 // reach waits until Redis answers.
 func reach(ctx context.Context, rdb redis.UniversalClient, server Redis, log *slog.Logger) error {
 	b := retry.WithMaxDuration(reachTimeout, retry.WithJitterPercent(20, retry.NewConstant(500*time.Millisecond)))

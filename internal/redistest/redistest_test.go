@@ -9,7 +9,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, Dialing) }
 
 func TestReplica_AReplicaFollowsItsMasterUntilReplicationStalls(t *testing.T) {
 	t.Parallel()

@@ -26,7 +26,7 @@ import (
 
 func TestMain(m *testing.M) {
 	logging.Disable() // go-redis's own, when a test kills its server
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, redistest.Dialing)
 }
 
 // token is the token of the tests; no log and no answer may contain it.
@@ -162,15 +162,17 @@ func (r *rig) work(gateway simulator.Config, orders int) {
 		r.t.Fatal(err)
 	}
 	ctx, stop := context.WithTimeout(r.t.Context(), time.Minute)
-	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
+	r.t.Cleanup(func() { // before its clients are closed, also when the test fails here
+		stop()
+		w.Close()
+	})
 	r.until("every order has its result", func() bool { return r.rdb.XLen(ctx, keys.Results()).Val() >= int64(orders) })
 	stop()
 	if err := <-ended; err != nil {
 		r.t.Fatal(err)
 	}
-	w.Close()
 }
 
 // until waits for something, for a minute at most.

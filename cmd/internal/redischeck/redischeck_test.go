@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) {
 	logging.Disable() // go-redis would report the connections that the tests close
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, redistest.Dialing)
 }
 
 // goodServer returns the report of a server without problems.
