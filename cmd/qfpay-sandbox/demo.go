@@ -128,12 +128,12 @@ func openSandbox(orders []tasks.Order) (*sandbox, error) {
 		Redis: s.rdb, Queue: s.queue, Blocking: s.blocks, Keys: s.keys,
 		Merchants:       merchantsAt(names, accounts),
 		HTTP:            &http.Client{Transport: s.gateway.Transport()},
-		CallTimeout:     time.Second,
+		CallTimeout:     5 * time.Second,
 		Verify:          qfpay.VerifyStrict,
 		LostResponse:    worker.Auto,
 		UniqueNumbers:   true,
 		Concurrency:     16,
-		ShutdownTimeout: 2 * time.Second,
+		ShutdownTimeout: 6 * time.Second,
 		Logger:          slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
