@@ -129,7 +129,7 @@ func TestReload_MerchantComesWithTheFile(t *testing.T) {
 		return strings.Count(log, "no such merchant here") >= len(orders)
 	})
 	write("merchants.yml", entry("other", unused)+entry("default", simulator.SampleAppCode))
-	follow(t, redis).await(t, len(orders), patience) // they are tried again within 40 s
+	follow(t, redis).await(t, len(orders), time.Minute) // they are tried again within 40 s
 	checkBooks(t, orders, results(t, redis), gateway.orders(t))
 	if !strings.Contains(w.err.text(), `"added":["default"]`) {
 		t.Error("the log does not say which merchant was added")
