@@ -110,7 +110,7 @@ func manyMerchants(ctx context.Context, r *rig.Rig, span time.Duration) ([]line,
 	if err := s.allQueued(ctx); err != nil {
 		return nil, err
 	}
-	lined := time.Since(began)
+	queued := time.Since(began)
 	beside, err := s.singles(ctx, span/2, 100*time.Millisecond, another)
 	if err != nil {
 		return nil, err
@@ -129,7 +129,7 @@ func manyMerchants(ctx context.Context, r *rig.Rig, span time.Duration) ([]line,
 		{"single orders, beside the backlog: p50, p99", ms(quantile(beside, .5)) + ", " + ms(quantile(beside, .99)), "", "", noGoal},
 		{"p99, beside : idle", times(ratio), "", "≤ 2×", judge(ratio, 2, atMost)},
 		{"while the backlog comes in: p50, p99", ms(quantile(during, .5)) + ", " + ms(quantile(during, .99)), "", "", noGoal},
-		{"backlog enqueued, and all in line, after", enqueued.Round(time.Millisecond).String() + ", " + lined.Round(time.Millisecond).String(), "", "", noGoal},
+		{"backlog enqueued, and all queued, after", enqueued.Round(time.Millisecond).String() + ", " + queued.Round(time.Millisecond).String(), "", "", noGoal},
 		{"touches of an order in the backlog so far", fmt.Sprintf("%.2f", touches), "", "≤ 3", judge(touches, 3, atMost)},
 		{"its merchant's calls in any 60 s, at most", fmt.Sprint(arrivals(first).peak(time.Minute)), "", "≤ 400", judge(arrivals(first).peak(time.Minute), minuteLimit, atMost)},
 	}, nil

@@ -98,7 +98,7 @@ func TestAutopipeline_SendsWaitingScriptsTogetherAndAnswersEach(t *testing.T) {
 	}
 }
 
-// With a Redis far away, whoever waits for the first answer would wait twice.
+// With a Redis far away, a caller that waits for the first answer would wait twice.
 func TestAutopipeline_SendsManyScriptsBeforeTheFirstIsAnswered(t *testing.T) {
 	t.Parallel()
 	rdb, c := newConvoy(t)

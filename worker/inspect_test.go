@@ -51,7 +51,7 @@ func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
 	}
 }
 
-// Whoever looks at a damaged journal wants to see what there is.
+// A damaged journal is shown as far as it can be read.
 func TestInspect_ShowsADamagedJournalAllTheSame(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)

@@ -39,7 +39,7 @@ func (w *world) flies() bool {
 // queue: asynq delivers at least once, and sometimes never; the sweeper makes up for it.
 func (m *model) queue(w *world) {
 	const most = 2
-	if w.book.end != unsettled { // whoever wakes finds the result
+	if w.book.end != unsettled { // an attempt that wakes finds the result
 		t := *w
 		if t.clock = inTime; t.book.reopen() && t.book.reissues < numbers {
 			m.add(fault, 0, "a person re-opens the order, with a new deadline", t)

@@ -244,7 +244,7 @@ func (w *twins) release(*rapid.T) {
 
 const deferredFor = 10 * time.Hour
 
-// setLease lets time pass for whoever holds the order.
+// setLease lets time pass for the attempt that has the order.
 func (w *twins) setLease(l lease, left time.Duration) {
 	if w.book.lease == over {
 		return

@@ -70,7 +70,7 @@ func TestLimiter_UsesTheWholeQuotaAndNeverMore(t *testing.T) {
 	touched(t, results, 3, gate.late)
 }
 
-// touched checks how often orders were taken in hand, on the average. Each place that lapsed
+// touched checks how often orders were claimed, on the average. Each place that lapsed
 // because the machine did not run this process may have cost one more touch.
 func touched(t *testing.T, results map[string]tasks.Result, most float64, late *lateness) {
 	t.Helper()
@@ -82,7 +82,7 @@ func touched(t *testing.T, results map[string]tasks.Result, most float64, late *
 		sum += attempts
 	}
 	if average := float64(sum) / float64(len(results)); average > most {
-		t.Errorf("an order was taken in hand %.2f times on the average, want at most %.2f", average, most)
+		t.Errorf("an order was claimed %.2f times on the average, want at most %.2f", average, most)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestWaitQueue_KeepsABacklogToItsOwnMerchant(t *testing.T) {
 	r.agree(results)
 	for i := range 4 {
 		if got := results[fmt.Sprint("S", i)]; got.Attempts != "1" {
-			t.Errorf("a single order of another merchant was taken in hand %s times", got.Attempts)
+			t.Errorf("a single order of another merchant was claimed %s times", got.Attempts)
 		}
 	}
 	waiting := 0
@@ -204,9 +204,9 @@ func TestLimiter_FollowsAGatewayThatAllowsLess(t *testing.T) {
 	r.results(n)
 }
 
-// Orders in doubt need several calls each: an enquiry, a close, another enquiry, a create.
+// Orders in doubt need several calls each: a query, a close, another query, a create.
 // However few the limits allow, they all come to their end: an attempt that has made its
-// enquiry makes what follows on it before others begin with theirs.
+// query makes what follows on it before others begin with theirs.
 func TestLimiter_LetsOrdersInDoubtEndHoweverLowItIs(t *testing.T) {
 	t.Parallel()
 	const n = 4

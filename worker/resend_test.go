@@ -12,8 +12,8 @@ import (
 )
 
 // An order that QFPay does not know is sent again under its number, upon a query that has
-// found nothing. In line for that create it would begin with the query each time it is
-// called up, find others in line, and be the first of them again: one such order would have
+// found nothing. Queued for that create it would begin with the query each time it is
+// dispatched, find others queued, and be the first of them again: one such order would have
 // all of the quota for its queries.
 func TestAttempt_DoesNotQueryForEverBeforeItSendsAgain(t *testing.T) {
 	t.Parallel()

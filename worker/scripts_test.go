@@ -57,7 +57,7 @@ func (f *journalFixture) take(token string) *claim {
 	return &c
 }
 
-// lapse ends the lease of whoever holds the order, as time would.
+// lapse ends the lease of the attempt that has the order, as time would.
 func (f *journalFixture) lapse() {
 	f.t.Helper()
 	if err := f.rdb.HSet(f.t.Context(), f.keys.Order(f.id), "lease_until", 1).Err(); err != nil {
@@ -314,7 +314,7 @@ func TestSettle_PublishesOnce(t *testing.T) {
 	}
 }
 
-// Whoever has the QR code of the current number publishes it, in time or not: the
+// The attempt with the QR code of the current number publishes it, in time or not: the
 // order stands, and nobody else can have its QR code.
 func TestSettle_PublishesALateQRCodeAllTheSame(t *testing.T) {
 	t.Parallel()

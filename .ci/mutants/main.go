@@ -139,7 +139,7 @@ func copyTree(dir string) error {
 	return nil
 }
 
-// try breaks the copy, runs the tests, and mends it. It tells whether they noticed.
+// try breaks the copy, runs the tests, and mends it. It reports whether they noticed.
 func (m mutant) try(dir string) (noticed bool, err error) {
 	path := filepath.Join(dir, m.file)
 	whole, err := os.ReadFile(path)

@@ -43,7 +43,7 @@ function object(fields) {
 }
 
 // Yields lists of the results that fall to this consumer: what it left, then new ones. Reading
-// is at least once: whoever reads must put up with a result that comes again.
+// is at least once: a reader must accept a result that comes again.
 async function* batches() {
   const end = Date.now() + patience;
   for (let start = "0"; Date.now() < end; ) {

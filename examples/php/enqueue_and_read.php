@@ -44,7 +44,7 @@ function enqueue(Redis $db, string $requests, int $n): array
 
 /**
  * Yields lists of the results that fall to this consumer: what it left, then new ones. Reading
- * is at least once: whoever reads must put up with a result that comes again.
+ * is at least once: a reader must accept a result that comes again.
  */
 function batches(Redis $db, string $results, string $group, string $consumer, int $patience): Generator
 {

@@ -38,7 +38,7 @@ def enqueue(db, n):
 def batches(db):
     """Yields lists of the results that fall to this consumer: what it left, then new ones.
 
-    Reading is at least once: whoever reads must put up with a result that comes again.
+    Reading is at least once: a reader must accept a result that comes again.
     """
     start = "0"  # what we were given before and have not acknowledged
     end = time.monotonic() + PATIENCE

@@ -122,7 +122,7 @@ func (p *Proxy) copy(l *link, to, from net.Conn) {
 	l.server.Close()
 }
 
-// passes tells whether bytes are passed on, and looks who asks for replication.
+// passes reports whether bytes are passed on, and notes requests for replication.
 func (p *Proxy) passes(l *link, from io.Reader, sent []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
