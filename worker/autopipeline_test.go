@@ -58,7 +58,7 @@ func newConvoy(t *testing.T) (pipelinedClient, *convoy) {
 	return newPipelinedClient(rdb), c
 }
 
-// line waits until so many scripts wait for the batch under way.
+// queued waits until so many scripts wait for the batch under way.
 func (p *autopipeline) queued(t *testing.T, n int) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // polling

@@ -19,7 +19,8 @@ import (
 )
 
 // TestChaos_FindsOutANaiveWorker runs the same chaos with a simple first version of a worker. A
-// check that this worker passes proves nothing about the real one.
+// check that this worker passes proves nothing about the real one. The gateway's faults go on until
+// the end: on a busy machine, kills leave most orders to the workers that come after the last kill.
 func TestChaos_FindsOutANaiveWorker(t *testing.T) {
 	t.Parallel()
 	p := shortPlan

@@ -7,8 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 // example is one file of examples/ with its intentionally invalid lines. Each file also repeats
@@ -24,9 +28,59 @@ const (
 	exampleDuplicates = 1
 )
 
-var examples = []example{
-	{"../../examples/orders.csv", []int{42, 88, 134, 181, 227, 273}, readCSV},
-	{"../../examples/orders.ndjson", []int{31, 77, 123, 170, 216, 262}, readNDJSON},
+var (
+	csvExample    = example{"../../examples/orders.csv", []int{42, 88, 134, 181, 227, 273}, readCSV}
+	ndjsonExample = example{"../../examples/orders.ndjson", []int{31, 77, 123, 170, 216, 262}, readNDJSON}
+)
+
+// The gateway's limits for each file of examples/. One minute is not enough for all of its orders.
+const (
+	examplesPerSecond = 50
+	examplesPerMinute = 250
+)
+
+// TestExamples_EveryCSVOrderBecomesOneQRCode tests the whole path, for each file of examples/: three
+// workers, and a gateway that applies its limits. 300 orders at 250 a minute take more than a
+// minute.
+func TestExamples_EveryCSVOrderBecomesOneQRCode(t *testing.T) {
+	t.Parallel()
+	csvExample.becomesQRCodes(t)
+}
+
+// TestExamples_EveryNDJSONOrderBecomesOneQRCode is the same for the other file.
+func TestExamples_EveryNDJSONOrderBecomesOneQRCode(t *testing.T) {
+	t.Parallel()
+	ndjsonExample.becomesQRCodes(t)
+}
+
+func (e example) becomesQRCodes(t *testing.T) {
+	// Everything ever written to this Redis is in its append-only file.
+	redis := redistest.Start(t, "--appendonly", "yes")
+	gateway := startGateway(t, "--latency", "20ms-120ms", "--per-second", strconv.Itoa(examplesPerSecond), "--per-minute", strconv.Itoa(examplesPerMinute))
+	var workers []*worker
+	for range 3 {
+		// A little below the gateway's limits. Other tests show, on Redis's clock, that the
+		// limiter is exact. Here the gateway is a process too: if a busy machine stops it for
+		// half a second, calls seem simultaneous that were not.
+		workers = append(workers, startWorker(t, settings(redis, gateway, rightKey, "WORKER_SHUTDOWN_TIMEOUT=12s",
+			"QFPAY_PER_SECOND=35", "QFPAY_PER_MINUTE=230")))
+	}
+	following := follow(t, redis)
+	orders := e.enqueue(t, redis)
+	following.await(t, len(orders), 3*time.Minute)
+
+	checkWorkers(t, workers, len(orders))
+	for _, w := range workers {
+		w.shutDown(t, shutdownTimeout+2*time.Second)
+	}
+	e.checkStream(t, redis, following)
+	ledger := gateway.orders(t)
+	checkBooks(t, orders, results(t, redis), ledger)
+	if len(ledger) != len(orders) {
+		t.Errorf("the gateway has %d orders, want %d and no others", len(ledger), len(orders))
+	}
+	checkLimits(t, gateway)
+	checkAppendOnlyFile(t, redis, orders[0])
 }
 
 // orders returns the valid orders of the file, each once. It does not use the project's own

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,55 +16,6 @@ import (
 // shutdownTimeout is WORKER_SHUTDOWN_TIMEOUT in these tests. After the orders in flight, closing
 // servers and connections may take a little longer.
 const shutdownTimeout = 12 * time.Second
-
-// The gateway's limits for each file of examples/. One minute is not enough for all of its orders.
-const (
-	examplesPerSecond = 50
-	examplesPerMinute = 250
-)
-
-// TestExamples_EveryOrderBecomesOneQRCode tests the whole path, for each file of examples/: three
-// workers, and a gateway that applies its limits. 300 orders at 250 a minute take more than a
-// minute.
-func TestExamples_EveryOrderBecomesOneQRCode(t *testing.T) {
-	t.Parallel()
-	for _, e := range examples {
-		t.Run(filepath.Base(e.file), func(t *testing.T) {
-			t.Parallel()
-			e.becomesQRCodes(t)
-		})
-	}
-}
-
-func (e example) becomesQRCodes(t *testing.T) {
-	// Everything ever written to this Redis is in its append-only file.
-	redis := redistest.Start(t, "--appendonly", "yes")
-	gateway := startGateway(t, "--latency", "20ms-120ms", "--per-second", strconv.Itoa(examplesPerSecond), "--per-minute", strconv.Itoa(examplesPerMinute))
-	var workers []*worker
-	for range 3 {
-		// A little below the gateway's limits. Other tests show, on Redis's clock, that the
-		// limiter is exact. Here the gateway is a process too: if a busy machine stops it for
-		// half a second, calls seem simultaneous that were not.
-		workers = append(workers, startWorker(t, settings(redis, gateway, rightKey, "WORKER_SHUTDOWN_TIMEOUT=12s",
-			"QFPAY_PER_SECOND=35", "QFPAY_PER_MINUTE=230")))
-	}
-	following := follow(t, redis)
-	orders := e.enqueue(t, redis)
-	following.await(t, len(orders), 3*time.Minute)
-
-	checkWorkers(t, workers, len(orders))
-	for _, w := range workers {
-		w.shutDown(t, shutdownTimeout+2*time.Second)
-	}
-	e.checkStream(t, redis, following)
-	ledger := gateway.orders(t)
-	checkBooks(t, orders, results(t, redis), ledger)
-	if len(ledger) != len(orders) {
-		t.Errorf("the gateway has %d orders, want %d and no others", len(ledger), len(orders))
-	}
-	checkLimits(t, gateway)
-	checkAppendOnlyFile(t, redis, orders[0])
-}
 
 // enqueue enqueues the file twice, and returns its valid orders.
 func (e example) enqueue(t *testing.T, redis *redistest.Server) []wanted {
