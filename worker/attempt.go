@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
+
 	"github.com/sethvargo/go-retry"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
@@ -111,7 +113,7 @@ func (a *attempt) act(ctx context.Context, do policy.Action) error {
 	case policy.Create:
 		return a.create(ctx)
 	case policy.Retract:
-		defer failpoint("retracted")
+		defer failpoint.Hit("retracted")
 		return a.handler.journal.retract(ctx, &a.claim)
 	case policy.Query:
 		a.query(ctx)
@@ -121,7 +123,7 @@ func (a *attempt) act(ctx context.Context, do policy.Action) error {
 		if err := a.handler.journal.reissue(ctx, &a.claim); err != nil {
 			return err
 		}
-		failpoint("reissued")
+		failpoint.Hit("reissued")
 		a.handler.observer.Observe(event.Reissued{Merchant: a.order.Merchant})
 		a.known = policy.Facts{}
 	}
@@ -143,10 +145,10 @@ func (a *attempt) create(ctx context.Context) error {
 		if a.claim.firstSentAt.IsZero() {
 			a.claim.firstSentAt = a.claim.sentAt
 		}
-		failpoint("intended")
+		failpoint.Hit("intended")
 		return nil
 	})
-	failpoint("answered")
+	failpoint.Hit("answered")
 	a.calls++
 	var unwritten *journalError
 	switch {
@@ -214,10 +216,10 @@ func (a *attempt) closeOrder(ctx context.Context) error {
 		if err := a.handler.journal.closeIntent(ctx, &a.claim); err != nil {
 			return &journalError{err}
 		}
-		failpoint("close_intended")
+		failpoint.Hit("close_intended")
 		return nil
 	})
-	failpoint("closed")
+	failpoint.Hit("closed")
 	a.calls++
 	var unwritten *journalError
 	if errors.As(a.err, &unwritten) {

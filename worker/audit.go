@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
 // Violation is one order about which journal, due and result stream do not agree.
@@ -166,7 +167,7 @@ func (a *audit) check(ctx context.Context, ids []string, each func(auditRow)) er
 		if !ok || len(row) != 4 {
 			return fmt.Errorf("unexpected answer %v", answer[n+1])
 		}
-		w := texts(row)
+		w := redisscript.Texts(row)
 		r := auditRow{state: w[0], due: w[1] == "1", entry: w[2], found: w[3] == "1", first: fmt.Sprint(answer[0])}
 		if r.state == "RESERVED" {
 			continue // the reserved number of another order's reissue

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
@@ -23,7 +25,7 @@ func BenchmarkClaimIntentSettle(b *testing.B) {
 	}
 	accepted, err := r.producer().EnqueueAll(b.Context(), orders)
 	ok(b, err)
-	j := &journal{rdb: r.rdb, scripts: newPipelinedClient(r.rdb), keys: r.keys, times: slowTimes()}
+	j := &journal{rdb: r.rdb, scripts: redisscript.NewPipelinedClient(r.rdb), keys: r.keys, times: slowTimes()}
 	published := outcome(tasks.Created)
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
 // confirmed runs a script on which the outside world comes to rely: under the profile strict a
@@ -35,9 +36,9 @@ func (j *journal) confirmed(ctx context.Context, s *redis.Script, op string, key
 	case len(words) == 0:
 		return nil, fmt.Errorf("journal: %s: empty answer", op)
 	case unconfirmed != nil:
-		return texts(words), fmt.Errorf("journal: %s: %w", op, unconfirmed)
+		return redisscript.Texts(words), fmt.Errorf("journal: %s: %w", op, unconfirmed)
 	}
-	return texts(words), nil
+	return redisscript.Texts(words), nil
 }
 
 // callTime is how long a call may take from its intent on: under strict the call leaves only

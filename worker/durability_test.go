@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -17,7 +19,7 @@ func strictJournalFixture(t *testing.T) (f *journalFixture, stall func()) {
 	primary := redistest.StartTCP(t)
 	proxy := redistest.StartProxy(t, "tcp", primary.Addr)
 	redistest.StartReplica(t, proxy.Addr)
-	f = &journalFixture{t: t, id: "default:A1", journal: &journal{rdb: primary.Client(t), scripts: newPipelinedClient(primary.Client(t)), keys: tasks.Keys{Prefix: tasks.DefaultPrefix},
+	f = &journalFixture{t: t, id: "default:A1", journal: &journal{rdb: primary.Client(t), scripts: redisscript.NewPipelinedClient(primary.Client(t)), keys: tasks.Keys{Prefix: tasks.DefaultPrefix},
 		times: calmTimes(), durability: tasks.Strict}}
 	_, err := tasks.NewProducer(f.rdb, f.keys).Accept(t.Context(), anOrder("A1").WithDefaults(time.Now()))
 	ok(t, err)

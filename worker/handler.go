@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
+
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/sethvargo/go-retry"
@@ -142,7 +144,7 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 		h.observer.Observe(event.Deferred{Reason: event.DeferBusy})
 		return nil
 	case claimOurs:
-		failpoint("claimed")
+		failpoint.Hit("claimed")
 		if err := h.sameContent(ctx, c, w.payload); err != nil {
 			return c.traced(err)
 		}
@@ -159,7 +161,7 @@ func (h *handler) dispatched(ctx context.Context, o ratelimit.Dispatched) error 
 		o.Reservation.Cancel(ctx)
 		return err
 	}
-	failpoint("claimed")
+	failpoint.Hit("claimed")
 	return c.traced(h.work(ctx, c, wakeUp{id: o.ID, reservation: o.Reservation}))
 }
 
@@ -181,7 +183,7 @@ func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (claim, err
 	if err != nil && !errors.As(err, &conflict) {
 		return claim{}, err
 	}
-	failpoint("adopted")
+	failpoint.Hit("adopted")
 	return h.journal.claim(ctx, w.id, token)
 }
 
@@ -283,7 +285,7 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 		a.reportUnconfirmed(r, err)
 		err = nil
 	}
-	failpoint("settled")
+	failpoint.Hit("settled")
 	a.report(r, published, err)
 	if published {
 		h.observer.Observe(event.Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
@@ -308,7 +310,7 @@ func (h *handler) deferOrder(ctx context.Context, a *attempt, s policy.Step, del
 	defer cancel()
 	h.observer.Observe(event.Deferred{Reason: s.Why, For: delay})
 	a.logDeferred(s, delay)
-	defer failpoint("released")
+	defer failpoint.Hit("released")
 	soon := delay
 	if in != nil {
 		soon = 0 // a dispatcher must look at the wait queue

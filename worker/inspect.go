@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
 // Inspector reads the journal for people: the history of an order, and whether journal, due and
@@ -67,7 +68,7 @@ func (i *Inspector) read(ctx context.Context, id string) (History, fields, error
 	if err != nil {
 		return History{}, nil, fmt.Errorf("read the journal of %s: %w", id, err)
 	}
-	words := texts(answer)
+	words := redisscript.Texts(answer)
 	if len(words) < 3 {
 		return History{}, nil, fmt.Errorf("%s: %w", id, ErrNoOrder)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
 // errLost says that an attempt may not change its order any more: the lease has run out, or
@@ -296,10 +297,10 @@ func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Dura
 		if !ok || len(fields) != 4 {
 			return sweepResult{}, unexpected
 		}
-		w := texts(fields)
+		w := redisscript.Texts(fields)
 		due = append(due, dueOrder{id: w[0], lane: tasks.Lane(w[1]), order: []byte(w[2]), attempts: w[3]})
 	}
-	return sweepResult{due: due, waiting: texts(waiting), next: time.Duration(next) * time.Millisecond}, nil
+	return sweepResult{due: due, waiting: redisscript.Texts(waiting), next: time.Duration(next) * time.Millisecond}, nil
 }
 
 // run runs a script whose answer is an array of words, at least one.
@@ -311,18 +312,5 @@ func (j *journal) run(ctx context.Context, s *redis.Script, op string, keys []st
 	if len(answer) == 0 {
 		return nil, fmt.Errorf("journal: %s: empty answer", op)
 	}
-	return texts(answer), nil
-}
-
-// texts turns the strings and integers of a script's answer into strings.
-func texts(answer []any) []string {
-	words := make([]string, len(answer))
-	for i, v := range answer {
-		if word, is := v.(string); is {
-			words[i] = word
-		} else {
-			words[i] = fmt.Sprint(v)
-		}
-	}
-	return words
+	return redisscript.Texts(answer), nil
 }

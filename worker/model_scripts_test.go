@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
@@ -56,7 +58,7 @@ func slowTimes() times {
 func newTwins(t *rapid.T, rdb *redis.Client, o tasks.Order) *twins {
 	o = o.WithDefaults(time.Now())
 	w := &twins{T: t, ctx: context.Background(), id: o.ID(), book: newBook(), known: map[token]*claim{}, once: map[token]claim{},
-		real: &journal{rdb: rdb, scripts: newPipelinedClient(rdb), keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: slowTimes()}}
+		real: &journal{rdb: rdb, scripts: redisscript.NewPipelinedClient(rdb), keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: slowTimes()}}
 	w.must(rdb.Del(w.ctx, w.real.keys.Results()).Err())
 	if _, err := tasks.NewProducer(rdb, w.real.keys).Accept(w.ctx, o); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 )
@@ -35,10 +37,10 @@ const maxFetched = 32
 
 // dequeue answers asynq's dequeue, with a buffered task or by asking Redis for as many tasks as
 // there is room for.
-func (p *prefetcher) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *autopipeline, direct redis.ProcessHook) error {
+func (p *prefetcher) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *redisscript.Autopipeline, direct redis.ProcessHook) error {
 	var err error
 	if n := p.wants(); n > 0 {
-		err = p.buffer(scripts.times(ctx, cmd, n, direct))
+		err = p.buffer(scripts.Repeat(ctx, cmd, n, direct))
 	}
 	return p.deliver(cmd, err)
 }

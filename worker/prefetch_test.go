@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
@@ -23,7 +25,7 @@ const pendingList = "asynq:{q}:pending"
 type till struct {
 	t          *testing.T
 	rdb        *redis.Client
-	scripts    *autopipeline
+	scripts    *redisscript.Autopipeline
 	prefetcher *prefetcher
 }
 
@@ -31,7 +33,7 @@ func newTill(t *testing.T, concurrency int) *till {
 	t.Helper()
 	rdb := redistest.Start(t).Client(t)
 	ok(t, dequeueScript.Load(t.Context(), rdb).Err())
-	return &till{t, rdb, &autopipeline{rdb: rdb}, &prefetcher{concurrency: concurrency, stop: make(chan struct{})}}
+	return &till{t, rdb, redisscript.NewAutopipeline(rdb), &prefetcher{concurrency: concurrency, stop: make(chan struct{})}}
 }
 
 // fill puts tasks into the queue.

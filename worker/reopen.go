@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
 // Reopened says how an order goes on.
@@ -57,7 +58,7 @@ func (i *Inspector) Reopen(ctx context.Context, id string, deadline time.Time) (
 	if err != nil {
 		return Reopened{}, fmt.Errorf("re-open %s: %w", id, err)
 	}
-	words := texts(answer)
+	words := redisscript.Texts(answer)
 	if len(words) != 4 || words[0] != "reopened" {
 		return Reopened{}, &NotReopened{ID: id, Why: "it has changed meanwhile; look at it again"}
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
 // intakeGroup is the consumer group of the workers on the request stream.
@@ -144,7 +146,7 @@ func entryList(answer any) ([]requestEntry, error) {
 		}
 		r := requestEntry{id: fmt.Sprint(entry[0])}
 		if fields, there := entry[1].([]any); there {
-			r.fields = texts(fields)
+			r.fields = redisscript.Texts(fields)
 		}
 		entries = append(entries, r)
 	}

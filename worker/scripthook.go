@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -11,7 +13,7 @@ import (
 // prefetchers answer the dequeues of their queues. It is the innermost hook: the others see each
 // script by itself.
 type autopipelineHook struct {
-	scripts     *autopipeline
+	scripts     *redisscript.Autopipeline
 	prefetchers map[string]*prefetcher // by the key of the queue's pending list
 }
 
@@ -35,6 +37,6 @@ func (h autopipelineHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook 
 		if pending, is := dequeues(cmd); is && h.prefetchers[pending] != nil {
 			return h.prefetchers[pending].dequeue(ctx, script, h.scripts, next)
 		}
-		return h.scripts.do(ctx, script, next)
+		return h.scripts.Do(ctx, script, next)
 	}
 }

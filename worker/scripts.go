@@ -3,36 +3,23 @@ package worker
 import (
 	"embed"
 
-	"github.com/redis/go-redis/v9"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
 //go:embed lua/*.lua
 var luaFiles embed.FS
 
 var (
-	claimScript       = script("claim")
-	intentScript      = script("lease", "intent")
-	retractScript     = script("lease", "retract")
-	closeIntentScript = script("lease", "close_intent")
-	reissueScript     = script("lease", "reissue")
-	settleScript      = script("lease", "settle")
-	releaseScript     = script("lease", "release")
-	sweepScript       = script("sweep")
-	reopenScript      = script("reopen")
-	showScript        = script("show")
-	auditScript       = script("audit")
-	forgetScript      = script("forget")
+	claimScript       = redisscript.Load(luaFiles, "claim")
+	intentScript      = redisscript.Load(luaFiles, "lease", "intent")
+	retractScript     = redisscript.Load(luaFiles, "lease", "retract")
+	closeIntentScript = redisscript.Load(luaFiles, "lease", "close_intent")
+	reissueScript     = redisscript.Load(luaFiles, "lease", "reissue")
+	settleScript      = redisscript.Load(luaFiles, "lease", "settle")
+	releaseScript     = redisscript.Load(luaFiles, "lease", "release")
+	sweepScript       = redisscript.Load(luaFiles, "sweep")
+	reopenScript      = redisscript.Load(luaFiles, "reopen")
+	showScript        = redisscript.Load(luaFiles, "show")
+	auditScript       = redisscript.Load(luaFiles, "audit")
+	forgetScript      = redisscript.Load(luaFiles, "forget")
 )
-
-// script joins embedded files into one script.
-func script(names ...string) *redis.Script {
-	var src []byte
-	for _, name := range names {
-		b, err := luaFiles.ReadFile("lua/" + name + ".lua")
-		if err != nil {
-			panic(err) // the files are compiled in
-		}
-		src = append(src, b...)
-	}
-	return redis.NewScript(string(src))
-}

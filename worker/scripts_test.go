@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
@@ -26,7 +28,7 @@ type journalFixture struct {
 func newJournalFixture(t *testing.T) *journalFixture {
 	rdb := redistest.Start(t).Client(t)
 	f := &journalFixture{t: t, id: "default:A1",
-		journal: &journal{rdb: rdb, scripts: newPipelinedClient(rdb), keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: quickTimes()}}
+		journal: &journal{rdb: rdb, scripts: redisscript.NewPipelinedClient(rdb), keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: quickTimes()}}
 	if _, err := tasks.NewProducer(rdb, f.keys).Accept(t.Context(), anOrder("A1").WithDefaults(time.Now())); err != nil {
 		t.Fatal(err)
 	}
@@ -93,13 +95,6 @@ func (f *journalFixture) published() int64 {
 
 func (f *journalFixture) isDue() bool {
 	return f.rdb.ZScore(f.t.Context(), f.keys.Due(), f.id).Err() == nil
-}
-
-func ok(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func lost(t *testing.T, err error) {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
+
 	"github.com/hibiken/asynq"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -78,7 +80,7 @@ func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 		for _, d := range found.due {
-			failpoint("swept")
+			failpoint.Hit("swept")
 			if err := s.wake(ctx, d); err != nil {
 				return 0, err
 			}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+
 	"github.com/hibiken/asynq"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
@@ -48,7 +50,7 @@ func New(c Config) (*Worker, error) {
 		c.HTTP = qfpay.NewHTTPClient()
 	}
 	times := timesFor(c.CallTimeout)
-	scripts := newPipelinedClient(c.Redis)
+	scripts := redisscript.NewPipelinedClient(c.Redis)
 	journal := &journal{rdb: c.Redis, scripts: scripts, keys: c.Keys, times: times, durability: c.Durability}
 	// A task in asynq's queue is accepted already, so the high-water mark is not for it.
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
@@ -71,7 +73,7 @@ func New(c Config) (*Worker, error) {
 	}
 	c.Queue.AddHook(ackHook{})
 	c.Queue.AddHook(wakeHook{blocking: c.Blocking, stop: w.stop, prefetchers: prefetchers})
-	c.Queue.AddHook(autopipelineHook{&autopipeline{rdb: c.Queue}, prefetchers})
+	c.Queue.AddHook(autopipelineHook{redisscript.NewAutopipeline(c.Queue), prefetchers})
 	for _, lane := range tasks.Lanes() {
 		w.servers = append(w.servers, asynq.NewServerFromRedisClient(c.Queue, w.serverConfig(lane)))
 	}

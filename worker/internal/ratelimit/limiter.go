@@ -23,6 +23,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
 // Limits are what the gateway allows one app_code. A limit of 0 is none.
@@ -97,23 +98,10 @@ const (
 var luaFiles embed.FS
 
 var (
-	reserveScript  = script("limits", "reserve")
-	dispatchScript = script("limits", "dispatch")
-	pauseScript    = script("limits", "pause")
+	reserveScript  = redisscript.Load(luaFiles, "limits", "reserve")
+	dispatchScript = redisscript.Load(luaFiles, "limits", "dispatch")
+	pauseScript    = redisscript.Load(luaFiles, "limits", "pause")
 )
-
-// script joins embedded files into one script.
-func script(names ...string) *redis.Script {
-	var src []byte
-	for _, name := range names {
-		text, err := luaFiles.ReadFile("lua/" + name + ".lua")
-		if err != nil {
-			panic(err) // the files are compiled in
-		}
-		src = append(src, text...)
-	}
-	return redis.NewScript(string(src))
-}
 
 // Limiter keeps the limits of one app_code.
 type Limiter struct {

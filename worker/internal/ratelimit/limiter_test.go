@@ -37,13 +37,6 @@ func granted(t *testing.T, l *Limiter, c Class) (wait time.Duration, yes bool) {
 	return wait, r != nil
 }
 
-func ok(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // slots returns when each granted call leaves, on Redis's clock, in order.
 func slots(t *testing.T, rdb redis.UniversalClient, l *Limiter) []time.Duration {
 	t.Helper()

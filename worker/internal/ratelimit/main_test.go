@@ -13,3 +13,5 @@ func TestMain(m *testing.M) {
 	logging.Disable() // go-redis would report every connection a test cuts
 	goleak.VerifyTestMain(m, redistest.Dialing)
 }
+
+var ok = redistest.OK

@@ -1,6 +1,6 @@
 //go:build failpoints
 
-package worker
+package failpoint
 
 import (
 	"fmt"
@@ -39,9 +39,9 @@ func failpointFrom(variable string, s syscall.Signal, word string) *armedFailpoi
 	return a
 }
 
-// failpoint kills or stops the process, as the kernel or an operator would, if the failpoint is
+// Hit kills or stops the process, as the kernel or an operator would, if the failpoint is
 // armed and its count is reached.
-func failpoint(name string) {
+func Hit(name string) {
 	for _, a := range failpoints {
 		if a.name == name && a.left.Add(-1) == 0 {
 			fmt.Fprintln(os.Stderr, a.word, name)

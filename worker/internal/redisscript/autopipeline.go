@@ -1,4 +1,4 @@
-package worker
+package redisscript
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// autopipeline sends the scripts of many goroutines in one pipeline. A worker with many orders
+// Autopipeline sends the scripts of many goroutines in one pipeline. A worker with many orders
 // in flight runs some thousand scripts a second, and most of a script's cost is the system calls
 // around it. A script that finds no batch in flight leaves at once; scripts that come meanwhile
 // leave together when that batch is back. Only after a large batch does the next one wait, for a
@@ -20,7 +20,7 @@ import (
 // The scripts themselves do not change: each is atomic by itself, each has its own answer, and
 // the steps of one order stay in order since each waits for its answer. Like any command of
 // go-redis, a batch may be sent again when its answer was lost; the scripts allow for that.
-type autopipeline struct {
+type Autopipeline struct {
 	rdb redis.UniversalClient
 
 	mu        sync.Mutex
@@ -29,6 +29,9 @@ type autopipeline struct {
 	lastFlush time.Time // when the latest batch left
 	busy      bool      // the latest batch was a large one
 }
+
+// NewAutopipeline returns an autopipeline that sends its batches with rdb.
+func NewAutopipeline(rdb redis.UniversalClient) *Autopipeline { return &Autopipeline{rdb: rdb} }
 
 const (
 	flushAt     = 16  // so many waiting scripts do not wait for the batch in flight
@@ -47,9 +50,9 @@ type scriptCall struct {
 	done   chan struct{}
 }
 
-// do runs the script of an EVALSHA and copies its answer to cmd. When ctx ends before the answer
+// Do runs the script of an EVALSHA and copies its answer to cmd. When ctx ends before the answer
 // is there, the script may still be carried out, as with any answer that was lost.
-func (p *autopipeline) do(ctx context.Context, cmd *redis.Cmd, direct redis.ProcessHook) error {
+func (p *Autopipeline) Do(ctx context.Context, cmd *redis.Cmd, direct redis.ProcessHook) error {
 	if err := ctx.Err(); err != nil {
 		cmd.SetErr(err)
 		return err
@@ -64,8 +67,8 @@ func (p *autopipeline) do(ctx context.Context, cmd *redis.Cmd, direct redis.Proc
 	return cmd.Err()
 }
 
-// times runs the script of an EVALSHA n times, and returns the answers.
-func (p *autopipeline) times(ctx context.Context, cmd *redis.Cmd, n int, direct redis.ProcessHook) []*redis.Cmd {
+// Repeat runs the script of an EVALSHA n times, and returns the answers.
+func (p *Autopipeline) Repeat(ctx context.Context, cmd *redis.Cmd, n int, direct redis.ProcessHook) []*redis.Cmd {
 	calls, answers := make([]*scriptCall, n), make([]*redis.Cmd, n)
 	for i := range calls {
 		calls[i] = newScriptCall(ctx, cmd, direct)
@@ -100,7 +103,7 @@ func (f *scriptCall) answer(ctx context.Context) *redis.Cmd {
 }
 
 // enqueue adds scripts to those that wait, and reports whether the caller has to flush.
-func (p *autopipeline) enqueue(calls ...*scriptCall) bool {
+func (p *Autopipeline) enqueue(calls ...*scriptCall) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.waiting = append(p.waiting, calls...)
@@ -113,7 +116,7 @@ func (p *autopipeline) enqueue(calls ...*scriptCall) bool {
 
 // flush sends one batch. A goroutine sends the scripts that have come meanwhile, since the
 // caller has its own answer by then.
-func (p *autopipeline) flush() {
+func (p *Autopipeline) flush() {
 	// Goroutines that are about to run a script can still join the batch. In an idle worker
 	// there are none, and this costs nothing.
 	runtime.Gosched()
@@ -131,7 +134,7 @@ func (p *autopipeline) flush() {
 }
 
 // keepInterval waits after a large batch, so that more scripts join the next one.
-func (p *autopipeline) keepInterval() {
+func (p *Autopipeline) keepInterval() {
 	p.mu.Lock()
 	pause := time.Duration(0)
 	if p.busy {
@@ -142,7 +145,7 @@ func (p *autopipeline) keepInterval() {
 }
 
 // take returns the next batch.
-func (p *autopipeline) take() []*scriptCall {
+func (p *Autopipeline) take() []*scriptCall {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := min(len(p.waiting), maxBatch)
@@ -155,7 +158,7 @@ func (p *autopipeline) take() []*scriptCall {
 }
 
 // send sends a batch, and wakes its callers. A single script is sent as it is.
-func (p *autopipeline) send(batch []*scriptCall) {
+func (p *Autopipeline) send(batch []*scriptCall) {
 	ctx, cancel := longest(batch)
 	defer cancel()
 	if len(batch) == 1 {
@@ -196,17 +199,17 @@ func longest(batch []*scriptCall) (context.Context, context.CancelFunc) {
 // do not.
 type pipelinedClient struct {
 	redis.UniversalClient
-	scripts *autopipeline
+	scripts *Autopipeline
 }
 
-func newPipelinedClient(rdb redis.UniversalClient) pipelinedClient {
-	return pipelinedClient{UniversalClient: rdb, scripts: &autopipeline{rdb: rdb}}
+func NewPipelinedClient(rdb redis.UniversalClient) pipelinedClient {
+	return pipelinedClient{UniversalClient: rdb, scripts: NewAutopipeline(rdb)}
 }
 
 // EvalSha implements [redis.Scripter].
 func (b pipelinedClient) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	cmd := evalSha(ctx, sha, keys, args...)
-	b.scripts.do(ctx, cmd, b.Process) // its error is in the command
+	b.scripts.Do(ctx, cmd, b.Process) // its error is in the command
 	return cmd
 }
 

@@ -1,4 +1,4 @@
-package worker
+package redisscript
 
 import (
 	"context"
@@ -55,11 +55,11 @@ func newConvoy(t *testing.T) (pipelinedClient, *convoy) {
 	ok(t, parrot.Load(t.Context(), rdb).Err())
 	c := &convoy{left: make(chan struct{}, 100), letGo: make(chan struct{})}
 	rdb.AddHook(c)
-	return newPipelinedClient(rdb), c
+	return NewPipelinedClient(rdb), c
 }
 
 // queued waits until so many scripts wait for the batch under way.
-func (p *autopipeline) queued(t *testing.T, n int) {
+func (p *Autopipeline) queued(t *testing.T, n int) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // polling
 		p.mu.Lock()
@@ -139,7 +139,7 @@ func TestAutopipeline_GivesUpAScriptWhoseTimeIsUpAndNoOther(t *testing.T) {
 
 func TestAutopipeline_BringsAScriptTheServerDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	rdb := newPipelinedClient(redistest.Start(t).Client(t))
+	rdb := NewPipelinedClient(redistest.Start(t).Client(t))
 	if got, err := parrot.Run(t.Context(), rdb, []string{"{k}"}, "word").Text(); got != "word" || err != nil {
 		t.Errorf("answer %q, %v", got, err)
 	}
@@ -169,10 +169,10 @@ func TestAutopipeline_SpacesItsPipelinesUnderLoad(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	ok(t, parrot.Load(t.Context(), rdb).Err())
-	p := newPipelinedClient(rdb).scripts
+	p := NewPipelinedClient(rdb).scripts
 	cmd := redis.NewCmd(t.Context(), "evalsha", parrot.Hash(), 1, "{k}", "word")
 	for n, large := range map[int]bool{busyBatch - 1: false, busyBatch: true} {
-		for _, a := range p.times(t.Context(), cmd, n, rdb.Process) {
+		for _, a := range p.Repeat(t.Context(), cmd, n, rdb.Process) {
 			if word, err := a.Text(); word != "word" || err != nil {
 				t.Errorf("answer %q, %v", word, err)
 			}
@@ -181,7 +181,7 @@ func TestAutopipeline_SpacesItsPipelinesUnderLoad(t *testing.T) {
 		if p.busy != large {
 			t.Errorf("%d scripts are a large batch: %v", n, p.busy)
 		}
-		p.do(t.Context(), cmd, rdb.Process)
+		p.Do(t.Context(), cmd, rdb.Process)
 		if between := p.lastFlush.Sub(left); large && between < minInterval {
 			t.Errorf("the batch after a large one left %s after it", between)
 		}
