@@ -6,9 +6,10 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // ackHook repeats asynq's acknowledgement of a task until it is written. asynq v0.25 and v0.26
@@ -19,9 +20,6 @@ import (
 // It recognizes the scripts by their keys: the active list and the lease set, without the
 // pending list in first place, which is the dequeue.
 type ackHook struct{}
-
-// ackPause is the time between two tries.
-const ackPause = 250 * time.Millisecond
 
 // DialHook implements [redis.Hook].
 func (ackHook) DialHook(next redis.DialHook) redis.DialHook {
@@ -41,7 +39,7 @@ func (ackHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if _, bounded := ctx.Deadline(); !bounded || !acknowledges(cmd) {
 			return err
 		}
-		for unwritten(err) && sleep(ctx, ackPause) == nil {
+		for unwritten(err) && sleep(ctx, timing.AckPause) == nil {
 			cmd.SetErr(nil)
 			err = next(ctx, cmd)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
 	"github.com/sethvargo/go-retry"
 
@@ -52,7 +53,7 @@ func (a *attempt) run(ctx context.Context) (policy.Step, error) {
 // turn decides and acts while there is time for another call: each call has to end before the
 // lease does.
 func (a *attempt) turn(ctx context.Context) (s policy.Step, outOfTime bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, a.handler.times.attempt)
+	ctx, cancel := context.WithTimeout(ctx, a.handler.times.Attempt)
 	defer cancel()
 	for {
 		s := policy.Next(a.facts())
@@ -75,7 +76,7 @@ const maxRenewals = 2
 // timeFor reports whether a call can end before the attempt does.
 func (a *attempt) timeFor(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
-	return ctx.Err() == nil && (!ok || time.Until(deadline) >= a.handler.times.call)
+	return ctx.Err() == nil && (!ok || time.Until(deadline) >= a.handler.times.Call)
 }
 
 // facts completes what the calls have shown with what the claim and the clock say.
@@ -83,10 +84,10 @@ func (a *attempt) facts() policy.Facts {
 	h, c, f := a.handler, &a.claim, &a.known
 	now := a.now()
 	f.State = c.state
-	f.CreateMayLand = !c.sentAt.IsZero() && now.Sub(c.sentAt) < h.times.landingTime
+	f.CreateMayLand = !c.sentAt.IsZero() && now.Sub(c.sentAt) < h.times.LandingTime
 	f.NotFoundBefore = c.notFound > 0
 	f.PastDeadline = now.After(a.order.Deadline)
-	f.PastDoubtTimeout = now.After(a.order.Deadline.Add(doubtTimeout))
+	f.PastDoubtTimeout = now.After(a.order.Deadline.Add(timing.DoubtTimeout))
 	f.Close = h.lost.mayClose(a.order.PayType, h.unique)
 	f.Reissue = h.lost.mayReissue(a.order.PayType, h.unique, c.reissues)
 	f.Resend = h.unique && c.createsSent < maxCreates

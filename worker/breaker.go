@@ -4,11 +4,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
-)
 
-const (
-	minOpenTime = 5 * time.Second
-	maxOpenTime = 5 * time.Minute
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // breaker is a circuit breaker: it holds the orders of a merchant whose configuration QFPay
@@ -50,7 +47,7 @@ func (b *breaker) trip(now time.Time, reason string) bool {
 	}
 	begins := b.reason == ""
 	if begins || b.probing {
-		b.pause = min(max(2*b.pause, minOpenTime), maxOpenTime)
+		b.pause = min(max(2*b.pause, timing.MinOpen), timing.MaxOpen)
 		b.until, b.probing = now.Add(b.pause), false
 	}
 	b.reason = reason

@@ -13,7 +13,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
+
+// DefaultResultsKeep is how long results are kept at most, unless [Config.ResultsKeep] says
+// otherwise.
+const DefaultResultsKeep = timing.ResultsKeep
 
 // Config is everything a worker needs. New checks it.
 type Config struct {

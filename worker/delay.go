@@ -8,7 +8,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // delay returns when a deferred order is due again, and completes the reason in s.
@@ -19,19 +19,19 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 	}
 	switch s.Why {
 	case event.DeferHeld:
-		return min(a.merchant.breaker.admit(time.Now(), 0), spread(h.times.held))
+		return min(a.merchant.breaker.admit(time.Now(), 0), spread(h.times.Held))
 	case event.DeferGateway:
 		var busy *qfpay.Refusal
 		if errors.As(a.err, &busy) {
-			return spread(h.times.busy)
+			return spread(h.times.Maintenance)
 		}
-		return spread(h.times.doubt) // QFPay is not reachable; the limiter bounds the calls of all processes
+		return spread(h.times.Doubt) // QFPay is not reachable; the limiter bounds the calls of all processes
 	default:
 		if a.claim.sentAt.IsZero() { // reissued, and the attempt had no time left for the create
 			return 0
 		}
 		age := a.now().Sub(a.claim.sentAt)
-		return spread(min(max(age/2, h.times.doubt), h.times.longest))
+		return spread(min(max(age/2, h.times.Doubt), h.times.MaxDoubt))
 	}
 }
 
@@ -54,21 +54,21 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *
 	}
 	s.Why = event.DeferGateway
 	if a.merchant.limiter == nil {
-		return max(t.RetryAfter, ratelimit.FirstPause)
+		return max(t.RetryAfter, timing.FirstPause)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), margin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.Margin)
 	defer cancel()
 	pause, err := a.merchant.limiter.Pause(ctx, t.RetryAfter)
 	if err != nil {
 		h.observer.Observe(event.RedisFailed{Op: "pause"})
-		pause = max(t.RetryAfter, ratelimit.FirstPause)
+		pause = max(t.RetryAfter, timing.FirstPause)
 	}
 	return spread(pause)
 }
 
 // whenQueued is when the sweeper looks at a queued order, given how long its wait queue takes at
 // the full rate. The order is dispatched before, unless it is missing from the queue.
-func whenQueued(length time.Duration) time.Duration { return 2*length + time.Minute }
+func whenQueued(length time.Duration) time.Duration { return 2*length + timing.QueueGrace }
 
 // updateBreaker trips the merchant's breaker when the gateway refuses the merchant's
 // configuration, and resets it when the gateway takes a create.

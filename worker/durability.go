@@ -45,9 +45,9 @@ func (j *journal) confirmed(ctx context.Context, s *redis.Script, op string, key
 // when the intent is confirmed.
 func (j *journal) callTime() time.Duration {
 	if j.durability == tasks.Strict {
-		return j.times.call + tasks.ConfirmWithin
+		return j.times.Call + tasks.ConfirmWithin
 	}
-	return j.times.call
+	return j.times.Call
 }
 
 // settleOp names, for [RedisFailed], which part of a settle failed.

@@ -86,7 +86,7 @@ func TestDurability_NeedsALeaseThatOutlastsTheConfirmation(t *testing.T) {
 	t.Parallel()
 	f, _ := strictJournalFixture(t)
 	c := f.take("a")
-	soon := time.Now().Add(f.times.call + tasks.ConfirmWithin/2).UnixMilli()
+	soon := time.Now().Add(f.times.Call + tasks.ConfirmWithin/2).UnixMilli()
 	ok(t, f.rdb.HSet(t.Context(), f.keys.Order(f.id), "lease_until", soon).Err())
 	lost(t, f.intent(t.Context(), c))
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -33,7 +34,7 @@ type handler struct {
 	rdb        redis.UniversalClient
 	keys       tasks.Keys
 	merchants  atomic.Pointer[merchantSet] // an attempt keeps the state that it began with
-	times      times
+	times      timing.Times
 	lost       LostResponse
 	unique     bool
 	observer   event.Observer
@@ -221,8 +222,8 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 	if a.merchant = merchants.byName[a.order.Merchant]; a.merchant == nil {
 		return h.unknownMerchant(ctx, a)
 	}
-	if held := a.merchant.breaker.admit(time.Now(), h.times.lease); held > 0 && c.state == policy.StateNew && !a.facts().PastDeadline {
-		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferHeld}, min(held, spread(h.times.held)))
+	if held := a.merchant.breaker.admit(time.Now(), h.times.Lease); held > 0 && c.state == policy.StateNew && !a.facts().PastDeadline {
+		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferHeld}, min(held, spread(h.times.Held)))
 	}
 	defer a.merchant.inFlight.Add(-1)
 	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().PastDeadline {
@@ -241,7 +242,7 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
 	s := policy.Step{Do: policy.Wait, Why: event.DeferMerchantLimit}
 	if a.merchant.limiter == nil {
-		return h.deferOrder(ctx, a, s, spread(merchantLimitPause))
+		return h.deferOrder(ctx, a, s, spread(timing.MerchantLimitPause))
 	}
 	length, err := a.merchant.limiter.QueueLength(ctx, a.class())
 	if err != nil {
@@ -250,8 +251,6 @@ func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
 	a.session.Join(a.merchant.limiter.Queue(a.class()))
 	return h.deferOrder(ctx, a, s, whenQueued(length))
 }
-
-const merchantLimitPause = time.Second
 
 // finish writes down how an attempt ended. The journal must have what the gateway did even when
 // the task's own time is up, so finish has time of its own.
@@ -267,7 +266,7 @@ func (h *handler) finish(ctx context.Context, a *attempt, s policy.Step) error {
 // publish settles the order. It repeats settle until Redis has it, since a repetition publishes
 // nothing twice.
 func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.SettleTimeout)
 	defer cancel()
 	var published bool
 	err := retry.Do(ctx, pause.Backoff(), func(ctx context.Context) error {
@@ -306,7 +305,7 @@ func (h *handler) deferOrder(ctx context.Context, a *attempt, s policy.Step, del
 	if ctx.Err() != nil {
 		s.Why, delay, in = event.DeferShutdown, 0, nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.times.call)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.times.Call)
 	defer cancel()
 	h.observer.Observe(event.Deferred{Reason: s.Why, For: delay})
 	a.logDeferred(s, delay)
@@ -329,7 +328,7 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 	if a.facts().PastDeadline && a.claim.state == policy.StateNew {
 		return h.publish(ctx, a, a.result(policy.Settled(tasks.Expired, "no worker knows its merchant")))
 	}
-	return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferUnknown}, spread(h.times.held))
+	return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferUnknown}, spread(h.times.Held))
 }
 
 // reject settles an order that is not valid: one that was enqueued with asynq alone, since every

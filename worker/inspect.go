@@ -10,6 +10,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // Inspector reads the journal for people: the history of an order, and whether journal, due and
@@ -24,7 +25,7 @@ type Inspector struct {
 
 // NewInspector returns an inspector. The keys' prefix must be that of the workers.
 func NewInspector(rdb redis.UniversalClient, keys tasks.Keys) *Inspector {
-	return &Inspector{rdb: rdb, keys: keys, pause: 250 * time.Millisecond}
+	return &Inspector{rdb: rdb, keys: keys, pause: timing.AuditPause}
 }
 
 // ErrNoOrder says that the journal does not have the order: it was never accepted, or its

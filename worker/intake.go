@@ -16,15 +16,13 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 const (
-	intakeBatch     = 1000             // entries that are read at once
-	intakeAcceptors = 3                // batches that are accepted at once, so that Redis always has work
-	intakeBlock     = time.Second      // one blocking read
-	intakeIdle      = 30 * time.Second // an entry that was pending for so long is taken over
-	intakeLast      = 3 * time.Second  // for entries that were read when a shutdown began
+	intakeBatch     = 1000 // entries that are read at once
+	intakeAcceptors = 3    // batches that are accepted at once, so that Redis always has work
 )
 
 // intake accepts the orders that producers in any language put on the request stream. An entry
@@ -55,7 +53,7 @@ func newIntake(c Config, p *tasks.Producer) *intake {
 	host, _ := os.Hostname() // only for people who look at the group, so it may be missing
 	consumer := fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
 	return &intake{requests: requestsOf(c, consumer), keys: c.Keys, producer: p,
-		observer: c.Observer, log: c.Logger, idle: intakeIdle, ended: make(chan struct{})}
+		observer: c.Observer, log: c.Logger, idle: timing.IntakeIdle, ended: make(chan struct{})}
 }
 
 // run accepts orders until ctx ends. While some batches are accepted the next ones are read.
@@ -73,7 +71,7 @@ func (in *intake) run(ctx context.Context) {
 		})
 	}
 	stop := context.AfterFunc(ctx, func() {
-		sleep(accepting, intakeLast)
+		sleep(accepting, timing.IntakeLast)
 		abandon()
 	})
 	defer stop()
@@ -144,7 +142,7 @@ func (r *intakeReader) next(ctx context.Context) error {
 	if time.Since(r.looked) >= r.idle/3 {
 		return r.takeOver(ctx)
 	}
-	entries, err := r.fresh(ctx, intakeBatch, intakeBlock)
+	entries, err := r.fresh(ctx, intakeBatch, timing.IntakeBlock)
 	r.handOver(ctx, entries)
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // errLost says that an attempt may not change its order any more: the lease has run out, or
@@ -30,7 +31,7 @@ type journal struct {
 	rdb     redis.UniversalClient
 	scripts redis.Scripter // runs them on rdb, in batches
 	keys    tasks.Keys
-	times   times
+	times   timing.Times
 
 	durability tasks.Durability
 }
@@ -71,7 +72,7 @@ var stateNames = map[string]policy.State{"NEW": policy.StateNew, "SENT": policy.
 // claim leases an order to an attempt, unless another attempt has the lease.
 func (j *journal) claim(ctx context.Context, id, token string) (claim, error) {
 	c := claim{id: id, token: token}
-	words, err := j.run(ctx, claimScript, "claim", []string{j.keys.Order(id), j.keys.Due()}, id, token, j.times.lease.Milliseconds())
+	words, err := j.run(ctx, claimScript, "claim", []string{j.keys.Order(id), j.keys.Due()}, id, token, j.times.Lease.Milliseconds())
 	if err != nil {
 		return c, err
 	}
@@ -144,7 +145,7 @@ var claimFields = []string{"now", "state", "attempts", "reissues", "creates_sent
 // intent writes down that a create is about to leave.
 func (j *journal) intent(ctx context.Context, c *claim) error {
 	answer, err := j.confirmed(ctx, intentScript, "intent", []string{j.keys.Order(c.id), j.keys.Order(issuedAs(c.id, c.reissues))},
-		c.token, c.reissues, c.createsSent, j.callTime().Milliseconds(), c.id, (2 * retention).Milliseconds())
+		c.token, c.reissues, c.createsSent, j.callTime().Milliseconds(), c.id, (2 * timing.Retention).Milliseconds())
 	if errors.Is(err, tasks.ErrUnconfirmed) {
 		j.retract(ctx, c) // no create leaves; if this fails, a query finds that out
 	}
@@ -212,7 +213,7 @@ func (j *journal) reissue(ctx context.Context, c *claim) error {
 // [tasks.ErrUnconfirmed] the result may be in the stream, and the call should be repeated.
 func (j *journal) settle(ctx context.Context, c *claim, r tasks.Result) (bool, error) {
 	keys := []string{j.keys.Order(c.id), j.keys.Due(), j.keys.Results()}
-	args := append([]any{c.id, c.token, c.reissues, r.Outcome, retention.Milliseconds()}, r.Values()...)
+	args := append([]any{c.id, c.token, c.reissues, r.Outcome, timing.Retention.Milliseconds()}, r.Values()...)
 	answer, err := j.confirmed(ctx, settleScript, "settle", keys, args...)
 	if len(answer) == 0 {
 		return false, err
@@ -277,7 +278,7 @@ type sweepResult struct {
 // sweep hands out at most limit orders that are due, each to one sweeper.
 func (j *journal) sweep(ctx context.Context, limit int, pause, longest time.Duration) (sweepResult, error) {
 	answer, err := sweepScript.Run(ctx, j.scripts, []string{j.keys.Due(), ratelimit.WaitingKey(j.keys)},
-		j.keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds(), waitingAgain.Milliseconds()).Slice()
+		j.keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds(), timing.WaitingAgain.Milliseconds()).Slice()
 	if err != nil {
 		return sweepResult{}, fmt.Errorf("journal: sweep: %w", err)
 	}

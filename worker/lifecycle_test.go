@@ -12,6 +12,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // The calls under way when a worker is told to stop are answered, and their results
@@ -120,13 +121,13 @@ func TestBreaker_SendsOneProbeAtATimeAndEnds(t *testing.T) {
 	if !h.trip(now, "1108") || h.trip(now, "1108") {
 		t.Error("a hold begins once")
 	}
-	if h.pause != minOpenTime {
+	if h.pause != timing.MinOpen {
 		t.Errorf("two calls that were under way together make a pause of %s", h.pause)
 	}
 	if h.admit(now, time.Second) <= 0 {
 		t.Error("not held")
 	}
-	later := now.Add(maxOpenTime)
+	later := now.Add(timing.MaxOpen)
 	if h.admit(later, time.Second) != 0 {
 		t.Error("no probe when the pause is over")
 	}
@@ -134,7 +135,7 @@ func TestBreaker_SendsOneProbeAtATimeAndEnds(t *testing.T) {
 		t.Error("a second probe before the first was answered")
 	}
 	h.trip(later, "1108")
-	if h.pause != 2*minOpenTime {
+	if h.pause != 2*timing.MinOpen {
 		t.Errorf("after a refused probe the pause is %s", h.pause)
 	}
 	if h.reset() != "1108" || h.reset() != "" || h.admit(later, time.Second) != 0 {
@@ -241,12 +242,12 @@ func TestWorker_NewSaysEverythingThatIsWrong(t *testing.T) {
 func TestWorker_KeepsItsTimesInOrder(t *testing.T) {
 	t.Parallel()
 	for call := time.Second; call <= time.Minute; call += time.Second {
-		s := timesFor(call)
-		if !(s.call < s.attempt && s.attempt < s.lease && s.lease < s.landingTime) || (1+maxRenewals)*s.attempt+settleTimeout >= tasks.TaskTimeout {
+		s := timing.For(call)
+		if !(s.Call < s.Attempt && s.Attempt < s.Lease && s.Lease < s.LandingTime) || (1+maxRenewals)*s.Attempt+timing.SettleTimeout >= tasks.TaskTimeout {
 			t.Errorf("%+v", s)
 		}
 	}
-	if s := timesFor(10 * time.Second); s.lease > 15*time.Second {
-		t.Errorf("with the default timeout a killed worker's order waits %s, more than 15 s", s.lease)
+	if s := timing.For(10 * time.Second); s.Lease > 15*time.Second {
+		t.Errorf("with the default timeout a killed worker's order waits %s, more than 15 s", s.Lease)
 	}
 }

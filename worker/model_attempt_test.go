@@ -6,6 +6,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // stand is where an attempt stands.
@@ -48,19 +49,19 @@ const (
 )
 
 // untilDeadline is how far off the deadline is then.
-var untilDeadline = [clocks]time.Duration{inTime: time.Hour, pastDeadline: -doubtTimeout / 2, pastDoubtTimeout: -2 * doubtTimeout}
+var untilDeadline = [clocks]time.Duration{inTime: time.Hour, pastDeadline: -timing.DoubtTimeout / 2, pastDoubtTimeout: -2 * timing.DoubtTimeout}
 
 // factsAt are the facts of an attempt at a time, but for those that a call has
 // shown. The real attempt computes them, from a claim and a deadline that fit.
 func (s setting) factsAt(h hand, clock uint8) policy.Facts {
 	now := time.Now()
-	times := timesFor(10 * time.Second)
+	times := timing.For(10 * time.Second)
 	c := claim{state: h.state, reissues: int(h.reissues), createsSent: int(h.createsSent), claimedAt: now}
 	switch h.sent {
 	case flying:
-		c.sentAt = now.Add(-times.landingTime / 2)
+		c.sentAt = now.Add(-times.LandingTime / 2)
 	case landed:
-		c.sentAt = now.Add(-2 * times.landingTime)
+		c.sentAt = now.Add(-2 * times.LandingTime)
 	}
 	if h.notFound {
 		c.notFound = 1

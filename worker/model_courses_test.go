@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
@@ -30,7 +31,7 @@ func TestAttempt_TakesNothingForGrantedInDoubt(t *testing.T) {
 		before := f.take("a")
 		ok(t, f.intent(t.Context(), before))
 		ok(t, f.release(t.Context(), before, 0, true, event.DeferDoubt, nil))
-		long := time.Now().Add(-2 * f.times.landingTime).UnixMilli()
+		long := time.Now().Add(-2 * f.times.LandingTime).UnixMilli()
 		ok(t, f.rdb.HSet(t.Context(), f.keys.Order(f.id), "sent_at", long).Err())
 
 		gateway := &scheduler{answers: c.answers}

@@ -91,7 +91,7 @@ func (w *twins) past() {
 	w.agree(w.real.release(w.ctx, &c, 0, gone, event.DeferDoubt, nil), w.book.release(seconds, gone))
 	if w.book.sent != unsent && rapid.Bool().Draw(w.T, "the landing time is over") {
 		w.book.sent = landed
-		before := time.Now().Add(-2 * w.real.times.landingTime).UnixMilli()
+		before := time.Now().Add(-2 * w.real.times.LandingTime).UnixMilli()
 		w.must(w.real.rdb.HSet(w.ctx, w.real.keys.Order(w.id), "sent_at", before).Err())
 	}
 	w.same()
@@ -101,7 +101,7 @@ func (w *twins) past() {
 func workedBy(j *journal, s setting, gateway http.RoundTripper) *handler {
 	merchant := Merchant{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway", AppCode: "APP", Key: "k"}}
 	config := Config{Verify: qfpay.VerifyOff, Observer: nobody{}}
-	m := newMerchantState(merchant, config, &http.Client{Transport: gateway}, j.times.call)
+	m := newMerchantState(merchant, config, &http.Client{Transport: gateway}, j.times.Call)
 	h := &handler{sweepTimer: newSweepTimer(), journal: j, keys: j.keys, rdb: j.rdb, times: j.times, lost: s.lost, unique: s.trusted,
 		observer: nobody{}, log: slog.New(slog.DiscardHandler)}
 	h.merchants.Store(&merchantSet{byName: map[string]*merchantState{"default": m}, perMerchantLimit: 1})

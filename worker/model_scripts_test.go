@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
@@ -49,9 +50,9 @@ type twins struct {
 }
 
 // slowTimes are too long for anything to lapse by itself.
-func slowTimes() times {
-	t := timesFor(time.Minute)
-	t.lease = time.Hour
+func slowTimes() timing.Times {
+	t := timing.For(time.Minute)
+	t.Lease = time.Hour
 	return t
 }
 
@@ -84,7 +85,7 @@ func (w *twins) walk() {
 		"release":      w.release,
 		"reopen":       func(*rapid.T) { w.reopen() },
 		"lapse":        func(*rapid.T) { w.setLease(over, 0) },
-		"run low":      func(*rapid.T) { w.setLease(short, w.real.times.call/2) },
+		"run low":      func(*rapid.T) { w.setLease(short, w.real.times.Call/2) },
 		"sweep":        func(*rapid.T) { w.sweep() },
 	})
 }
@@ -157,7 +158,7 @@ func (w *twins) claimed(t token, c *claim, got claim) bool {
 		return false
 	}
 	*c = got
-	w.dueIn(w.real.times.lease)
+	w.dueIn(w.real.times.Lease)
 	w.knows(c, handOf(w.book))
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -123,7 +124,7 @@ func (p *prefetcher) count(delivered, running int) {
 // takes a moment, as there is room for them; if there is none, the sweeper recovers their
 // orders.
 func (p *prefetcher) drain() {
-	for end := time.Now().Add(drainTimeout); time.Now().Before(end); time.Sleep(time.Millisecond) { // polling
+	for end := time.Now().Add(timing.DrainTimeout); time.Now().Before(end); time.Sleep(time.Millisecond) { // polling
 		p.mu.Lock()
 		empty := len(p.buffered) == 0 && !p.fetching
 		p.mu.Unlock()
@@ -132,5 +133,3 @@ func (p *prefetcher) drain() {
 		}
 	}
 }
-
-const drainTimeout = 250 * time.Millisecond

@@ -10,6 +10,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // hard asks for the long versions of the tests of Redis in trouble (make redis-hard).
@@ -17,9 +18,9 @@ var hard = flag.Bool("redis.hard", false, "break Redis for longer, and more ofte
 
 // steadyTimes are short enough that what was given up comes back soon, and leave
 // calls enough that a slow machine changes little.
-func steadyTimes() times {
-	return times{call: 2 * time.Second, attempt: 3500 * time.Millisecond, lease: 4 * time.Second,
-		landingTime: 6 * time.Second, doubt: 100 * time.Millisecond, longest: time.Second, busy: time.Second}
+func steadyTimes() timing.Times {
+	return timing.Times{Call: 2 * time.Second, Attempt: 3500 * time.Millisecond, Lease: 4 * time.Second,
+		LandingTime: 6 * time.Second, Doubt: 100 * time.Millisecond, MaxDoubt: time.Second, Maintenance: time.Second}
 }
 
 // newRigOn is newRig on a server of the test's choice, with calls that take a while.

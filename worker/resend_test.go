@@ -47,8 +47,8 @@ func TestAttempt_DoesNotQueryForEverBeforeItSendsAgain(t *testing.T) {
 func TestAttempt_EndsDoubtThoughTheGatewayIsSlow(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{Latency: simulator.Latency{Min: 300 * time.Millisecond, Max: 300 * time.Millisecond}})
-	r.times.call, r.times.attempt = 2*time.Second, 2200*time.Millisecond
-	r.times.lease = 3 * time.Second
+	r.times.Call, r.times.Attempt = 2*time.Second, 2200*time.Millisecond
+	r.times.Lease = 3 * time.Second
 	stop := r.start()
 	r.enqueue(3, nil)
 	r.results(3)

@@ -19,6 +19,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // rig is a Redis, a gateway and workers, with times that a test can wait for.
@@ -29,7 +30,7 @@ type rig struct {
 	keys    tasks.Keys
 	gateway *simulator.Gateway
 	config  Config
-	times   times
+	times   timing.Times
 	windows [2]time.Duration // of the limits; zero: QFPay's own
 	log     *logBook
 	events  *eventBook
@@ -93,10 +94,10 @@ func (r *rig) start() (stop func()) {
 }
 
 // setTimes puts other times in force, before the worker runs.
-func (w *Worker) setTimes(t times) {
+func (w *Worker) setTimes(t timing.Times) {
 	w.handler.times, w.handler.journal.times = t, t
 	for _, m := range w.handler.merchants.Load().byName {
-		m.client.Timeout = t.call
+		m.client.Timeout = t.Call
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
 	"github.com/redis/go-redis/v9"
 
@@ -37,16 +38,16 @@ func newJournalFixture(t *testing.T) *journalFixture {
 
 // calmTimes leave calls all the time they want, so that a slow machine changes
 // nothing, and doubt next to none: right where nothing is ever under way unseen.
-func calmTimes() times {
-	return times{call: 10 * time.Second, attempt: 12 * time.Second, lease: 14 * time.Second,
-		landingTime: 300 * time.Millisecond, doubt: 100 * time.Millisecond, longest: time.Second, held: 2 * time.Second, busy: time.Second}
+func calmTimes() timing.Times {
+	return timing.Times{Call: 10 * time.Second, Attempt: 12 * time.Second, Lease: 14 * time.Second,
+		LandingTime: 300 * time.Millisecond, Doubt: 100 * time.Millisecond, MaxDoubt: time.Second, Held: 2 * time.Second, Maintenance: time.Second}
 }
 
 // quickTimes are the worker's own times on a smaller scale, for what depends on
 // calls that run out of time.
-func quickTimes() times {
-	return times{call: 500 * time.Millisecond, attempt: 1500 * time.Millisecond, lease: 2 * time.Second,
-		landingTime: 2500 * time.Millisecond, doubt: 100 * time.Millisecond, longest: time.Second, held: 2 * time.Second, busy: time.Second}
+func quickTimes() timing.Times {
+	return timing.Times{Call: 500 * time.Millisecond, Attempt: 1500 * time.Millisecond, Lease: 2 * time.Second,
+		LandingTime: 2500 * time.Millisecond, Doubt: 100 * time.Millisecond, MaxDoubt: time.Second, Held: 2 * time.Second, Maintenance: time.Second}
 }
 
 // take claims the order, or fails the test.
@@ -153,7 +154,7 @@ func TestIntent_NeedsTheLeaseForTheWholeCall(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	c := f.take("a")
-	soon := time.Now().Add(f.times.call / 2).UnixMilli()
+	soon := time.Now().Add(f.times.Call / 2).UnixMilli()
 	ok(t, f.rdb.HSet(ctx, f.keys.Order(f.id), "lease_until", soon).Err())
 	lost(t, f.intent(ctx, c))
 	f.lapse()
@@ -258,7 +259,7 @@ func TestReissue_ReservesItsNumberAgainstProducers(t *testing.T) {
 	if c, err := f.claim(ctx, "default:A1_2", "b"); err != nil || c.status != claimReserved {
 		t.Errorf("a reservation was claimed: status %d, %v", c.status, err)
 	}
-	if ttl := f.rdb.PTTL(ctx, f.keys.Order("default:A1_2")).Val(); ttl < retention {
+	if ttl := f.rdb.PTTL(ctx, f.keys.Order("default:A1_2")).Val(); ttl < timing.Retention {
 		t.Errorf("the reservation is kept for %s", ttl)
 	}
 }
@@ -302,7 +303,7 @@ func TestSettle_PublishesOnce(t *testing.T) {
 			if f.isDue() {
 				t.Error("still due")
 			}
-			if ttl := f.rdb.PTTL(ctx, f.keys.Order(f.id)).Val(); ttl < retention-time.Minute {
+			if ttl := f.rdb.PTTL(ctx, f.keys.Order(f.id)).Val(); ttl < timing.Retention-time.Minute {
 				t.Errorf("the journal is kept for %s", ttl)
 			}
 		})

@@ -39,7 +39,7 @@ func (w *Worker) SetMerchants(merchants []Merchant) error {
 func (w *Worker) newMerchants(merchants []Merchant, before *merchantSet) *merchantSet {
 	byName := make(map[string]*merchantState, len(merchants))
 	for _, m := range merchants {
-		next := newMerchantState(m, w.merchantConfig, w.config.HTTP, w.handler.times.call)
+		next := newMerchantState(m, w.merchantConfig, w.config.HTTP, w.handler.times.Call)
 		if prev := before.byName[m.Name]; prev != nil {
 			next = prev.replace(next)
 		}

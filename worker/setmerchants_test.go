@@ -11,6 +11,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // with returns the merchants, one of them changed.
@@ -67,7 +68,7 @@ func TestBreaker_EndsWithTheRightKey(t *testing.T) {
 	r.eventually("b is held", func() bool { return len(seen[event.Held](r.events)) == 1 })
 	b := w.handler.merchants.Load().byName["b"].breaker
 	b.mu.Lock()
-	b.pause, b.until = maxOpenTime, time.Now().Add(maxOpenTime)
+	b.pause, b.until = timing.MaxOpen, time.Now().Add(timing.MaxOpen)
 	b.mu.Unlock()
 	const n = 750
 	r.enqueue(n, of("b", "B"))

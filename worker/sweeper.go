@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
 	"github.com/hibiken/asynq"
 
@@ -15,25 +16,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-const (
-	// An order that is due is woken within sweepEvery. Where none is due for a while, one
-	// sweep in sweepIdle is enough: a process that defers an order for less than that
-	// tells its own sweeper.
-	sweepEvery = 200 * time.Millisecond
-	sweepIdle  = time.Second
-	sweepBatch = 100
-	// An order that is due gets a task. While no attempt claims it, it is due again after
-	// the pause, doubled each time: a long queue is not a reason to hurry.
-	sweepPause   = 3 * time.Second
-	longestSweep = 15 * time.Minute
-	// Lines that were handed to a process without room for their orders are handed out
-	// again after waitingAgain.
-	waitingAgain = 100 * time.Millisecond
-	// After Redis was away, the attempts that have QR codes publish them before other
-	// attempts are woken: those could only query, close and reissue. So the pause is longer
-	// than the longest pause between two tries to publish.
-	afterOutage = 4 * time.Second
-)
+// sweepBatch is how many orders one sweep hands out.
+const sweepBatch = 100
 
 // sweeper wakes the orders that are due, so that none depends on a task that may be lost: after
 // a crash, a lost queue, a wait for quota. Every process has one; the script hands each order to
@@ -53,7 +37,7 @@ type sweeper struct {
 func (s *sweeper) run(ctx context.Context) {
 	failing := false
 	for s.timer.wait(ctx) {
-		if failing && (s.journal.rdb.Ping(ctx).Err() != nil || sleep(ctx, afterOutage) != nil) {
+		if failing && (s.journal.rdb.Ping(ctx).Err() != nil || sleep(ctx, timing.AfterOutage) != nil) {
 			s.timer.sweepEnded(0)
 			continue
 		}
@@ -72,7 +56,7 @@ func (s *sweeper) run(ctx context.Context) {
 // sweep wakes every order that is due now, and returns the time until the next one is.
 func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 	for {
-		found, err := s.journal.sweep(ctx, sweepBatch, sweepPause, longestSweep)
+		found, err := s.journal.sweep(ctx, sweepBatch, timing.ClaimWithin, timing.MaxClaimWithin)
 		if err != nil {
 			return 0, err
 		}

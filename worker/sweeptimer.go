@@ -4,10 +4,12 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // sweepTimer decides when the next sweep is: when the next order is due, as far as this process
-// knows, but at most every sweepEvery and at least every sweepIdle. The sweeper learns about
+// knows, but at most every timing.SweepEvery and at least every timing.SweepIdle. The sweeper learns about
 // other processes' orders by sweeping; orders that its own process defers are reported with
 // orderDue.
 type sweepTimer struct {
@@ -26,10 +28,10 @@ func (t *sweepTimer) sweepEnded(due time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if due < 0 {
-		due = sweepIdle
+		due = timing.SweepIdle
 	}
 	t.last = time.Now()
-	t.next = t.last.Add(min(max(due, sweepEvery), sweepIdle))
+	t.next = t.last.Add(min(max(due, timing.SweepEvery), timing.SweepIdle))
 	t.bringForward()
 }
 
@@ -52,7 +54,7 @@ func (t *sweepTimer) orderDue(in time.Duration) {
 // is earlier now.
 func (t *sweepTimer) bringForward() bool {
 	at := t.earliestDue
-	if earliest := t.last.Add(sweepEvery); at.Before(earliest) {
+	if earliest := t.last.Add(timing.SweepEvery); at.Before(earliest) {
 		at = earliest
 	}
 	if t.earliestDue.IsZero() || !at.Before(t.next) {

@@ -30,7 +30,7 @@ func TestSweepTimer_FiresWhenTheNextOrderIsDue(t *testing.T) {
 			time.Hour,            // a second later; far off
 			450*time.Millisecond, // a second later; soon
 			0,                    // then; one is due already
-			time.Hour)            // not before sweepEvery
+			time.Hour)            // not before timing.SweepEvery
 		want := []time.Duration{0, 1000, 2000, 2450, 2650}
 		for i := range want {
 			if at[i] != want[i]*time.Millisecond {
@@ -44,7 +44,7 @@ func TestSweepTimer_FiresInTimeForADeferredOrder(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ noted, due, swept time.Duration }{
 		"in the middle of an idle second": {100, 300, 400},
-		"at once":                         {100, 0, 200}, // not before sweepEvery
+		"at once":                         {100, 0, 200}, // not before timing.SweepEvery
 		"later than the next sweep":       {100, 2000, 1000},
 	} {
 		t.Run(name, func(t *testing.T) {

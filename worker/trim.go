@@ -11,22 +11,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
-// DefaultResultsKeep is how long results are kept at most, unless [Config.ResultsKeep]
-// says otherwise.
-const DefaultResultsKeep = 7 * 24 * time.Hour
-
 const (
-	trimEvery = time.Minute
 	trimLimit = 10_000 // entries that one XTRIM removes at most: Redis does nothing else meanwhile
 	trimTurns = 20     // of these, at most, in one run
-	// Results that every group has acknowledged stay for a day, for people who look for
-	// them, unless the stream is half full.
-	readKept = 24 * time.Hour
-	// Workers warn for so long before they remove results for their age that a group has not
-	// read.
-	trimWarning = 24 * time.Hour
 )
 
 // trimBounds says how long results are kept.
@@ -45,7 +35,7 @@ func trimTo(p redisstream.Progress, b trimBounds, warned map[string]time.Time) s
 	if len(p.Groups) == 0 {
 		return bound
 	}
-	cut := redisstream.FirstID(p.Now.Add(-min(readKept, b.keep)))
+	cut := redisstream.FirstID(p.Now.Add(-min(timing.ReadKept, b.keep)))
 	if b.full > 0 && p.Length >= b.full {
 		cut = redisstream.FirstID(p.Now)
 	}
@@ -54,7 +44,7 @@ func trimTo(p redisstream.Progress, b trimBounds, warned map[string]time.Time) s
 			continue
 		}
 		limit := g.Oldest
-		if since, is := warned[g.Name]; is && p.Now.Sub(since) >= trimWarning {
+		if since, is := warned[g.Name]; is && p.Now.Sub(since) >= timing.TrimWarning {
 			limit = later(limit, bound)
 		}
 		if redisstream.Compare(limit, cut) < 0 {
@@ -69,7 +59,7 @@ func trimTo(p redisstream.Progress, b trimBounds, warned map[string]time.Time) s
 func warnings(p redisstream.Progress, b trimBounds, before map[string]time.Time) map[string]time.Time {
 	now := map[string]time.Time{}
 	for _, g := range p.Groups {
-		if g.Age(p.Now) < b.keep-min(trimWarning, b.keep/2) {
+		if g.Age(p.Now) < b.keep-min(timing.TrimWarning, b.keep/2) {
 			continue
 		}
 		now[g.Name] = p.Now
@@ -102,7 +92,7 @@ type trimmer struct {
 func newTrimmer(c Config) *trimmer {
 	keep := c.ResultsKeep
 	if keep == 0 {
-		keep = DefaultResultsKeep
+		keep = timing.ResultsKeep
 	}
 	return &trimmer{rdb: c.Redis, keys: c.Keys, bounds: trimBounds{keep: keep, full: int64(c.HighWater / 2)},
 		observer: c.Observer, log: c.Logger}
@@ -110,7 +100,7 @@ func newTrimmer(c Config) *trimmer {
 
 // run trims until ctx ends.
 func (t *trimmer) run(ctx context.Context) {
-	tick := time.NewTicker(trimEvery)
+	tick := time.NewTicker(timing.TrimEvery)
 	defer tick.Stop()
 	for {
 		if err := t.turn(ctx); err != nil && ctx.Err() == nil {
@@ -133,7 +123,7 @@ func (t *trimmer) turn(ctx context.Context) error {
 		return err
 	}
 	t.warned = warnings(p, t.bounds, t.warned)
-	ours, err := t.rdb.SetNX(ctx, t.keys.Trimming(), 1, trimEvery-time.Second).Result()
+	ours, err := t.rdb.SetNX(ctx, t.keys.Trimming(), 1, timing.TrimEvery-time.Second).Result()
 	if err != nil || !ours {
 		return err
 	}
@@ -141,7 +131,7 @@ func (t *trimmer) turn(ctx context.Context) error {
 		if since, is := t.warned[g.Name]; is {
 			t.log.Error("a consumer group is so far behind that results it has not read are about to be removed",
 				"group", g.Name, "oldest", g.Age(p.Now).Round(time.Second).String(), "kept", t.bounds.keep.String(),
-				"removed_from", since.Add(trimWarning).UTC().Format(time.RFC3339),
+				"removed_from", since.Add(timing.TrimWarning).UTC().Format(time.RFC3339),
 				"hint", "let it read and acknowledge, raise WORKER_RESULTS_KEEP, or remove it (XGROUP DESTROY) if it is no longer used")
 		}
 	}

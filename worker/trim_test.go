@@ -15,6 +15,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // away is how many results a reader misses in TestTrim_LetsAReaderThatWasAwayReadEverything.
@@ -43,7 +44,7 @@ func TestTrim_RemovesOnlyResultsThatNobodyNeeds(t *testing.T) {
 			p.Groups = append(p.Groups, g)
 		}
 		cut := trimTo(p, b, warned)
-		bound, fresh := redisstream.FirstID(now.Add(-b.keep)), redisstream.FirstID(now.Add(-min(readKept, b.keep)))
+		bound, fresh := redisstream.FirstID(now.Add(-b.keep)), redisstream.FirstID(now.Add(-min(timing.ReadKept, b.keep)))
 		if redisstream.Compare(cut, redisstream.FirstID(now)) > 0 {
 			t.Errorf("%s is in the future", cut)
 		}
@@ -57,7 +58,7 @@ func TestTrim_RemovesOnlyResultsThatNobodyNeeds(t *testing.T) {
 		free := true // nobody keeps anything
 		for _, g := range p.Groups {
 			since, is := warned[g.Name]
-			due := is && now.Sub(since) >= trimWarning
+			due := is && now.Sub(since) >= timing.TrimWarning
 			if g.Oldest == "" {
 				continue
 			}
@@ -216,7 +217,7 @@ func TestTrim_KeepsUnreadResultsUntilTheWarningIsOver(t *testing.T) {
 	if n := r.published(); n != 1000 || !strings.Contains(r.log.String(), "group=left") {
 		t.Fatalf("%d are left, and the log says:\n%s", n, r.log)
 	}
-	tr.warned["left"] = tr.warned["left"].Add(-trimWarning)
+	tr.warned["left"] = tr.warned["left"].Add(-timing.TrimWarning)
 	ok(t, tr.turn(t.Context()))
 	if n := r.published(); n != 1000 {
 		t.Errorf("it was trimmed twice in a minute: %d are left", n)

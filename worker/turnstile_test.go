@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // turnstile stands before a gateway and counts, in windows of its own, since no test can
@@ -168,7 +168,7 @@ func (l *lateness) cost() (sum time.Duration) {
 	defer l.mu.Unlock()
 	var last time.Time
 	for i, until := range l.until {
-		sum += l.lasts[i] + min(ratelimit.DispatchAhead, until.Sub(last))
+		sum += l.lasts[i] + min(timing.DispatchAhead, until.Sub(last))
 		last = until
 	}
 	return sum

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // wakeHook ends asynq's polling. asynq asks for a task, finds none, sleeps, and asks again: with
@@ -26,13 +28,6 @@ type wakeHook struct {
 	stop        <-chan struct{}        // closed when the worker stops taking orders
 	prefetchers map[string]*prefetcher // by the key of the queue's pending list
 }
-
-// longestBlock bounds how long one BLMOVE blocks. It must stay below go-redis's read timeout (3
-// s). Each block costs two commands.
-const longestBlock = 1500 * time.Millisecond
-
-// longestWait bounds how long a dequeue is delayed in total: half of asynq's lease.
-const longestWait = 15 * time.Second
 
 // DialHook implements [redis.Hook].
 func (wakeHook) DialHook(next redis.DialHook) redis.DialHook {
@@ -56,21 +51,11 @@ func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			err = h.await(ctx, pending, dequeue)
 		}
 		if err != nil && !errors.Is(err, redis.Nil) {
-			h.rest(ctx, dequeuePause)
+			h.rest(ctx, timing.DequeuePause)
 		}
 		return err
 	}
 }
-
-const (
-	// dequeuePause is between two dequeues of which the first failed. asynq asks again at
-	// once: an idle worker would ask a Redis that is out of memory more than 20,000 times a
-	// second, since go-redis does not back off after such an error.
-	dequeuePause = 250 * time.Millisecond
-	// emptyPause is between two dequeues of which the first found nothing although the queue
-	// had a task: the queue is paused, or another worker was faster.
-	emptyPause = 80 * time.Millisecond
-)
 
 // rest pauses, unless the worker stops.
 func (h wakeHook) rest(ctx context.Context, pause time.Duration) {
@@ -84,10 +69,10 @@ func (h wakeHook) rest(ctx context.Context, pause time.Duration) {
 }
 
 // await blocks until the list has an element, and answers the dequeue. It gives up, with the
-// empty answer, after longestWait and when the worker stops. The element may be gone before the
+// empty answer, after timing.LongestWait and when the worker stops. The element may be gone before the
 // dequeue, or its queue may be paused: asynq's script checks that.
 func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd) error {
-	for end := time.Now().Add(longestWait); ctx.Err() == nil && !isClosed(h.stop) && time.Now().Before(end); {
+	for end := time.Now().Add(timing.LongestWait); ctx.Err() == nil && !isClosed(h.stop) && time.Now().Before(end); {
 		arrived, answer := h.block(ctx, pending, dequeue)
 		switch err := answer.Err(); {
 		case err == nil:
@@ -103,7 +88,7 @@ func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd)
 			dequeue.SetErr(err)
 			return err
 		case arrived:
-			h.rest(ctx, emptyPause)
+			h.rest(ctx, timing.EmptyPause)
 			dequeue.SetErr(redis.Nil)
 			return redis.Nil
 		}
@@ -118,7 +103,7 @@ func (h wakeHook) block(ctx context.Context, pending string, dequeue *redis.Cmd)
 	answer = redis.NewCmd(ctx, dequeue.Args()...)
 	answer.SetFirstKeyPos(3)
 	pipe := h.blocking.Pipeline()
-	move := pipe.Do(ctx, "blmove", pending, pending, "right", "right", longestBlock.Seconds())
+	move := pipe.Do(ctx, "blmove", pending, pending, "right", "right", timing.LongestBlock.Seconds())
 	pipe.Process(ctx, answer)
 	pipe.Exec(ctx) // its error is that of a command
 	return move.Err() == nil, answer

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
 	"github.com/hibiken/asynq"
 
@@ -49,7 +50,7 @@ func New(c Config) (*Worker, error) {
 	if c.HTTP == nil {
 		c.HTTP = qfpay.NewHTTPClient()
 	}
-	times := timesFor(c.CallTimeout)
+	times := timing.For(c.CallTimeout)
 	scripts := redisscript.NewPipelinedClient(c.Redis)
 	journal := &journal{rdb: c.Redis, scripts: scripts, keys: c.Keys, times: times, durability: c.Durability}
 	// A task in asynq's queue is accepted already, so the high-water mark is not for it.
@@ -87,8 +88,8 @@ func (w *Worker) serverConfig(lane tasks.Lane) asynq.Config {
 	return asynq.Config{
 		Concurrency:              w.config.Concurrency,
 		Queues:                   map[string]int{w.config.Keys.Queue(lane): 1},
-		TaskCheckInterval:        5 * time.Millisecond, // only when the wake hook has found no task; a shutdown waits for it
-		DelayedTaskCheckInterval: 3 * time.Second,      // only runs that failed because Redis did wait there, not orders
+		TaskCheckInterval:        timing.TaskCheck,
+		DelayedTaskCheckInterval: timing.ForwarderInterval,
 		ShutdownTimeout:          w.config.ShutdownTimeout,
 		RetryDelayFunc:           retryDelay,
 		// The policy decides how an order ends, never asynq's retry counter.
@@ -100,7 +101,7 @@ func (w *Worker) serverConfig(lane tasks.Lane) asynq.Config {
 
 // retryDelay is for runs that failed because Redis did. asynq rounds to whole seconds.
 func retryDelay(int, error, *asynq.Task) time.Duration {
-	return time.Duration(2+rand.N(3)) * time.Second
+	return timing.RunAgain + rand.N(timing.RunAgain)
 }
 
 // Run takes orders until ctx ends, then finishes those in flight, within the shutdown timeout.
@@ -154,7 +155,7 @@ func (w *Worker) await(ended <-chan struct{}) {
 	case <-w.intake.ended:
 	case <-ended:
 	}
-	moment := time.NewTimer(lastWords)
+	moment := time.NewTimer(timing.LastCommands)
 	defer moment.Stop()
 	select {
 	case <-ended:
@@ -162,9 +163,6 @@ func (w *Worker) await(ended <-chan struct{}) {
 		w.config.Logger.Warn("leaving before Redis has answered the last commands")
 	}
 }
-
-// lastWords is how long a worker without orders in flight waits for its last commands.
-const lastWords = 60 * time.Millisecond
 
 // shutdown stops servers, all at once, each within the shutdown timeout.
 func (w *Worker) shutdown(servers []*asynq.Server) {

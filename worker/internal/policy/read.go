@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // ReadCreate reads the answer to a create. ok is false for an error that says nothing about the
@@ -47,10 +48,6 @@ func readRefusal(r *qfpay.Refusal) Reply {
 	}
 }
 
-// clockSkew is how far QFPay's clock may be from Redis's. An order whose time at QFPay is
-// earlier than our first create by more than that is not ours.
-const clockSkew = 15 * time.Minute
-
 // ReadQuery reads the answer to a query about order o, first sent at sentAt, and returns the row
 // that decided. QFPay may have several rows under one number; the one that may still cost a
 // customer money counts most.
@@ -74,7 +71,7 @@ func readRow(row qfpay.Record, o qfpay.Order, sentAt time.Time) Reply {
 	if !row.Matches(o) {
 		return OtherOrder
 	}
-	if t, err := qfpay.ParseDateTime(row.SysDtm); err == nil && t.Before(sentAt.Add(-clockSkew)) {
+	if t, err := qfpay.ParseDateTime(row.SysDtm); err == nil && t.Before(sentAt.Add(-timing.ClockSkew)) {
 		return MaybeOurs
 	}
 	switch row.Standing() {

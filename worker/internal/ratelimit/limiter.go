@@ -24,6 +24,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // Limits are what the gateway allows one app_code. A limit of 0 is none.
@@ -56,43 +57,9 @@ type Usage struct {
 	UsedMinute float64
 }
 
-const (
-	// guard makes both windows longer than the gateway's, by the time that the way there may
-	// add to one call and not to the next. It costs 0.4 % of a minute's quota.
-	guard = 250 * time.Millisecond
-	// reservationTTL is how long a reservation may be used. A process that was stopped for
-	// longer gives it up: used late, the call would fall into a window that has no room for it.
-	reservationTTL = 100 * time.Millisecond
-	// minSpacing is the least time between two calls, so that a burst does not arrive at the
-	// gateway as one.
-	minSpacing = 10 * time.Millisecond
-
-	// MaxWait is how long an attempt waits for a slot. When the slot is further off, the order
-	// joins a wait queue, so that the limit of one merchant does not hold up the others.
-	MaxWait = time.Second
-	// bulkReserveAhead is how far ahead bulk reserves slots while there are interactive
-	// orders, which have to wait behind these.
-	bulkReserveAhead = 200 * time.Millisecond
-	// DispatchAhead is how far ahead queued orders get their slots: near enough to be used in
-	// time. New orders in bulk reserve no further ahead.
-	DispatchAhead = 300 * time.Millisecond
-	// dispatchInterval is the least time between two looks at a wait queue, while bulk is alone.
-	dispatchInterval = 150 * time.Millisecond
-	// DispatchTTL is how long a dispatched order may be silent. After that it is due.
-	DispatchTTL = 3 * time.Second
-
-	// callsInDoubt is how many calls an order in doubt needs at most, in the normal course,
-	// before the journal knows more: a query in two months, and a close by two ways.
-	callsInDoubt = 4
-
-	// After HTTP 429 all calls of the app_code pause for 1 s, 2 s, 4 s …, as QFPay's guidelines
-	// have it.
-	FirstPause   = time.Second
-	longestPause = 30 * FirstPause
-
-	// cancelTimeout bounds how long it takes to cancel reservations. They run out anyway.
-	cancelTimeout = time.Second
-)
+// callsInDoubt is how many calls an order in doubt needs at most, in the normal course, before the
+// journal knows more: a query in two months, and a close by two ways.
+const callsInDoubt = 4
 
 //go:embed lua/*.lua
 var luaFiles embed.FS
@@ -121,8 +88,8 @@ func New(c Config) *Limiter {
 	calls := c.Keys.Calls(c.Limits.AppCode)
 	l := &Limiter{Config: c, scale: c.Minute / 60,
 		keys: []string{calls, calls + ":interactive", calls + ":state"},
-		args: []any{c.Limits.PerSecond, (c.Second + guard).Microseconds(),
-			c.Limits.PerMinute, (c.Minute + guard).Microseconds(), minSpacing.Microseconds()}}
+		args: []any{c.Limits.PerSecond, (c.Second + timing.Guard).Microseconds(),
+			c.Limits.PerMinute, (c.Minute + timing.Guard).Microseconds(), timing.MinSpacing.Microseconds()}}
 	switch {
 	case c.Limits.PerMinute > 0:
 		l.each = c.Minute / time.Duration(c.Limits.PerMinute)
@@ -148,7 +115,7 @@ func (l *Limiter) with(args ...any) []any { return append(l.args[:len(l.args):le
 func (l *Limiter) Reserve(ctx context.Context, class Class, continuation bool, instead string) (*Reservation, time.Duration, error) {
 	name, asked := rand.Text(), time.Now()
 	answer, err := reserveScript.Run(ctx, l.Redis, l.keys, l.with(int(class), name, class.maxWait().Microseconds(),
-		bulkReserveAhead.Microseconds(), flag(continuation), instead)...).Slice()
+		timing.BulkReserveAhead.Microseconds(), flag(continuation), instead)...).Slice()
 	if err != nil {
 		return nil, 0, fmt.Errorf("limiter: reserve: %w", err)
 	}
@@ -170,7 +137,7 @@ func (l *Limiter) Reserve(ctx context.Context, class Class, continuation bool, i
 // gateway's Retry-After, or 0. It returns the length of the pause.
 func (l *Limiter) Pause(ctx context.Context, asked time.Duration) (time.Duration, error) {
 	us, err := pauseScript.Run(ctx, l.Redis, l.keys,
-		l.with(asked.Microseconds(), l.scaled(FirstPause), l.scaled(longestPause))...).Int64()
+		l.with(asked.Microseconds(), l.scaled(timing.FirstPause), l.scaled(timing.MaxPause))...).Int64()
 	if err != nil {
 		return 0, fmt.Errorf("limiter: pause: %w", err)
 	}

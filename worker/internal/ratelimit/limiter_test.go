@@ -12,6 +12,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
@@ -75,7 +76,7 @@ func TestLimiter_LetsNoWindowExceedItsLimit(t *testing.T) {
 				var throttled *qfpay.Throttled
 				switch {
 				case err == nil:
-				case !errors.As(err, &throttled) || throttled.RetryAfter <= MaxWait || throttled.ByGateway:
+				case !errors.As(err, &throttled) || throttled.RetryAfter <= timing.MaxWait || throttled.ByGateway:
 					t.Error(err)
 					return
 				case throttled.RetryAfter > 30*time.Second: // the minute is used up
@@ -95,7 +96,7 @@ func TestLimiter_LetsNoWindowExceedItsLimit(t *testing.T) {
 		t.Errorf("%d calls in the minute, allowed and wanted are 50", len(at))
 	}
 	for i := 1; i < len(at); i++ {
-		if at[i]-at[i-1] < minSpacing {
+		if at[i]-at[i-1] < timing.MinSpacing {
 			t.Errorf("two calls are %s apart", at[i]-at[i-1])
 		}
 	}
@@ -164,7 +165,7 @@ func TestLimiter_CountsNoStrikeDuringAPause(t *testing.T) {
 	for range 50 {
 		pause, err := l.Pause(t.Context(), 0)
 		ok(t, err)
-		if pause > FirstPause {
+		if pause > timing.FirstPause {
 			t.Fatalf("paused for %s by reports of one burst", pause)
 		}
 	}
@@ -186,7 +187,7 @@ func TestReservation_RunsOut(t *testing.T) {
 	l := testLimiter(redistest.Start(t).Client(t), 100, 400)
 	permit, err := acquire(t.Context(), l)
 	ok(t, err)
-	if good := time.Until(permit.ExpiresAt); good > reservationTTL {
+	if good := time.Until(permit.ExpiresAt); good > timing.ReservationTTL {
 		t.Errorf("the permit is good for another %s", good)
 	}
 }
@@ -198,9 +199,9 @@ func TestReservation_KeepsApartByTheWindowsAndTheGuard(t *testing.T) {
 		perSecond, perMinute int
 		apart                time.Duration // the first call and the one after the last that is allowed
 	}{
-		{5, 0, time.Second + guard},
-		{0, 5, time.Minute + guard},
-		{100, 5, time.Minute + guard},
+		{5, 0, time.Second + timing.Guard},
+		{0, 5, time.Minute + timing.Guard},
+		{100, 5, time.Minute + timing.Guard},
 	} {
 		rdb := redistest.Start(t).Client(t)
 		l := testLimiter(rdb, c.perSecond, c.perMinute)
@@ -211,7 +212,7 @@ func TestReservation_KeepsApartByTheWindowsAndTheGuard(t *testing.T) {
 		}
 		at := slots(t, rdb, l)
 		for i := 1; i < len(at); i++ {
-			if at[i]-at[i-1] < minSpacing {
+			if at[i]-at[i-1] < timing.MinSpacing {
 				t.Errorf("%+v: two calls are %s apart", c, at[i]-at[i-1])
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // Class is how urgent a call is. A more urgent one goes first.
@@ -31,9 +32,9 @@ func ClassOf(l tasks.Lane) Class {
 // maxWait is how far ahead a slot is reserved, and waited for.
 func (c Class) maxWait() time.Duration {
 	if c == Bulk {
-		return DispatchAhead
+		return timing.DispatchAhead
 	}
-	return MaxWait
+	return timing.MaxWait
 }
 
 // Queue is a wait queue: orders of an app_code and a class that wait for a slot, in the order
@@ -72,8 +73,8 @@ type Dispatched struct {
 func (l *Limiter) Dispatch(ctx context.Context, n int) ([]Dispatched, error) {
 	asked := time.Now()
 	answer, err := dispatchScript.Run(ctx, l.Redis, l.dispatch, l.with(l.Limits.AppCode, n, rand.Text(),
-		DispatchAhead.Microseconds(), bulkReserveAhead.Microseconds(), dispatchInterval.Microseconds(),
-		DispatchTTL.Milliseconds(), callsInDoubt)...).Slice()
+		timing.DispatchAhead.Microseconds(), timing.BulkReserveAhead.Microseconds(), timing.DispatchInterval.Microseconds(),
+		timing.ClaimWithin.Milliseconds(), callsInDoubt)...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("limiter: dispatch: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // queued is a limiter with orders in its wait queues.
@@ -93,14 +94,14 @@ func TestDispatch_GivesEachOrderAReservation(t *testing.T) {
 	up, err := q.limiter.Dispatch(t.Context(), 3)
 	ok(t, err)
 	at := slots(t, q.rdb, q.limiter)
-	if len(up) != 3 || len(at) != 3 || at[1]-at[0] < minSpacing || at[2]-at[1] < minSpacing {
+	if len(up) != 3 || len(at) != 3 || at[1]-at[0] < timing.MinSpacing || at[2]-at[1] < timing.MinSpacing {
 		t.Fatalf("%d orders, slots at %v", len(up), at)
 	}
 	if in, left := q.next(); !left || in > time.Second {
 		t.Errorf("two orders are queued; a dispatcher must look: %t, in %s", left, in)
 	}
 	due := time.UnixMilli(int64(q.rdb.ZScore(t.Context(), q.limiter.Keys.Due(), up[0].ID).Val()))
-	if in := time.Until(due); in > DispatchTTL {
+	if in := time.Until(due); in > timing.ClaimWithin {
 		t.Errorf("a dispatched order is due in %s only", in)
 	}
 	up[0].Reservation.Cancel(t.Context())
@@ -200,7 +201,7 @@ func TestLimiter_LetsBulkHurryOnlyWhileItIsAlone(t *testing.T) {
 		t.Errorf("beside interactive orders, bulk was granted %d calls at once, want 1 to %d", got, most)
 	}
 	// What bulk has taken ahead, an interactive call does not wait for.
-	if wait, yes := granted(t, q.limiter, Interactive); !yes || wait > 5*minSpacing {
+	if wait, yes := granted(t, q.limiter, Interactive); !yes || wait > 5*timing.MinSpacing {
 		t.Errorf("an interactive call waits %s behind bulk, granted %t", wait, yes)
 	}
 }
@@ -215,7 +216,7 @@ func TestLimiter_BreaksNoWindowForAnUrgentCall(t *testing.T) {
 		l := testLimiterOf(rdb, fmt.Sprint("APP", runs), perSecond, perMinute)
 		now := rdb.Time(t.Context()).Val().UnixMicro()
 		// What has left already, within the limits.
-		at := now - (time.Minute + guard).Microseconds()
+		at := now - (time.Minute + timing.Guard).Microseconds()
 		var log []int64
 		for at < now {
 			at += rapid.Int64Range(int64(time.Minute/time.Microsecond)/int64(perMinute)*6/5, 20_000_000).Draw(rt, "pause")
@@ -239,14 +240,14 @@ func TestLimiter_BreaksNoWindowForAnUrgentCall(t *testing.T) {
 			ok(t, err)
 		}
 		all := slots(t, rdb, l)
-		if n := most(all, time.Second+guard); n > perSecond {
+		if n := most(all, time.Second+timing.Guard); n > perSecond {
 			rt.Fatalf("%d calls in a second of %d", n, perSecond)
 		}
-		if n := most(all, time.Minute+guard); n > perMinute {
+		if n := most(all, time.Minute+timing.Guard); n > perMinute {
 			rt.Fatalf("%d calls in a minute of %d", n, perMinute)
 		}
 		for i := 1; i < len(all); i++ {
-			if all[i]-all[i-1] < minSpacing && all[i] > time.Duration(now)*time.Microsecond {
+			if all[i]-all[i-1] < timing.MinSpacing && all[i] > time.Duration(now)*time.Microsecond {
 				rt.Fatalf("calls %s apart", all[i]-all[i-1])
 			}
 		}

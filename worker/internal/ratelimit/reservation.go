@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
@@ -23,7 +24,7 @@ type Reservation struct {
 
 // newReservation returns the reservation of a slot that was so far off on Redis's clock.
 func newReservation(l *Limiter, name string, asked time.Time, off time.Duration) *Reservation {
-	return &Reservation{limiter: l, name: name, NotBefore: time.Now().Add(off), ExpiresAt: asked.Add(off + reservationTTL)}
+	return &Reservation{limiter: l, name: name, NotBefore: time.Now().Add(off), ExpiresAt: asked.Add(off + timing.ReservationTTL)}
 }
 
 // Cancel gives up what was not used: the slot, and those of the calls that were to follow.
@@ -42,7 +43,7 @@ func (l *Limiter) cancel(ctx context.Context, names ...string) {
 	if len(names) == 0 {
 		return
 	}
-	ctx, end := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
+	ctx, end := context.WithTimeout(context.WithoutCancel(ctx), timing.CancelTimeout)
 	defer end()
 	pipe := l.Redis.Pipeline()
 	pipe.ZRem(ctx, l.keys[0], names)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // Autopipeline sends the scripts of many goroutines in one pipeline. A worker with many orders
@@ -38,8 +40,7 @@ const (
 	maxInFlight = 4   // batches on their way
 	maxBatch    = 128 // scripts in one batch: other clients get their turn in between
 
-	busyBatch   = 4                // from so many scripts on a batch is a large one
-	minInterval = time.Millisecond // between a large batch and the next one
+	busyBatch = 4 // from so many scripts on a batch is a large one
 )
 
 // scriptCall is one call of a script.
@@ -138,7 +139,7 @@ func (p *Autopipeline) keepInterval() {
 	p.mu.Lock()
 	pause := time.Duration(0)
 	if p.busy {
-		pause = minInterval - time.Since(p.lastFlush)
+		pause = timing.BatchInterval - time.Since(p.lastFlush)
 	}
 	p.mu.Unlock()
 	time.Sleep(pause)

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // convoy is a hook that counts what leaves, and holds what leaves alone until it is
@@ -182,7 +183,7 @@ func TestAutopipeline_SpacesItsPipelinesUnderLoad(t *testing.T) {
 			t.Errorf("%d scripts are a large batch: %v", n, p.busy)
 		}
 		p.Do(t.Context(), cmd, rdb.Process)
-		if between := p.lastFlush.Sub(left); large && between < minInterval {
+		if between := p.lastFlush.Sub(left); large && between < timing.BatchInterval {
 			t.Errorf("the batch after a large one left %s after it", between)
 		}
 	}

@@ -1,0 +1,175 @@
+// Package timing has every constant of time of the worker: who waits how long, and for what. The
+// table in docs/retries.md is made of it.
+//
+// It decides nothing and waits for nothing. Start reading at [Times].
+package timing
+
+import "time"
+
+// Times are the spans of time of one order. Only the call timeout is configured; the others
+// follow from it, so that they cannot contradict each other:
+//
+//	Call < Attempt < Lease < LandingTime
+//
+// An attempt ends before its lease does, so none of its calls leaves without a lease. An order
+// counts as not found only when every create that has left must have landed.
+type Times struct {
+	Call        time.Duration // one exchange with the gateway
+	Attempt     time.Duration // one attempt: a wait for a slot, and a call
+	Lease       time.Duration // of an order; a killed worker's orders are due when it ends
+	LandingTime time.Duration // after a create has left; until then "not found" proves nothing
+	Doubt       time.Duration // between queries about an order in doubt, at first
+	MaxDoubt    time.Duration // between such queries at most
+	Held        time.Duration // until an order of a held or unknown merchant is tried again, at most
+	Maintenance time.Duration // before the next try when QFPay is being maintained (1100)
+}
+
+// For returns the times that follow from the timeout of one call.
+//
+// The pause between two queries about an order in doubt is half of the time since it was sent,
+// so that they become rare, between Doubt and MaxDoubt. QFPay suggests 3 to 5 s before the first
+// query, and a delayed retry while it is being maintained.
+func For(call time.Duration) Times {
+	t := Times{Call: call, Doubt: 3 * time.Second, MaxDoubt: time.Minute, Held: 30 * time.Second, Maintenance: 30 * time.Second}
+	t.Attempt = MaxWait + t.Call + Margin
+	t.Lease = t.Attempt + 2*Margin
+	t.LandingTime = t.Lease + t.Call
+	return t
+}
+
+// One order.
+const (
+	// Margin is what scripts and scheduling may take beside a call and the wait for its slot.
+	Margin = time.Second
+	// SettleTimeout is how long the worker tries to write a result, with a context of its own:
+	// the payment exists whether the worker has time or not.
+	SettleTimeout = 30 * time.Second
+	// DoubtTimeout is how long after its deadline QFPay is still queried about an order in
+	// doubt, before it ends unresolved and a person has to look.
+	DoubtTimeout = 15 * time.Minute
+	// Retention is how long the journal of a settled order is kept, and so how long a repeated
+	// order is recognized as a duplicate. QFPay refuses the number for ever.
+	Retention = 30 * 24 * time.Hour
+	// ClockSkew is how much earlier than our first create an order at QFPay may be, by QFPay's
+	// clock, and still be ours.
+	ClockSkew = 15 * time.Minute
+	// ClaimWithin is how long an order that was handed out may stay unclaimed, before it is due
+	// again. For wake-ups it doubles each time, up to MaxClaimWithin: a long queue is not a
+	// reason to hurry.
+	ClaimWithin    = 3 * time.Second
+	MaxClaimWithin = 15 * time.Minute
+)
+
+// Deferrals.
+const (
+	// A circuit breaker lets a probe through after MinOpen, doubled each time, up to MaxOpen.
+	MinOpen = 5 * time.Second
+	MaxOpen = 5 * time.Minute
+	// MerchantLimitPause is for an order over its merchant's share of the worker, where the
+	// merchant has no limits and so no wait queue.
+	MerchantLimitPause = time.Second
+	// QueueGrace is how much later than twice the length of its wait queue a queued order is
+	// due, in case it is never dispatched.
+	QueueGrace = time.Minute
+)
+
+// Limiter.
+const (
+	// Guard makes both windows longer than the gateway's, by the time that the way there may
+	// add to one call and not to the next. It costs 0.4 % of a minute's quota.
+	Guard = 250 * time.Millisecond
+	// ReservationTTL is how long a reservation may be used. A process that was stopped for
+	// longer gives it up: used late, the call would fall into a window that has no room for it.
+	ReservationTTL = 100 * time.Millisecond
+	// MinSpacing is the least time between two calls, so that a burst does not arrive at the
+	// gateway as one.
+	MinSpacing = 10 * time.Millisecond
+	// MaxWait is how long an attempt waits for a slot. When the slot is further off, the order
+	// joins a wait queue, so that the limit of one merchant does not hold up the others.
+	MaxWait = time.Second
+	// BulkReserveAhead is how far ahead bulk reserves slots while there are interactive orders,
+	// which have to wait behind these.
+	BulkReserveAhead = 200 * time.Millisecond
+	// DispatchAhead is how far ahead queued orders get their slots: near enough to be used in
+	// time. New orders in bulk reserve no further ahead.
+	DispatchAhead = 300 * time.Millisecond
+	// DispatchInterval is the least time between two looks at a wait queue, while bulk is alone.
+	DispatchInterval = 150 * time.Millisecond
+	// After HTTP 429 all calls of the app_code pause for 1 s, 2 s, 4 s …, as QFPay's guidelines
+	// have it.
+	FirstPause = time.Second
+	MaxPause   = 30 * FirstPause
+	// CancelTimeout bounds how long it takes to cancel reservations. They run out anyway.
+	CancelTimeout = time.Second
+)
+
+// Sweeper, and the end of a worker.
+const (
+	// An order that is due is woken within SweepEvery. Where none is due for a while, one sweep
+	// in SweepIdle is enough: a process that defers an order for less than that tells its own
+	// sweeper.
+	SweepEvery = 200 * time.Millisecond
+	SweepIdle  = time.Second
+	// Wait queues that were handed to a process without room for their orders are handed out
+	// again after WaitingAgain.
+	WaitingAgain = 100 * time.Millisecond
+	// AfterOutage is how long sweeps pause after Redis was away. The attempts that have QR codes
+	// publish them before other attempts are woken: those could only query, close and reissue.
+	// So it is longer than the longest pause between two tries to publish.
+	AfterOutage = 4 * time.Second
+	// LastCommands is how long a worker without orders in flight waits for its last commands.
+	LastCommands = 60 * time.Millisecond
+)
+
+// asynq.
+const (
+	// LongestBlock bounds how long one BLMOVE blocks. It must stay below go-redis's read timeout
+	// (3 s). Each block costs two commands.
+	LongestBlock = 1500 * time.Millisecond
+	// LongestWait bounds how long a dequeue is delayed in total: half of asynq's lease.
+	LongestWait = 15 * time.Second
+	// DequeuePause is between two dequeues of which the first failed. asynq asks again at once:
+	// an idle worker would ask a Redis that is out of memory more than 20,000 times a second,
+	// since go-redis does not back off after such an error.
+	DequeuePause = 250 * time.Millisecond
+	// EmptyPause is between two dequeues of which the first found nothing although the queue had
+	// a task: the queue is paused, or another worker was faster.
+	EmptyPause = 80 * time.Millisecond
+	// AckPause is between two tries to acknowledge a task.
+	AckPause = 250 * time.Millisecond
+	// DrainTimeout is how long a worker that stops waits until asynq has taken the tasks that
+	// were fetched ahead.
+	DrainTimeout = 250 * time.Millisecond
+	// BatchInterval is the most time between a large batch of scripts and the next one.
+	BatchInterval = time.Millisecond
+	// TaskCheck is asynq's pause after a dequeue that found nothing. The hook has waited before,
+	// so it is short; a shutdown waits for it.
+	TaskCheck = 5 * time.Millisecond
+	// ForwarderInterval is how often asynq looks for tasks that it repeats: only runs that failed
+	// because Redis did, not orders.
+	ForwarderInterval = 3 * time.Second
+	// A run that failed because Redis did is repeated after RunAgain, and up to twice as long.
+	RunAgain = 2 * time.Second
+)
+
+// Streams.
+const (
+	// IntakeBlock is how long one read of the request stream blocks.
+	IntakeBlock = time.Second
+	// IntakeIdle is how long a request is pending before another worker takes it over.
+	IntakeIdle = 30 * time.Second
+	// IntakeLast is for requests that were read when a shutdown began.
+	IntakeLast = 3 * time.Second
+	// TrimEvery is how often one process trims the result stream.
+	TrimEvery = time.Minute
+	// ResultsKeep is how long results are kept at most, unless it is configured.
+	ResultsKeep = 7 * 24 * time.Hour
+	// ReadKept is how long results stay that every group has acknowledged, for people who look
+	// for them, unless the stream is half full.
+	ReadKept = 24 * time.Hour
+	// TrimWarning is how long workers warn before they remove results for their age that a group
+	// has not read.
+	TrimWarning = 24 * time.Hour
+	// AuditPause is before an audit reads an order again that seems to break a rule.
+	AuditPause = 250 * time.Millisecond
+)
