@@ -34,6 +34,10 @@ func (k Keys) Rejected() string { return k.Prefix + ":requests:rejected" }
 // Calls is the limiter's state for one app_code.
 func (k Keys) Calls(appCode string) string { return k.Prefix + ":calls:" + appCode }
 
+// Waiting is the sorted set of app_codes that have orders in wait queues. The score is the
+// millisecond at which a dispatcher must look at them.
+func (k Keys) Waiting() string { return k.Prefix + ":waiting" }
+
 // Queue is asynq's queue for a lane. asynq adds a hash tag of its own.
 func (k Keys) Queue(l Lane) string {
 	return strings.Trim(k.Prefix, "{}") + ":" + string(l)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
@@ -22,7 +24,7 @@ import (
 type attempt struct {
 	handler  *handler
 	merchant *merchantState
-	claim    claim
+	claim    journal.Claim
 	order    tasks.Order
 	known    policy.Facts
 	began    time.Time
@@ -44,7 +46,7 @@ func (a *attempt) run(ctx context.Context) (policy.Step, error) {
 		if err != nil || !outOfTime || renewals == maxRenewals || a.handler.isStopping(ctx) {
 			return s, err
 		}
-		if err := a.handler.journal.renew(ctx, &a.claim); err != nil {
+		if err := a.handler.journal.Renew(ctx, &a.claim); err != nil {
 			return policy.Step{}, err
 		}
 	}
@@ -83,14 +85,14 @@ func (a *attempt) timeFor(ctx context.Context) bool {
 func (a *attempt) facts() policy.Facts {
 	h, c, f := a.handler, &a.claim, &a.known
 	now := a.now()
-	f.State = c.state
-	f.CreateMayLand = !c.sentAt.IsZero() && now.Sub(c.sentAt) < h.times.LandingTime
-	f.NotFoundBefore = c.notFound > 0
+	f.State = c.State
+	f.CreateMayLand = !c.SentAt.IsZero() && now.Sub(c.SentAt) < h.times.LandingTime
+	f.NotFoundBefore = c.NotFound > 0
 	f.PastDeadline = now.After(a.order.Deadline)
 	f.PastDoubtTimeout = now.After(a.order.Deadline.Add(timing.DoubtTimeout))
 	f.Close = h.lost.mayClose(a.order.PayType, h.unique)
-	f.Reissue = h.lost.mayReissue(a.order.PayType, h.unique, c.reissues)
-	f.Resend = h.unique && c.createsSent < maxCreates
+	f.Reissue = h.lost.mayReissue(a.order.PayType, h.unique, c.Reissues)
+	f.Resend = h.unique && c.CreatesSent < maxCreates
 	f.Unique = h.unique
 	return *f
 }
@@ -100,12 +102,12 @@ func (a *attempt) facts() policy.Facts {
 const maxCreates = 4
 
 // now is the time on Redis's clock, which the journal is written by.
-func (a *attempt) now() time.Time { return a.claim.claimedAt.Add(time.Since(a.began)) }
+func (a *attempt) now() time.Time { return a.claim.ClaimedAt.Add(time.Since(a.began)) }
 
 // issued is the order under its current number.
 func (a *attempt) issued() qfpay.Order {
 	o := a.order.Order
-	o.OutTradeNo = issuedAs(o.OutTradeNo, a.claim.reissues)
+	o.OutTradeNo = journal.IssuedAs(o.OutTradeNo, a.claim.Reissues)
 	return o
 }
 
@@ -115,13 +117,13 @@ func (a *attempt) act(ctx context.Context, do policy.Action) error {
 		return a.create(ctx)
 	case policy.Retract:
 		defer failpoint.Hit("retracted")
-		return a.handler.journal.retract(ctx, &a.claim)
+		return a.handler.journal.Retract(ctx, &a.claim)
 	case policy.Query:
 		a.query(ctx)
 	case policy.CloseOrder:
 		return a.closeOrder(ctx)
 	case policy.Reissue:
-		if err := a.handler.journal.reissue(ctx, &a.claim); err != nil {
+		if err := a.handler.journal.Reissue(ctx, &a.claim); err != nil {
 			return err
 		}
 		failpoint.Hit("reissued")
@@ -138,13 +140,13 @@ func (a *attempt) act(ctx context.Context, do policy.Action) error {
 func (a *attempt) create(ctx context.Context) error {
 	intended := false
 	a.payment, a.err = a.client(a.class()).CreatePayment(ctx, a.issued(), func(ctx context.Context) error {
-		if err := a.handler.journal.intent(ctx, &a.claim); err != nil {
+		if err := a.handler.journal.Intent(ctx, &a.claim); err != nil {
 			return &journalError{err}
 		}
 		intended = true
-		a.claim.sentAt = a.now()
-		if a.claim.firstSentAt.IsZero() {
-			a.claim.firstSentAt = a.claim.sentAt
+		a.claim.SentAt = a.now()
+		if a.claim.FirstSentAt.IsZero() {
+			a.claim.FirstSentAt = a.claim.SentAt
 		}
 		failpoint.Hit("intended")
 		return nil
@@ -153,7 +155,7 @@ func (a *attempt) create(ctx context.Context) error {
 	a.calls++
 	var unwritten *journalError
 	switch {
-	case errors.Is(a.err, errNumberTaken):
+	case errors.Is(a.err, journal.ErrNumberTaken):
 		a.known, a.err = policy.Facts{}, nil // no create has left; the attempt goes on under the next number
 		return nil
 	case errors.As(a.err, &unwritten):
@@ -164,7 +166,7 @@ func (a *attempt) create(ctx context.Context) error {
 		return a.err
 	}
 	a.known.Reply = r
-	a.known.OnlyCreate = intended && a.claim.createsSent == 1
+	a.known.OnlyCreate = intended && a.claim.CreatesSent == 1
 	return nil
 }
 
@@ -178,9 +180,9 @@ func (e *journalError) Unwrap() error { return e.error }
 // it.
 func (a *attempt) query(ctx context.Context) {
 	o := a.issued()
-	sent := a.claim.firstSentAt
+	sent := a.claim.FirstSentAt
 	if sent.IsZero() { // the journal always has it; without it, the order's whole life
-		sent = a.claim.acceptedAt
+		sent = a.claim.AcceptedAt
 	}
 	months := qfpay.MonthsAround(sent, a.now())
 	var rows []qfpay.Record
@@ -214,7 +216,7 @@ func noAnswer(err error) bool {
 // not published any more, even if it still arrives.
 func (a *attempt) closeOrder(ctx context.Context) error {
 	_, a.err = a.client(ratelimit.Doubt).Close(ctx, a.issued(), func(ctx context.Context) error {
-		if err := a.handler.journal.closeIntent(ctx, &a.claim); err != nil {
+		if err := a.handler.journal.CloseIntent(ctx, &a.claim); err != nil {
 			return &journalError{err}
 		}
 		failpoint.Hit("close_intended")
@@ -242,7 +244,7 @@ func (a *attempt) client(c ratelimit.Class) *qfpay.Client {
 
 // class is that of the call that an attempt begins with.
 func (a *attempt) class() ratelimit.Class {
-	if a.claim.state != policy.StateNew {
+	if a.claim.State != policy.StateNew {
 		return ratelimit.Doubt
 	}
 	return ratelimit.ClassOf(a.order.Lane)

@@ -3,6 +3,8 @@ package worker
 import (
 	"fmt"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
 )
 
@@ -23,7 +25,7 @@ func (r auditRow) trimmed() bool {
 
 // problem returns what is wrong with the order, or "".
 func (r auditRow) problem() string {
-	_, open := stateNames[r.state]
+	_, open := journal.StateNames[r.state]
 	switch {
 	case r.state == "" && r.due:
 		return "is in due, but its journal is gone: was a key deleted or evicted?"

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 
 	"github.com/redis/go-redis/v9"
@@ -25,15 +27,15 @@ func BenchmarkClaimIntentSettle(b *testing.B) {
 	}
 	accepted, err := r.producer().EnqueueAll(b.Context(), orders)
 	ok(b, err)
-	j := &journal{rdb: r.rdb, scripts: redisscript.NewPipelinedClient(r.rdb), keys: r.keys, times: slowTimes()}
+	j := &journal.Journal{Redis: r.rdb, Scripts: redisscript.NewPipelinedClient(r.rdb), Keys: r.keys, Times: slowTimes()}
 	published := outcome(tasks.Created)
 	b.ReportAllocs()
 	b.ResetTimer()
 	for _, a := range accepted {
-		c, err := j.claim(b.Context(), a.ID, "token")
+		c, err := j.Claim(b.Context(), a.ID, "token")
 		ok(b, err)
-		ok(b, j.intent(b.Context(), &c))
-		_, err = j.settle(b.Context(), &c, published)
+		ok(b, j.Intent(b.Context(), &c))
+		_, err = j.Settle(b.Context(), &c, published)
 		ok(b, err)
 	}
 }

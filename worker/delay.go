@@ -27,10 +27,10 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 		}
 		return spread(h.times.Doubt) // QFPay is not reachable; the limiter bounds the calls of all processes
 	default:
-		if a.claim.sentAt.IsZero() { // reissued, and the attempt had no time left for the create
+		if a.claim.SentAt.IsZero() { // reissued, and the attempt had no time left for the create
 			return 0
 		}
-		age := a.now().Sub(a.claim.sentAt)
+		age := a.now().Sub(a.claim.SentAt)
 		return spread(min(max(age/2, h.times.Doubt), h.times.MaxDoubt))
 	}
 }

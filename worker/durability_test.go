@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
@@ -19,9 +21,9 @@ func strictJournalFixture(t *testing.T) (f *journalFixture, stall func()) {
 	primary := redistest.StartTCP(t)
 	proxy := redistest.StartProxy(t, "tcp", primary.Addr)
 	redistest.StartReplica(t, proxy.Addr)
-	f = &journalFixture{t: t, id: "default:A1", journal: &journal{rdb: primary.Client(t), scripts: redisscript.NewPipelinedClient(primary.Client(t)), keys: tasks.Keys{Prefix: tasks.DefaultPrefix},
-		times: calmTimes(), durability: tasks.Strict}}
-	_, err := tasks.NewProducer(f.rdb, f.keys).Accept(t.Context(), anOrder("A1").WithDefaults(time.Now()))
+	f = &journalFixture{t: t, id: "default:A1", Journal: &journal.Journal{Redis: primary.Client(t), Scripts: redisscript.NewPipelinedClient(primary.Client(t)), Keys: tasks.Keys{Prefix: tasks.DefaultPrefix},
+		Times: calmTimes(), Durability: tasks.Strict}}
+	_, err := tasks.NewProducer(f.Redis, f.Keys).Accept(t.Context(), anOrder("A1").WithDefaults(time.Now()))
 	ok(t, err)
 	return f, proxy.StallReplication
 }
@@ -37,15 +39,15 @@ func TestDurability_LetsAConfirmedOrderGoItsWay(t *testing.T) {
 	t.Parallel()
 	f, _ := strictJournalFixture(t)
 	c := f.take("a")
-	ok(t, f.intent(t.Context(), c))
-	ok(t, f.closeIntent(t.Context(), c))
+	ok(t, f.Intent(t.Context(), c))
+	ok(t, f.CloseIntent(t.Context(), c))
 	f.want("CLOSING", "1", "0")
-	published, err := f.settle(t.Context(), c, outcome(tasks.Unresolved))
+	published, err := f.Settle(t.Context(), c, outcome(tasks.Unresolved))
 	if err != nil || !published {
 		t.Errorf("published %t, %v", published, err)
 	}
 	f.lapse()
-	lost(t, f.intent(t.Context(), c))
+	lost(t, f.Intent(t.Context(), c))
 }
 
 // A create whose intent is not confirmed does not leave, so it is taken back: else
@@ -55,9 +57,9 @@ func TestDurability_TakesAnUnconfirmedIntentBack(t *testing.T) {
 	f, stall := strictJournalFixture(t)
 	c := f.take("a")
 	stall()
-	unconfirmed(t, f.intent(t.Context(), c))
+	unconfirmed(t, f.Intent(t.Context(), c))
 	f.want("NEW", "0", "0")
-	if c.state != policy.StateNew || c.createsSent != 0 {
+	if c.State != policy.StateNew || c.CreatesSent != 0 {
 		t.Errorf("the claim says %+v", c)
 	}
 }
@@ -67,16 +69,16 @@ func TestDurability_KeepsAnUnconfirmedSecondIntent(t *testing.T) {
 	t.Parallel()
 	f, stall := strictJournalFixture(t)
 	c := f.take("a")
-	ok(t, f.intent(t.Context(), c))
+	ok(t, f.Intent(t.Context(), c))
 	stall()
-	unconfirmed(t, f.intent(t.Context(), c))
+	unconfirmed(t, f.Intent(t.Context(), c))
 	f.want("SENT", "2", "0")
-	unconfirmed(t, f.closeIntent(t.Context(), c))
-	published, err := f.settle(t.Context(), c, outcome(tasks.Unresolved))
+	unconfirmed(t, f.CloseIntent(t.Context(), c))
+	published, err := f.Settle(t.Context(), c, outcome(tasks.Unresolved))
 	if unconfirmed(t, err); !published {
 		t.Error("it is in the stream, and is said not to be")
 	}
-	_, err = f.settle(t.Context(), c, outcome(tasks.Unresolved)) // on whatever connection
+	_, err = f.Settle(t.Context(), c, outcome(tasks.Unresolved)) // on whatever connection
 	if unconfirmed(t, err); f.published() != 1 {
 		t.Errorf("%d entries", f.published())
 	}
@@ -86,9 +88,9 @@ func TestDurability_NeedsALeaseThatOutlastsTheConfirmation(t *testing.T) {
 	t.Parallel()
 	f, _ := strictJournalFixture(t)
 	c := f.take("a")
-	soon := time.Now().Add(f.times.Call + tasks.ConfirmWithin/2).UnixMilli()
-	ok(t, f.rdb.HSet(t.Context(), f.keys.Order(f.id), "lease_until", soon).Err())
-	lost(t, f.intent(t.Context(), c))
+	soon := time.Now().Add(f.Times.Call + tasks.ConfirmWithin/2).UnixMilli()
+	ok(t, f.Redis.HSet(t.Context(), f.Keys.Order(f.id), "lease_until", soon).Err())
+	lost(t, f.Intent(t.Context(), c))
 }
 
 // strict is a rig whose Redis can have replicas.

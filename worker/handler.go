@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
@@ -29,7 +31,7 @@ import (
 // an order is tried again because it is in due, not because asynq retries. Only when Redis
 // itself fails does asynq get an error, and retries.
 type handler struct {
-	journal    *journal
+	journal    *journal.Journal
 	producer   *tasks.Producer
 	rdb        redis.UniversalClient
 	keys       tasks.Keys
@@ -66,7 +68,7 @@ func (h *handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 // attemptError reports an attempt that failed because Redis did, and returns the error. That
 // another attempt has the order is not a failure.
 func (h *handler) attemptError(id string, err error) error {
-	if err == nil || errors.Is(err, errLost) {
+	if err == nil || errors.Is(err, journal.ErrLost) {
 		return nil
 	}
 	h.observer.Observe(event.RedisFailed{Op: "attempt"})
@@ -102,11 +104,11 @@ func readWakeUp(payload []byte) (wakeUp, error) {
 }
 
 // accepted returns the order as the journal has it.
-func (w wakeUp) accepted(c claim) (tasks.Order, error) {
-	if bytes.Equal(w.payload, c.order) {
+func (w wakeUp) accepted(c journal.Claim) (tasks.Order, error) {
+	if bytes.Equal(w.payload, c.Order) {
 		return w.order, w.invalid
 	}
-	return tasks.ParseOrder(c.order)
+	return tasks.ParseOrder(c.Order)
 }
 
 // identify returns the ID of the order that a payload names.
@@ -131,25 +133,25 @@ func (h *handler) deadLetter(ctx context.Context, payload []byte, why error) err
 // wake claims the order, unless another attempt has it, and works on it.
 func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	token := rand.Text()
-	c, err := h.journal.claim(ctx, w.id, token)
-	if err == nil && c.status == claimNone {
+	c, err := h.journal.Claim(ctx, w.id, token)
+	if err == nil && c.Status == journal.ClaimNone {
 		c, err = h.adopt(ctx, w, token)
 	}
 	if err != nil {
 		return err
 	}
-	switch c.status {
-	case claimReserved:
+	switch c.Status {
+	case journal.ClaimReserved:
 		return h.deadLetter(ctx, w.payload, &tasks.ConflictError{ID: w.id, State: "RESERVED"})
-	case claimBusy:
+	case journal.ClaimBusy:
 		h.observer.Observe(event.Deferred{Reason: event.DeferBusy})
 		return nil
-	case claimOurs:
+	case journal.ClaimOurs:
 		failpoint.Hit("claimed")
 		if err := h.sameContent(ctx, c, w.payload); err != nil {
-			return c.traced(err)
+			return traced(&c, err)
 		}
-		return c.traced(h.work(ctx, c, w))
+		return traced(&c, h.work(ctx, c, w))
 	}
 	return nil
 }
@@ -157,18 +159,18 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 // dispatched claims an order that was dispatched with a reservation. When the order cannot be
 // claimed, or the reservation is not needed, another call may have the slot.
 func (h *handler) dispatched(ctx context.Context, o ratelimit.Dispatched) error {
-	c, err := h.journal.claim(ctx, o.ID, rand.Text())
-	if err != nil || c.status != claimOurs {
+	c, err := h.journal.Claim(ctx, o.ID, rand.Text())
+	if err != nil || c.Status != journal.ClaimOurs {
 		o.Reservation.Cancel(ctx)
 		return err
 	}
 	failpoint.Hit("claimed")
-	return c.traced(h.work(ctx, c, wakeUp{id: o.ID, reservation: o.Reservation}))
+	return traced(&c, h.work(ctx, c, wakeUp{id: o.ID, reservation: o.Reservation}))
 }
 
 // adopt accepts an order that was enqueued with asynq alone, by a producer that does not write
 // journals. From here on it is an order like any other.
-func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (claim, error) {
+func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (journal.Claim, error) {
 	o, err := tasks.ParseOrder(w.payload)
 	if err == nil {
 		o = o.WithDefaults(time.Now())
@@ -182,28 +184,28 @@ func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (claim, err
 	}
 	var conflict *tasks.ConflictError // another process accepted it meanwhile
 	if err != nil && !errors.As(err, &conflict) {
-		return claim{}, err
+		return journal.Claim{}, err
 	}
 	failpoint.Hit("adopted")
-	return h.journal.claim(ctx, w.id, token)
+	return h.journal.Claim(ctx, w.id, token)
 }
 
 // sameContent reports a task of a plain asynq producer whose order has the number of another
 // order. The order that was accepted first goes on; the worker's own wake-ups always match.
-func (h *handler) sameContent(ctx context.Context, c claim, payload []byte) error {
-	if bytes.Equal(payload, c.order) {
+func (h *handler) sameContent(ctx context.Context, c journal.Claim, payload []byte) error {
+	if bytes.Equal(payload, c.Order) {
 		return nil
 	}
 	given, err := tasks.ParseOrder(payload)
-	accepted, err2 := tasks.ParseOrder(c.order)
+	accepted, err2 := tasks.ParseOrder(c.Order)
 	if err == nil && err2 == nil && given.Fingerprint() == accepted.Fingerprint() {
 		return nil
 	}
-	return h.deadLetter(ctx, payload, &tasks.ConflictError{ID: c.id})
+	return h.deadLetter(ctx, payload, &tasks.ConflictError{ID: c.ID})
 }
 
 // work makes one attempt at a claimed order, and writes down how it ended.
-func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
+func (h *handler) work(ctx context.Context, c journal.Claim, w wakeUp) error {
 	a := &attempt{handler: h, claim: c, session: ratelimit.NewSession(w.reservation), began: time.Now()}
 	defer func() { a.session.Close(ctx) }()
 	var invalid error
@@ -215,14 +217,14 @@ func (h *handler) work(ctx context.Context, c claim, w wakeUp) error {
 	}
 	h.observer.Observe(event.InFlight{Lane: a.order.Lane, Delta: +1})
 	defer h.observer.Observe(event.InFlight{Lane: a.order.Lane, Delta: -1})
-	if c.attempts == 1 {
-		h.observer.Observe(event.Started{Lane: a.order.Lane, Waited: c.claimedAt.Sub(c.acceptedAt)})
+	if c.Attempts == 1 {
+		h.observer.Observe(event.Started{Lane: a.order.Lane, Waited: c.ClaimedAt.Sub(c.AcceptedAt)})
 	}
 	merchants := h.merchants.Load()
 	if a.merchant = merchants.byName[a.order.Merchant]; a.merchant == nil {
 		return h.unknownMerchant(ctx, a)
 	}
-	if held := a.merchant.breaker.admit(time.Now(), h.times.Lease); held > 0 && c.state == policy.StateNew && !a.facts().PastDeadline {
+	if held := a.merchant.breaker.admit(time.Now(), h.times.Lease); held > 0 && c.State == policy.StateNew && !a.facts().PastDeadline {
 		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferHeld}, min(held, spread(h.times.Held)))
 	}
 	defer a.merchant.inFlight.Add(-1)
@@ -270,11 +272,11 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 	defer cancel()
 	var published bool
 	err := retry.Do(ctx, pause.Backoff(), func(ctx context.Context) error {
-		written, err := h.journal.settle(ctx, &a.claim, r)
-		if err == nil || written || errors.Is(err, errLost) {
+		written, err := h.journal.Settle(ctx, &a.claim, r)
+		if err == nil || written || errors.Is(err, journal.ErrLost) {
 			published = written // else it is as it was before
 		}
-		if err != nil && !errors.Is(err, errLost) {
+		if err != nil && !errors.Is(err, journal.ErrLost) {
 			h.observer.Observe(event.RedisFailed{Op: settleOp(err)})
 			return retry.RetryableError(err)
 		}
@@ -288,8 +290,8 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 	a.report(r, published, err)
 	if published {
 		h.observer.Observe(event.Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
-			Outcome: tasks.Outcome(r.Outcome), Took: a.now().Sub(a.claim.acceptedAt),
-			DeferredFor: a.claim.deferredFor})
+			Outcome: tasks.Outcome(r.Outcome), Took: a.now().Sub(a.claim.AcceptedAt),
+			DeferredFor: a.claim.DeferredFor})
 	}
 	return err
 }
@@ -315,7 +317,7 @@ func (h *handler) deferOrder(ctx context.Context, a *attempt, s policy.Step, del
 		soon = 0 // a dispatcher must look at the wait queue
 	}
 	defer h.sweepTimer.orderDue(soon)
-	return h.journal.release(ctx, &a.claim, delay, s.Do == policy.WaitNotFound, s.Why, in)
+	return h.journal.Release(ctx, &a.claim, delay, s.Do == policy.WaitNotFound, s.Why, (*journal.WaitQueue)(in))
 }
 
 // unknownMerchant defers an order of a merchant that this process does not have. Another process
@@ -324,8 +326,8 @@ func (h *handler) deferOrder(ctx context.Context, a *attempt, s policy.Step, del
 func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 	h.log.LogAttrs(context.Background(), slog.LevelError, "no such merchant here; the order waits", append([]slog.Attr{
 		slog.String("merchant", a.order.Merchant), slog.String("out_trade_no", a.order.OutTradeNo),
-		slog.String("hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer")}, a.claim.trace()...)...)
-	if a.facts().PastDeadline && a.claim.state == policy.StateNew {
+		slog.String("hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer")}, traceAttrs(&a.claim)...)...)
+	if a.facts().PastDeadline && a.claim.State == policy.StateNew {
 		return h.publish(ctx, a, a.result(policy.Settled(tasks.Expired, "no worker knows its merchant")))
 	}
 	return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferUnknown}, spread(h.times.Held))
@@ -335,8 +337,8 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 // other entry point validates first. No create was sent for it.
 func (h *handler) reject(ctx context.Context, a *attempt, why error) error {
 	a.order.Lane = tasks.Bulk
-	if a.claim.state != policy.StateNew {
-		return fmt.Errorf("the journal of %s holds an order that is not valid, though one was sent: %w", a.claim.id, why)
+	if a.claim.State != policy.StateNew {
+		return fmt.Errorf("the journal of %s holds an order that is not valid, though one was sent: %w", a.claim.ID, why)
 	}
 	return h.publish(ctx, a, invalidResult(a.claim, a.order.Merchant, a.order.OutTradeNo, why, a.now()))
 }

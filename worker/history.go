@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -77,7 +79,7 @@ func (f fields) history(id string) History {
 	_, outTradeNo, _ := strings.Cut(id, ":")
 	h := History{
 		ID: id, State: f["state"], Outcome: f["outcome"], DeferredFor: f["deferred_for"],
-		Reissues: f.number("reissues"), IssuedAs: issuedAs(outTradeNo, f.number("reissues")),
+		Reissues: f.number("reissues"), IssuedAs: journal.IssuedAs(outTradeNo, f.number("reissues")),
 		CreatesSent: f.number("creates_sent"), Attempts: f.number("attempts"), Reopens: f.number("reopens"),
 		Now: f.moment("now"), Due: f.moment("due"), AcceptedAt: f.moment("accepted_at"),
 		FirstAttemptAt: f.moment("first_attempt_at"), FirstSentAt: f.moment("first_sent_at"), SentAt: f.moment("sent_at"),

@@ -3,9 +3,10 @@ package worker
 import (
 	"encoding/json"
 	"errors"
-	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"testing"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
@@ -18,7 +19,7 @@ func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
 		t.Errorf("accepted: %+v", h)
 	}
 	c := f.take("a")
-	ok(t, f.intent(t.Context(), c))
+	ok(t, f.Intent(t.Context(), c))
 	h, err = i.Order(t.Context(), f.id)
 	ok(t, err)
 	if h.State != "SENT" || h.CreatesSent != 1 || h.Attempts != 1 || !h.InFlight || h.LeaseUntil.Before(h.Now) || h.SentAt.IsZero() || h.FirstAttemptAt.IsZero() {
@@ -29,8 +30,8 @@ func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
 		t.Errorf("its lease has run out: %+v, %v", h, err)
 	}
 	c = f.take("b")
-	ok(t, f.reissue(t.Context(), c))
-	ok(t, f.release(t.Context(), c, time.Hour, false, event.DeferQuota, nil))
+	ok(t, f.Reissue(t.Context(), c))
+	ok(t, f.Release(t.Context(), c, time.Hour, false, event.DeferQuota, nil))
 	h, err = i.Order(t.Context(), f.id)
 	ok(t, err)
 	if h.Reissues != 1 || h.IssuedAs != "A1_2" || h.DeferredFor != "quota" || h.Due.Sub(h.Now) < 59*time.Minute {
@@ -42,7 +43,7 @@ func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
 	if h.Outcome != "expired" || h.SettledAt.IsZero() || !h.Due.IsZero() || len(h.Results) != 1 || h.Results[0].Result.ID != f.id {
 		t.Errorf("settled: %+v", h)
 	}
-	ok(t, f.rdb.Del(t.Context(), f.keys.Results()).Err())
+	ok(t, f.Redis.Del(t.Context(), f.Keys.Results()).Err())
 	if h, err = i.Order(t.Context(), f.id); err != nil || h.Results[0].Result != nil {
 		t.Errorf("its result has gone from the stream: %+v, %v", h, err)
 	}
@@ -55,7 +56,7 @@ func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
 func TestInspect_ShowsADamagedJournalAllTheSame(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
-	ok(t, f.rdb.HSet(t.Context(), f.keys.Order(f.id), "order", "\xff{", "creates_sent", "many", "accepted_at", "-").Err())
+	ok(t, f.Redis.HSet(t.Context(), f.Keys.Order(f.id), "order", "\xff{", "creates_sent", "many", "accepted_at", "-").Err())
 	h, err := f.inspector().Order(t.Context(), f.id)
 	if err != nil || h.State != "NEW" || h.CreatesSent != 0 || !h.AcceptedAt.IsZero() {
 		t.Errorf("%+v, %v", h, err)

@@ -1,10 +1,6 @@
 package worker
 
-import (
-	"fmt"
-
-	"github.com/qfpay-worker/qfpay-worker/qfpay"
-)
+import "github.com/qfpay-worker/qfpay-worker/qfpay"
 
 // LostResponse says what happens to an order that stands at QFPay when the answer with its QR
 // code was lost. A query does not return QR codes.
@@ -29,13 +25,4 @@ func (l LostResponse) mayClose(t qfpay.PayType, unique bool) bool {
 // closed.
 func (l LostResponse) mayReissue(t qfpay.PayType, unique bool, reissues int) bool {
 	return l != LeaveIt && unique && reissues < maxReissues && (l == Reissue || t.Closable())
-}
-
-// issuedAs returns the number under which an order goes to QFPay: its own, and after reissues
-// one with a suffix.
-func issuedAs(outTradeNo string, reissues int) string {
-	if reissues == 0 {
-		return outTradeNo
-	}
-	return fmt.Sprintf("%s_%d", outTradeNo, reissues+1)
 }

@@ -3,13 +3,15 @@ package worker
 import (
 	"testing"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
 func TestReissue_AddsASuffixToTheOrdersOwnNumber(t *testing.T) {
 	t.Parallel()
 	for reissues, want := range []string{"A1", "A1_2", "A1_3"} {
-		if got := issuedAs("A1", reissues); got != want {
+		if got := journal.IssuedAs("A1", reissues); got != want {
 			t.Errorf("number %d is %q, want %q", reissues, got, want)
 		}
 	}

@@ -3,6 +3,8 @@ package worker
 import (
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
@@ -56,15 +58,15 @@ var untilDeadline = [clocks]time.Duration{inTime: time.Hour, pastDeadline: -timi
 func (s setting) factsAt(h hand, clock uint8) policy.Facts {
 	now := time.Now()
 	times := timing.For(10 * time.Second)
-	c := claim{state: h.state, reissues: int(h.reissues), createsSent: int(h.createsSent), claimedAt: now}
+	c := journal.Claim{State: h.state, Reissues: int(h.reissues), CreatesSent: int(h.createsSent), ClaimedAt: now}
 	switch h.sent {
 	case flying:
-		c.sentAt = now.Add(-times.LandingTime / 2)
+		c.SentAt = now.Add(-times.LandingTime / 2)
 	case landed:
-		c.sentAt = now.Add(-2 * times.LandingTime)
+		c.SentAt = now.Add(-2 * times.LandingTime)
 	}
 	if h.notFound {
-		c.notFound = 1
+		c.NotFound = 1
 	}
 	a := attempt{
 		handler: &handler{times: times, lost: s.lost, unique: s.trusted},

@@ -27,15 +27,15 @@ func TestAttempt_TakesNothingForGrantedInDoubt(t *testing.T) {
 			[]byte{queryPrompt(live), 0, queryPrompt(live)}, []string{"query 0", "close 0", "query 0"}},
 	} {
 		f := newJournalFixture(t)
-		f.times = slowTimes()
+		f.Times = slowTimes()
 		before := f.take("a")
-		ok(t, f.intent(t.Context(), before))
-		ok(t, f.release(t.Context(), before, 0, true, event.DeferDoubt, nil))
-		long := time.Now().Add(-2 * f.times.LandingTime).UnixMilli()
-		ok(t, f.rdb.HSet(t.Context(), f.keys.Order(f.id), "sent_at", long).Err())
+		ok(t, f.Intent(t.Context(), before))
+		ok(t, f.Release(t.Context(), before, 0, true, event.DeferDoubt, nil))
+		long := time.Now().Add(-2 * f.Times.LandingTime).UnixMilli()
+		ok(t, f.Redis.HSet(t.Context(), f.Keys.Order(f.id), "sent_at", long).Err())
 
 		gateway := &scheduler{answers: c.answers}
-		ok(t, workedBy(f.journal, settings[0], gateway).work(t.Context(), *f.take("b"), wakeUp{}))
+		ok(t, workedBy(f.Journal, settings[0], gateway).work(t.Context(), *f.take("b"), wakeUp{}))
 		if diff := cmp.Diff(c.calls, gateway.calls); diff != "" {
 			t.Errorf("%s: calls (-want +got):\n%s", c.name, diff)
 		}

@@ -94,9 +94,9 @@ func TestAttempt_WritesDownHowItEndedWhenItIsCutOff(t *testing.T) {
 		{7, "SENT"}, // a duplicate, and no time left to ask: it comes back
 	} {
 		f := newJournalFixture(t)
-		f.times = slowTimes()
+		f.Times = slowTimes()
 		ctx, cancel := context.WithCancel(t.Context())
-		h := workedBy(f.journal, settings[0], cutOff{&scheduler{answers: []byte{c.prompt}}, cancel})
+		h := workedBy(f.Journal, settings[0], cutOff{&scheduler{answers: []byte{c.prompt}}, cancel})
 		ok(t, h.work(ctx, *f.take("a"), wakeUp{}))
 		if got := f.field("state"); got != c.state || f.field("token") != "" {
 			t.Errorf("prompt %d: the journal says %s, want %s; held by %q", c.prompt, got, c.state, f.field("token"))
@@ -108,13 +108,13 @@ func TestAttempt_WritesDownHowItEndedWhenItIsCutOff(t *testing.T) {
 func TestSweep_ReplacesATaskThatWillNotRun(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
-	inspector := asynq.NewInspectorFromRedisClient(f.rdb)
-	s := &sweeper{journal: f.journal, producer: tasks.NewProducer(f.rdb, f.keys), inspector: inspector,
-		keys: f.keys, observer: nobody{}, log: slog.New(slog.DiscardHandler)}
-	queue := f.keys.Queue(tasks.Bulk)
+	inspector := asynq.NewInspectorFromRedisClient(f.Redis)
+	s := &sweeper{journal: f.Journal, producer: tasks.NewProducer(f.Redis, f.Keys), inspector: inspector,
+		keys: f.Keys, observer: nobody{}, log: slog.New(slog.DiscardHandler)}
+	queue := f.Keys.Queue(tasks.Bulk)
 	pending := func(want int) {
 		t.Helper()
-		ok(t, f.rdb.ZAdd(t.Context(), f.keys.Due(), redis.Z{Score: 1, Member: f.id}).Err())
+		ok(t, f.Redis.ZAdd(t.Context(), f.Keys.Due(), redis.Z{Score: 1, Member: f.id}).Err())
 		_, err := s.sweep(t.Context())
 		ok(t, err)
 		info, err := inspector.GetQueueInfo(queue)

@@ -1,5 +1,7 @@
 package worker
 
+import "github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 // What happens in a world without the workers: time passes, tasks come and go, and
 // at the gateway things arrive late.
 
@@ -68,7 +70,7 @@ func (m *model) queue(w *world) {
 		t := *w
 		t.wakes--
 		what := "takes the task, but the order is in other hands"
-		if t.book.claim(token(i+1)) == claimOurs {
+		if t.book.claim(token(i+1)) == journal.ClaimOurs {
 			t.hands[i] = handOf(t.book)
 			t.hands[i].place = deciding
 			what = "takes the task and claims the order"

@@ -1,6 +1,9 @@
 package worker
 
-import "github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+import (
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+)
 
 // token names an attempt in the model. Real tokens are random; all that the scripts
 // do with them is to compare them, so three names are enough: one for each of two
@@ -64,15 +67,15 @@ type book struct {
 
 func newBook() book { return book{due: true} }
 
-func (b *book) claim(t token) claimStatus {
+func (b *book) claim(t token) journal.ClaimStatus {
 	switch {
 	case b.end != unsettled:
-		return claimSettled
+		return journal.ClaimSettled
 	case b.holder != t && b.lease != over:
-		return claimBusy
+		return journal.ClaimBusy
 	}
 	b.holder, b.lease, b.due = t, long, true
-	return claimOurs
+	return journal.ClaimOurs
 }
 
 func (b *book) heldBy(t token) bool { return b.holder == t && b.lease != over }

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"strconv"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/google/go-cmp/cmp"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // pages is all that the journal of an order has in it, in the same words for the
@@ -32,7 +35,7 @@ func (w *twins) pagesOfTheModel() pages {
 
 // nameOf is the word for a state in the journal.
 func nameOf(s policy.State) string {
-	for name, known := range stateNames {
+	for name, known := range journal.StateNames {
 		if known == s {
 			return name
 		}
@@ -41,11 +44,11 @@ func nameOf(s policy.State) string {
 }
 
 func (w *twins) pagesOfRedis() pages {
-	f, err := w.real.rdb.HGetAll(w.ctx, w.real.keys.Order(w.id)).Result()
+	f, err := w.real.Redis.HGetAll(w.ctx, w.real.Keys.Order(w.id)).Result()
 	w.must(err)
-	entries, err := w.real.rdb.XLen(w.ctx, w.real.keys.Results()).Result()
+	entries, err := w.real.Redis.XLen(w.ctx, w.real.Keys.Results()).Result()
 	w.must(err)
-	err = w.real.rdb.ZScore(w.ctx, w.real.keys.Due(), w.id).Err()
+	err = w.real.Redis.ZScore(w.ctx, w.real.Keys.Due(), w.id).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		w.Fatal(err)
 	}

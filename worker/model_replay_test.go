@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
@@ -45,7 +47,7 @@ func replay(t *rapid.T, rdb *redis.Client, number string) {
 	o.PayType, o.Deadline = s.payType, time.Now().Add(untilDeadline[clock])
 	w := newTwins(t, rdb, o)
 	w.past()
-	c, err := w.real.claim(w.ctx, w.id, w.name(firsts))
+	c, err := w.real.Claim(w.ctx, w.id, w.name(firsts))
 	w.must(err)
 	w.book.claim(firsts)
 
@@ -58,7 +60,7 @@ func replay(t *rapid.T, rdb *redis.Client, number string) {
 	if rapid.IntRange(0, 5).Draw(t, "it is stopped until its lease is over") == 5 {
 		w.setLease(over, 0)
 	}
-	if err := workedBy(w.real, s, real).work(w.ctx, c, wakeUp{}); !errors.Is(err, errLost) {
+	if err := workedBy(w.real, s, real).work(w.ctx, c, wakeUp{}); !errors.Is(err, journal.ErrLost) {
 		w.must(err)
 	}
 	w.foresee(newModel(s), clock, foreseen)
@@ -71,38 +73,38 @@ func replay(t *rapid.T, rdb *redis.Client, number string) {
 // past gives the order a past, in which another attempt has had it.
 func (w *twins) past() {
 	few := rapid.IntRange(0, 2)
-	c, err := w.real.claim(w.ctx, w.id, w.name(seconds))
+	c, err := w.real.Claim(w.ctx, w.id, w.name(seconds))
 	w.must(err)
 	w.book.claim(seconds)
 	send := func() {
-		w.agree(w.real.intent(w.ctx, &c), w.book.intent(seconds, w.book.reissues, w.book.createsSent))
+		w.agree(w.real.Intent(w.ctx, &c), w.book.intent(seconds, w.book.reissues, w.book.createsSent))
 	}
 	for range few.Draw(w.T, "numbers before") {
 		send()
-		w.agree(w.real.reissue(w.ctx, &c), w.book.reissue(seconds, w.book.reissues))
+		w.agree(w.real.Reissue(w.ctx, &c), w.book.reissue(seconds, w.book.reissues))
 	}
 	for range few.Draw(w.T, "creates before") {
 		send()
 	}
 	if w.book.createsSent > 0 && rapid.Bool().Draw(w.T, "it was being closed") {
-		w.agree(w.real.closeIntent(w.ctx, &c), w.book.closeIntent(seconds, w.book.reissues))
+		w.agree(w.real.CloseIntent(w.ctx, &c), w.book.closeIntent(seconds, w.book.reissues))
 	}
 	gone := w.book.createsSent > 0 && rapid.Bool().Draw(w.T, "it was not found before")
-	w.agree(w.real.release(w.ctx, &c, 0, gone, event.DeferDoubt, nil), w.book.release(seconds, gone))
+	w.agree(w.real.Release(w.ctx, &c, 0, gone, event.DeferDoubt, nil), w.book.release(seconds, gone))
 	if w.book.sent != unsent && rapid.Bool().Draw(w.T, "the landing time is over") {
 		w.book.sent = landed
-		before := time.Now().Add(-2 * w.real.times.LandingTime).UnixMilli()
-		w.must(w.real.rdb.HSet(w.ctx, w.real.keys.Order(w.id), "sent_at", before).Err())
+		before := time.Now().Add(-2 * w.real.Times.LandingTime).UnixMilli()
+		w.must(w.real.Redis.HSet(w.ctx, w.real.Keys.Order(w.id), "sent_at", before).Err())
 	}
 	w.same()
 }
 
 // workedBy is a real handler, whose merchant's gateway this is.
-func workedBy(j *journal, s setting, gateway http.RoundTripper) *handler {
+func workedBy(j *journal.Journal, s setting, gateway http.RoundTripper) *handler {
 	merchant := Merchant{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway", AppCode: "APP", Key: "k"}}
 	config := Config{Verify: qfpay.VerifyOff, Observer: nobody{}}
-	m := newMerchantState(merchant, config, &http.Client{Transport: gateway}, j.times.Call)
-	h := &handler{sweepTimer: newSweepTimer(), journal: j, keys: j.keys, rdb: j.rdb, times: j.times, lost: s.lost, unique: s.trusted,
+	m := newMerchantState(merchant, config, &http.Client{Transport: gateway}, j.Times.Call)
+	h := &handler{sweepTimer: newSweepTimer(), journal: j, keys: j.Keys, rdb: j.Redis, times: j.Times, lost: s.lost, unique: s.trusted,
 		observer: nobody{}, log: slog.New(slog.DiscardHandler)}
 	h.merchants.Store(&merchantSet{byName: map[string]*merchantState{"default": m}, perMerchantLimit: 1})
 	return h

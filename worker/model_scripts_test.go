@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
@@ -42,11 +44,11 @@ func TestModel_HasTheRealJournal(t *testing.T) {
 type twins struct {
 	*rapid.T
 	ctx   context.Context
-	real  *journal
+	real  *journal.Journal
 	id    string
 	book  book
-	known map[token]*claim
-	once  map[token]claim // what each knew at some time before
+	known map[token]*journal.Claim
+	once  map[token]journal.Claim // what each knew at some time before
 }
 
 // slowTimes are too long for anything to lapse by itself.
@@ -58,14 +60,14 @@ func slowTimes() timing.Times {
 
 func newTwins(t *rapid.T, rdb *redis.Client, o tasks.Order) *twins {
 	o = o.WithDefaults(time.Now())
-	w := &twins{T: t, ctx: context.Background(), id: o.ID(), book: newBook(), known: map[token]*claim{}, once: map[token]claim{},
-		real: &journal{rdb: rdb, scripts: redisscript.NewPipelinedClient(rdb), keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: slowTimes()}}
-	w.must(rdb.Del(w.ctx, w.real.keys.Results()).Err())
-	if _, err := tasks.NewProducer(rdb, w.real.keys).Accept(w.ctx, o); err != nil {
+	w := &twins{T: t, ctx: context.Background(), id: o.ID(), book: newBook(), known: map[token]*journal.Claim{}, once: map[token]journal.Claim{},
+		real: &journal.Journal{Redis: rdb, Scripts: redisscript.NewPipelinedClient(rdb), Keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, Times: slowTimes()}}
+	w.must(rdb.Del(w.ctx, w.real.Keys.Results()).Err())
+	if _, err := tasks.NewProducer(rdb, w.real.Keys).Accept(w.ctx, o); err != nil {
 		t.Fatal(err)
 	}
 	for _, who := range []token{firsts, seconds, bygone} {
-		w.known[who] = &claim{id: w.id, token: w.name(who)}
+		w.known[who] = &journal.Claim{ID: w.id, Token: w.name(who)}
 	}
 	return w
 }
@@ -85,7 +87,7 @@ func (w *twins) walk() {
 		"release":      w.release,
 		"reopen":       func(*rapid.T) { w.reopen() },
 		"lapse":        func(*rapid.T) { w.setLease(over, 0) },
-		"run low":      func(*rapid.T) { w.setLease(short, w.real.times.Call/2) },
+		"run low":      func(*rapid.T) { w.setLease(short, w.real.Times.Call/2) },
 		"sweep":        func(*rapid.T) { w.sweep() },
 	})
 }
@@ -105,7 +107,7 @@ func (w *twins) name(who token) string {
 
 // who draws an attempt, the holder more often than another, and what it knows, or
 // sometimes what it knew before.
-func (w *twins) who() (token, *claim) {
+func (w *twins) who() (token, *journal.Claim) {
 	t := rapid.SampledFrom([]token{firsts, seconds, bygone}).Draw(w.T, "attempt")
 	if w.book.holder != nobodys && rapid.Bool().Draw(w.T, "the holder") {
 		t = w.book.holder
@@ -122,7 +124,7 @@ func (w *twins) who() (token, *claim) {
 
 // agree compares the answers to a step that is allowed or lost.
 func (w *twins) agree(got error, want bool) {
-	if got != nil && !errors.Is(got, errLost) {
+	if got != nil && !errors.Is(got, journal.ErrLost) {
 		w.Fatal(got)
 	}
 	if (got == nil) != want {
@@ -132,7 +134,7 @@ func (w *twins) agree(got error, want bool) {
 
 // twice runs a step, and sometimes once more with what was known before it, as when
 // its answer was lost.
-func (w *twins) twice(c *claim, step func(c *claim)) {
+func (w *twins) twice(c *journal.Claim, step func(c *journal.Claim)) {
 	before := *c
 	step(c)
 	if rapid.Bool().Draw(w.T, "repeated") {
@@ -144,30 +146,30 @@ func (w *twins) twice(c *claim, step func(c *claim)) {
 
 func (w *twins) claim(*rapid.T) {
 	t, c := w.who()
-	got, err := w.real.claim(w.ctx, w.id, w.name(t))
+	got, err := w.real.Claim(w.ctx, w.id, w.name(t))
 	w.must(err)
 	w.claimed(t, c, got)
 }
 
 // claimed compares what became of a claim, and reports whether the order is the attempt's.
-func (w *twins) claimed(t token, c *claim, got claim) bool {
-	if want := w.book.claim(t); got.status != want {
-		w.Fatalf("claim: Redis %d, model %d", got.status, want)
+func (w *twins) claimed(t token, c *journal.Claim, got journal.Claim) bool {
+	if want := w.book.claim(t); got.Status != want {
+		w.Fatalf("claim: Redis %d, model %d", got.Status, want)
 	}
-	if got.status != claimOurs {
+	if got.Status != journal.ClaimOurs {
 		return false
 	}
 	*c = got
-	w.dueIn(w.real.times.Lease)
+	w.dueIn(w.real.Times.Lease)
 	w.knows(c, handOf(w.book))
 	return true
 }
 
 // knows compares what a claim says with what the model's attempt would know.
-func (w *twins) knows(c *claim, h hand) {
-	got := hand{state: c.state, reissues: uint8(c.reissues), createsSent: uint8(c.createsSent), notFound: c.notFound > 0, sent: h.sent}
-	if c.sentAt.IsZero() != (h.sent == unsent) || c.firstSentAt.IsZero() != (h.sent == unsent) {
-		w.Fatalf("first sent at %s, sent at %s; in the model: %d", c.firstSentAt, c.sentAt, h.sent)
+func (w *twins) knows(c *journal.Claim, h hand) {
+	got := hand{state: c.State, reissues: uint8(c.Reissues), createsSent: uint8(c.CreatesSent), notFound: c.NotFound > 0, sent: h.sent}
+	if c.SentAt.IsZero() != (h.sent == unsent) || c.FirstSentAt.IsZero() != (h.sent == unsent) {
+		w.Fatalf("first sent at %s, sent at %s; in the model: %d", c.FirstSentAt, c.SentAt, h.sent)
 	}
 	if got != h {
 		w.Fatalf("the claim knows %+v, the model's attempt %+v", got, h)
@@ -176,11 +178,11 @@ func (w *twins) knows(c *claim, h hand) {
 
 func (w *twins) intent(*rapid.T) {
 	t, c := w.who()
-	w.twice(c, func(c *claim) {
-		h := hand{reissues: uint8(c.reissues), createsSent: uint8(c.createsSent)}
+	w.twice(c, func(c *journal.Claim) {
+		h := hand{reissues: uint8(c.Reissues), createsSent: uint8(c.CreatesSent)}
 		want := w.book.intent(t, h.reissues, h.createsSent)
-		w.agree(w.real.intent(w.ctx, c), want)
-		if want && (c.state != policy.StateSent || c.createsSent != int(h.createsSent)+1 || c.notFound != 0) {
+		w.agree(w.real.Intent(w.ctx, c), want)
+		if want && (c.State != policy.StateSent || c.CreatesSent != int(h.createsSent)+1 || c.NotFound != 0) {
 			w.Fatalf("after an intent the attempt knows %+v", c)
 		}
 	})
@@ -188,10 +190,10 @@ func (w *twins) intent(*rapid.T) {
 
 func (w *twins) retract(*rapid.T) {
 	t, c := w.who()
-	w.twice(c, func(c *claim) {
-		want := w.book.retract(t, uint8(c.reissues))
-		w.agree(w.real.retract(w.ctx, c), want)
-		if want && (c.state != policy.StateNew || c.createsSent != 0 || !c.sentAt.IsZero() || !c.firstSentAt.IsZero()) {
+	w.twice(c, func(c *journal.Claim) {
+		want := w.book.retract(t, uint8(c.Reissues))
+		w.agree(w.real.Retract(w.ctx, c), want)
+		if want && (c.State != policy.StateNew || c.CreatesSent != 0 || !c.SentAt.IsZero() || !c.FirstSentAt.IsZero()) {
 			w.Fatalf("after a retract the attempt knows %+v", c)
 		}
 	})
@@ -199,10 +201,10 @@ func (w *twins) retract(*rapid.T) {
 
 func (w *twins) closeIntent(*rapid.T) {
 	t, c := w.who()
-	w.twice(c, func(c *claim) {
-		want := w.book.closeIntent(t, uint8(c.reissues))
-		w.agree(w.real.closeIntent(w.ctx, c), want)
-		if want && c.state != policy.StateClosing {
+	w.twice(c, func(c *journal.Claim) {
+		want := w.book.closeIntent(t, uint8(c.Reissues))
+		w.agree(w.real.CloseIntent(w.ctx, c), want)
+		if want && c.State != policy.StateClosing {
 			w.Fatalf("after a close intent the attempt knows %+v", c)
 		}
 	})
@@ -210,11 +212,11 @@ func (w *twins) closeIntent(*rapid.T) {
 
 func (w *twins) reissue(*rapid.T) {
 	t, c := w.who()
-	w.twice(c, func(c *claim) {
-		number := c.reissues
+	w.twice(c, func(c *journal.Claim) {
+		number := c.Reissues
 		want := w.book.reissue(t, uint8(number))
-		w.agree(w.real.reissue(w.ctx, c), want)
-		if want && (c.state != policy.StateNew || c.reissues != number+1 || c.createsSent != 0 || c.notFound != 0 || !c.sentAt.IsZero()) {
+		w.agree(w.real.Reissue(w.ctx, c), want)
+		if want && (c.State != policy.StateNew || c.Reissues != number+1 || c.CreatesSent != 0 || c.NotFound != 0 || !c.SentAt.IsZero()) {
 			w.Fatalf("after a reissue the attempt knows %+v", c)
 		}
 	})
@@ -223,9 +225,9 @@ func (w *twins) reissue(*rapid.T) {
 func (w *twins) settle(*rapid.T) {
 	t, c := w.who()
 	end := rapid.SampledFrom([]ending{endCreated, endRejected, endExpired, endUnresolved}).Draw(w.T, "outcome")
-	w.twice(c, func(c *claim) {
-		want := w.book.settle(t, uint8(c.reissues), end)
-		first, err := w.real.settle(w.ctx, c, outcome(outcomes[end]))
+	w.twice(c, func(c *journal.Claim) {
+		want := w.book.settle(t, uint8(c.Reissues), end)
+		first, err := w.real.Settle(w.ctx, c, outcome(outcomes[end]))
 		w.agree(err, want != notAllowed)
 		if err == nil && first != (want == published) {
 			w.Fatalf("settle: published %t, in the model %d", first, want)
@@ -236,9 +238,9 @@ func (w *twins) settle(*rapid.T) {
 func (w *twins) release(*rapid.T) {
 	t, c := w.who()
 	gone := rapid.Bool().Draw(w.T, "gone")
-	w.twice(c, func(c *claim) {
+	w.twice(c, func(c *journal.Claim) {
 		want := w.book.release(t, gone)
-		w.agree(w.real.release(w.ctx, c, deferredFor, gone, event.DeferDoubt, nil), want)
+		w.agree(w.real.Release(w.ctx, c, deferredFor, gone, event.DeferDoubt, nil), want)
 		if want {
 			w.dueIn(deferredFor)
 		}
@@ -254,18 +256,18 @@ func (w *twins) setLease(l lease, left time.Duration) {
 	}
 	w.book.lease = l
 	until := time.Now().Add(left).UnixMilli()
-	w.must(w.real.rdb.HSet(w.ctx, w.real.keys.Order(w.id), "lease_until", until).Err())
+	w.must(w.real.Redis.HSet(w.ctx, w.real.Keys.Order(w.id), "lease_until", until).Err())
 }
 
 // sweep lets the order's time come. It is handed out if it is in due, once.
 func (w *twins) sweep() {
-	due := w.real.keys.Due()
-	w.must(w.real.rdb.ZAddXX(w.ctx, due, redis.Z{Score: 1, Member: w.id}).Err())
+	due := w.real.Keys.Due()
+	w.must(w.real.Redis.ZAddXX(w.ctx, due, redis.Z{Score: 1, Member: w.id}).Err())
 	for _, want := range []bool{w.book.due, false} {
-		found, err := w.real.sweep(w.ctx, 1000, time.Hour, time.Hour)
-		all := found.due
+		found, err := w.real.Sweep(w.ctx, 1000, time.Hour, time.Hour)
+		all := found.Due
 		w.must(err)
-		got := slices.ContainsFunc(all, func(d dueOrder) bool { return d.id == w.id && d.lane == tasks.Bulk })
+		got := slices.ContainsFunc(all, func(d journal.DueOrder) bool { return d.ID == w.id && d.Lane == tasks.Bulk })
 		if got != want {
 			w.Fatalf("swept: %t, in the model %t", got, want)
 		}
@@ -277,7 +279,7 @@ func (w *twins) sweep() {
 
 // reopen has a person re-opens the order.
 func (w *twins) reopen() {
-	_, err := NewInspector(w.real.rdb, w.real.keys).Reopen(w.ctx, w.id, time.Time{})
+	_, err := NewInspector(w.real.Redis, w.real.Keys).Reopen(w.ctx, w.id, time.Time{})
 	var not *NotReopened
 	if err != nil && !errors.As(err, &not) {
 		w.Fatal(err)
@@ -289,7 +291,7 @@ func (w *twins) reopen() {
 
 // dueIn tells that the order is due after this time, give or take a minute.
 func (w *twins) dueIn(want time.Duration) {
-	score, err := w.real.rdb.ZScore(w.ctx, w.real.keys.Due(), w.id).Result()
+	score, err := w.real.Redis.ZScore(w.ctx, w.real.Keys.Due(), w.id).Result()
 	w.must(err)
 	if got := time.Until(time.UnixMilli(int64(score))); (got - want).Abs() > time.Minute {
 		w.Fatalf("due in %s, want %s", got, want)

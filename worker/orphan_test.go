@@ -3,6 +3,8 @@ package worker
 import (
 	"testing"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -12,14 +14,14 @@ import (
 // written down, once: a person may have to look.
 func TestSettle_NotesAnUnpublishedQRCodeAsAnOrphan(t *testing.T) {
 	t.Parallel()
-	for name, overtaken := range map[string]func(*journalFixture, *claim){
-		"while its number was closed": func(f *journalFixture, c *claim) { ok(f.t, f.closeIntent(f.t.Context(), c)) },
-		"after its number was closed": func(f *journalFixture, c *claim) {
-			ok(f.t, f.closeIntent(f.t.Context(), c))
-			ok(f.t, f.reissue(f.t.Context(), c))
+	for name, overtaken := range map[string]func(*journalFixture, *journal.Claim){
+		"while its number was closed": func(f *journalFixture, c *journal.Claim) { ok(f.t, f.CloseIntent(f.t.Context(), c)) },
+		"after its number was closed": func(f *journalFixture, c *journal.Claim) {
+			ok(f.t, f.CloseIntent(f.t.Context(), c))
+			ok(f.t, f.Reissue(f.t.Context(), c))
 		},
-		"after the order had its result": func(f *journalFixture, c *claim) {
-			_, err := f.settle(f.t.Context(), c, outcome(tasks.Unresolved))
+		"after the order had its result": func(f *journalFixture, c *journal.Claim) {
+			_, err := f.Settle(f.t.Context(), c, outcome(tasks.Unresolved))
 			ok(f.t, err)
 		},
 	} {
@@ -27,15 +29,15 @@ func TestSettle_NotesAnUnpublishedQRCodeAsAnOrphan(t *testing.T) {
 			t.Parallel()
 			f := newJournalFixture(t)
 			late := f.take("a")
-			ok(t, f.intent(t.Context(), late))
+			ok(t, f.Intent(t.Context(), late))
 			f.lapse()
 			overtaken(f, f.take("b"))
 			for range 2 { // the second is a repetition after a lost reply
-				if published, _ := f.settle(t.Context(), late, createdAs("A1", "S1")); published {
+				if published, _ := f.Settle(t.Context(), late, createdAs("A1", "S1")); published {
 					t.Error("published all the same")
 				}
 			}
-			h, err := NewInspector(f.rdb, f.keys).Order(t.Context(), f.id)
+			h, err := NewInspector(f.Redis, f.Keys).Order(t.Context(), f.id)
 			ok(t, err)
 			if diff := cmp.Diff([]Orphan{{IssuedAs: "A1", Syssn: "S1"}}, h.Orphans); diff != "" {
 				t.Errorf("orphans:\n%s", diff)
@@ -50,15 +52,15 @@ func TestSettle_NotesNoOrphanForThePublishedOrder(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
 	late := f.take("a")
-	ok(t, f.intent(t.Context(), late))
+	ok(t, f.Intent(t.Context(), late))
 	f.lapse()
-	_, err := f.settle(t.Context(), f.take("b"), createdAs("A1", "S1"))
+	_, err := f.Settle(t.Context(), f.take("b"), createdAs("A1", "S1"))
 	ok(t, err)
 	for _, syssn := range []string{"S1", "S2"} {
-		_, err = f.settle(t.Context(), late, createdAs("A1", syssn))
+		_, err = f.Settle(t.Context(), late, createdAs("A1", syssn))
 		ok(t, err)
 	}
-	h, err := NewInspector(f.rdb, f.keys).Order(t.Context(), f.id)
+	h, err := NewInspector(f.Redis, f.Keys).Order(t.Context(), f.id)
 	ok(t, err)
 	if diff := cmp.Diff([]Orphan{{IssuedAs: "A1", Syssn: "S2"}}, h.Orphans); diff != "" {
 		t.Errorf("orphans:\n%s", diff)

@@ -116,7 +116,7 @@ func (r *rig) run() {
 	ok(r.t, err)
 	w.setTimes(r.times)
 	if r.oneByOne {
-		w.handler.journal.scripts = w.config.Redis
+		w.handler.journal.Scripts = w.config.Redis
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

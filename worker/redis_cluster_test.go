@@ -74,13 +74,14 @@ func (r *rig) faultsInTurn(faults ...simulator.Fault) {
 // everyScriptRan asks the node whether it has been given every script of the worker.
 func (r *rig) everyScriptRan() {
 	r.t.Helper()
-	for name, s := range map[string]string{
-		"claim": claimScript.Hash(), "intent": intentScript.Hash(), "retract": retractScript.Hash(), "close_intent": closeIntentScript.Hash(),
-		"reissue": reissueScript.Hash(), "settle": settleScript.Hash(), "release": releaseScript.Hash(), "sweep": sweepScript.Hash(),
-		"forget": forgetScript.Hash(),
-	} {
-		if known := r.rdb.ScriptExists(r.t.Context(), s).Val(); len(known) != 1 || !known[0] {
-			r.t.Errorf("%s.lua was never run here", name)
+	const journal, lease = "internal/journal/lua/", "internal/journal/lua/lease.lua"
+	scripts := [][]string{{journal + "claim.lua"}, {journal + "sweep.lua"}, {"internal/streams/lua/forget.lua"}}
+	for _, name := range []string{"intent", "retract", "close_intent", "reissue", "settle", "release"} {
+		scripts = append(scripts, []string{lease, journal + name + ".lua"})
+	}
+	for _, files := range scripts {
+		if known := r.rdb.ScriptExists(r.t.Context(), scriptOf(r.t, files...).Hash()).Val(); len(known) != 1 || !known[0] {
+			r.t.Errorf("%s was never run here", files)
 		}
 	}
 }

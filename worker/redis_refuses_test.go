@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
@@ -67,7 +69,7 @@ func TestAckHook_RepeatsAnAcknowledgementWhileTheServerRefuses(t *testing.T) {
 func TestReissue_DoesNotWait(t *testing.T) {
 	t.Parallel()
 	h := &handler{times: calmTimes()}
-	a := &attempt{handler: h, began: time.Now(), claim: claim{state: policy.StateNew, reissues: 1, claimedAt: time.Now()}}
+	a := &attempt{handler: h, began: time.Now(), claim: journal.Claim{State: policy.StateNew, Reissues: 1, ClaimedAt: time.Now()}}
 	if d := h.delay(t.Context(), a, &policy.Step{Do: policy.Wait, Why: event.DeferDoubt}); d != 0 {
 		t.Errorf("it waits for %s", d)
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
@@ -15,10 +17,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
 func (f *journalFixture) inspector() *Inspector {
-	i := NewInspector(f.rdb, f.keys)
+	i := NewInspector(f.Redis, f.Keys)
 	i.pause = time.Millisecond
 	return i
 }
@@ -30,9 +33,9 @@ func (f *journalFixture) result(o tasks.Outcome) tasks.Result {
 }
 
 // end settles the order, from wherever it has got to.
-func (f *journalFixture) end(c *claim, o tasks.Outcome) {
+func (f *journalFixture) end(c *journal.Claim, o tasks.Outcome) {
 	f.t.Helper()
-	if _, err := f.settle(f.t.Context(), c, f.result(o)); err != nil {
+	if _, err := f.Settle(f.t.Context(), c, f.result(o)); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -57,33 +60,33 @@ func TestReopen_GoesOnWhereTheOrderStands(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
-		lead   func(*journalFixture, *claim) // what has happened before it ended
+		lead   func(*journalFixture, *journal.Claim) // what has happened before it ended
 		ended  tasks.Outcome
 		state  string
 		number string
 		sent   bool // what was sent under the number is still known
 	}{
 		// QFPay may hold it: a query comes first, from the moment it was sent.
-		{"sent and never cleared up", func(f *journalFixture, c *claim) { ok(f.t, f.intent(f.t.Context(), c)) }, tasks.Unresolved, "SENT", "0", true},
+		{"sent and never cleared up", func(f *journalFixture, c *journal.Claim) { ok(f.t, f.Intent(f.t.Context(), c)) }, tasks.Unresolved, "SENT", "0", true},
 		// A close may have left: its QR code stays forbidden.
-		{"closed and never cleared up", func(f *journalFixture, c *claim) {
-			ok(f.t, f.intent(f.t.Context(), c))
-			ok(f.t, f.closeIntent(f.t.Context(), c))
+		{"closed and never cleared up", func(f *journalFixture, c *journal.Claim) {
+			ok(f.t, f.Intent(f.t.Context(), c))
+			ok(f.t, f.CloseIntent(f.t.Context(), c))
 		}, tasks.Unresolved, "CLOSING", "0", true},
 		// Nothing was sent: its own number is unused.
-		{"expired in the queue", func(*journalFixture, *claim) {}, tasks.Expired, "NEW", "0", false},
+		{"expired in the queue", func(*journalFixture, *journal.Claim) {}, tasks.Expired, "NEW", "0", false},
 		// Dead at QFPay: that number is used up.
-		{"sent, and closed at its deadline", func(f *journalFixture, c *claim) { ok(f.t, f.intent(f.t.Context(), c)) }, tasks.Expired, "NEW", "1", false},
-		{"refused by QFPay", func(f *journalFixture, c *claim) { ok(f.t, f.intent(f.t.Context(), c)) }, tasks.Rejected, "NEW", "1", false},
+		{"sent, and closed at its deadline", func(f *journalFixture, c *journal.Claim) { ok(f.t, f.Intent(f.t.Context(), c)) }, tasks.Expired, "NEW", "1", false},
+		{"refused by QFPay", func(f *journalFixture, c *journal.Claim) { ok(f.t, f.Intent(f.t.Context(), c)) }, tasks.Rejected, "NEW", "1", false},
 		// The create was taken back: it has not been sent.
-		{"sent and taken back", func(f *journalFixture, c *claim) {
-			ok(f.t, f.intent(f.t.Context(), c))
-			ok(f.t, f.retract(f.t.Context(), c))
+		{"sent and taken back", func(f *journalFixture, c *journal.Claim) {
+			ok(f.t, f.Intent(f.t.Context(), c))
+			ok(f.t, f.Retract(f.t.Context(), c))
 		}, tasks.Expired, "NEW", "0", false},
 		// A new number that was not used goes on.
-		{"reissued, and not sent again", func(f *journalFixture, c *claim) {
-			ok(f.t, f.intent(f.t.Context(), c))
-			ok(f.t, f.reissue(f.t.Context(), c))
+		{"reissued, and not sent again", func(f *journalFixture, c *journal.Claim) {
+			ok(f.t, f.Intent(f.t.Context(), c))
+			ok(f.t, f.Reissue(f.t.Context(), c))
 		}, tasks.Expired, "NEW", "1", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,11 +104,11 @@ func TestReopen_GoesOnWhereTheOrderStands(t *testing.T) {
 			if got := f.field("first_sent_at"); got != firstSent {
 				t.Errorf("first sent at %q, want %q", got, firstSent)
 			}
-			if !f.isDue() || f.rdb.TTL(t.Context(), f.keys.Order(f.id)).Val() != -1 || f.field("outcome") != "" {
+			if !f.isDue() || f.Redis.TTL(t.Context(), f.Keys.Order(f.id)).Val() != -1 || f.field("outcome") != "" {
 				t.Error("it is not due, or its journal runs out, or has an outcome")
 			}
 			number, _ := strconv.Atoi(c.number)
-			want := Reopened{ID: f.id, Was: c.ended, State: c.state, IssuedAs: issuedAs("A1", number), Deadline: r.Deadline, ResultID: "default:A1#2"}
+			want := Reopened{ID: f.id, Was: c.ended, State: c.state, IssuedAs: journal.IssuedAs("A1", number), Deadline: r.Deadline, ResultID: "default:A1#2"}
 			if diff := cmp.Diff(want, r); diff != "" {
 				t.Error(diff)
 			}
@@ -122,11 +125,11 @@ func TestReopen_NeedsTheOrderShownAbsentTwiceAnew(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
 	c := f.take("a")
-	ok(t, f.intent(t.Context(), c))
-	ok(t, f.release(t.Context(), c, 0, true, event.DeferDoubt, nil))
+	ok(t, f.Intent(t.Context(), c))
+	ok(t, f.Release(t.Context(), c, 0, true, event.DeferDoubt, nil))
 	f.end(f.take("b"), tasks.Unresolved)
 	f.reopen()
-	if again := f.take("c"); again.notFound != 0 || again.createsSent != 1 || again.state != policy.StateSent {
+	if again := f.take("c"); again.NotFound != 0 || again.CreatesSent != 1 || again.State != policy.StateSent {
 		t.Errorf("%+v", again)
 	}
 }
@@ -138,13 +141,13 @@ func TestReopen_GivesTheNextResultAnIDOfItsOwn(t *testing.T) {
 	for n, want := range []string{"default:A1", "default:A1#2", "default:A1#3"} {
 		c := f.take(fmt.Sprint("attempt ", n))
 		if n == 0 {
-			ok(t, f.intent(t.Context(), c))
+			ok(t, f.Intent(t.Context(), c))
 		}
 		for range 2 { // a repetition publishes nothing more
-			_, err := f.settle(t.Context(), c, ended)
+			_, err := f.Settle(t.Context(), c, ended)
 			ok(t, err)
 		}
-		last := f.rdb.XRevRangeN(t.Context(), f.keys.Results(), "+", "-", 1).Val()[0]
+		last := f.Redis.XRevRangeN(t.Context(), f.Keys.Results(), "+", "-", 1).Val()[0]
 		if last.Values["id"] != want || f.published() != int64(n+1) {
 			t.Errorf("%d entries, the last with the id %v, want %s", f.published(), last.Values["id"], want)
 		}
@@ -160,25 +163,25 @@ func TestReopen_PublishesALateQRCodeOfTheSameNumberAlone(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
 	late := f.take("a")
-	ok(t, f.intent(t.Context(), late))
+	ok(t, f.Intent(t.Context(), late))
 	f.lapse()
 	f.end(f.take("b"), tasks.Unresolved)
 	f.reopen()
-	published, err := f.settle(t.Context(), late, f.result(tasks.Created))
-	last := f.rdb.XRevRangeN(t.Context(), f.keys.Results(), "+", "-", 1).Val()[0]
+	published, err := f.Settle(t.Context(), late, f.result(tasks.Created))
+	last := f.Redis.XRevRangeN(t.Context(), f.Keys.Results(), "+", "-", 1).Val()[0]
 	if err != nil || !published || last.Values["id"] != "default:A1#2" {
 		t.Errorf("published %t as %v, %v", published, last.Values["id"], err)
 	}
 
 	f = newJournalFixture(t)
 	late = f.take("a")
-	ok(t, f.intent(t.Context(), late))
+	ok(t, f.Intent(t.Context(), late))
 	f.lapse()
 	f.end(f.take("b"), tasks.Expired)
 	f.reopen()
-	_, err = f.settle(t.Context(), late, f.result(tasks.Created))
+	_, err = f.Settle(t.Context(), late, f.result(tasks.Created))
 	lost(t, err)
-	lost(t, f.intent(t.Context(), late))
+	lost(t, f.Intent(t.Context(), late))
 }
 
 func TestReopen_ChangesNothingWhereItIsNotAllowed(t *testing.T) {
@@ -191,12 +194,12 @@ func TestReopen_ChangesNothingWhereItIsNotAllowed(t *testing.T) {
 		{"without a result", "no result yet (state NEW)", func(*journalFixture) {}, time.Time{}},
 		{"created", "QR code published", func(f *journalFixture) {
 			held := f.take("a")
-			ok(f.t, f.intent(f.t.Context(), held))
+			ok(f.t, f.Intent(f.t.Context(), held))
 			f.end(held, tasks.Created)
 		}, time.Time{}},
 		{"deadline in the past", "is over", func(f *journalFixture) { f.end(f.take("a"), tasks.Expired) }, time.Now().Add(-time.Minute)},
 		{"not valid", "corrected one", func(f *journalFixture) {
-			ok(f.t, f.rdb.HSet(f.t.Context(), f.keys.Order(f.id), "order", `{"out_trade_no":"A1"`).Err())
+			ok(f.t, f.Redis.HSet(f.t.Context(), f.Keys.Order(f.id), "order", `{"out_trade_no":"A1"`).Err())
 			f.end(f.take("a"), tasks.Rejected)
 		}, time.Time{}},
 	} {
@@ -204,13 +207,13 @@ func TestReopen_ChangesNothingWhereItIsNotAllowed(t *testing.T) {
 			t.Parallel()
 			f := newJournalFixture(t)
 			c.lead(f)
-			before := f.rdb.HGetAll(t.Context(), f.keys.Order(f.id)).Val()
+			before := f.Redis.HGetAll(t.Context(), f.Keys.Order(f.id)).Val()
 			_, err := f.inspector().Reopen(t.Context(), f.id, c.deadline)
 			var not *NotReopened
 			if !errors.As(err, &not) || not.ID != f.id || !strings.Contains(not.Why, c.why) {
 				t.Errorf("error %v, want one about %q", err, c.why)
 			}
-			if diff := cmp.Diff(before, f.rdb.HGetAll(t.Context(), f.keys.Order(f.id)).Val()); diff != "" {
+			if diff := cmp.Diff(before, f.Redis.HGetAll(t.Context(), f.Keys.Order(f.id)).Val()); diff != "" {
 				t.Error(diff)
 			}
 			f.sound()
@@ -225,12 +228,13 @@ func TestReopen_ChangesNothingWhereItIsNotAllowed(t *testing.T) {
 func TestReopen_ChecksBeforeItWrites(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
-	ctx, journal := t.Context(), f.keys.Order(f.id)
+	ctx, journal := t.Context(), f.Keys.Order(f.id)
+	script := scriptOf(t, "inspect/lua/reopen.lua")
 	run := func(id, entry, nonce string) []string {
 		t.Helper()
-		answer, err := f.run(ctx, reopenScript, "reopen", []string{f.keys.Order(id), f.keys.Due()}, id, entry, nonce, "{}")
+		answer, err := script.Run(ctx, f.Redis, []string{f.Keys.Order(id), f.Keys.Due()}, id, entry, nonce, "{}").Slice()
 		ok(t, err)
-		return answer
+		return redisscript.Texts(answer)
 	}
 	want := func(got []string, words ...string) {
 		t.Helper()
@@ -241,7 +245,7 @@ func TestReopen_ChecksBeforeItWrites(t *testing.T) {
 	want(run("default:nobody", "1-0", "n"), "none")
 	want(run(f.id, "", "n"), "open", "NEW")
 	c := f.take("a")
-	ok(t, f.intent(ctx, c))
+	ok(t, f.Intent(ctx, c))
 	f.end(c, tasks.Unresolved)
 	entry := f.field("entry")
 	want(run(f.id, "1-0", "n"), "moved", entry)
@@ -253,11 +257,11 @@ func TestReopen_ChecksBeforeItWrites(t *testing.T) {
 	}
 	// Without a word of whether a close has left, it counts as having left.
 	f.end(f.take("b"), tasks.Unresolved)
-	ok(t, f.rdb.HDel(ctx, journal, "settled_from").Err())
+	ok(t, f.Redis.HDel(ctx, journal, "settled_from").Err())
 	want(run(f.id, f.field("entry"), "o"), "reopened", "CLOSING", "0", "2")
 	c = f.take("c")
-	ok(t, f.reissue(ctx, c))
-	ok(t, f.intent(ctx, c))
+	ok(t, f.Reissue(ctx, c))
+	ok(t, f.Intent(ctx, c))
 	f.end(c, tasks.Created)
 	want(run(f.id, f.field("entry"), "p"), "kept", "created")
 	f.sound()
@@ -274,17 +278,17 @@ func TestReopen_NeverLeadsToASecondQRCode(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
 		f.id = fmt.Sprintf("default:R%d", n)
-		if _, err := tasks.NewProducer(f.rdb, f.keys).Accept(ctx, anOrder(fmt.Sprintf("R%d", n)).WithDefaults(time.Now())); err != nil {
+		if _, err := tasks.NewProducer(f.Redis, f.Keys).Accept(ctx, anOrder(fmt.Sprintf("R%d", n)).WithDefaults(time.Now())); err != nil {
 			rt.Fatal(err)
 		}
 		before, created, ended, reopens := f.published(), 0, 0, 0
 		closed := map[int]bool{} // numbers that a close has left for, or that were left behind
-		var claims []*claim
+		var claims []*journal.Claim
 		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
 			switch do := rapid.IntRange(0, 6).Draw(rt, "step"); {
 			case do == 0 || len(claims) == 0:
 				f.lapse()
-				if c, err := f.claim(ctx, f.id, fmt.Sprint("t", n, len(claims))); err == nil && c.status == claimOurs {
+				if c, err := f.Claim(ctx, f.id, fmt.Sprint("t", n, len(claims))); err == nil && c.Status == journal.ClaimOurs {
 					claims = append(claims, &c)
 				}
 			case do == 1:
@@ -295,28 +299,28 @@ func TestReopen_NeverLeadsToASecondQRCode(t *testing.T) {
 				c := claims[rapid.IntRange(0, len(claims)-1).Draw(rt, "attempt")]
 				switch do {
 				case 2:
-					if f.intent(ctx, c) == nil && closed[c.reissues] {
-						rt.Fatalf("created under number %d, which was closed or left", c.reissues)
+					if f.Intent(ctx, c) == nil && closed[c.Reissues] {
+						rt.Fatalf("created under number %d, which was closed or left", c.Reissues)
 					}
 				case 3:
-					if f.closeIntent(ctx, c) == nil {
-						closed[c.reissues] = true
+					if f.CloseIntent(ctx, c) == nil {
+						closed[c.Reissues] = true
 					}
 				case 4:
-					left := c.reissues
-					if f.reissue(ctx, c) == nil {
+					left := c.Reissues
+					if f.Reissue(ctx, c) == nil {
 						closed[left] = true
 					}
 				default:
 					o := rapid.SampledFrom(tasks.Outcomes()).Draw(rt, "outcome")
-					published, err := f.settle(ctx, c, f.result(o))
+					published, err := f.Settle(ctx, c, f.result(o))
 					if err == nil && published && f.published() > before+int64(ended) {
 						if ended++; o == tasks.Created {
-							if created++; closed[c.reissues] {
-								rt.Fatalf("the QR code of number %d is published, which was closed or left", c.reissues)
+							if created++; closed[c.Reissues] {
+								rt.Fatalf("the QR code of number %d is published, which was closed or left", c.Reissues)
 							}
 						} else if o != tasks.Unresolved && f.field("creates_sent") != "0" {
-							closed[c.reissues] = true // closed at QFPay
+							closed[c.Reissues] = true // closed at QFPay
 						}
 					}
 				}
@@ -325,8 +329,8 @@ func TestReopen_NeverLeadsToASecondQRCode(t *testing.T) {
 		if open := f.isDue(); created > 1 || created == 1 && open || ended != reopens && ended != reopens+1 || open != (ended == reopens) {
 			rt.Fatalf("%d QR codes, %d results and %d retries; open: %t", created, ended, reopens, open)
 		}
-		ok(t, f.rdb.ZRem(ctx, f.keys.Due(), f.id).Err())
-		ok(t, f.rdb.Del(ctx, f.keys.Order(f.id)).Err())
+		ok(t, f.Redis.ZRem(ctx, f.Keys.Due(), f.id).Err())
+		ok(t, f.Redis.Del(ctx, f.Keys.Order(f.id)).Err())
 	})
 }
 

@@ -2,8 +2,11 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
@@ -47,10 +50,27 @@ func (a *attempt) attrs() []slog.Attr {
 	o, c := a.order, a.claim
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs, slog.String("merchant", o.Merchant), slog.String("out_trade_no", o.OutTradeNo),
-		slog.String("pay_type", string(o.PayType)), slog.Int("attempt", c.attempts), slog.Int("calls", a.calls),
+		slog.String("pay_type", string(o.PayType)), slog.Int("attempt", c.Attempts), slog.Int("calls", a.calls),
 		slog.String("took", time.Since(a.began).Round(time.Millisecond).String()))
-	if c.reissues > 0 {
-		attrs = append(attrs, slog.String("issued_as", issuedAs(o.OutTradeNo, c.reissues)))
+	if c.Reissues > 0 {
+		attrs = append(attrs, slog.String("issued_as", journal.IssuedAs(o.OutTradeNo, c.Reissues)))
 	}
-	return append(attrs, c.trace()...)
+	return append(attrs, traceAttrs(&c)...)
+}
+
+// settleOp names, for [RedisFailed], which part of a settle failed.
+func settleOp(err error) string {
+	if errors.Is(err, tasks.ErrUnconfirmed) {
+		return "wait"
+	}
+	return "settle"
+}
+
+// reportUnconfirmed writes the log line of a result that is in the stream, but that no replica
+// has confirmed in time. Readers may have it, so it stands.
+func (a *attempt) reportUnconfirmed(r tasks.Result, err error) {
+	a.handler.log.LogAttrs(context.Background(), slog.LevelError,
+		"a result is published, but no replica of Redis has confirmed it: a failover now may lose it",
+		append(a.attrs(), slog.String("outcome", r.Outcome), slog.Any("error", err),
+			slog.String("hint", "look at the replicas: INFO replication"))...)
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"time"
@@ -10,6 +11,12 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
+
+//go:embed lua/*.lua
+var streamsLua embed.FS
+
+// forgetScript removes consumers that have ended.
+var forgetScript = redisscript.Load(streamsLua, "forget")
 
 // intakeGroup is the consumer group of the workers on the request stream.
 const intakeGroup = "workers"

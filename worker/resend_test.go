@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
@@ -72,17 +74,17 @@ func TestJournal_DoesNotRenewALostLease(t *testing.T) {
 	f := newJournalFixture(t)
 	one := f.take("one")
 	for range 2 {
-		ok(t, f.renew(t.Context(), one))
+		ok(t, f.Renew(t.Context(), one))
 	}
 	f.lapse()
-	ok(t, f.renew(t.Context(), one)) // nobody else has had it
+	ok(t, f.Renew(t.Context(), one)) // nobody else has had it
 	f.lapse()
 	two := f.take("two")
-	if err := f.renew(t.Context(), one); !errors.Is(err, errLost) {
+	if err := f.Renew(t.Context(), one); !errors.Is(err, journal.ErrLost) {
 		t.Errorf("while another has it: %v", err)
 	}
-	ok(t, f.release(t.Context(), two, 0, false, event.DeferDoubt, nil))
-	if err := f.renew(t.Context(), one); !errors.Is(err, errLost) {
+	ok(t, f.Release(t.Context(), two, 0, false, event.DeferDoubt, nil))
+	if err := f.Renew(t.Context(), one); !errors.Is(err, journal.ErrLost) {
 		t.Errorf("after another had it: %v", err)
 	}
 }

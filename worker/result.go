@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
@@ -21,19 +23,19 @@ func (a *attempt) result(s policy.Step) tasks.Result {
 		ID:         o.ID(),
 		Merchant:   o.Merchant,
 		OutTradeNo: o.OutTradeNo,
-		IssuedAs:   issuedAs(o.OutTradeNo, c.reissues),
+		IssuedAs:   journal.IssuedAs(o.OutTradeNo, c.Reissues),
 		Outcome:    string(s.Outcome),
 		Reason:     s.Reason,
 		PayType:    string(o.PayType),
 		TxAmt:      strconv.FormatInt(o.TxAmt, 10),
 		TxCurrCd:   o.TxCurrCd,
 		TxDtm:      o.TxDtm,
-		Attempts:   strconv.Itoa(c.attempts),
+		Attempts:   strconv.Itoa(c.Attempts),
 		Lane:       string(o.Lane),
-		EnqueuedAt: c.acceptedAt.UTC().Format(tasks.TimeLayout),
+		EnqueuedAt: c.AcceptedAt.UTC().Format(tasks.TimeLayout),
 		SettledAt:  a.now().UTC().Format(tasks.TimeLayout),
 
-		Traceparent: c.traceparent,
+		Traceparent: c.Traceparent,
 	}
 	a.answer(&r)
 	return r
@@ -66,7 +68,7 @@ func compact(body []byte) string {
 
 // invalidResult is the result of an order that a plain asynq producer enqueued and that is not
 // valid.
-func invalidResult(c claim, merchant, outTradeNo string, reason error, now time.Time) tasks.Result {
+func invalidResult(c journal.Claim, merchant, outTradeNo string, reason error, now time.Time) tasks.Result {
 	merchant = cmp.Or(merchant, tasks.DefaultMerchant)
 	return tasks.Result{
 		V:          tasks.ResultVersion,
@@ -76,10 +78,10 @@ func invalidResult(c claim, merchant, outTradeNo string, reason error, now time.
 		IssuedAs:   outTradeNo,
 		Outcome:    string(tasks.Rejected),
 		Reason:     reason.Error(),
-		Attempts:   strconv.Itoa(c.attempts),
-		EnqueuedAt: c.acceptedAt.UTC().Format(tasks.TimeLayout),
+		Attempts:   strconv.Itoa(c.Attempts),
+		EnqueuedAt: c.AcceptedAt.UTC().Format(tasks.TimeLayout),
 		SettledAt:  now.UTC().Format(tasks.TimeLayout),
 
-		Traceparent: c.traceparent,
+		Traceparent: c.Traceparent,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -95,7 +96,7 @@ func (r *rig) start() (stop func()) {
 
 // setTimes puts other times in force, before the worker runs.
 func (w *Worker) setTimes(t timing.Times) {
-	w.handler.times, w.handler.journal.times = t, t
+	w.handler.times, w.handler.journal.Times = t, t
 	for _, m := range w.handler.merchants.Load().byName {
 		m.client.Timeout = t.Call
 	}
@@ -229,4 +230,16 @@ func seen[T event.Event](b *eventBook) []T {
 		}
 	}
 	return all
+}
+
+// scriptOf is the script that these files make together.
+func scriptOf(t testing.TB, files ...string) *redis.Script {
+	t.Helper()
+	var src []byte
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		ok(t, err)
+		src = append(src, text...)
+	}
+	return redis.NewScript(string(src))
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
@@ -21,7 +23,7 @@ import (
 
 // journalFixture is a journal on a Redis of its own, with one order accepted.
 type journalFixture struct {
-	*journal
+	*journal.Journal
 	t  *testing.T
 	id string
 }
@@ -29,8 +31,8 @@ type journalFixture struct {
 func newJournalFixture(t *testing.T) *journalFixture {
 	rdb := redistest.Start(t).Client(t)
 	f := &journalFixture{t: t, id: "default:A1",
-		journal: &journal{rdb: rdb, scripts: redisscript.NewPipelinedClient(rdb), keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, times: quickTimes()}}
-	if _, err := tasks.NewProducer(rdb, f.keys).Accept(t.Context(), anOrder("A1").WithDefaults(time.Now())); err != nil {
+		Journal: &journal.Journal{Redis: rdb, Scripts: redisscript.NewPipelinedClient(rdb), Keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, Times: quickTimes()}}
+	if _, err := tasks.NewProducer(rdb, f.Keys).Accept(t.Context(), anOrder("A1").WithDefaults(time.Now())); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -51,11 +53,11 @@ func quickTimes() timing.Times {
 }
 
 // take claims the order, or fails the test.
-func (f *journalFixture) take(token string) *claim {
+func (f *journalFixture) take(token string) *journal.Claim {
 	f.t.Helper()
-	c, err := f.claim(f.t.Context(), f.id, token)
-	if err != nil || c.status != claimOurs {
-		f.t.Fatalf("claim by %s: status %d, %v", token, c.status, err)
+	c, err := f.Claim(f.t.Context(), f.id, token)
+	if err != nil || c.Status != journal.ClaimOurs {
+		f.t.Fatalf("claim by %s: status %d, %v", token, c.Status, err)
 	}
 	return &c
 }
@@ -63,14 +65,14 @@ func (f *journalFixture) take(token string) *claim {
 // lapse ends the lease of the attempt that has the order, as time would.
 func (f *journalFixture) lapse() {
 	f.t.Helper()
-	if err := f.rdb.HSet(f.t.Context(), f.keys.Order(f.id), "lease_until", 1).Err(); err != nil {
+	if err := f.Redis.HSet(f.t.Context(), f.Keys.Order(f.id), "lease_until", 1).Err(); err != nil {
 		f.t.Fatal(err)
 	}
 }
 
 func (f *journalFixture) field(name string) string {
 	f.t.Helper()
-	v, err := f.rdb.HGet(f.t.Context(), f.keys.Order(f.id), name).Result()
+	v, err := f.Redis.HGet(f.t.Context(), f.Keys.Order(f.id), name).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		f.t.Fatal(err)
 	}
@@ -87,7 +89,7 @@ func (f *journalFixture) want(state, createsSent, reissues string) {
 // published counts the entries of the result stream.
 func (f *journalFixture) published() int64 {
 	f.t.Helper()
-	n, err := f.rdb.XLen(f.t.Context(), f.keys.Results()).Result()
+	n, err := f.Redis.XLen(f.t.Context(), f.Keys.Results()).Result()
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -95,13 +97,13 @@ func (f *journalFixture) published() int64 {
 }
 
 func (f *journalFixture) isDue() bool {
-	return f.rdb.ZScore(f.t.Context(), f.keys.Due(), f.id).Err() == nil
+	return f.Redis.ZScore(f.t.Context(), f.Keys.Due(), f.id).Err() == nil
 }
 
 func lost(t *testing.T, err error) {
 	t.Helper()
-	if !errors.Is(err, errLost) {
-		t.Fatalf("error %v, want %v", err, errLost)
+	if !errors.Is(err, journal.ErrLost) {
+		t.Fatalf("error %v, want %v", err, journal.ErrLost)
 	}
 }
 
@@ -111,27 +113,27 @@ func TestClaim_AnswersEveryCase(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
 	ctx := t.Context()
-	if c, err := f.claim(ctx, "default:nobody", "a"); err != nil || c.status != claimNone {
-		t.Errorf("an order that is not there: status %d, %v", c.status, err)
+	if c, err := f.Claim(ctx, "default:nobody", "a"); err != nil || c.Status != journal.ClaimNone {
+		t.Errorf("an order that is not there: status %d, %v", c.Status, err)
 	}
 	first := f.take("a")
-	if first.attempts != 1 || first.state != policy.StateNew || len(first.order) == 0 || first.acceptedAt.IsZero() {
+	if first.Attempts != 1 || first.State != policy.StateNew || len(first.Order) == 0 || first.AcceptedAt.IsZero() {
 		t.Errorf("the claim does not tell the journal: %+v", first)
 	}
-	if again := f.take("a"); again.attempts != 1 {
-		t.Errorf("a repeated claim counts as attempt %d", again.attempts)
+	if again := f.take("a"); again.Attempts != 1 {
+		t.Errorf("a repeated claim counts as attempt %d", again.Attempts)
 	}
-	if c, err := f.claim(ctx, f.id, "b"); err != nil || c.status != claimBusy {
-		t.Errorf("held by another: status %d, %v", c.status, err)
+	if c, err := f.Claim(ctx, f.id, "b"); err != nil || c.Status != journal.ClaimBusy {
+		t.Errorf("held by another: status %d, %v", c.Status, err)
 	}
 	f.lapse()
-	if c := f.take("b"); c.attempts != 2 {
-		t.Errorf("the second attempt is number %d", c.attempts)
+	if c := f.take("b"); c.Attempts != 2 {
+		t.Errorf("the second attempt is number %d", c.Attempts)
 	}
-	_, err := f.settle(ctx, &claim{id: f.id, token: "b"}, outcome(tasks.Expired))
+	_, err := f.Settle(ctx, &journal.Claim{ID: f.id, Token: "b"}, outcome(tasks.Expired))
 	ok(t, err)
-	if c, err := f.claim(ctx, f.id, "c"); err != nil || c.status != claimSettled {
-		t.Errorf("settled: status %d, %v", c.status, err)
+	if c, err := f.Claim(ctx, f.id, "c"); err != nil || c.Status != journal.ClaimSettled {
+		t.Errorf("settled: status %d, %v", c.Status, err)
 	}
 }
 
@@ -140,12 +142,12 @@ func TestIntent_IsWrittenOncePerCreate(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	c := f.take("a")
-	ok(t, f.intent(ctx, c))
+	ok(t, f.Intent(ctx, c))
 	f.want("SENT", "1", "0")
-	c.createsSent = 0 // the reply was lost, the script is repeated
-	ok(t, f.intent(ctx, c))
+	c.CreatesSent = 0 // the reply was lost, the script is repeated
+	ok(t, f.Intent(ctx, c))
 	f.want("SENT", "1", "0")
-	ok(t, f.intent(ctx, c)) // a resend
+	ok(t, f.Intent(ctx, c)) // a resend
 	f.want("SENT", "2", "0")
 }
 
@@ -154,11 +156,11 @@ func TestIntent_NeedsTheLeaseForTheWholeCall(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	c := f.take("a")
-	soon := time.Now().Add(f.times.Call / 2).UnixMilli()
-	ok(t, f.rdb.HSet(ctx, f.keys.Order(f.id), "lease_until", soon).Err())
-	lost(t, f.intent(ctx, c))
+	soon := time.Now().Add(f.Times.Call / 2).UnixMilli()
+	ok(t, f.Redis.HSet(ctx, f.Keys.Order(f.id), "lease_until", soon).Err())
+	lost(t, f.Intent(ctx, c))
 	f.lapse()
-	lost(t, f.intent(ctx, c))
+	lost(t, f.Intent(ctx, c))
 	f.want("NEW", "0", "0")
 }
 
@@ -167,16 +169,16 @@ func TestJournal_RefusesAStaleLease(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	old := f.take("a")
-	ok(t, f.intent(ctx, old))
+	ok(t, f.Intent(ctx, old))
 	f.lapse()
 	f.take("b")
-	lost(t, f.intent(ctx, old))
-	lost(t, f.retract(ctx, old))
-	lost(t, f.closeIntent(ctx, old))
-	lost(t, f.reissue(ctx, old))
-	lost(t, f.release(ctx, old, 0, false, event.DeferDoubt, nil))
+	lost(t, f.Intent(ctx, old))
+	lost(t, f.Retract(ctx, old))
+	lost(t, f.CloseIntent(ctx, old))
+	lost(t, f.Reissue(ctx, old))
+	lost(t, f.Release(ctx, old, 0, false, event.DeferDoubt, nil))
 	for _, o := range []tasks.Outcome{tasks.Rejected, tasks.Expired, tasks.Unresolved} {
-		_, err := f.settle(ctx, old, outcome(o))
+		_, err := f.Settle(ctx, old, outcome(o))
 		lost(t, err)
 	}
 	f.want("SENT", "1", "0")
@@ -190,16 +192,16 @@ func TestRetract_IsForTheSoleSender(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	c := f.take("a")
-	ok(t, f.intent(ctx, c))
-	ok(t, f.retract(ctx, c))
+	ok(t, f.Intent(ctx, c))
+	ok(t, f.Retract(ctx, c))
 	f.want("NEW", "0", "0")
-	ok(t, f.retract(ctx, c)) // repeated
-	ok(t, f.intent(ctx, c))
+	ok(t, f.Retract(ctx, c)) // repeated
+	ok(t, f.Intent(ctx, c))
 	f.lapse()
 	other := f.take("b") // a's create may still be on its way
-	lost(t, f.retract(ctx, other))
-	ok(t, f.intent(ctx, other))
-	lost(t, f.retract(ctx, other)) // two have been sent
+	lost(t, f.Retract(ctx, other))
+	ok(t, f.Intent(ctx, other))
+	lost(t, f.Retract(ctx, other)) // two have been sent
 	f.want("SENT", "2", "0")
 }
 
@@ -208,14 +210,14 @@ func TestClose_ForbidsTheQRCode(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	c := f.take("a")
-	lost(t, f.closeIntent(ctx, c)) // nothing was sent: nothing to close
-	ok(t, f.intent(ctx, c))
-	ok(t, f.closeIntent(ctx, c))
-	ok(t, f.closeIntent(ctx, c)) // a second close of the same number
+	lost(t, f.CloseIntent(ctx, c)) // nothing was sent: nothing to close
+	ok(t, f.Intent(ctx, c))
+	ok(t, f.CloseIntent(ctx, c))
+	ok(t, f.CloseIntent(ctx, c)) // a second close of the same number
 	f.want("CLOSING", "1", "0")
-	_, err := f.settle(ctx, c, outcome(tasks.Created))
+	_, err := f.Settle(ctx, c, outcome(tasks.Created))
 	lost(t, err)
-	lost(t, f.intent(ctx, c)) // and nothing is sent under it any more
+	lost(t, f.Intent(ctx, c)) // and nothing is sent under it any more
 }
 
 func TestReissue_TakesTheNextNumberOnce(t *testing.T) {
@@ -223,23 +225,23 @@ func TestReissue_TakesTheNextNumberOnce(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	c := f.take("a")
-	lost(t, f.reissue(ctx, c)) // nothing was sent under the first
-	ok(t, f.intent(ctx, c))
-	ok(t, f.reissue(ctx, c))
+	lost(t, f.Reissue(ctx, c)) // nothing was sent under the first
+	ok(t, f.Intent(ctx, c))
+	ok(t, f.Reissue(ctx, c))
 	f.want("NEW", "0", "1")
-	c.reissues = 0 // the reply was lost, the script is repeated
-	ok(t, f.reissue(ctx, c))
+	c.Reissues = 0 // the reply was lost, the script is repeated
+	ok(t, f.Reissue(ctx, c))
 	f.want("NEW", "0", "1")
-	_, err := f.settle(ctx, &claim{id: f.id, token: "a", reissues: 0}, outcome(tasks.Created))
+	_, err := f.Settle(ctx, &journal.Claim{ID: f.id, Token: "a", Reissues: 0}, outcome(tasks.Created))
 	lost(t, err) // the QR code of the old number
 }
 
 // reissueAndIntend takes the order to its second number and writes the intent there.
-func (f *journalFixture) reissueAndIntend(c *claim) error {
+func (f *journalFixture) reissueAndIntend(c *journal.Claim) error {
 	f.t.Helper()
-	ok(f.t, f.intent(f.t.Context(), c))
-	ok(f.t, f.reissue(f.t.Context(), c))
-	return f.intent(f.t.Context(), c)
+	ok(f.t, f.Intent(f.t.Context(), c))
+	ok(f.t, f.Reissue(f.t.Context(), c))
+	return f.Intent(f.t.Context(), c)
 }
 
 // The number under which an order is issued again is one that a producer may use.
@@ -249,17 +251,17 @@ func TestReissue_ReservesItsNumberAgainstProducers(t *testing.T) {
 	ctx := t.Context()
 	c := f.take("a")
 	ok(t, f.reissueAndIntend(c))
-	ok(t, f.intent(ctx, c)) // a resend under the number that is ours already
+	ok(t, f.Intent(ctx, c)) // a resend under the number that is ours already
 	f.want("SENT", "2", "1")
-	_, err := tasks.NewProducer(f.rdb, f.keys).Accept(ctx, anOrder("A1_2").WithDefaults(time.Now()))
+	_, err := tasks.NewProducer(f.Redis, f.Keys).Accept(ctx, anOrder("A1_2").WithDefaults(time.Now()))
 	var conflict *tasks.ConflictError
 	if !errors.As(err, &conflict) || conflict.State != "RESERVED" {
 		t.Errorf("a producer used the number: %v", err)
 	}
-	if c, err := f.claim(ctx, "default:A1_2", "b"); err != nil || c.status != claimReserved {
-		t.Errorf("a reservation was claimed: status %d, %v", c.status, err)
+	if c, err := f.Claim(ctx, "default:A1_2", "b"); err != nil || c.Status != journal.ClaimReserved {
+		t.Errorf("a reservation was claimed: status %d, %v", c.Status, err)
 	}
-	if ttl := f.rdb.PTTL(ctx, f.keys.Order("default:A1_2")).Val(); ttl < timing.Retention {
+	if ttl := f.Redis.PTTL(ctx, f.Keys.Order("default:A1_2")).Val(); ttl < timing.Retention {
 		t.Errorf("the reservation is kept for %s", ttl)
 	}
 }
@@ -268,14 +270,14 @@ func TestReissue_StepsAsideForAProducersNumber(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
 	ctx := t.Context()
-	_, err := tasks.NewProducer(f.rdb, f.keys).Accept(ctx, anOrder("A1_2").WithDefaults(time.Now()))
+	_, err := tasks.NewProducer(f.Redis, f.Keys).Accept(ctx, anOrder("A1_2").WithDefaults(time.Now()))
 	ok(t, err)
 	c := f.take("a")
-	if err := f.reissueAndIntend(c); !errors.Is(err, errNumberTaken) {
-		t.Fatalf("error %v, want %v", err, errNumberTaken)
+	if err := f.reissueAndIntend(c); !errors.Is(err, journal.ErrNumberTaken) {
+		t.Fatalf("error %v, want %v", err, journal.ErrNumberTaken)
 	}
 	f.want("NEW", "0", "2")
-	ok(t, f.intent(ctx, c))
+	ok(t, f.Intent(ctx, c))
 	f.want("SENT", "1", "2")
 }
 
@@ -287,15 +289,15 @@ func TestSettle_PublishesOnce(t *testing.T) {
 			f := newJournalFixture(t)
 			ctx := t.Context()
 			c := f.take("a")
-			ok(t, f.intent(ctx, c))
+			ok(t, f.Intent(ctx, c))
 			for range 2 { // the second is a repetition after a lost reply
-				published, err := f.settle(ctx, c, outcome(o))
+				published, err := f.Settle(ctx, c, outcome(o))
 				ok(t, err)
 				if !published {
 					t.Error("not published")
 				}
 			}
-			published, err := f.settle(ctx, &claim{id: f.id, token: "b"}, outcome(tasks.Created))
+			published, err := f.Settle(ctx, &journal.Claim{ID: f.id, Token: "b"}, outcome(tasks.Created))
 			ok(t, err)
 			if published || f.published() != 1 {
 				t.Errorf("published again: %t, %d entries", published, f.published())
@@ -303,7 +305,7 @@ func TestSettle_PublishesOnce(t *testing.T) {
 			if f.isDue() {
 				t.Error("still due")
 			}
-			if ttl := f.rdb.PTTL(ctx, f.keys.Order(f.id)).Val(); ttl < timing.Retention-time.Minute {
+			if ttl := f.Redis.PTTL(ctx, f.Keys.Order(f.id)).Val(); ttl < timing.Retention-time.Minute {
 				t.Errorf("the journal is kept for %s", ttl)
 			}
 		})
@@ -317,10 +319,10 @@ func TestSettle_PublishesALateQRCodeAllTheSame(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	late := f.take("a")
-	ok(t, f.intent(ctx, late))
+	ok(t, f.Intent(ctx, late))
 	f.lapse()
 	f.take("b")
-	published, err := f.settle(ctx, late, outcome(tasks.Created))
+	published, err := f.Settle(ctx, late, outcome(tasks.Created))
 	ok(t, err)
 	if !published {
 		t.Error("not published")
@@ -330,9 +332,9 @@ func TestSettle_PublishesALateQRCodeAllTheSame(t *testing.T) {
 func TestSettle_CreatesNothingThatWasNotSent(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
-	_, err := f.settle(t.Context(), f.take("a"), outcome(tasks.Created))
+	_, err := f.Settle(t.Context(), f.take("a"), outcome(tasks.Created))
 	lost(t, err)
-	_, err = f.settle(t.Context(), &claim{id: "default:nobody"}, outcome(tasks.Created))
+	_, err = f.Settle(t.Context(), &journal.Claim{ID: "default:nobody"}, outcome(tasks.Created))
 	lost(t, err)
 }
 
@@ -341,14 +343,14 @@ func TestRelease_SaysWhenToComeBack(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	c := f.take("a")
-	ok(t, f.release(ctx, c, time.Hour, true, event.DeferDoubt, nil))
-	lost(t, f.release(ctx, c, 0, false, event.DeferDoubt, nil)) // it was deferred already
-	due := time.UnixMilli(int64(f.rdb.ZScore(ctx, f.keys.Due(), f.id).Val()))
+	ok(t, f.Release(ctx, c, time.Hour, true, event.DeferDoubt, nil))
+	lost(t, f.Release(ctx, c, 0, false, event.DeferDoubt, nil)) // it was deferred already
+	due := time.UnixMilli(int64(f.Redis.ZScore(ctx, f.Keys.Due(), f.id).Val()))
 	if wait := time.Until(due); wait < 59*time.Minute || wait > 61*time.Minute {
 		t.Errorf("due in %s", wait)
 	}
-	if next := f.take("b"); next.notFound != 1 || f.field("deferred_for") != "doubt" {
-		t.Errorf("not_found %d, deferred for %q", next.notFound, f.field("deferred_for"))
+	if next := f.take("b"); next.NotFound != 1 || f.field("deferred_for") != "doubt" {
+		t.Errorf("not_found %d, deferred for %q", next.NotFound, f.field("deferred_for"))
 	}
 }
 
@@ -356,20 +358,20 @@ func TestSweep_HandsEachOrderToOne(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
 	ctx := t.Context()
-	ok(t, f.rdb.ZAdd(ctx, f.keys.Due(), redis.Z{Score: 1, Member: f.id}, redis.Z{Score: 2, Member: "default:ghost"}).Err())
-	found, err := f.sweep(ctx, 10, time.Minute, time.Hour)
-	due, next := found.due, found.next
+	ok(t, f.Redis.ZAdd(ctx, f.Keys.Due(), redis.Z{Score: 1, Member: f.id}, redis.Z{Score: 2, Member: "default:ghost"}).Err())
+	found, err := f.Sweep(ctx, 10, time.Minute, time.Hour)
+	due, next := found.Due, found.Next
 	ok(t, err)
-	if len(due) != 2 || due[0].id != f.id || due[0].lane != tasks.Bulk || due[0].attempts != "0" || len(due[0].order) == 0 {
+	if len(due) != 2 || due[0].ID != f.id || due[0].Lane != tasks.Bulk || due[0].Attempts != "0" || len(due[0].Order) == 0 {
 		t.Fatalf("swept %+v", due)
 	}
 	if next < 50*time.Second || next > time.Minute {
 		t.Errorf("the next is due in %s, want a minute", next)
 	}
-	if due[1].lane != "" {
+	if due[1].Lane != "" {
 		t.Errorf("an order whose journal is gone has a lane: %+v", due[1])
 	}
-	if again, err := f.sweep(ctx, 10, time.Minute, time.Hour); err != nil || len(again.due) != 0 {
+	if again, err := f.Sweep(ctx, 10, time.Minute, time.Hour); err != nil || len(again.Due) != 0 {
 		t.Errorf("swept twice: %+v, %v", again, err)
 	}
 }
@@ -377,9 +379,9 @@ func TestSweep_HandsEachOrderToOne(t *testing.T) {
 func TestSweep_TellsWhenNothingWaits(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
-	ok(t, f.rdb.Del(t.Context(), f.keys.Due()).Err())
-	if found, err := f.sweep(t.Context(), 10, time.Minute, time.Hour); err != nil || found.next >= 0 {
-		t.Errorf("nothing waits, and the next is due in %s, %v", found.next, err)
+	ok(t, f.Redis.Del(t.Context(), f.Keys.Due()).Err())
+	if found, err := f.Sweep(t.Context(), 10, time.Minute, time.Hour); err != nil || found.Next >= 0 {
+		t.Errorf("nothing waits, and the next is due in %s, %v", found.Next, err)
 	}
 }
 
@@ -389,10 +391,10 @@ func TestSweep_LooksLessAndLessOften(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	pause := func() time.Duration {
-		ok(t, f.rdb.ZAdd(ctx, f.keys.Due(), redis.Z{Score: 1, Member: f.id}).Err())
-		_, err := f.sweep(ctx, 10, time.Minute, 3*time.Minute)
+		ok(t, f.Redis.ZAdd(ctx, f.Keys.Due(), redis.Z{Score: 1, Member: f.id}).Err())
+		_, err := f.Sweep(ctx, 10, time.Minute, 3*time.Minute)
 		ok(t, err)
-		at := time.UnixMilli(int64(f.rdb.ZScore(ctx, f.keys.Due(), f.id).Val()))
+		at := time.UnixMilli(int64(f.Redis.ZScore(ctx, f.Keys.Due(), f.id).Val()))
 		return time.Until(at).Round(time.Minute)
 	}
 	var got []string
@@ -423,7 +425,7 @@ func TestJournal_NamesTheStepInItsErrors(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := f.intent(ctx, &claim{id: f.id}); err == nil || !strings.Contains(err.Error(), "intent") {
+	if err := f.Intent(ctx, &journal.Claim{ID: f.id}); err == nil || !strings.Contains(err.Error(), "intent") {
 		t.Errorf("error %v does not name the step", err)
 	}
 }

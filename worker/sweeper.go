@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
@@ -23,7 +25,7 @@ const sweepBatch = 100
 // a crash, a lost queue, a wait for quota. Every process has one; the script hands each order to
 // one of them.
 type sweeper struct {
-	journal    *journal
+	journal    *journal.Journal
 	producer   *tasks.Producer
 	inspector  *asynq.Inspector
 	dispatcher *dispatcher
@@ -37,7 +39,7 @@ type sweeper struct {
 func (s *sweeper) run(ctx context.Context) {
 	failing := false
 	for s.timer.wait(ctx) {
-		if failing && (s.journal.rdb.Ping(ctx).Err() != nil || sleep(ctx, timing.AfterOutage) != nil) {
+		if failing && (s.journal.Redis.Ping(ctx).Err() != nil || sleep(ctx, timing.AfterOutage) != nil) {
 			s.timer.sweepEnded(0)
 			continue
 		}
@@ -56,24 +58,24 @@ func (s *sweeper) run(ctx context.Context) {
 // sweep wakes every order that is due now, and returns the time until the next one is.
 func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 	for {
-		found, err := s.journal.sweep(ctx, sweepBatch, timing.ClaimWithin, timing.MaxClaimWithin)
+		found, err := s.journal.Sweep(ctx, sweepBatch, timing.ClaimWithin, timing.MaxClaimWithin)
 		if err != nil {
 			return 0, err
 		}
-		if err := s.dispatcher.dispatch(ctx, found.waiting); err != nil {
+		if err := s.dispatcher.dispatch(ctx, found.Waiting); err != nil {
 			return 0, err
 		}
-		for _, d := range found.due {
+		for _, d := range found.Due {
 			failpoint.Hit("swept")
 			if err := s.wake(ctx, d); err != nil {
 				return 0, err
 			}
 		}
-		if len(found.waiting) > 0 {
-			found.next = 0 // the script has moved their times; the next sweep learns them
+		if len(found.Waiting) > 0 {
+			found.Next = 0 // the script has moved their times; the next sweep learns them
 		}
-		if len(found.due) < sweepBatch {
-			return found.next, nil
+		if len(found.Due) < sweepBatch {
+			return found.Next, nil
 		}
 	}
 }
@@ -82,24 +84,24 @@ func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 // that an order that waits for a free worker does not pile up tasks. When that ID belongs to a
 // task that will not run soon, because its process was killed or a person archived it, wake
 // makes another task.
-func (s *sweeper) wake(ctx context.Context, d dueOrder) error {
-	if d.lane == "" {
-		s.log.Error("an order is due but its journal is gone; was a key deleted or evicted?", "id", d.id)
+func (s *sweeper) wake(ctx context.Context, d journal.DueOrder) error {
+	if d.Lane == "" {
+		s.log.Error("an order is due but its journal is gone; was a key deleted or evicted?", "id", d.ID)
 		return nil
 	}
-	taskID := d.id
-	if d.attempts != "0" {
-		taskID += ":" + d.attempts
+	taskID := d.ID
+	if d.Attempts != "0" {
+		taskID += ":" + d.Attempts
 	}
-	err := s.producer.Wake(ctx, d.id, d.lane, d.order, taskID)
+	err := s.producer.Wake(ctx, d.ID, d.Lane, d.Order, taskID)
 	if !errors.Is(err, asynq.ErrTaskIDConflict) {
 		return err
 	}
-	waiting, err := s.waits(d.lane, taskID)
+	waiting, err := s.waits(d.Lane, taskID)
 	if err != nil || waiting {
 		return err
 	}
-	return s.producer.Wake(ctx, d.id, d.lane, d.order, taskID+":"+rand.Text())
+	return s.producer.Wake(ctx, d.ID, d.Lane, d.Order, taskID+":"+rand.Text())
 }
 
 // waits reports whether asynq will run a task on its own.

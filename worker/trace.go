@@ -3,14 +3,16 @@ package worker
 import (
 	"errors"
 	"log/slog"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 )
 
-// trace returns the log attributes of the producer's trace: none when there is no trace.
-func (c *claim) trace() []slog.Attr {
-	if c.traceparent == "" {
+// traceAttrs returns the log attributes of the producer's trace: none when there is no trace.
+func traceAttrs(c *journal.Claim) []slog.Attr {
+	if c.Traceparent == "" {
 		return nil
 	}
-	return []slog.Attr{slog.String("traceparent", c.traceparent)}
+	return []slog.Attr{slog.String("traceparent", c.Traceparent)}
 }
 
 // tracedError is the error of an attempt at an order that is traced. Its text is that of the
@@ -24,11 +26,11 @@ type tracedError struct {
 func (e *tracedError) Unwrap() error { return e.error }
 
 // traced adds the trace to an error, for the log line.
-func (c *claim) traced(err error) error {
-	if err == nil || c.traceparent == "" {
+func traced(c *journal.Claim, err error) error {
+	if err == nil || c.Traceparent == "" {
 		return err
 	}
-	return &tracedError{err, c.trace()}
+	return &tracedError{err, traceAttrs(c)}
 }
 
 // traceOf returns the log attributes of the trace that an error carries.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/hibiken/asynq"
 
@@ -125,14 +127,14 @@ func TestTrace_IsLoggedForAnAttemptThatIsGivenUp(t *testing.T) {
 
 func TestTrace_ChangesNothingAboutAnError(t *testing.T) {
 	t.Parallel()
-	failed, traced := errors.New("Redis is away"), &claim{traceparent: traceOfOrder(1)}
-	if err := traced.traced(failed); !errors.Is(err, failed) || err.Error() != failed.Error() {
+	failed, c := errors.New("Redis is away"), &journal.Claim{Traceparent: traceOfOrder(1)}
+	if err := traced(c, failed); !errors.Is(err, failed) || err.Error() != failed.Error() {
 		t.Errorf("it has become %v", err)
 	}
-	if (&claim{}).traced(failed) != failed || traced.traced(nil) != nil {
+	if traced(&journal.Claim{}, failed) != failed || traced(c, nil) != nil {
 		t.Error("something was made of nothing")
 	}
-	if err := (&handler{}).attemptError("default:T1", traced.traced(errLost)); err != nil {
+	if err := (&handler{}).attemptError("default:T1", traced(c, journal.ErrLost)); err != nil {
 		t.Errorf("that an order is in other hands is no failure: %v", err)
 	}
 }

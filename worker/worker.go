@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
@@ -52,7 +54,7 @@ func New(c Config) (*Worker, error) {
 	}
 	times := timing.For(c.CallTimeout)
 	scripts := redisscript.NewPipelinedClient(c.Redis)
-	journal := &journal{rdb: c.Redis, scripts: scripts, keys: c.Keys, times: times, durability: c.Durability}
+	journal := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability}
 	// A task in asynq's queue is accepted already, so the high-water mark is not for it.
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
 	merchantConfig := c

@@ -99,7 +99,7 @@ func New(c Config) *Limiter {
 	for class := range classes {
 		l.keys = append(l.keys, fmt.Sprintf("%s:waiting:%d", calls, class))
 	}
-	l.dispatch = append(l.keys[:len(l.keys):len(l.keys)], WaitingKey(c.Keys), c.Keys.Due())
+	l.dispatch = append(l.keys[:len(l.keys):len(l.keys)], c.Keys.Waiting(), c.Keys.Due())
 	return l
 }
 

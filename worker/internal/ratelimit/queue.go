@@ -41,7 +41,7 @@ func (c Class) maxWait() time.Duration {
 // of their acceptance. They are not touched until they are dispatched.
 type Queue struct {
 	Key     string // a sorted set: order → ms at which it was accepted
-	AppCode string // the member of [WaitingKey]
+	AppCode string // the member of [tasks.Keys.Waiting]
 	WakeNow bool   // look at the queue at once: not for bulk, whose orders can wait for a slot
 }
 
@@ -58,10 +58,6 @@ func (l *Limiter) QueueLength(ctx context.Context, c Class) (time.Duration, erro
 	}
 	return time.Duration(n) * l.each, nil
 }
-
-// WaitingKey is the sorted set of app_codes that have queued orders, by the time in ms at
-// which a dispatcher must look at them.
-func WaitingKey(k tasks.Keys) string { return k.Prefix + ":waiting" }
 
 // Dispatched is an order whose turn has come, with the reservation for its first call.
 type Dispatched struct {

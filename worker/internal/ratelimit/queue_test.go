@@ -39,7 +39,7 @@ func (q *queued) join(id string, c Class) string {
 	queue := q.limiter.Queue(c)
 	ok(q.t, q.rdb.ZAdd(q.t.Context(), queue.Key, redis.Z{Score: accepted, Member: id}).Err())
 	now := float64(time.Now().UnixMilli())
-	ok(q.t, q.rdb.ZAdd(q.t.Context(), WaitingKey(q.limiter.Keys), redis.Z{Score: now, Member: queue.AppCode}).Err())
+	ok(q.t, q.rdb.ZAdd(q.t.Context(), q.limiter.Keys.Waiting(), redis.Z{Score: now, Member: queue.AppCode}).Err())
 	ok(q.t, q.rdb.ZAdd(q.t.Context(), q.limiter.Keys.Due(), redis.Z{Score: now + 3_600_000, Member: id}).Err())
 	return id
 }
@@ -65,7 +65,7 @@ func (q *queued) dispatches(n int, want ...string) {
 
 // next is when a dispatcher must look at the wait queues, from now; not ok when none is left.
 func (q *queued) next() (time.Duration, bool) {
-	score, err := q.rdb.ZScore(q.t.Context(), WaitingKey(q.limiter.Keys), q.limiter.Limits.AppCode).Result()
+	score, err := q.rdb.ZScore(q.t.Context(), q.limiter.Keys.Waiting(), q.limiter.Limits.AppCode).Result()
 	return time.Until(time.UnixMilli(int64(score))), err == nil
 }
 

@@ -1,4 +1,4 @@
-package worker
+package journal
 
 import (
 	"embed"
@@ -18,8 +18,4 @@ var (
 	settleScript      = redisscript.Load(luaFiles, "lease", "settle")
 	releaseScript     = redisscript.Load(luaFiles, "lease", "release")
 	sweepScript       = redisscript.Load(luaFiles, "sweep")
-	reopenScript      = redisscript.Load(luaFiles, "reopen")
-	showScript        = redisscript.Load(luaFiles, "show")
-	auditScript       = redisscript.Load(luaFiles, "audit")
-	forgetScript      = redisscript.Load(luaFiles, "forget")
 )

@@ -1,0 +1,340 @@
+// Package journal is the truth about every order: which state it is in, who has its lease, what was
+// sent, and whether it has its result. Each transition is one Lua script, so that a crash falls
+// before or after it; the header of the script in lua/ says what it answers.
+//
+// The package never calls the gateway and decides nothing about an order: the policy does. It
+// does not know the limiter; an order that is released joins a wait queue by its name only.
+//
+// Start reading at [Journal.Claim], [Journal.Intent] and [Journal.Settle], in that order.
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
+)
+
+// ErrLost says that an attempt may not change its order any more: the lease has run out, or
+// another attempt has moved the order on. Nothing was changed, and nothing is wrong.
+var ErrLost = errors.New("another attempt has the order")
+
+// ErrNumberTaken says that a producer uses the number of a reissue for another order. Our order
+// has moved on to the next number; no create may leave yet.
+var ErrNumberTaken = errors.New("the number belongs to another order")
+
+// Journal is the truth about every order. Each method is one script; the header of the script
+// says what it answers. A method may be repeated after a lost reply: it has its effect once.
+type Journal struct {
+	Redis   redis.UniversalClient
+	Scripts redis.Scripter // runs them on rdb, in batches
+	Keys    tasks.Keys
+	Times   timing.Times
+
+	Durability tasks.Durability
+}
+
+// ClaimStatus is the answer to a claim.
+type ClaimStatus uint8
+
+const (
+	ClaimNone     ClaimStatus = iota // there is no such order
+	ClaimSettled                     // it has its result
+	ClaimReserved                    // its number belongs to a reissue of another order
+	ClaimBusy                        // another attempt has the lease
+	ClaimOurs                        // this attempt has the lease
+)
+
+// Claim is one attempt's lease of an order, and what the journal said of the order then.
+type Claim struct {
+	ID     string
+	Token  string
+	Status ClaimStatus
+
+	State       policy.State
+	Reissues    int // 0 for the order's own out_trade_no, k for its k-th reissue
+	CreatesSent int // creates that were sent under this number
+	NotFound    int // queries, late enough, that did not find it
+	Attempts    int // of this order, this one included
+	AcceptedAt  time.Time
+	FirstSentAt time.Time         // zero when no create was sent under this number
+	SentAt      time.Time         // of the latest create under this number
+	ClaimedAt   time.Time         // on Redis's clock
+	DeferredFor event.DeferReason // why it was deferred last
+	Order       []byte            // JSON, as accepted
+	Traceparent string            // of the producer, or ""
+}
+
+var StateNames = map[string]policy.State{"NEW": policy.StateNew, "SENT": policy.StateSent, "CLOSING": policy.StateClosing}
+
+// Claim leases an order to an attempt, unless another attempt has the lease.
+func (j *Journal) Claim(ctx context.Context, id, token string) (Claim, error) {
+	c := Claim{ID: id, Token: token}
+	words, err := j.run(ctx, claimScript, "claim", []string{j.Keys.Order(id), j.Keys.Due()}, id, token, j.Times.Lease.Milliseconds())
+	if err != nil {
+		return c, err
+	}
+	switch words[0] {
+	case "none":
+		c.Status = ClaimNone
+	case "settled":
+		c.Status = ClaimSettled
+	case "reserved":
+		c.Status = ClaimReserved
+	case "busy":
+		c.Status = ClaimBusy
+	case "ours":
+		c.Status = ClaimOurs
+		return c, c.read(words[1:])
+	default:
+		return c, fmt.Errorf("journal: claim: unexpected answer %q", words[0])
+	}
+	return c, nil
+}
+
+// Renew leases a claimed order to its attempt for as long again. When the lease had run out and
+// other attempts had the order meanwhile, this attempt's knowledge is out of date, even if the
+// order is free now: the claim then counts as another attempt, and renew returns errLost.
+func (j *Journal) Renew(ctx context.Context, c *Claim) error {
+	again, err := j.Claim(ctx, c.ID, c.Token)
+	if err == nil && (again.Status != ClaimOurs || again.Attempts != c.Attempts) {
+		return ErrLost
+	}
+	return err
+}
+
+// read fills the claim from the journal's fields, in the order of claim.lua.
+func (c *Claim) read(fields []string) error {
+	if len(fields) != len(claimFields) {
+		return fmt.Errorf("journal: claim: unexpected answer of %d fields", len(fields))
+	}
+	var bad error
+	number := func(i int) int64 {
+		if fields[i] == "" {
+			return 0
+		}
+		n, err := strconv.ParseInt(fields[i], 10, 64)
+		if err != nil {
+			bad = errors.Join(bad, fmt.Errorf("journal: claim: field %s: %w", claimFields[i], err))
+		}
+		return n
+	}
+	moment := func(i int) time.Time {
+		if ms := number(i); ms > 0 {
+			return time.UnixMilli(ms)
+		}
+		return time.Time{}
+	}
+	var known bool
+	if c.State, known = StateNames[fields[1]]; !known {
+		bad = fmt.Errorf("journal: claim: field state: unexpected %q", fields[1])
+	}
+	c.ClaimedAt, c.Attempts = moment(0), int(number(2))
+	c.Reissues, c.CreatesSent, c.NotFound = int(number(3)), int(number(4)), int(number(5))
+	c.AcceptedAt, c.FirstSentAt, c.SentAt = moment(6), moment(7), moment(8)
+	c.DeferredFor, c.Order, c.Traceparent = event.DeferReason(fields[9]), []byte(fields[10]), fields[11]
+	return bad
+}
+
+// claimFields are the fields that claim.lua answers of a claimed order.
+var claimFields = []string{"now", "state", "attempts", "reissues", "creates_sent", "not_found", "accepted_at", "first_sent_at", "sent_at",
+	"deferred_for", "order", "traceparent"}
+
+// Intent writes down that a create is about to leave.
+func (j *Journal) Intent(ctx context.Context, c *Claim) error {
+	answer, err := j.confirmed(ctx, intentScript, "intent", []string{j.Keys.Order(c.ID), j.Keys.Order(IssuedAs(c.ID, c.Reissues))},
+		c.Token, c.Reissues, c.CreatesSent, j.callTime().Milliseconds(), c.ID, (2 * timing.Retention).Milliseconds())
+	if errors.Is(err, tasks.ErrUnconfirmed) {
+		j.Retract(ctx, c) // no create leaves; if this fails, a query finds that out
+	}
+	if err != nil {
+		return err
+	}
+	switch answer[0] {
+	case "sent":
+	case "taken":
+		c.Reissues++
+		return ErrNumberTaken
+	default:
+		return ErrLost
+	}
+	c.CreatesSent++
+	c.State, c.NotFound = policy.StateSent, 0
+	return nil
+}
+
+// Retract writes down that the only create under this number was not carried out.
+func (j *Journal) Retract(ctx context.Context, c *Claim) error {
+	answer, err := j.run(ctx, retractScript, "retract", []string{j.Keys.Order(c.ID)}, c.Token, c.Reissues)
+	if err != nil {
+		return err
+	}
+	if answer[0] != "retracted" {
+		return ErrLost
+	}
+	c.State, c.CreatesSent = policy.StateNew, 0
+	c.FirstSentAt, c.SentAt = time.Time{}, time.Time{}
+	return nil
+}
+
+// CloseIntent writes down that a close is about to leave.
+func (j *Journal) CloseIntent(ctx context.Context, c *Claim) error {
+	answer, err := j.confirmed(ctx, closeIntentScript, "close_intent", []string{j.Keys.Order(c.ID)},
+		c.Token, c.Reissues, j.callTime().Milliseconds())
+	if err != nil {
+		return err
+	}
+	if answer[0] != "closing" {
+		return ErrLost
+	}
+	c.State = policy.StateClosing
+	return nil
+}
+
+// Reissue moves the order on to the next number.
+func (j *Journal) Reissue(ctx context.Context, c *Claim) error {
+	answer, err := j.run(ctx, reissueScript, "reissue", []string{j.Keys.Order(c.ID)}, c.Token, c.Reissues)
+	if err != nil {
+		return err
+	}
+	if answer[0] != "reissued" {
+		return ErrLost
+	}
+	c.Reissues++
+	c.State, c.CreatesSent, c.NotFound = policy.StateNew, 0, 0
+	c.FirstSentAt, c.SentAt = time.Time{}, time.Time{}
+	return nil
+}
+
+// Settle gives the order its result and publishes it. It reports whether this attempt's result
+// is the one in the stream, and returns errLost when the attempt may not settle. With
+// [tasks.ErrUnconfirmed] the result may be in the stream, and the call should be repeated.
+func (j *Journal) Settle(ctx context.Context, c *Claim, r tasks.Result) (bool, error) {
+	keys := []string{j.Keys.Order(c.ID), j.Keys.Due(), j.Keys.Results()}
+	args := append([]any{c.ID, c.Token, c.Reissues, r.Outcome, timing.Retention.Milliseconds()}, r.Values()...)
+	answer, err := j.confirmed(ctx, settleScript, "settle", keys, args...)
+	if len(answer) == 0 {
+		return false, err
+	}
+	switch answer[0] {
+	case "published":
+		return true, err
+	case "already":
+		return false, nil
+	default:
+		return false, ErrLost
+	}
+}
+
+// WaitQueue is a wait queue of the limiter, which an order joins when it is released.
+type WaitQueue struct {
+	Key     string // a sorted set: order → ms at which it was accepted
+	AppCode string // the member of [tasks.Keys.Waiting]
+	WakeNow bool   // a dispatcher looks at the queue at once
+}
+
+// Release gives up the lease. The order is due after delay, and joins the wait queue q, if q is
+// not nil. notFound records that a query did not find the order when every create must have
+// landed.
+func (j *Journal) Release(ctx context.Context, c *Claim, delay time.Duration, notFound bool, why event.DeferReason, q *WaitQueue) error {
+	found := 0
+	if notFound {
+		found = 1
+	}
+	keys := []string{j.Keys.Order(c.ID), j.Keys.Due()}
+	args := []any{c.ID, c.Token, delay.Milliseconds(), found, string(why)}
+	if q != nil {
+		keys = append(keys, q.Key, j.Keys.Waiting())
+		args = append(args, q.AppCode, lookAt(q))
+	}
+	answer, err := j.run(ctx, releaseScript, "release", keys, args...)
+	if err != nil {
+		return err
+	}
+	if answer[0] != "released" {
+		return ErrLost
+	}
+	return nil
+}
+
+// lookAt says, as ZADD does, whether a dispatcher looks at the wait queue at once.
+func lookAt(q *WaitQueue) string {
+	if q.WakeNow {
+		return "LT"
+	}
+	return "NX"
+}
+
+// DueOrder is an order that is due.
+type DueOrder struct {
+	ID       string
+	Lane     tasks.Lane // empty: its journal is gone
+	Order    []byte
+	Attempts string
+}
+
+// sweepResult is what a sweep has found.
+type sweepResult struct {
+	Due     []DueOrder
+	Waiting []string      // app_codes whose wait queues are due
+	Next    time.Duration // until the next order or wait queue is due; negative: there is none
+}
+
+// Sweep hands out at most limit orders that are due, each to one sweeper.
+func (j *Journal) Sweep(ctx context.Context, limit int, pause, longest time.Duration) (sweepResult, error) {
+	answer, err := sweepScript.Run(ctx, j.Scripts, []string{j.Keys.Due(), j.Keys.Waiting()},
+		j.Keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds(), timing.WaitingAgain.Milliseconds()).Slice()
+	if err != nil {
+		return sweepResult{}, fmt.Errorf("journal: sweep: %w", err)
+	}
+	unexpected := fmt.Errorf("journal: sweep: unexpected answer %v", answer)
+	if len(answer) != 3 {
+		return sweepResult{}, unexpected
+	}
+	next, isNumber := answer[0].(int64)
+	waiting, isArray := answer[1].([]any)
+	rows, areRows := answer[2].([]any)
+	if !isNumber || !isArray || !areRows {
+		return sweepResult{}, unexpected
+	}
+	due := make([]DueOrder, 0, len(rows))
+	for _, row := range rows {
+		fields, ok := row.([]any)
+		if !ok || len(fields) != 4 {
+			return sweepResult{}, unexpected
+		}
+		w := redisscript.Texts(fields)
+		due = append(due, DueOrder{ID: w[0], Lane: tasks.Lane(w[1]), Order: []byte(w[2]), Attempts: w[3]})
+	}
+	return sweepResult{Due: due, Waiting: redisscript.Texts(waiting), Next: time.Duration(next) * time.Millisecond}, nil
+}
+
+// run runs a script whose answer is an array of words, at least one.
+func (j *Journal) run(ctx context.Context, s *redis.Script, op string, keys []string, args ...any) ([]string, error) {
+	answer, err := s.Run(ctx, j.Scripts, keys, args...).Slice()
+	if err != nil {
+		return nil, fmt.Errorf("journal: %s: %w", op, err)
+	}
+	if len(answer) == 0 {
+		return nil, fmt.Errorf("journal: %s: empty answer", op)
+	}
+	return redisscript.Texts(answer), nil
+}
+
+// IssuedAs returns the number under which an order goes to QFPay: its own, and after reissues
+// one with a suffix.
+func IssuedAs(outTradeNo string, reissues int) string {
+	if reissues == 0 {
+		return outTradeNo
+	}
+	return fmt.Sprintf("%s_%d", outTradeNo, reissues+1)
+}
