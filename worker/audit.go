@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
@@ -120,7 +122,7 @@ func (a *audit) checkAgain(ctx context.Context) error {
 		if len(ids) == 0 {
 			return nil
 		}
-		if err := sleep(ctx, a.pause); err != nil {
+		if err := wait.Sleep(ctx, a.pause); err != nil {
 			return err
 		}
 		clear(a.suspects)

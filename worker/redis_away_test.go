@@ -59,13 +59,25 @@ func (*faultPoint) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	return next
 }
 
+// scriptKeys returns the keys of an EVALSHA, and nil for other commands.
+func scriptKeys(cmd redis.Cmder) (keys []string) {
+	args := cmd.Args()
+	if cmd.Name() != "evalsha" {
+		return nil
+	}
+	for _, key := range args[3 : 3+args[2].(int)] {
+		keys = append(keys, key.(string))
+	}
+	return keys
+}
+
 // ProcessHook implements [redis.Hook].
 func (m *faultPoint) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		keys := scriptKeys(cmd)
 		if len(keys) != 3 || !strings.HasSuffix(keys[2], ":results") {
 			err := next(ctx, cmd)
-			if _, is := dequeues(cmd); is && err == nil {
+			if err == nil && len(keys) == 4 && strings.HasSuffix(keys[0], ":pending") && strings.HasSuffix(keys[3], ":lease") {
 				m.mu.Lock()
 				m.runs++
 				m.mu.Unlock()

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"regexp"
 	"strconv"
 	"testing"
@@ -38,29 +37,6 @@ func TestRedis_IsNotHammeredWhileItRefuses(t *testing.T) {
 	most := 2 * (int(time.Since(began)/(250*time.Millisecond)) + 2)
 	if n := dequeues() - before; n == 0 || n > most {
 		t.Errorf("%d dequeues within %s, want 1 to %d", n, time.Since(began), most)
-	}
-}
-
-// An acknowledgement is repeated while the server says "not now", in every way it has
-// of saying so.
-func TestAckHook_RepeatsAnAcknowledgementWhileTheServerRefuses(t *testing.T) {
-	t.Parallel()
-	for _, refusal := range []string{
-		"READONLY You can't write against a read only replica.",
-		"LOADING Redis is loading the dataset in memory",
-		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-		"NOREPLICAS Not enough good replicas to write.",
-		"CLUSTERDOWN Hash slot not served",
-		"TRYAGAIN Multiple keys request during rehashing of slot",
-		"OOM command not allowed when used memory > 'maxmemory'.",
-		"MISCONF Errors writing to the AOF file: No space left on device",
-	} {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		next, tries := failing(1, redisError(refusal))
-		if err := (ackHook{}).ProcessHook(next)(ctx, ackCmd(ctx)); err != nil || *tries != 2 {
-			t.Errorf("%s: %d tries, %v", refusal, *tries, err)
-		}
-		cancel()
 	}
 }
 

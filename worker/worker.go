@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/asynqhook"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
@@ -29,8 +31,8 @@ type Worker struct {
 	intake      *intake
 	trimmer     *trimmer
 	servers     []*asynq.Server
-	prefetchers []*prefetcher // one for each server
-	stop        chan struct{} // closed when the worker takes no more orders
+	prefetchers []*asynqhook.Prefetcher // one for each server
+	stop        chan struct{}           // closed when the worker takes no more orders
 	pool        pool
 	running     sync.WaitGroup // everything that Run has started
 
@@ -68,15 +70,11 @@ func New(c Config) (*Worker, error) {
 	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, dispatcher: w.dispatch, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis), timer: w.handler.sweepTimer}
 	w.intake, w.trimmer = newIntake(c, producer.WithHighWater(c.HighWater)), newTrimmer(c)
-	prefetchers := make(map[string]*prefetcher)
+	var queues []string
 	for _, lane := range tasks.Lanes() {
-		p := &prefetcher{concurrency: c.Concurrency, stop: w.stop}
-		w.prefetchers = append(w.prefetchers, p)
-		prefetchers["asynq:{"+c.Keys.Queue(lane)+"}:pending"] = p
+		queues = append(queues, c.Keys.Queue(lane))
 	}
-	c.Queue.AddHook(ackHook{})
-	c.Queue.AddHook(wakeHook{blocking: c.Blocking, stop: w.stop, prefetchers: prefetchers})
-	c.Queue.AddHook(autopipelineHook{redisscript.NewAutopipeline(c.Queue), prefetchers})
+	w.prefetchers = asynqhook.Install(c.Queue, c.Blocking, w.stop, c.Concurrency, queues...)
 	for _, lane := range tasks.Lanes() {
 		w.servers = append(w.servers, asynq.NewServerFromRedisClient(c.Queue, w.serverConfig(lane)))
 	}
@@ -112,7 +110,7 @@ func retryDelay(int, error, *asynq.Task) time.Duration {
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.stopTaking()
 	for i, server := range w.servers {
-		if err := server.Start(w.prefetchers[i].countRunning(w.handler)); err != nil {
+		if err := server.Start(w.prefetchers[i].CountRunning(w.handler)); err != nil {
 			w.stopTaking()
 			w.shutdown(w.servers[:i])
 			return fmt.Errorf("worker: %w", err)
@@ -172,7 +170,7 @@ func (w *Worker) shutdown(servers []*asynq.Server) {
 	all.Go(func() { w.dispatch.shutDown(w.config.ShutdownTimeout) })
 	for i, server := range servers {
 		all.Go(func() {
-			w.prefetchers[i].drain()
+			w.prefetchers[i].Drain()
 			server.Stop()
 			server.Shutdown()
 		})

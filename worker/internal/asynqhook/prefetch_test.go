@@ -1,4 +1,4 @@
-package worker
+package asynqhook
 
 import (
 	"context"
@@ -26,14 +26,14 @@ type till struct {
 	t          *testing.T
 	rdb        *redis.Client
 	scripts    *redisscript.Autopipeline
-	prefetcher *prefetcher
+	prefetcher *Prefetcher
 }
 
 func newTill(t *testing.T, concurrency int) *till {
 	t.Helper()
 	rdb := redistest.Start(t).Client(t)
 	ok(t, dequeueScript.Load(t.Context(), rdb).Err())
-	return &till{t, rdb, redisscript.NewAutopipeline(rdb), &prefetcher{concurrency: concurrency, stop: make(chan struct{})}}
+	return &till{t, rdb, redisscript.NewAutopipeline(rdb), &Prefetcher{concurrency: concurrency, stop: make(chan struct{})}}
 }
 
 // fill puts tasks into the queue.
@@ -90,7 +90,7 @@ func TestPrefetch_FetchesNoMoreThanThereIsRoomFor(t *testing.T) {
 	a := newTill(t, 4)
 	a.fill(20)
 	hold, begun := make(chan struct{}), make(chan struct{})
-	handler := a.prefetcher.countRunning(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+	handler := a.prefetcher.CountRunning(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
 		begun <- struct{}{}
 		<-hold
 		return nil
@@ -136,7 +136,7 @@ func TestPrefetch_DrainsWithoutFetchingMore(t *testing.T) {
 	close(stop)
 	drained := make(chan struct{})
 	go func() {
-		a.prefetcher.drain()
+		a.prefetcher.Drain()
 		close(drained)
 	}()
 	for range 3 {

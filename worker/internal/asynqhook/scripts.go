@@ -1,4 +1,4 @@
-package worker
+package asynqhook
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 // script by itself.
 type autopipelineHook struct {
 	scripts     *redisscript.Autopipeline
-	prefetchers map[string]*prefetcher // by the key of the queue's pending list
+	prefetchers map[string]*Prefetcher // by the key of the queue's pending list
 }
 
 // DialHook implements [redis.Hook].

@@ -1,10 +1,12 @@
-package worker
+package asynqhook
 
 import (
 	"context"
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
@@ -13,7 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// prefetcher fetches the tasks of one queue. asynq's server dequeues one task at a time, and
+// Prefetcher fetches the tasks of one queue. asynq's server dequeues one task at a time, and
 // asks for the next when it has the answer: one task each round trip at most, at a good part of
 // a task's whole cost. A prefetcher asks as many times at once as there is room for orders, and
 // buffers the answers until asynq asks. The buffered tasks do not wait long: there is room for
@@ -21,7 +23,7 @@ import (
 //
 // A buffered task is active in Redis, as those that asynq runs are. If the process dies, asynq
 // recovers the task and the sweeper recovers the order.
-type prefetcher struct {
+type Prefetcher struct {
 	concurrency int
 	stop        <-chan struct{} // closed when the worker stops taking orders
 
@@ -38,7 +40,7 @@ const maxFetched = 32
 
 // dequeue answers asynq's dequeue, with a buffered task or by asking Redis for as many tasks as
 // there is room for.
-func (p *prefetcher) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *redisscript.Autopipeline, direct redis.ProcessHook) error {
+func (p *Prefetcher) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *redisscript.Autopipeline, direct redis.ProcessHook) error {
 	var err error
 	if n := p.wants(); n > 0 {
 		err = p.buffer(scripts.Repeat(ctx, cmd, n, direct))
@@ -47,14 +49,14 @@ func (p *prefetcher) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *redis
 }
 
 // wants returns how many tasks to ask for: none while one is buffered.
-func (p *prefetcher) wants() int {
+func (p *Prefetcher) wants() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.buffered) > 0 {
 		return 0
 	}
 	p.fetching = true
-	if isClosed(p.stop) {
+	if wait.Closed(p.stop) {
 		return 1
 	}
 	return max(1, min(p.next, maxFetched, p.concurrency-p.running-p.delivered))
@@ -62,7 +64,7 @@ func (p *prefetcher) wants() int {
 
 // buffer keeps the answers. When all of them are tasks there may be more, so the next time twice
 // as many are asked for; otherwise one. The error says why an answer is not a task.
-func (p *prefetcher) buffer(answers []*redis.Cmd) (err error) {
+func (p *Prefetcher) buffer(answers []*redis.Cmd) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fetching, p.next = false, 2*len(answers)
@@ -80,7 +82,7 @@ func (p *prefetcher) buffer(answers []*redis.Cmd) (err error) {
 }
 
 // deliver gives asynq a task, or the reason why there is none.
-func (p *prefetcher) deliver(cmd *redis.Cmd, none error) error {
+func (p *Prefetcher) deliver(cmd *redis.Cmd, none error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.buffered) > 0 {
@@ -95,8 +97,8 @@ func (p *prefetcher) deliver(cmd *redis.Cmd, none error) error {
 	return none
 }
 
-// countRunning counts the tasks that the handler works on.
-func (p *prefetcher) countRunning(h asynq.Handler) asynq.Handler {
+// CountRunning counts the tasks that the handler works on.
+func (p *Prefetcher) CountRunning(h asynq.Handler) asynq.Handler {
 	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
 		p.count(-1, +1)
 		defer p.count(0, -1)
@@ -106,24 +108,24 @@ func (p *prefetcher) countRunning(h asynq.Handler) asynq.Handler {
 
 // addDelivered counts a task that asynq got from elsewhere, and lets the next dequeue ask for
 // two: where one task was, others may be.
-func (p *prefetcher) addDelivered() {
+func (p *Prefetcher) addDelivered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delivered++
 	p.next = 2
 }
 
-func (p *prefetcher) count(delivered, running int) {
+func (p *Prefetcher) count(delivered, running int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.delivered = max(0, p.delivered+delivered)
 	p.running += running
 }
 
-// drain waits until asynq has taken the buffered tasks, once nothing more is fetched ahead. That
+// Drain waits until asynq has taken the buffered tasks, once nothing more is fetched ahead. That
 // takes a moment, as there is room for them; if there is none, the sweeper recovers their
 // orders.
-func (p *prefetcher) drain() {
+func (p *Prefetcher) Drain() {
 	for end := time.Now().Add(timing.DrainTimeout); time.Now().Before(end); time.Sleep(time.Millisecond) { // polling
 		p.mu.Lock()
 		empty := len(p.buffered) == 0 && !p.fetching

@@ -1,4 +1,4 @@
-package worker
+package asynqhook
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,7 +28,7 @@ import (
 type wakeHook struct {
 	blocking    redis.UniversalClient  // closed when the worker stops
 	stop        <-chan struct{}        // closed when the worker stops taking orders
-	prefetchers map[string]*prefetcher // by the key of the queue's pending list
+	prefetchers map[string]*Prefetcher // by the key of the queue's pending list
 }
 
 // DialHook implements [redis.Hook].
@@ -72,7 +74,7 @@ func (h wakeHook) rest(ctx context.Context, pause time.Duration) {
 // empty answer, after timing.LongestWait and when the worker stops. The element may be gone before the
 // dequeue, or its queue may be paused: asynq's script checks that.
 func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd) error {
-	for end := time.Now().Add(timing.LongestWait); ctx.Err() == nil && !isClosed(h.stop) && time.Now().Before(end); {
+	for end := time.Now().Add(timing.LongestWait); ctx.Err() == nil && !wait.Closed(h.stop) && time.Now().Before(end); {
 		arrived, answer := h.block(ctx, pending, dequeue)
 		switch err := answer.Err(); {
 		case err == nil:
@@ -82,7 +84,7 @@ func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd)
 			dequeue.SetVal(answer.Val())
 			dequeue.SetErr(nil)
 			return nil
-		case isClosed(h.stop):
+		case wait.Closed(h.stop):
 			// The connection was closed to end the wait.
 		case !errors.Is(err, redis.Nil):
 			dequeue.SetErr(err)

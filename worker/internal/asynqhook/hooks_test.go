@@ -1,4 +1,4 @@
-package worker
+package asynqhook
 
 import (
 	"context"
@@ -102,8 +102,8 @@ func asks(ctx context.Context, hook wakeHook, dequeue *redis.Cmd) (times int, er
 func TestWakeHook_AnswersAnEmptyDequeueWhenATaskArrives(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	supplied := &prefetcher{concurrency: 4}
-	hook := wakeHook{blocking: rdb, stop: make(chan struct{}), prefetchers: map[string]*prefetcher{pendingQ: supplied}}
+	supplied := &Prefetcher{concurrency: 4}
+	hook := wakeHook{blocking: rdb, stop: make(chan struct{}), prefetchers: map[string]*Prefetcher{pendingQ: supplied}}
 	dequeue := dequeueOf(t, rdb)
 	go func() {
 		for commandCalls(t, rdb, "blmove") == 0 && t.Context().Err() == nil {
@@ -268,3 +268,26 @@ type redisError string
 
 func (e redisError) Error() string { return string(e) }
 func (redisError) RedisError()     {}
+
+// An acknowledgement is repeated while the server says "not now", in every way it has
+// of saying so.
+func TestAckHook_RepeatsAnAcknowledgementWhileTheServerRefuses(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []string{
+		"READONLY You can't write against a read only replica.",
+		"LOADING Redis is loading the dataset in memory",
+		"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+		"NOREPLICAS Not enough good replicas to write.",
+		"CLUSTERDOWN Hash slot not served",
+		"TRYAGAIN Multiple keys request during rehashing of slot",
+		"OOM command not allowed when used memory > 'maxmemory'.",
+		"MISCONF Errors writing to the AOF file: No space left on device",
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		next, tries := failing(1, redisError(refusal))
+		if err := (ackHook{}).ProcessHook(next)(ctx, ackCmd(ctx)); err != nil || *tries != 2 {
+			t.Errorf("%s: %d tries, %v", refusal, *tries, err)
+		}
+		cancel()
+	}
+}

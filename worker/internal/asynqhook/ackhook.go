@@ -1,4 +1,4 @@
-package worker
+package asynqhook
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"net"
 	"slices"
 	"strings"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 
 	"github.com/redis/go-redis/v9"
 
@@ -39,7 +41,7 @@ func (ackHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if _, bounded := ctx.Deadline(); !bounded || !acknowledges(cmd) {
 			return err
 		}
-		for unwritten(err) && sleep(ctx, timing.AckPause) == nil {
+		for unwritten(err) && wait.Sleep(ctx, timing.AckPause) == nil {
 			cmd.SetErr(nil)
 			err = next(ctx, cmd)
 		}
