@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
@@ -15,45 +17,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-func TestAudit_NamesEveryWayOrdersCanDisagree(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		r       auditRow
-		problem string
-		trimmed bool
-	}{
-		// As they must be.
-		{auditRow{}, "", false}, // it has run out since it was found
-		{auditRow{state: "NEW", due: true, first: "none"}, "", false},
-		{auditRow{state: "SENT", due: true, first: "5-0"}, "", false},
-		{auditRow{state: "CLOSING", due: true, first: "5-0"}, "", false},
-		{auditRow{state: "DONE", entry: "5-0", found: true, first: "5-0"}, "", false},
-		{auditRow{state: "DONE", entry: "5-0", first: "5-1"}, "", true},  // the stream was trimmed since
-		{auditRow{state: "DONE", entry: "9-0", first: "10-0"}, "", true}, // a number, not a text
-		{auditRow{state: "DONE", entry: "5-0", first: ""}, "", true},     // to the last entry
-		// As they must not.
-		{auditRow{due: true}, "is in due, but its journal is gone: was a key deleted or evicted?", false},
-		{auditRow{state: "SENT", first: "5-0"}, "has no result (SENT) and is not in due: no worker will find it", false},
-		{auditRow{state: "NEW", due: true, entry: "5-0", found: true, first: "5-0"}, "is NEW with a result, entry 5-0", false},
-		{auditRow{state: "LOST", due: true}, `has the unknown state "LOST"`, false},
-		{auditRow{state: "DONE", due: true, entry: "5-0", found: true, first: "5-0"}, "has its result, and is in due all the same", false},
-		{auditRow{state: "DONE", first: "5-0"}, "is DONE without an entry in the result stream", false},
-		{auditRow{state: "DONE", entry: "5-1", first: "5-0"}, "its result, entry 5-1, is missing from the stream though older ones are there", false},
-		{auditRow{state: "DONE", entry: "5-0", first: "none"}, "its result was entry 5-0, and the result stream is gone", false},
-	} {
-		if got := c.r.problem(); got != c.problem || c.r.trimmed() != c.trimmed {
-			t.Errorf("%+v: %q, trimmed %t; want %q, %t", c.r, got, c.r.trimmed(), c.problem, c.trimmed)
-		}
-	}
-}
-
 // violations audits and returns what was found.
-func violations(t *testing.T, rdb redis.UniversalClient, keys tasks.Keys) (AuditReport, map[string]string) {
+func violations(t *testing.T, rdb redis.UniversalClient, keys tasks.Keys) (inspect.AuditReport, map[string]string) {
 	t.Helper()
-	i := NewInspector(rdb, keys)
-	i.pause = time.Millisecond
+	i := inspect.New(rdb, keys)
 	found := map[string]string{}
-	counts, err := i.Audit(t.Context(), func(v Violation) { found[v.ID] = v.Problem })
+	counts, err := i.Audit(t.Context(), func(v inspect.Violation) { found[v.ID] = v.Problem })
 	ok(t, err)
 	return counts, found
 }
@@ -68,7 +37,7 @@ func TestAudit_FindsWhatSomebodyBroke(t *testing.T) {
 	_, err := r.producer().Accept(ctx, anOrder("W1").WithDefaults(time.Now()))
 	ok(t, err)
 	counts, found := violations(t, r.rdb, r.keys)
-	if d := cmp.Diff(AuditReport{Orders: 251, Waiting: 1, Settled: 250, Results: 250}, counts); d != "" || len(found) != 0 {
+	if d := cmp.Diff(inspect.AuditReport{Orders: 251, Waiting: 1, Settled: 250, Results: 250}, counts); d != "" || len(found) != 0 {
 		t.Fatalf("before anything was broken: %v\n%s", found, d)
 	}
 
@@ -134,7 +103,7 @@ func TestAudit_FindsNothingBesideWorkers(t *testing.T) {
 		}
 	})
 	results := r.results(300)
-	i := NewInspector(r.rdb, r.keys)
+	i := inspect.New(r.rdb, r.keys)
 	for _, res := range results {
 		if res.Outcome == "rejected" {
 			_, err := i.Reopen(t.Context(), res.ID, time.Time{})
@@ -163,7 +132,7 @@ func TestAudit_LooksAtTheRightNodeOfACluster(t *testing.T) {
 		if counts.Orders != 2 || len(found) != 1 || found["default:A2"] == "" {
 			t.Errorf("%s: %+v, %v", prefix, counts, found)
 		}
-		h, err := NewInspector(rdb, keys).Order(t.Context(), "default:A1")
+		h, err := inspect.New(rdb, keys).Order(t.Context(), "default:A1")
 		if err != nil || h.State != "NEW" {
 			t.Errorf("%+v, %v", h, err)
 		}

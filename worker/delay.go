@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
@@ -19,19 +21,19 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 	}
 	switch s.Why {
 	case event.DeferHeld:
-		return min(a.merchant.breaker.admit(time.Now(), 0), spread(h.times.Held))
+		return min(a.merchant.breaker.admit(time.Now(), 0), wait.Jitter(h.times.Held))
 	case event.DeferGateway:
 		var busy *qfpay.Refusal
 		if errors.As(a.err, &busy) {
-			return spread(h.times.Maintenance)
+			return wait.Jitter(h.times.Maintenance)
 		}
-		return spread(h.times.Doubt) // QFPay is not reachable; the limiter bounds the calls of all processes
+		return wait.Jitter(h.times.Doubt) // QFPay is not reachable; the limiter bounds the calls of all processes
 	default:
 		if a.claim.SentAt.IsZero() { // reissued, and the attempt had no time left for the create
 			return 0
 		}
 		age := a.now().Sub(a.claim.SentAt)
-		return spread(min(max(age/2, h.times.Doubt), h.times.MaxDoubt))
+		return wait.Jitter(min(max(age/2, h.times.Doubt), h.times.MaxDoubt))
 	}
 }
 
@@ -63,7 +65,7 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *
 		h.observer.Observe(event.RedisFailed{Op: "pause"})
 		pause = max(t.RetryAfter, timing.FirstPause)
 	}
-	return spread(pause)
+	return wait.Jitter(pause)
 }
 
 // whenQueued is when the sweeper looks at a queued order, given how long its wait queue takes at

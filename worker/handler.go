@@ -11,6 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
@@ -24,7 +28,6 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
-	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 // handler handles wake-ups. Every wake-up ends without an error, whatever happened to the order:
@@ -48,7 +51,7 @@ type handler struct {
 
 // isStopping reports whether orders in flight should be deferred as soon as they can be.
 func (h *handler) isStopping(ctx context.Context) bool {
-	return isClosed(h.stop) || ctx.Err() != nil
+	return wait.Closed(h.stop) || ctx.Err() != nil
 }
 
 // ProcessTask implements [asynq.Handler].
@@ -127,7 +130,7 @@ func identify(payload []byte) (string, error) {
 // orders, where people can see it. It is not retried: it would never become an order.
 func (h *handler) deadLetter(ctx context.Context, payload []byte, why error) error {
 	h.log.Warn("a task was refused", "reason", why)
-	return h.rdb.XAdd(ctx, deadLetterEntry(h.keys, "", why, string(payload))).Err()
+	return h.rdb.XAdd(ctx, streams.DeadLetter(h.keys, "", why, string(payload))).Err()
 }
 
 // wake claims the order, unless another attempt has it, and works on it.
@@ -225,7 +228,7 @@ func (h *handler) work(ctx context.Context, c journal.Claim, w wakeUp) error {
 		return h.unknownMerchant(ctx, a)
 	}
 	if held := a.merchant.breaker.admit(time.Now(), h.times.Lease); held > 0 && c.State == policy.StateNew && !a.facts().PastDeadline {
-		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferHeld}, min(held, spread(h.times.Held)))
+		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferHeld}, min(held, wait.Jitter(h.times.Held)))
 	}
 	defer a.merchant.inFlight.Add(-1)
 	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().PastDeadline {
@@ -244,7 +247,7 @@ func (h *handler) work(ctx context.Context, c journal.Claim, w wakeUp) error {
 func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
 	s := policy.Step{Do: policy.Wait, Why: event.DeferMerchantLimit}
 	if a.merchant.limiter == nil {
-		return h.deferOrder(ctx, a, s, spread(timing.MerchantLimitPause))
+		return h.deferOrder(ctx, a, s, wait.Jitter(timing.MerchantLimitPause))
 	}
 	length, err := a.merchant.limiter.QueueLength(ctx, a.class())
 	if err != nil {
@@ -271,7 +274,7 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.SettleTimeout)
 	defer cancel()
 	var published bool
-	err := retry.Do(ctx, pause.Backoff(), func(ctx context.Context) error {
+	err := retry.Do(ctx, wait.Backoff(), func(ctx context.Context) error {
 		written, err := h.journal.Settle(ctx, &a.claim, r)
 		if err == nil || written || errors.Is(err, journal.ErrLost) {
 			published = written // else it is as it was before
@@ -330,7 +333,7 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 	if a.facts().PastDeadline && a.claim.State == policy.StateNew {
 		return h.publish(ctx, a, a.result(policy.Settled(tasks.Expired, "no worker knows its merchant")))
 	}
-	return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferUnknown}, spread(h.times.Held))
+	return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferUnknown}, wait.Jitter(h.times.Held))
 }
 
 // reject settles an order that is not valid: one that was enqueued with asynq alone, since every

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
@@ -47,7 +49,7 @@ func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {
 	if h, err = i.Order(t.Context(), f.id); err != nil || h.Results[0].Result != nil {
 		t.Errorf("its result has gone from the stream: %+v, %v", h, err)
 	}
-	if _, err := i.Order(t.Context(), "default:nobody"); !errors.Is(err, ErrNoOrder) {
+	if _, err := i.Order(t.Context(), "default:nobody"); !errors.Is(err, inspect.ErrNoOrder) {
 		t.Errorf("error %v", err)
 	}
 }

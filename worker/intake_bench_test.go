@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
@@ -38,7 +40,7 @@ func BenchmarkIntake(b *testing.B) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			newIntake(r.intakeConfig(), r.producer()).run(ctx)
+			streams.NewIntake(r.intakeConfig(), r.producer()).Run(ctx)
 		}()
 		for r.rdb.XLen(b.Context(), r.keys.Requests()).Val() > 0 {
 			time.Sleep(5 * time.Millisecond) // polling, seldom enough to cost nothing
@@ -82,7 +84,7 @@ func BenchmarkIdleRequestToAccepted(b *testing.B) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		newIntake(r.intakeConfig(), r.producer()).run(ctx)
+		streams.NewIntake(r.intakeConfig(), r.producer()).Run(ctx)
 	}()
 	defer func() { cancel(); <-ended }()
 	var took []time.Duration
@@ -104,8 +106,6 @@ func BenchmarkIdleRequestToAccepted(b *testing.B) {
 }
 
 // intakeConfig is the rig's configuration for an intake that runs by itself.
-func (r *rig) intakeConfig() Config {
-	c := r.config
-	c.Blocking = r.rdb
-	return c
+func (r *rig) intakeConfig() streams.Config {
+	return streams.Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys, Observer: r.events, Logger: r.config.Logger}
 }

@@ -55,7 +55,7 @@ func (r *rig) refusals() (all []map[string]any) {
 }
 
 func (r *rig) consumers() (names []string) {
-	for _, c := range r.rdb.XInfoConsumers(r.t.Context(), r.keys.Requests(), intakeGroup).Val() {
+	for _, c := range r.rdb.XInfoConsumers(r.t.Context(), r.keys.Requests(), "workers").Val() {
 		names = append(names, c.Name)
 	}
 	return names
@@ -127,23 +127,23 @@ func TestIntake_RefusesARequestThatIsNoOrderAndSaysWhy(t *testing.T) {
 func TestIntake_TakesOverTheRequestsOfADeadWorker(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
-	dead := requestsOf(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys}, "dead")
-	ok(t, dead.open(t.Context()))
-	idle := requestsOf(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys}, "without anything")
-	_, err := idle.fresh(t.Context(), 10, time.Millisecond)
-	ok(t, err)
+	ok(t, r.rdb.XGroupCreateMkStream(t.Context(), r.keys.Requests(), "workers", "0").Err())
+	ok(t, r.rdb.XGroupCreateConsumer(t.Context(), r.keys.Requests(), "workers", "without anything").Err())
 	for i := range 20 {
 		r.request(requestOf(anOrder(fmt.Sprint("S", i)))...)
 	}
-	taken, err := dead.fresh(t.Context(), 10, time.Millisecond)
-	if ok(t, err); len(taken) != 10 {
+	read, err := r.rdb.XReadGroup(t.Context(), &redis.XReadGroupArgs{Group: "workers", Consumer: "dead",
+		Streams: []string{r.keys.Requests(), ">"}, Count: 10, Block: -1}).Result()
+	ok(t, err)
+	taken := read[0].Messages
+	if len(taken) != 10 {
 		t.Fatalf("%d entries", len(taken))
 	}
 	// One had been accepted, and not acknowledged yet; one was deleted by hand.
 	if _, err := r.producer().Enqueue(t.Context(), anOrder("S0")); err != nil {
 		t.Fatal(err)
 	}
-	ok(t, r.rdb.XDel(t.Context(), r.keys.Requests(), taken[1].id).Err())
+	ok(t, r.rdb.XDel(t.Context(), r.keys.Requests(), taken[1].ID).Err())
 	r.intakeIdle = 300 * time.Millisecond
 	r.start()
 	results := r.results(19)
@@ -152,26 +152,6 @@ func TestIntake_TakesOverTheRequestsOfADeadWorker(t *testing.T) {
 	r.eventually("the dead are forgotten", func() bool { return len(r.consumers()) == 1 })
 	if names := r.consumers(); names[0] == "dead" {
 		t.Errorf("%q is left in the group", names)
-	}
-}
-
-// A consumer that has something left keeps its name, however long it has been silent.
-func TestIntake_DoesNotForgetAConsumerWithEntries(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, simulator.Config{})
-	dead := requestsOf(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys}, "dead")
-	ok(t, dead.open(t.Context()))
-	id := r.request("order", "x")
-	_, err := dead.fresh(t.Context(), 10, time.Millisecond)
-	ok(t, err)
-	ok(t, dead.forget(t.Context(), -1, "dead"))
-	if diff := cmp.Diff([]string{"dead"}, r.consumers()); diff != "" {
-		t.Fatal(diff)
-	}
-	ok(t, dead.settle(t.Context(), []string{id}, nil))
-	ok(t, dead.forget(t.Context(), -1, ""))
-	if names := r.consumers(); names != nil {
-		t.Errorf("%q are left", names)
 	}
 }
 
@@ -241,21 +221,4 @@ func TestIntake_OpensItsGroupAgain(t *testing.T) {
 	r.request(requestOf(anOrder("S2"))...)
 	r.results(2)
 	r.takenIn()
-}
-
-func TestIntake_ReadsAnswersOfRedisInEitherProtocol(t *testing.T) {
-	t.Parallel()
-	entries := []any{[]any{"1-0", []any{"a", "1", "a", "2"}}, []any{"2-0", nil}, nil}
-	want := []requestEntry{{id: "1-0", fields: []string{"a", "1", "a", "2"}}, {id: "2-0"}}
-	for _, answer := range []any{map[any]any{"s": entries}, []any{[]any{"s", entries}}} {
-		got, err := entriesOf(answer, "s")
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(requestEntry{})); diff != "" || err != nil {
-			t.Errorf("%v: %v\n%s", answer, err, diff)
-		}
-	}
-	for _, answer := range []any{"OK", []any{}, []any{"s"}, map[any]any{"s": "x"}, []any{[]any{"s", []any{[]any{"1-0"}}}}} {
-		if got, err := entriesOf(answer, "s"); err == nil {
-			t.Errorf("%v: %v", answer, got)
-		}
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
@@ -279,8 +281,8 @@ func (w *twins) sweep() {
 
 // reopen has a person re-opens the order.
 func (w *twins) reopen() {
-	_, err := NewInspector(w.real.Redis, w.real.Keys).Reopen(w.ctx, w.id, time.Time{})
-	var not *NotReopened
+	_, err := inspect.New(w.real.Redis, w.real.Keys).Reopen(w.ctx, w.id, time.Time{})
+	var not *inspect.NotReopened
 	if err != nil && !errors.As(err, &not) {
 		w.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package worker
 import (
 	"testing"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
 	"github.com/google/go-cmp/cmp"
@@ -37,9 +39,9 @@ func TestSettle_NotesAnUnpublishedQRCodeAsAnOrphan(t *testing.T) {
 					t.Error("published all the same")
 				}
 			}
-			h, err := NewInspector(f.Redis, f.Keys).Order(t.Context(), f.id)
+			h, err := inspect.New(f.Redis, f.Keys).Order(t.Context(), f.id)
 			ok(t, err)
-			if diff := cmp.Diff([]Orphan{{IssuedAs: "A1", Syssn: "S1"}}, h.Orphans); diff != "" {
+			if diff := cmp.Diff([]inspect.Orphan{{IssuedAs: "A1", Syssn: "S1"}}, h.Orphans); diff != "" {
 				t.Errorf("orphans:\n%s", diff)
 			}
 		})
@@ -60,9 +62,9 @@ func TestSettle_NotesNoOrphanForThePublishedOrder(t *testing.T) {
 		_, err = f.Settle(t.Context(), late, createdAs("A1", syssn))
 		ok(t, err)
 	}
-	h, err := NewInspector(f.Redis, f.Keys).Order(t.Context(), f.id)
+	h, err := inspect.New(f.Redis, f.Keys).Order(t.Context(), f.id)
 	ok(t, err)
-	if diff := cmp.Diff([]Orphan{{IssuedAs: "A1", Syssn: "S2"}}, h.Orphans); diff != "" {
+	if diff := cmp.Diff([]inspect.Orphan{{IssuedAs: "A1", Syssn: "S2"}}, h.Orphans); diff != "" {
 		t.Errorf("orphans:\n%s", diff)
 	}
 }

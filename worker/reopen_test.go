@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,9 +22,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
-func (f *journalFixture) inspector() *Inspector {
-	i := NewInspector(f.Redis, f.Keys)
-	i.pause = time.Millisecond
+func (f *journalFixture) inspector() *inspect.Inspector {
+	i := inspect.New(f.Redis, f.Keys)
 	return i
 }
 
@@ -40,7 +41,7 @@ func (f *journalFixture) end(c *journal.Claim, o tasks.Outcome) {
 	}
 }
 
-func (f *journalFixture) reopen() Reopened {
+func (f *journalFixture) reopen() inspect.Reopened {
 	f.t.Helper()
 	r, err := f.inspector().Reopen(f.t.Context(), f.id, time.Time{})
 	if err != nil {
@@ -52,7 +53,7 @@ func (f *journalFixture) reopen() Reopened {
 // sound fails when journal, due and stream do not agree.
 func (f *journalFixture) sound() {
 	f.t.Helper()
-	_, err := f.inspector().Audit(f.t.Context(), func(v Violation) { f.t.Errorf("%+v", v) })
+	_, err := f.inspector().Audit(f.t.Context(), func(v inspect.Violation) { f.t.Errorf("%+v", v) })
 	ok(f.t, err)
 }
 
@@ -108,7 +109,7 @@ func TestReopen_GoesOnWhereTheOrderStands(t *testing.T) {
 				t.Error("it is not due, or its journal runs out, or has an outcome")
 			}
 			number, _ := strconv.Atoi(c.number)
-			want := Reopened{ID: f.id, Was: c.ended, State: c.state, IssuedAs: journal.IssuedAs("A1", number), Deadline: r.Deadline, ResultID: "default:A1#2"}
+			want := inspect.Reopened{ID: f.id, Was: c.ended, State: c.state, IssuedAs: journal.IssuedAs("A1", number), Deadline: r.Deadline, ResultID: "default:A1#2"}
 			if diff := cmp.Diff(want, r); diff != "" {
 				t.Error(diff)
 			}
@@ -209,7 +210,7 @@ func TestReopen_ChangesNothingWhereItIsNotAllowed(t *testing.T) {
 			c.lead(f)
 			before := f.Redis.HGetAll(t.Context(), f.Keys.Order(f.id)).Val()
 			_, err := f.inspector().Reopen(t.Context(), f.id, c.deadline)
-			var not *NotReopened
+			var not *inspect.NotReopened
 			if !errors.As(err, &not) || not.ID != f.id || !strings.Contains(not.Why, c.why) {
 				t.Errorf("error %v, want one about %q", err, c.why)
 			}
@@ -219,7 +220,7 @@ func TestReopen_ChangesNothingWhereItIsNotAllowed(t *testing.T) {
 			f.sound()
 		})
 	}
-	if _, err := newJournalFixture(t).inspector().Reopen(t.Context(), "default:nobody", time.Time{}); !errors.Is(err, ErrNoOrder) {
+	if _, err := newJournalFixture(t).inspector().Reopen(t.Context(), "default:nobody", time.Time{}); !errors.Is(err, inspect.ErrNoOrder) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -364,7 +365,7 @@ func TestReopen_BringsTheOrderToAGoodEnd(t *testing.T) {
 			stop()
 			r.config.LostResponse = Auto
 			r.start()
-			i := NewInspector(r.rdb, r.keys)
+			i := inspect.New(r.rdb, r.keys)
 			_, err := i.Reopen(t.Context(), "default:A0000", time.Time{})
 			ok(t, err)
 			second := r.next(1)
@@ -376,7 +377,7 @@ func TestReopen_BringsTheOrderToAGoodEnd(t *testing.T) {
 			if err != nil || len(h.Results) != 2 || h.Results[0].Outcome != c.first || h.Results[1].Result.QRCode != second.QRCode {
 				t.Errorf("%+v, %v", h, err)
 			}
-			_, err = i.Audit(t.Context(), func(v Violation) { t.Errorf("%+v", v) })
+			_, err = i.Audit(t.Context(), func(v inspect.Violation) { t.Errorf("%+v", v) })
 			ok(t, err)
 		})
 	}

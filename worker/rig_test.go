@@ -77,7 +77,7 @@ func (r *rig) start() (stop func()) {
 	}
 	w.setTimes(r.times)
 	if r.intakeIdle > 0 {
-		w.intake.idle = r.intakeIdle
+		w.intake.Idle = r.intakeIdle
 	}
 	r.workers = append(r.workers, w)
 	ctx, cancel := context.WithCancel(context.Background())

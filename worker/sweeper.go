@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
@@ -39,7 +41,7 @@ type sweeper struct {
 func (s *sweeper) run(ctx context.Context) {
 	failing := false
 	for s.timer.wait(ctx) {
-		if failing && (s.journal.Redis.Ping(ctx).Err() != nil || sleep(ctx, timing.AfterOutage) != nil) {
+		if failing && (s.journal.Redis.Ping(ctx).Err() != nil || wait.Sleep(ctx, timing.AfterOutage) != nil) {
 			s.timer.sweepEnded(0)
 			continue
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,7 +80,7 @@ func TestTrace_ComesBackWithTheResultAndInTheLog(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	h, err := NewInspector(r.rdb, r.keys).Order(t.Context(), "default:T1")
+	h, err := inspect.New(r.rdb, r.keys).Order(t.Context(), "default:T1")
 	if ok(t, err); h.Traceparent != traceOfOrder(1) {
 		t.Errorf("the history has %q", h.Traceparent)
 	}

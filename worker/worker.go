@@ -9,6 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
+
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/asynqhook"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
@@ -28,8 +32,8 @@ type Worker struct {
 	handler     *handler
 	sweeper     *sweeper
 	dispatch    *dispatcher
-	intake      *intake
-	trimmer     *trimmer
+	intake      *streams.Intake
+	trimmer     *streams.Trimmer
 	servers     []*asynq.Server
 	prefetchers []*asynqhook.Prefetcher // one for each server
 	stop        chan struct{}           // closed when the worker takes no more orders
@@ -54,6 +58,9 @@ func New(c Config) (*Worker, error) {
 	if c.HTTP == nil {
 		c.HTTP = qfpay.NewHTTPClient()
 	}
+	if c.ResultsKeep == 0 {
+		c.ResultsKeep = DefaultResultsKeep
+	}
 	times := timing.For(c.CallTimeout)
 	scripts := redisscript.NewPipelinedClient(c.Redis)
 	journal := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability}
@@ -69,7 +76,9 @@ func New(c Config) (*Worker, error) {
 	w.dispatch = newDispatcher(w.handler, c.Concurrency)
 	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, dispatcher: w.dispatch, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis), timer: w.handler.sweepTimer}
-	w.intake, w.trimmer = newIntake(c, producer.WithHighWater(c.HighWater)), newTrimmer(c)
+	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
+		Observer: c.Observer, Logger: c.Logger}
+	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s)
 	var queues []string
 	for _, lane := range tasks.Lanes() {
 		queues = append(queues, c.Keys.Queue(lane))
@@ -118,8 +127,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	var loops sync.WaitGroup
 	loops.Go(func() { w.sweeper.run(ctx) })
-	loops.Go(func() { w.trimmer.run(ctx) })
-	loops.Go(func() { w.intake.run(ctx) })
+	loops.Go(func() { w.trimmer.Run(ctx) })
+	loops.Go(func() { w.intake.Run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().byName), "concurrency", w.config.Concurrency)
 
 	<-ctx.Done()
@@ -138,7 +147,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 // stopTaking ends every wait for new orders.
 func (w *Worker) stopTaking() {
-	if !isClosed(w.stop) {
+	if !wait.Closed(w.stop) {
 		close(w.stop)
 		w.config.Blocking.Close() // its error is that of a connection which is not needed any more
 	}
@@ -152,7 +161,7 @@ func (w *Worker) await(ended <-chan struct{}) {
 		return
 	}
 	select {
-	case <-w.intake.ended:
+	case <-w.intake.Ended:
 	case <-ended:
 	}
 	moment := time.NewTimer(timing.LastCommands)
@@ -189,7 +198,7 @@ func (w *Worker) Close() {
 
 // Ready returns why no order would be taken now, or nil.
 func (w *Worker) Ready(ctx context.Context) error {
-	if isClosed(w.stop) {
+	if wait.Closed(w.stop) {
 		return errors.New("shutting down")
 	}
 	if err := w.config.Redis.Ping(ctx).Err(); err != nil {

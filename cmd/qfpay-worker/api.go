@@ -8,10 +8,11 @@ import (
 	"net"
 	"os"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/api"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // withAPI runs work, and serves the HTTP API beside it if that is configured. When ctx
@@ -39,7 +40,7 @@ func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(contex
 	go func() {
 		served <- api.Serve(ctx, listener, s.API.Certificate, s.ShutdownTimeout, api.Config{
 			Producer:  tasks.NewProducer(rdb, s.Keys).WithDurability(s.Durability).WithHighWater(s.HighWater),
-			Inspector: worker.NewInspector(rdb, s.Keys),
+			Inspector: inspect.New(rdb, s.Keys),
 			Token:     s.API.Token,
 			Logger:    log,
 		})

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/qfpay-worker/qfpay-worker/worker"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
 // AuditCmd checks the invariants of the data in Redis.
@@ -26,10 +26,10 @@ func (c *AuditCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	var counts worker.AuditReport
+	var counts inspect.AuditReport
 	var writing error
-	err = inspect(ctx, server, keys, func(ctx context.Context, i *worker.Inspector) (err error) {
-		counts, err = i.Audit(ctx, func(v worker.Violation) {
+	err = withInspector(ctx, server, keys, func(ctx context.Context, i *inspect.Inspector) (err error) {
+		counts, err = i.Audit(ctx, func(v inspect.Violation) {
 			if _, err := fmt.Fprintf(std.out, "%s: %s\n", v.ID, v.Problem); writing == nil {
 				writing = err
 			}

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // OrderCmd has the commands for one order.
@@ -60,8 +61,8 @@ func (c *OrderShowCmd) Run(ctx context.Context, std stdio) error {
 	if err := found.err(); err != nil {
 		return err
 	}
-	var h worker.History
-	err := inspect(ctx, server, keys, func(ctx context.Context, i *worker.Inspector) (err error) {
+	var h inspect.History
+	err := withInspector(ctx, server, keys, func(ctx context.Context, i *inspect.Inspector) (err error) {
 		h, err = i.Order(ctx, id)
 		return err
 	})
@@ -107,8 +108,8 @@ func (c *OrderRetryCmd) Run(ctx context.Context, std stdio) error {
 	if err := found.err(); err != nil {
 		return err
 	}
-	var r worker.Reopened
-	err := inspect(ctx, server, keys, func(ctx context.Context, i *worker.Inspector) (err error) {
+	var r inspect.Reopened
+	err := withInspector(ctx, server, keys, func(ctx context.Context, i *inspect.Inspector) (err error) {
 		r, err = i.Reopen(ctx, id, deadline)
 		return err
 	})
@@ -128,25 +129,25 @@ func goesOn(state string) string {
 	return "QFPay is queried first for its order number"
 }
 
-// inspect connects and runs fn with an inspector. An error about the order itself is an
+// withInspector connects and runs fn with an inspector. An error about the order itself is an
 // inputError. Any other error comes from Redis.
-func inspect(ctx context.Context, server Redis, keys tasks.Keys, fn func(context.Context, *worker.Inspector) error) error {
+func withInspector(ctx context.Context, server Redis, keys tasks.Keys, fn func(context.Context, *inspect.Inspector) error) error {
 	rdb := server.Connect("qfpay-worker-inspect", 0)
 	defer rdb.Close()
 	err := pingAndInspect(ctx, rdb, keys, fn)
-	var not *worker.NotReopened
+	var not *inspect.NotReopened
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, worker.ErrNoOrder), errors.As(err, &not):
+	case errors.Is(err, inspect.ErrNoOrder), errors.As(err, &not):
 		return inputError{err}
 	}
 	return fmt.Errorf("Redis at %s (REDIS_URL) failed: %w", server, err)
 }
 
-func pingAndInspect(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys, fn func(context.Context, *worker.Inspector) error) error {
+func pingAndInspect(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys, fn func(context.Context, *inspect.Inspector) error) error {
 	if err := ping(ctx, rdb); err != nil {
 		return err
 	}
-	return fn(ctx, worker.NewInspector(rdb, keys))
+	return fn(ctx, inspect.New(rdb, keys))
 }

@@ -8,13 +8,14 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // wide is a rune that is two columns wide on the screen.
@@ -166,7 +167,7 @@ func TestOrder_MalformedPayloadIsShownAsItIs(t *testing.T) {
 		if got := command(t, env, "order", "show", "A1"); !strings.Contains(got.out, shown) || got.code != exitDone {
 			t.Errorf("%s: %+v", payload, got)
 		}
-		var h worker.History
+		var h inspect.History
 		if got := command(t, env, "order", "show", "A1", "--format=json"); json.Unmarshal([]byte(got.out), &h) != nil || h.ID != "default:A1" {
 			t.Errorf("%s: %+v", payload, got)
 		}
@@ -178,7 +179,7 @@ func TestOrder_InJSONIsOneObject(t *testing.T) {
 	server := redistest.Start(t)
 	settledOrder(t, server.Client(t), result("A1"))
 	got := command(t, []string{"REDIS_URL=" + server.URL}, "order", "show", "A1", "--format=json")
-	var h worker.History
+	var h inspect.History
 	if err := json.Unmarshal([]byte(got.out), &h); err != nil || strings.Count(got.out, "\n") != 1 {
 		t.Fatalf("%v: %s", err, got.out)
 	}

@@ -8,11 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/rivo/uniseg"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // labelWidth is the width of the longest label, expired_time, and two spaces.
@@ -51,7 +52,7 @@ func (s sheet) time(label string, t time.Time) {
 
 // showOrder writes the history of an order for a person, and draws its QR code if qr is
 // set. It leaves out the text of the code, which is worth as much as the code itself.
-func showOrder(std stdio, h worker.History, qr bool) error {
+func showOrder(std stdio, h inspect.History, qr bool) error {
 	s := sheet{console.NewTable("order", h.ID)}
 	s.table.Fix(labelWidth - 2)
 	s.state(h)
@@ -67,7 +68,7 @@ func showOrder(std stdio, h worker.History, qr bool) error {
 	return drawLast(std, h)
 }
 
-func (s sheet) state(h worker.History) {
+func (s sheet) state(h inspect.History) {
 	s.add("state", strings.TrimSuffix(h.State+", "+h.Outcome, ", "))
 	s.add("reissues", fmt.Sprintf("%d, issued as %s", h.Reissues, h.IssuedAs))
 	s.add("creates sent", strconv.Itoa(h.CreatesSent))
@@ -94,7 +95,7 @@ func (s sheet) state(h worker.History) {
 	s.add("traceparent", h.Traceparent)
 }
 
-func dueIn(h worker.History) string {
+func dueIn(h inspect.History) string {
 	switch wait := h.Due.Sub(h.Now).Round(100 * time.Millisecond); {
 	case h.Due.IsZero():
 		return "no: no worker will process it; run qfpay-worker audit"
@@ -105,7 +106,7 @@ func dueIn(h worker.History) string {
 	}
 }
 
-func inFlight(h worker.History) string {
+func inFlight(h inspect.History) string {
 	if !h.InFlight {
 		return "no"
 	}
@@ -133,7 +134,7 @@ func (s sheet) order(payload json.RawMessage) {
 	}
 }
 
-func (s sheet) result(p worker.PastResult) {
+func (s sheet) result(p inspect.PastResult) {
 	s.add("result", p.Entry+", "+p.Outcome)
 	r := p.Result
 	if r == nil {
@@ -151,7 +152,7 @@ func (s sheet) result(p worker.PastResult) {
 }
 
 // drawLast draws the QR code of the last result.
-func drawLast(std stdio, h worker.History) error {
+func drawLast(std stdio, h inspect.History) error {
 	if len(h.Results) == 0 || h.Results[len(h.Results)-1].Result == nil || h.Results[len(h.Results)-1].Result.QRCode == "" {
 		fmt.Fprintf(std.err, "qfpay-worker: %s has no QR code\n", h.ID)
 		return nil

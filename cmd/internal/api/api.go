@@ -9,9 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // The most requests and uploads at once, and the timeout of Redis. A request needs at most
@@ -25,7 +26,7 @@ const (
 // Config configures the API.
 type Config struct {
 	Producer  *tasks.Producer
-	Inspector *worker.Inspector
+	Inspector *inspect.Inspector
 	Token     qfpay.Secret    // bearer token; not empty
 	Stopping  context.Context // when it ends, uploads end too; nil: never
 	Logger    *slog.Logger    // nil: no log

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"go.uber.org/goleak"
@@ -54,7 +56,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	r.rdb = redis.NewClient(&redis.Options{Network: "unix", Addr: r.redis.Socket, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { r.rdb.Close() })
 	c := Config{
-		Producer: tasks.NewProducer(r.rdb, keys), Inspector: worker.NewInspector(r.rdb, keys), Token: token,
+		Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Token: token,
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {

@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 func TestOrders_AreAcceptedOnceAndThenDuplicates(t *testing.T) {
@@ -184,7 +185,7 @@ func TestShow_ReopenedOrderHasNoResultYet(t *testing.T) {
 	r := newRig(t)
 	r.post(strings.Replace(anOrder("A1"), "}", `,"deadline":"2001-01-01T00:00:00Z"}`, 1))
 	r.work(simulator.Config{}, 1)
-	if _, err := worker.NewInspector(r.rdb, keys).Reopen(t.Context(), "default:A1", time.Time{}); err != nil {
+	if _, err := inspect.New(r.rdb, keys).Reopen(t.Context(), "default:A1", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	got := into[shown](t, r.get("/v1/orders/default/A1").body)

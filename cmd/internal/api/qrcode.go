@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"strconv"
 
-	"rsc.io/qr"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 
-	"github.com/qfpay-worker/qfpay-worker/worker"
+	"rsc.io/qr"
 )
 
 // The width of a module of a QR code in pixels.
@@ -58,7 +58,7 @@ func scaleOf(r *http.Request) (int, error) {
 }
 
 // answerNoQRCode answers why an order has no QR code to draw: not yet, or never.
-func answerNoQRCode(w http.ResponseWriter, h worker.History) {
+func answerNoQRCode(w http.ResponseWriter, h inspect.History) {
 	p := problem{Status: http.StatusConflict, ID: h.ID, State: h.State, Outcome: h.Outcome}
 	switch {
 	case h.State != "DONE":

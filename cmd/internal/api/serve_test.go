@@ -23,10 +23,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // files are a certificate and its key.
@@ -89,7 +90,7 @@ func (r *rig) serving(certificate *Certificate, grace time.Duration) (addr strin
 	ended := make(chan error, 1)
 	go func() {
 		ended <- Serve(ctx, l, certificate, grace, Config{
-			Producer: tasks.NewProducer(r.rdb, keys), Inspector: worker.NewInspector(r.rdb, keys), Token: token,
+			Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Token: token,
 			Logger: slog.New(slog.NewTextHandler(r.log, nil)),
 		})
 	}()

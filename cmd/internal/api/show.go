@@ -4,8 +4,9 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // shown is the journal of an order, as qfpay-worker order show prints it as JSON, with separate
@@ -13,7 +14,7 @@ import (
 type shown struct {
 	Merchant   string `json:"merchant"`
 	OutTradeNo string `json:"out_trade_no"`
-	worker.History
+	inspect.History
 	Result *tasks.Result `json:"result"` // null if there is none, or it is no longer in the stream
 }
 
@@ -26,7 +27,7 @@ func (s *server) getOrder(w http.ResponseWriter, r *http.Request) {
 }
 
 // resultOf returns the current result of an order, not one from before it was re-opened.
-func resultOf(h worker.History) *tasks.Result {
+func resultOf(h inspect.History) *tasks.Result {
 	if h.State != "DONE" || len(h.Results) == 0 {
 		return nil
 	}
@@ -34,18 +35,18 @@ func resultOf(h worker.History) *tasks.Result {
 }
 
 // history reads the journal of the order in the path, or answers with a problem.
-func (s *server) history(w http.ResponseWriter, r *http.Request) (worker.History, bool) {
+func (s *server) history(w http.ResponseWriter, r *http.Request) (inspect.History, bool) {
 	id, err := tasks.ID(r.PathValue("merchant"), r.PathValue("out_trade_no"))
 	if err != nil { // no order can have that name
 		answerProblem(w, problem{Status: http.StatusNotFound, Detail: err.Error()})
-		return worker.History{}, false
+		return inspect.History{}, false
 	}
 	noteOrder(r, id)
 	ctx, cancel := s.redisContext(r)
 	defer cancel()
 	h, err := s.Inspector.Order(ctx, id)
 	switch {
-	case errors.Is(err, worker.ErrNoOrder):
+	case errors.Is(err, inspect.ErrNoOrder):
 		answerProblem(w, problem{Status: http.StatusNotFound, Detail: err.Error()})
 	case err != nil:
 		p := problem{Status: http.StatusServiceUnavailable, Detail: "Redis does not answer; try again"}

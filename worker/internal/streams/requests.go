@@ -1,4 +1,4 @@
-package worker
+package streams
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 )
 
 //go:embed lua/*.lua
-var streamsLua embed.FS
+var luaFiles embed.FS
 
 // forgetScript removes consumers that have ended.
-var forgetScript = redisscript.Load(streamsLua, "forget")
+var forgetScript = redisscript.Load(luaFiles, "forget")
 
 // intakeGroup is the consumer group of the workers on the request stream.
 const intakeGroup = "workers"

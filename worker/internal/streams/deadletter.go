@@ -1,4 +1,4 @@
-package worker
+package streams
 
 import (
 	"github.com/redis/go-redis/v9"
@@ -9,10 +9,10 @@ import (
 // maxRejected bounds the stream of rejected orders, which may have no reader.
 const maxRejected = 100_000
 
-// deadLetterEntry is the entry that says why something was not accepted as an order. id is the
+// DeadLetter is the entry that says why something was not accepted as an order. id is the
 // ID of its entry in the request stream, empty for a task of asynq; order is the text that was
 // sent.
-func deadLetterEntry(keys tasks.Keys, id string, why error, order string) *redis.XAddArgs {
+func DeadLetter(keys tasks.Keys, id string, why error, order string) *redis.XAddArgs {
 	return &redis.XAddArgs{
 		Stream: keys.Rejected(),
 		MaxLen: maxRejected,

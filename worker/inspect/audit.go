@@ -1,4 +1,4 @@
-package worker
+package inspect
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 
 	"github.com/redis/go-redis/v9"
@@ -122,7 +123,7 @@ func (a *audit) checkAgain(ctx context.Context) error {
 		if len(ids) == 0 {
 			return nil
 		}
-		if err := wait.Sleep(ctx, a.pause); err != nil {
+		if err := wait.Sleep(ctx, timing.AuditPause); err != nil {
 			return err
 		}
 		clear(a.suspects)

@@ -1,4 +1,12 @@
-package worker
+// Package streams takes requests from the request stream, and trims the result stream: what
+// docs/streams.md describes.
+//
+// It never removes a request whose order is not in its journal or in the stream of dead letters,
+// and never a result that a consumer group has not read, unless it has warned for long. It works on
+// no order.
+//
+// Start reading at [Intake.Run] and [Trimmer.Run].
+package streams
 
 import (
 	"context"
@@ -17,7 +25,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
-	pause "github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 const (
@@ -25,18 +33,29 @@ const (
 	intakeAcceptors = 3    // batches that are accepted at once, so that Redis always has work
 )
 
-// intake accepts the orders that producers in any language put on the request stream. An entry
+// Config is what intake and trimmer need.
+type Config struct {
+	Redis       redis.UniversalClient
+	Blocking    redis.UniversalClient // for reads that block; closed when the worker stops
+	Keys        tasks.Keys
+	ResultsKeep time.Duration // longest that results are kept
+	HighWater   int           // the worker's; 0: no bound
+	Observer    event.Observer
+	Logger      *slog.Logger
+}
+
+// Intake accepts the orders that producers in any language put on the request stream. An entry
 // is removed from the stream when its order is in its journal, or the dead letter is written.
 // Until then it is pending in the group, and another worker takes it over if this one dies.
 // Accepting an order a second time is harmless.
-type intake struct {
+type Intake struct {
 	requests
 	keys     tasks.Keys
 	producer *tasks.Producer
 	observer event.Observer
 	log      *slog.Logger
-	idle     time.Duration // intakeIdle; shorter in tests
-	ended    chan struct{} // closed when every entry that was read is accepted, or left to others
+	Idle     time.Duration // intakeIdle; shorter in tests
+	Ended    chan struct{} // closed when every entry that was read is accepted, or left to others
 }
 
 // entry is an entry that was read, and the order in it.
@@ -49,15 +68,15 @@ type entry struct {
 // isOrder reports whether there is an order to accept.
 func (e entry) isOrder() bool { return e.fields != nil && e.bad == nil }
 
-func newIntake(c Config, p *tasks.Producer) *intake {
+func NewIntake(c Config, p *tasks.Producer) *Intake {
 	host, _ := os.Hostname() // only for people who look at the group, so it may be missing
 	consumer := fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
-	return &intake{requests: requestsOf(c, consumer), keys: c.Keys, producer: p,
-		observer: c.Observer, log: c.Logger, idle: timing.IntakeIdle, ended: make(chan struct{})}
+	return &Intake{requests: requestsOf(c, consumer), keys: c.Keys, producer: p,
+		observer: c.Observer, log: c.Logger, Idle: timing.IntakeIdle, Ended: make(chan struct{})}
 }
 
-// run accepts orders until ctx ends. While some batches are accepted the next ones are read.
-func (in *intake) run(ctx context.Context) {
+// Run accepts orders until ctx ends. While some batches are accepted the next ones are read.
+func (in *Intake) Run(ctx context.Context) {
 	batches := make(chan []entry)
 	accepting, abandon := context.WithCancel(context.WithoutCancel(ctx))
 	defer abandon()
@@ -71,28 +90,28 @@ func (in *intake) run(ctx context.Context) {
 		})
 	}
 	stop := context.AfterFunc(ctx, func() {
-		sleep(accepting, timing.IntakeLast)
+		wait.Sleep(accepting, timing.IntakeLast)
 		abandon()
 	})
 	defer stop()
 	in.readAll(ctx, batches, &inFlight)
 	close(batches)
 	acceptors.Wait()
-	close(in.ended)
-	if err := in.forget(accepting, 2*in.idle, in.consumer); err != nil {
+	close(in.Ended)
+	if err := in.forget(accepting, 2*in.Idle, in.consumer); err != nil {
 		in.log.Debug("the name of this consumer stays in the group for now", "error", err)
 	}
 }
 
 // readAll reads until ctx ends. An answer that was lost may have held entries that Redis has
 // given to this consumer, so after an error those are read first.
-func (in *intake) readAll(ctx context.Context, batches chan<- []entry, inFlight *sync.WaitGroup) {
-	r := &intakeReader{intake: in, batches: batches, inFlight: inFlight, left: true}
-	b := pause.Backoff()
+func (in *Intake) readAll(ctx context.Context, batches chan<- []entry, inFlight *sync.WaitGroup) {
+	r := &intakeReader{Intake: in, batches: batches, inFlight: inFlight, left: true}
+	b := wait.Backoff()
 	for ctx.Err() == nil {
 		err := r.next(ctx)
 		if err == nil {
-			b = pause.Backoff()
+			b = wait.Backoff()
 			continue
 		}
 		if ctx.Err() != nil {
@@ -101,18 +120,18 @@ func (in *intake) readAll(ctx context.Context, batches chan<- []entry, inFlight 
 		in.failed("requests could not be read; trying again", err)
 		r.left, r.open = true, false
 		p, _ := b.Next()
-		sleep(ctx, p)
+		wait.Sleep(ctx, p)
 	}
 }
 
-func (in *intake) failed(what string, err error) {
+func (in *Intake) failed(what string, err error) {
 	in.observer.Observe(event.RedisFailed{Op: "intake"})
 	in.log.Error(what, "error", err)
 }
 
 // intakeReader reads the entries of an intake.
 type intakeReader struct {
-	*intake
+	*Intake
 	batches  chan<- []entry
 	inFlight *sync.WaitGroup // batches that were handed over and are not accepted yet
 	open     bool            // the group is there
@@ -139,7 +158,7 @@ func (r *intakeReader) next(ctx context.Context) error {
 		}
 		return err
 	}
-	if time.Since(r.looked) >= r.idle/3 {
+	if time.Since(r.looked) >= r.Idle/3 {
 		return r.takeOver(ctx)
 	}
 	entries, err := r.fresh(ctx, intakeBatch, timing.IntakeBlock)
@@ -153,7 +172,7 @@ func (r *intakeReader) takeOver(ctx context.Context) error {
 	if r.cursor == "" {
 		r.cursor = "0-0"
 	}
-	found, next, err := r.claim(ctx, r.idle, r.cursor, intakeBatch)
+	found, next, err := r.claim(ctx, r.Idle, r.cursor, intakeBatch)
 	if err != nil {
 		return err
 	}
@@ -162,7 +181,7 @@ func (r *intakeReader) takeOver(ctx context.Context) error {
 		return nil
 	}
 	r.looked = time.Now()
-	return r.forget(ctx, 2*r.idle, "")
+	return r.forget(ctx, 2*r.Idle, "")
 }
 
 // handOver parses the orders of entries and hands them to the acceptors. Entries that are not
@@ -188,9 +207,9 @@ func (r *intakeReader) handOver(ctx context.Context, entries []requestEntry) {
 
 // acceptUntilDone accepts a batch, and repeats that for orders that could not be accepted, while
 // Redis fails or the result stream is full.
-func (in *intake) acceptUntilDone(ctx context.Context, batch []entry) {
+func (in *Intake) acceptUntilDone(ctx context.Context, batch []entry) {
 	paused := false
-	err := retry.Do(ctx, pause.Backoff(), func(ctx context.Context) error {
+	err := retry.Do(ctx, wait.Backoff(), func(ctx context.Context) error {
 		left, err := in.accept(ctx, batch)
 		if err == nil {
 			return nil
@@ -211,7 +230,7 @@ func (in *intake) acceptUntilDone(ctx context.Context, batch []entry) {
 
 // accept accepts the orders of a batch once, and removes finished entries from the stream. It
 // returns the entries that are left, with the reason.
-func (in *intake) accept(ctx context.Context, batch []entry) (left []entry, err error) {
+func (in *Intake) accept(ctx context.Context, batch []entry) (left []entry, err error) {
 	accepted, failed := in.producer.EnqueueAll(ctx, orders(batch))
 	var done []string
 	var deadLetters []*redis.XAddArgs
@@ -225,7 +244,7 @@ func (in *intake) accept(ctx context.Context, batch []entry) (left []entry, err 
 			}
 		}
 		if why != nil {
-			deadLetters = append(deadLetters, deadLetterEntry(in.keys, e.id, why, tasks.RequestText(e.fields)))
+			deadLetters = append(deadLetters, DeadLetter(in.keys, e.id, why, tasks.RequestText(e.fields)))
 		}
 		done = append(done, e.id)
 	}

@@ -1,4 +1,4 @@
-package worker
+package streams
 
 import (
 	"context"
@@ -77,10 +77,10 @@ func later(a, b string) string {
 	return a
 }
 
-// trimmer removes results that every group has read from the result stream, now and then. Every
+// Trimmer removes results that every group has read from the result stream, now and then. Every
 // process has one; in each minute one of them trims. Progress that it has read stays valid while
 // it trims: a group only moves forward, unless a person sets it back.
-type trimmer struct {
+type Trimmer struct {
 	rdb      redis.UniversalClient
 	keys     tasks.Keys
 	bounds   trimBounds
@@ -89,17 +89,13 @@ type trimmer struct {
 	warned   map[string]time.Time // by group
 }
 
-func newTrimmer(c Config) *trimmer {
-	keep := c.ResultsKeep
-	if keep == 0 {
-		keep = timing.ResultsKeep
-	}
-	return &trimmer{rdb: c.Redis, keys: c.Keys, bounds: trimBounds{keep: keep, full: int64(c.HighWater / 2)},
+func NewTrimmer(c Config) *Trimmer {
+	return &Trimmer{rdb: c.Redis, keys: c.Keys, bounds: trimBounds{keep: c.ResultsKeep, full: int64(c.HighWater / 2)},
 		observer: c.Observer, log: c.Logger}
 }
 
-// run trims until ctx ends.
-func (t *trimmer) run(ctx context.Context) {
+// Run trims until ctx ends.
+func (t *Trimmer) Run(ctx context.Context) {
 	tick := time.NewTicker(timing.TrimEvery)
 	defer tick.Stop()
 	for {
@@ -117,7 +113,7 @@ func (t *trimmer) run(ctx context.Context) {
 
 // turn trims once, unless another process has in this minute. Every process reads the progress,
 // so that each knows by itself since when a group has been behind.
-func (t *trimmer) turn(ctx context.Context) error {
+func (t *Trimmer) turn(ctx context.Context) error {
 	p, err := redisstream.ReadProgress(ctx, t.rdb, t.keys.Results())
 	if err != nil {
 		return err
@@ -140,7 +136,7 @@ func (t *trimmer) turn(ctx context.Context) error {
 
 // trim removes the entries before cut, a bounded number at a time. Redis removes only whole
 // nodes of the stream, so a few older entries may stay.
-func (t *trimmer) trim(ctx context.Context, cut string) error {
+func (t *Trimmer) trim(ctx context.Context, cut string) error {
 	for range trimTurns {
 		n, err := t.rdb.XTrimMinIDApprox(ctx, t.keys.Results(), cut, trimLimit).Result()
 		if err != nil {

@@ -1,16 +1,30 @@
-package worker
+// Package inspect reads the journal for people: the history of one order, and whether journal, due
+// and results agree. It can also re-open an order that has its result.
+//
+// It works beside running workers, and apart from re-opening it changes nothing.
+//
+// Start reading at [Inspector.Order], [Inspector.Audit] and [Inspector.Reopen].
+package inspect
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
+)
+
+//go:embed lua/*.lua
+var luaFiles embed.FS
+
+var (
+	showScript   = redisscript.Load(luaFiles, "show")
+	reopenScript = redisscript.Load(luaFiles, "reopen")
+	auditScript  = redisscript.Load(luaFiles, "audit")
 )
 
 // Inspector reads the journal for people: the history of an order, and whether journal, due and
@@ -19,13 +33,11 @@ import (
 type Inspector struct {
 	rdb  redis.UniversalClient
 	keys tasks.Keys
-
-	pause time.Duration // before [Inspector.Audit] checks a suspect again
 }
 
-// NewInspector returns an inspector. The keys' prefix must be that of the workers.
-func NewInspector(rdb redis.UniversalClient, keys tasks.Keys) *Inspector {
-	return &Inspector{rdb: rdb, keys: keys, pause: timing.AuditPause}
+// New returns an inspector. The keys' prefix must be that of the workers.
+func New(rdb redis.UniversalClient, keys tasks.Keys) *Inspector {
+	return &Inspector{rdb: rdb, keys: keys}
 }
 
 // ErrNoOrder says that the journal does not have the order: it was never accepted, or its
