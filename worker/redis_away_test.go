@@ -59,10 +59,10 @@ func (*faultPoint) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 	return next
 }
 
-// scriptKeys returns the keys of an EVALSHA, and nil for other commands.
+// scriptKeys returns the keys of an EVALSHA or EVAL, and nil for other commands.
 func scriptKeys(cmd redis.Cmder) (keys []string) {
 	args := cmd.Args()
-	if cmd.Name() != "evalsha" {
+	if cmd.Name() != "evalsha" && cmd.Name() != "eval" {
 		return nil
 	}
 	for _, key := range args[3 : 3+args[2].(int)] {

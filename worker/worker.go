@@ -110,7 +110,7 @@ func (w *Worker) serverConfig(lane tasks.Lane) asynq.Config {
 
 // retryDelay is for runs that failed because Redis did. asynq rounds to whole seconds.
 func retryDelay(int, error, *asynq.Task) time.Duration {
-	return timing.RunAgain + rand.N(timing.RunAgain)
+	return timing.RunAgain + time.Duration(rand.N(3))*time.Second
 }
 
 // Run takes orders until ctx ends, then finishes those in flight, within the shutdown timeout.
