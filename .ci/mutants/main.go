@@ -161,8 +161,12 @@ func (m mutant) try(dir string) (noticed bool, err error) {
 	return m.fails(dir)
 }
 
-// tests is the packages whose tests should notice: that of the file, and the worker's.
+// tests is the packages whose tests should notice: that of the file, and the worker's. Times are
+// tested where they are used.
 func (m mutant) tests() []string {
+	if m.file == "worker/internal/timing/timing.go" {
+		return []string{"./worker/internal/ratelimit", "./worker/internal/asynqhook", "./worker"}
+	}
 	own := "./" + strings.TrimSuffix(filepath.ToSlash(filepath.Dir(m.file)), "/lua")
 	if own == "./worker" || !strings.HasPrefix(own, "./worker/") {
 		return []string{own}
