@@ -36,7 +36,7 @@ var ErrNumberTaken = errors.New("the number belongs to another order")
 // says what it answers. A method may be repeated after a lost reply: it has its effect once.
 type Journal struct {
 	Redis   redis.UniversalClient
-	Scripts redis.Scripter // runs them on rdb, in batches
+	Scripts redis.Scripter // runs them on Redis, in batches
 	Keys    tasks.Keys
 	Times   timing.Times
 
@@ -46,6 +46,7 @@ type Journal struct {
 // ClaimStatus is the answer to a claim.
 type ClaimStatus uint8
 
+// The answers.
 const (
 	ClaimNone     ClaimStatus = iota // there is no such order
 	ClaimSettled                     // it has its result
@@ -74,6 +75,7 @@ type Claim struct {
 	Traceparent string            // of the producer, or ""
 }
 
+// StateNames are the states of orders without a result, by the names that they have in Redis.
 var StateNames = map[string]policy.State{"NEW": policy.StateNew, "SENT": policy.StateSent, "CLOSING": policy.StateClosing}
 
 // Claim leases an order to an attempt, unless another attempt has the lease.
@@ -103,7 +105,7 @@ func (j *Journal) Claim(ctx context.Context, id, token string) (Claim, error) {
 
 // Renew leases a claimed order to its attempt for as long again. When the lease had run out and
 // other attempts had the order meanwhile, this attempt's knowledge is out of date, even if the
-// order is free now: the claim then counts as another attempt, and renew returns errLost.
+// order is free now: the claim then counts as another attempt, and Renew returns ErrLost.
 func (j *Journal) Renew(ctx context.Context, c *Claim) error {
 	again, err := j.Claim(ctx, c.ID, c.Token)
 	if err == nil && (again.Status != ClaimOurs || again.Attempts != c.Attempts) {
@@ -216,7 +218,7 @@ func (j *Journal) Reissue(ctx context.Context, c *Claim) error {
 }
 
 // Settle gives the order its result and publishes it. It reports whether this attempt's result
-// is the one in the stream, and returns errLost when the attempt may not settle. With
+// is the one in the stream, and returns ErrLost when the attempt may not settle. With
 // [tasks.ErrUnconfirmed] the result may be in the stream, and the call should be repeated.
 func (j *Journal) Settle(ctx context.Context, c *Claim, r tasks.Result) (bool, error) {
 	keys := []string{j.Keys.Order(c.ID), j.Keys.Due(), j.Keys.Results()}

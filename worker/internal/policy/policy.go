@@ -242,10 +242,12 @@ func afterOtherOrder(f Facts) Step {
 	}
 }
 
+// Settled is the step that ends an order.
 func Settled(o tasks.Outcome, reason string) Step {
 	return Step{Do: Settle, Outcome: o, Reason: reason}
 }
 
+// InDoubt is the step that waits before the next query.
 func InDoubt() Step { return Step{Do: Wait, Why: event.DeferDoubt} }
 
 // Calls reports whether a step makes a call to the gateway.

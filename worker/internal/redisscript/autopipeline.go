@@ -203,6 +203,7 @@ type pipelinedClient struct {
 	scripts *Autopipeline
 }
 
+// NewPipelinedClient returns a client of rdb whose scripts go through an autopipeline.
 func NewPipelinedClient(rdb redis.UniversalClient) pipelinedClient {
 	return pipelinedClient{UniversalClient: rdb, scripts: NewAutopipeline(rdb)}
 }

@@ -68,6 +68,7 @@ type entry struct {
 // isOrder reports whether there is an order to accept.
 func (e entry) isOrder() bool { return e.fields != nil && e.bad == nil }
 
+// NewIntake makes an intake, which accepts with p.
 func NewIntake(c Config, p *tasks.Producer) *Intake {
 	host, _ := os.Hostname() // only for people who look at the group, so it may be missing
 	consumer := fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])

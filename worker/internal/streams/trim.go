@@ -89,6 +89,7 @@ type Trimmer struct {
 	warned   map[string]time.Time // by group
 }
 
+// NewTrimmer makes a trimmer.
 func NewTrimmer(c Config) *Trimmer {
 	return &Trimmer{rdb: c.Redis, keys: c.Keys, bounds: trimBounds{keep: c.ResultsKeep, full: int64(c.HighWater / 2)},
 		observer: c.Observer, log: c.Logger}
