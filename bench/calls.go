@@ -17,7 +17,7 @@ func measureCalls(ctx context.Context, run *speedRun) error {
 		return err
 	}
 	defer s.close()
-	limited := ours("QFPAY_PER_SECOND=100000", "QFPAY_PER_MINUTE=100000")
+	limited := ours()
 	other := plain("asynq", 64, 0)
 	mine, err := callsPerOrder(ctx, s, limited)
 	if err != nil {
@@ -44,9 +44,7 @@ func measureCalls(ctx context.Context, run *speedRun) error {
 	return nil
 }
 
-// callsPerOrder counts the commands and scripts of a worker for a few orders. The limiter
-// spaces calls by 10 ms, and an interactive order waits for at most a second. With one more
-// order, that order would be deferred.
+// callsPerOrder counts the commands and scripts of a worker for a few orders.
 func callsPerOrder(ctx context.Context, s *environment, c candidate) (float64, error) {
 	const n = 80
 	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {

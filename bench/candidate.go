@@ -35,7 +35,7 @@ func newEnvironment(ctx context.Context, r *rig.Rig, latency time.Duration) (*en
 	if err != nil {
 		return nil, err
 	}
-	gateway, err := r.StartGateway(ctx, 1, latency)
+	gateway, err := r.StartGateway(ctx, rig.Merchants, latency)
 	return &environment{rig: r, redis: redis, gateway: gateway}, err
 }
 

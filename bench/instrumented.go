@@ -27,10 +27,10 @@ import (
 type instrumentedCmd struct {
 	Redis       string `required:"" help:"host:port"`
 	Gateway     string `required:"" help:"URL"`
-	Merchants   int    `default:"1" help:"How many of the sample merchants, named m0, m1, …; the first is default."`
+	Merchants   int    `default:"1000" help:"How many of the sample merchants, named m0, m1, …; the first is default."`
 	Concurrency int    `default:"64" help:"The most orders in flight at once, per lane."`
-	PerSecond   int    `help:"Of each merchant; 0: no limit."`
-	PerMinute   int    `help:"Of each merchant; 0: no limit."`
+	PerSecond   int    `default:"100" help:"Of each merchant; 0: no limit."`
+	PerMinute   int    `default:"400" help:"Of each merchant; 0: no limit."`
 	CPU         string `help:"File for the CPU profile."`
 	Allocs      string `help:"File for the allocation profile: every one is in it, which is slow."`
 	Calls       string `help:"File for the calls to the gateway, one JSON object a line."`

@@ -14,9 +14,8 @@ import (
 const gatewayTime = 20 * time.Millisecond
 
 const (
-	loadMerchants = 50  // their limits are not reached
-	loadShare     = 0.8 // of one core: the load that the worker should reach
-	machineFull   = 0.8 // of all cores: above it, orders wait for a core
+	loadShare   = 0.8 // of one core: the load that the worker should reach
+	machineFull = 0.8 // of all cores: above it, orders wait for a core
 )
 
 // measureLoad gives a worker orders in both lanes at a steady rate, which rises in steps. It
@@ -55,7 +54,7 @@ func printLoad(t *table, steps []loaded) {
 	}
 	overhead, leave := quantile(last.overhead, 0.99), quantile(last.leave, 0.99)
 	t.section(fmt.Sprintf("Under load, goals at %.0f a second, %.0f %% of one core; %d merchants, two lanes, a gateway that takes %s",
-		last.rate, 100*last.cpu, loadMerchants, gatewayTime), append(lines,
+		last.rate, 100*last.cpu, rig.Merchants, gatewayTime), append(lines,
 		line{"turn to first byte sent, p99", ms(leave), "p50 " + ms(quantile(last.leave, 0.5)), "≤ 20 ms", judge(leave, 20*time.Millisecond, atMost)},
 		line{"in queue to result beyond the gateway, p99", ms(overhead), "p50 " + ms(quantile(last.overhead, 0.5)), "≤ 30 ms", judge(overhead, 30*time.Millisecond, atMost)},
 	)...)
@@ -90,7 +89,7 @@ type loaded struct {
 func load(ctx context.Context, s *environment, rate float64, span time.Duration) (loaded, error) {
 	seen := loaded{}
 	calls := filepath.Join(s.rig.Dir, "calls.ndjson")
-	c := instrumented("--calls", calls, "--merchants", fmt.Sprint(loadMerchants), "--per-second", "100", "--per-minute", "6000", "--concurrency", "256")
+	c := instrumented("--calls", calls, "--concurrency", "256")
 	t, err := fillReleaser(ctx, s, int(rate*span.Seconds()*5/4))
 	if err != nil {
 		return seen, err

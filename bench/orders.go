@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/bench/rig"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// newOrder returns a typical order of a shop, with its own order number.
+// newOrder returns a typical order of a shop, with its own order number. One order after the other
+// is of another merchant.
 func newOrder(series string, i int) tasks.Order {
-	return tasks.Order{Order: qfpay.Order{
+	return tasks.Order{Merchant: merchantName(i % rig.Merchants), Order: qfpay.Order{
 		OutTradeNo: fmt.Sprintf("%s-%08d", series, i),
 		PayType:    qfpay.AlipayHK,
 		TxAmt:      2500,
@@ -39,9 +41,4 @@ func payload(o tasks.Order) []byte {
 }
 
 // merchantName is the i-th merchant's.
-func merchantName(i int) string {
-	if i == 0 {
-		return tasks.DefaultMerchant
-	}
-	return fmt.Sprint("m", i)
-}
+func merchantName(i int) string { return rig.MerchantName(i) }

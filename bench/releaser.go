@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/bench/rig"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
@@ -31,7 +32,7 @@ func fillReleaser(ctx context.Context, s *environment, n int) (*releaser, error)
 	}
 	orders := newOrders(s.series(), 0, n)
 	for i := range orders {
-		orders[i].Merchant = merchantName(i / 2 % loadMerchants)
+		orders[i].Merchant = merchantName(i / 2 % rig.Merchants)
 		orders[i].Lane = tasks.Lanes()[i%2]
 	}
 	if _, err := tasks.NewProducer(s.redis.Client, keys).EnqueueAll(ctx, orders); err != nil {

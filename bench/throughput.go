@@ -8,8 +8,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/bench/rig"
 )
 
-// measureThroughput makes workers process a backlog as fast as they can: without limits, and with
-// a gateway in its own process that answers at once.
+// measureThroughput makes workers process a backlog as fast as they can. No merchant
+// reaches its limits, and the gateway, in its own process, answers at once.
 func measureThroughput(ctx context.Context, run *speedRun) error {
 	s, err := newEnvironment(ctx, run.rig, 0)
 	if err != nil {
@@ -29,7 +29,7 @@ func measureThroughput(ctx context.Context, run *speedRun) error {
 	}
 	mine, tuned, lazy := found[0], found[1], found[2]
 	rate, perCPU := median(ratios(mine.rate, tuned.rate)), median(ratios(tuned.cpu, mine.cpu))
-	run.table.section(fmt.Sprintf("Throughput without limits, %s orders, one process; beside it asynq with 64 at once", count(run.sizes.throughput)),
+	run.table.section(fmt.Sprintf("Throughput below the limits, %s orders, one process; beside it asynq with 64 at once", count(run.sizes.throughput)),
 		line{"orders a second", perSecond(mine.rate), perSecond(tuned.rate), "", noGoal},
 		line{"  as a ratio", times(rate), "1", "≥ 1.0×", judge(rate, 1.0, atLeast)},
 		line{"  beside asynq's default", times(median(ratios(mine.rate, lazy.rate))), perSecond(lazy.rate), "", noGoal},

@@ -54,7 +54,7 @@ func (c *Client) send(ctx context.Context, r request, l *callPermit) exchange {
 		s.err = &Unanswered{Endpoint: string(r.endpoint), Reason: reasonBadAnswer, HTTPStatus: s.status, Body: clip(body), Err: errTooLong}
 	default:
 		s.body = body
-		s.signature = c.checkSignature(s)
+		s.signature = c.checkSignature(s.header, s.body)
 	}
 	return s
 }

@@ -13,11 +13,11 @@ func (c *Client) verify() Verify {
 }
 
 // checkSignature checks the signature of an answer, except with VerifyOff.
-func (c *Client) checkSignature(s exchange) Signature {
+func (c *Client) checkSignature(h http.Header, body []byte) Signature {
 	if c.verify() == VerifyOff {
 		return ""
 	}
-	return signatureOf(s.header, s.body, c.Merchant.Key)
+	return signatureOf(h, body, c.Merchant.Key)
 }
 
 // signatureOf checks the signature of an answer. In QFPay's reference of 2018 it covers the

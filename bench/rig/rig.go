@@ -12,7 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
 // Rig is one directory with the programs built once, and the processes started of
@@ -42,7 +46,38 @@ func New(ctx context.Context, module string) (*Rig, error) {
 		r.Close()
 		return nil, fmt.Errorf("go build in %s: %w\n%s", module, err, out)
 	}
+	if err := r.writeMerchants(); err != nil {
+		r.Close()
+		return nil, err
+	}
 	return r, nil
+}
+
+// Merchants is how many merchants a worker has, each with QFPay's limits, unless the settings of a
+// measurement say otherwise. There are so many that no limit is reached.
+const Merchants = 1000
+
+// MerchantName is the i-th merchant's.
+func MerchantName(i int) string {
+	if i == 0 {
+		return tasks.DefaultMerchant
+	}
+	return fmt.Sprint("m", i)
+}
+
+// merchantsFile is the file of these merchants.
+func (r *Rig) merchantsFile() string { return filepath.Join(r.Dir, "merchants.yaml") }
+
+func (r *Rig) writeMerchants() error {
+	key := filepath.Join(r.Dir, "client-key")
+	if err := os.WriteFile(key, []byte(simulator.SampleKey), 0o600); err != nil {
+		return err
+	}
+	var text strings.Builder
+	for i, a := range simulator.SampleAccounts(Merchants) {
+		fmt.Fprintf(&text, "- name: %s\n  app_code: %s\n  client_key_file: %s\n", MerchantName(i), a.AppCode, key)
+	}
+	return os.WriteFile(r.merchantsFile(), []byte(text.String()), 0o600)
 }
 
 // Close ends every process that is still there, the last first, and removes the

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
 
 // Worker is `qfpay-worker run`.
@@ -29,9 +27,7 @@ func (r *Rig) StartWorker(ctx context.Context, redis *Redis, gateway *Gateway, s
 		"REDIS_URL=" + redis.URL,
 		"WORKER_HTTP_ADDR=" + addr,
 		"QFPAY_BASE_URL=" + gateway.URL,
-		"QFPAY_APP_CODE=" + simulator.SampleAppCode,
-		"QFPAY_CLIENT_KEY=" + simulator.SampleKey,
-		"QFPAY_PER_SECOND=0", "QFPAY_PER_MINUTE=0",
+		"QFPAY_MERCHANTS_FILE=" + r.merchantsFile(),
 	}, settings...)
 	p, err := r.Start("worker", env, r.program("qfpay-worker"), "run")
 	if err != nil {
