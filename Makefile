@@ -39,17 +39,8 @@ build: ## Build static binaries into bin/
 .PHONY: test
 test: ## Run every test, with the race detector: before a commit; 6 min on two cores
 	.ci/install gcc redis-server python3 promtool prometheus $(LANGUAGES)
-	$(MAKE) --no-print-directory --jobs 3 test-worker test-deploy test-bench
-
-# The three modules, side by side: most tests wait.
-.PHONY: test-worker test-deploy test-bench
-test-worker:
 	go test -race -count=1 -timeout 10m -p 2 -parallel 8 ./...
-
-test-deploy:
 	cd deploy/tests && go test -count=1 -parallel 8 ./...
-
-test-bench:
 	cd bench && go vet ./... && go test -count=1 ./...
 
 .PHONY: quick
