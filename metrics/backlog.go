@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
@@ -55,7 +57,8 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	requests := pipe.XLen(ctx, keys.Requests())
 	request := pipe.XRangeN(ctx, keys.Requests(), "-", "+", 1)
 	asked := time.Now()
-	replies, _ := pipe.Exec(ctx) // its error is the first of the replies' errors
+	replies := pipe.Cmds()
+	redispipe.Exec(ctx, pipe) // its error is the first of the replies' errors
 	for _, r := range replies {
 		optional := r == server // some managed servers forbid it; the other numbers are still right
 		if err := r.Err(); err != nil && !isAbsence(err) && !optional {

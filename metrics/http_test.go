@@ -110,3 +110,25 @@ func TestQueues_AScrapeOutlivesRedis(t *testing.T) {
 	scrape(queues, "qfpay_redis_errors_total{op=\"scrape\"} 0\n")
 	scrape(failed, "\x00")
 }
+
+// A server that refuses the user answers nothing. No figure is shown then, least of all a zero.
+func TestQueues_AScrapeOfARefusedUserShowsNoFigures(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do(t, "acl", "setuser", "app", "off", ">secret", "~*", "&*", "+@all")
+	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, Username: "app", Password: "secret"})
+	t.Cleanup(func() { rdb.Close() })
+	reg := prometheus.NewPedanticRegistry()
+	reg.MustRegister(New(reg, BuildInfo{}, []string{"default"}).Queues(rdb, keys, 5*time.Second))
+	mux := Mux(reg, isReady)
+	get(t, mux, "GET", "/metrics")
+	body := get(t, mux, "GET", "/metrics").Body.String()
+	for _, name := range []string{"qfpay_orders_unsettled ", "qfpay_results_length ", "qfpay_queue_orders{"} {
+		if strings.Contains(body, "\n"+name) {
+			t.Errorf("shows %s of a server that refuses", name)
+		}
+	}
+	if !strings.Contains(body, "qfpay_redis_errors_total{op=\"scrape\"} 1\n") {
+		t.Errorf("the failed scrape is not counted:\n%s", body)
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
@@ -39,7 +41,9 @@ var ErrUnconfirmed = fmt.Errorf("no replica of Redis has confirmed it within %s"
 // so running them twice must have the effect of running them once.
 func (d Durability) Write(ctx context.Context, rdb redis.UniversalClient, keys Keys, fill func(redis.Pipeliner)) error {
 	if d != Strict {
-		rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error { fill(pipe); return nil }) // its error is that of a command
+		pipe := rdb.Pipeline()
+		fill(pipe)
+		redispipe.Exec(ctx, pipe) // its error is that of a command
 		return nil
 	}
 	// WAIT has no key: a Cluster client would send it to any node. Therefore the pipeline goes
@@ -49,14 +53,14 @@ func (d Durability) Write(ctx context.Context, rdb redis.UniversalClient, keys K
 		return fail(rdb, fill, err)
 	}
 	wait := redis.NewIntCmd(ctx, "wait", 1, ConfirmWithin.Milliseconds())
-	_, err = node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		fill(pipe)
-		// WAIT waits for the writes of this connection; since Redis 7.2 for these alone. A
-		// repeated script writes nothing, and its first run may have been on another
-		// connection: this write comes after both.
-		pipe.Set(ctx, keys.confirm(), 1, time.Minute)
-		return pipe.Process(ctx, wait)
-	})
+	pipe := node.Pipeline()
+	fill(pipe)
+	// WAIT waits for the writes of this connection; since Redis 7.2 for these alone. A repeated
+	// script writes nothing, and its first run may have been on another connection: this write
+	// comes after both.
+	pipe.Set(ctx, keys.confirm(), 1, time.Minute)
+	pipe.Process(ctx, wait)
+	err = redispipe.Exec(ctx, pipe)
 	if cluster, ok := rdb.(*redis.ClusterClient); ok && err != nil {
 		cluster.ReloadState(ctx) // the slot may have moved, or its node may be gone
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,40 @@ func TestRedis_IsNotHammeredWhileItRefuses(t *testing.T) {
 	most := 2 * (int(time.Since(began)/(250*time.Millisecond)) + 2)
 	if n := dequeues() - before; n == 0 || n > most {
 		t.Errorf("%d dequeues within %s, want 1 to %d", n, time.Since(began), most)
+	}
+}
+
+// A user that is switched off, as when a password is rotated: the server refuses every new
+// connection. Nothing is written meanwhile, the log stays short, and orders flow again at once.
+func TestRedis_RefusedConnectionsMakeNoTasksAndNoNoise(t *testing.T) {
+	t.Parallel()
+	r := newRigOn(t, redistest.Start(t))
+	r.server.Do(t, "acl", "setuser", "app", "on", ">secret", "~*", "&*", "+@all")
+	r.user = "app"
+	r.start()
+	r.enqueue(1, nil)
+	r.results(1)
+
+	r.server.Do(t, "acl", "setuser", "app", "off")
+	r.server.Do(t, "client", "kill", "user", "app")
+	quiet := strings.Count(r.log.String(), "\n")
+	<-time.After(5 * time.Second)
+	lines := strings.Split(strings.TrimSpace(r.log.String()), "\n")[quiet:]
+	t.Logf("%d lines within 5 s", len(lines))
+	if len(lines) > 10 || len(lines) == 0 {
+		t.Errorf("%d lines within 5 s, want a few; the last:\n%s", len(lines), r.log.tail(10))
+	}
+	if n := r.rdb.XLen(t.Context(), r.keys.Rejected()).Val(); n != 0 {
+		t.Errorf("%d dead letters of tasks that never existed", n)
+	}
+
+	_, err := r.producer().Enqueue(t.Context(), anOrder("AFTER"))
+	ok(t, err)
+	r.server.Do(t, "acl", "setuser", "app", "on")
+	began := time.Now()
+	r.eventually("the order has its result", func() bool { return r.published() == 2 })
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the order had its result %s after all was well, want at most 5 s", took)
 	}
 }
 

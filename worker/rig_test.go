@@ -38,6 +38,7 @@ type rig struct {
 
 	workers []*Worker // that were started
 
+	user       string        // of the worker's clients; empty: the default user
 	oneByOne   bool          // the journal's scripts do not go in batches
 	intakeIdle time.Duration // 0: the worker's own
 }
@@ -65,12 +66,22 @@ func newRig(t testing.TB, c simulator.Config) *rig {
 	return r
 }
 
+// client returns a client that logs in as the rig's user.
+func (r *rig) client() *redis.Client {
+	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: r.server.Socket, Username: r.user, Password: "secret"})
+	r.t.Cleanup(func() { rdb.Close() })
+	return rdb
+}
+
 // start runs a worker until the test ends, or stop is called, which waits for its end.
 func (r *rig) start() (stop func()) {
 	r.t.Helper()
 	c := r.config
 	c.windows = r.windows
 	c.Queue, c.Blocking = r.server.Client(r.t), r.server.Client(r.t)
+	if r.user != "" {
+		c.Redis, c.Queue, c.Blocking = r.client(), r.client(), r.client()
+	}
 	w, err := New(c)
 	if err != nil {
 		r.t.Fatal(err)

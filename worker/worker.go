@@ -38,6 +38,7 @@ type Worker struct {
 	prefetchers []*asynqhook.Prefetcher // one for each server
 	stop        chan struct{}           // closed when the worker takes no more orders
 	pool        pool
+	asynqLog    *asynqLog      // of both servers
 	running     sync.WaitGroup // everything that Run has started
 
 	changing       sync.Mutex // held while the merchants change
@@ -68,7 +69,7 @@ func New(c Config) (*Worker, error) {
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
 	merchantConfig := c
 	merchantConfig.Redis = scripts
-	w := &Worker{config: c, merchantConfig: merchantConfig, stop: make(chan struct{}), pool: newPool(c.Concurrency * (len(tasks.Lanes()) + 1))}
+	w := &Worker{config: c, asynqLog: &asynqLog{log: c.Logger}, merchantConfig: merchantConfig, stop: make(chan struct{}), pool: newPool(c.Concurrency * (len(tasks.Lanes()) + 1))}
 	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, times: times,
 		lost: c.LostResponse, unique: c.UniqueNumbers,
 		observer: c.Observer, log: c.Logger, sweepTimer: newSweepTimer(), stop: w.stop, pool: w.pool}
@@ -103,7 +104,7 @@ func (w *Worker) serverConfig(lane tasks.Lane) asynq.Config {
 		RetryDelayFunc:           retryDelay,
 		// The policy decides how an order ends, never asynq's retry counter.
 		IsFailure: func(error) bool { return false },
-		Logger:    asynqLog{w.config.Logger},
+		Logger:    w.asynqLog,
 		LogLevel:  asynq.WarnLevel,
 	}
 }
@@ -207,24 +208,48 @@ func (w *Worker) Ready(ctx context.Context) error {
 	return nil
 }
 
-// asynqLog passes asynq's log lines on.
-type asynqLog struct{ log *slog.Logger }
+// asynqLog passes asynq's log lines on, each text once in [timing.LogAgain]. While Redis fails, both
+// servers of asynq repeat the same lines every few seconds.
+type asynqLog struct {
+	log  *slog.Logger
+	mu   sync.Mutex
+	said map[string]time.Time
+}
 
-func (l asynqLog) say(level slog.Level, args []any) {
-	l.log.Log(context.Background(), level, fmt.Sprint(args...), "by", "asynq")
+// mostTexts bounds what asynqLog remembers.
+const mostTexts = 1000
+
+func (l *asynqLog) say(level slog.Level, args []any) {
+	text := fmt.Sprint(args...)
+	if !l.saidLately(text) {
+		l.log.Log(context.Background(), level, text, "by", "asynq")
+	}
+}
+
+func (l *asynqLog) saidLately(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.said[text]) < timing.LogAgain {
+		return true
+	}
+	if l.said == nil || len(l.said) >= mostTexts {
+		l.said = make(map[string]time.Time)
+	}
+	l.said[text] = time.Now()
+	return false
 }
 
 // Debug implements [asynq.Logger].
-func (l asynqLog) Debug(args ...any) { l.say(slog.LevelDebug, args) }
+func (l *asynqLog) Debug(args ...any) { l.say(slog.LevelDebug, args) }
 
 // Info implements [asynq.Logger].
-func (l asynqLog) Info(args ...any) { l.say(slog.LevelInfo, args) }
+func (l *asynqLog) Info(args ...any) { l.say(slog.LevelInfo, args) }
 
 // Warn implements [asynq.Logger].
-func (l asynqLog) Warn(args ...any) { l.say(slog.LevelWarn, args) }
+func (l *asynqLog) Warn(args ...any) { l.say(slog.LevelWarn, args) }
 
 // Error implements [asynq.Logger].
-func (l asynqLog) Error(args ...any) { l.say(slog.LevelError, args) }
+func (l *asynqLog) Error(args ...any) { l.say(slog.LevelError, args) }
 
 // Fatal implements [asynq.Logger]. It does not end the process; main decides that.
-func (l asynqLog) Fatal(args ...any) { l.say(slog.LevelError, args) }
+func (l *asynqLog) Fatal(args ...any) { l.say(slog.LevelError, args) }

@@ -153,6 +153,20 @@ func TestWakeHook_TellsThatADelayedDequeueIsRefused(t *testing.T) {
 	}
 }
 
+// A server that refuses new connections has given no task.
+func TestWakeHook_TellsThatTheServerRefuses(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do(t, "acl", "setuser", "app", "off", ">secret", "~*", "&*", "+@all")
+	refused := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, Username: "app", Password: "secret"})
+	t.Cleanup(func() { refused.Close() })
+	rdb := server.Client(t)
+	dequeue := dequeueOf(t, rdb)
+	if _, err := asks(t.Context(), wakeHook{blocking: refused, stop: make(chan struct{})}, dequeue); !redis.HasErrorPrefix(err, "WRONGPASS") {
+		t.Errorf("error %v, answer %v", err, dequeue.Val())
+	}
+}
+
 // asynq reckons a task's lease of 30 s from before it asks for one. A dequeue that was held
 // back for longer would take a task whose lease is over: asynq gives it up as it begins,
 // and runs it again a minute later.

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 
@@ -43,6 +46,7 @@ func (wakeHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 
 // ProcessHook implements [redis.Hook].
 func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	var failed atomic.Int32 // dequeues in a row
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		pending, is := dequeues(cmd)
@@ -52,8 +56,10 @@ func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if dequeue, script := cmd.(*redis.Cmd); script && errors.Is(err, redis.Nil) {
 			err = h.await(ctx, pending, dequeue)
 		}
-		if err != nil && !errors.Is(err, redis.Nil) {
-			h.rest(ctx, timing.DequeuePause)
+		if err == nil || errors.Is(err, redis.Nil) {
+			failed.Store(0)
+		} else {
+			h.rest(ctx, min(timing.DequeuePause<<min(failed.Add(1)-1, 8), timing.MaxDequeuePause))
 		}
 		return err
 	}
@@ -107,7 +113,7 @@ func (h wakeHook) block(ctx context.Context, pending string, dequeue *redis.Cmd)
 	pipe := h.blocking.Pipeline()
 	move := pipe.Do(ctx, "blmove", pending, pending, "right", "right", timing.LongestBlock.Seconds())
 	pipe.Process(ctx, answer)
-	pipe.Exec(ctx) // its error is that of a command
+	redispipe.Exec(ctx, pipe) // its error is that of a command
 	return move.Err() == nil, answer
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
+
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
@@ -48,7 +50,7 @@ func (l *Limiter) cancel(ctx context.Context, names ...string) {
 	pipe := l.Redis.Pipeline()
 	pipe.ZRem(ctx, l.keys[0], names)
 	pipe.ZRem(ctx, l.keys[1], names)
-	if _, err := pipe.Exec(ctx); err != nil && l.OnError != nil {
+	if err := redispipe.Exec(ctx, pipe); err != nil && l.OnError != nil {
 		l.OnError("release_reservation") // they run out by themselves
 	}
 }

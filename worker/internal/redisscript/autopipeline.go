@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
+
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
@@ -169,7 +171,7 @@ func (p *Autopipeline) send(batch []*scriptCall) {
 		for _, f := range batch {
 			pipe.Process(ctx, f.cmd)
 		}
-		pipe.Exec(ctx) // its error is that of a command
+		redispipe.Exec(ctx, pipe) // its error is that of a command
 	}
 	for _, f := range batch {
 		close(f.done)

@@ -188,3 +188,18 @@ func TestAutopipeline_SpacesItsPipelinesUnderLoad(t *testing.T) {
 		}
 	}
 }
+
+// A server that refuses new connections has run no script of a batch, and answers none of them.
+func TestAutopipeline_TellsEveryCallerThatTheServerRefuses(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do(t, "acl", "setuser", "app", "off", ">secret", "~*", "&*", "+@all")
+	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, Username: "app", Password: "secret"})
+	t.Cleanup(func() { rdb.Close() })
+	cmd := redis.NewCmd(t.Context(), "evalsha", parrot.Hash(), 0, "x")
+	for i, answer := range NewAutopipeline(rdb).Repeat(t.Context(), cmd, 3, rdb.Process) {
+		if answer.Err() == nil {
+			t.Errorf("script %d: no error, answer %v", i, answer.Val())
+		}
+	}
+}

@@ -108,26 +108,29 @@ func (in *Intake) Run(ctx context.Context) {
 // given to this consumer, so after an error those are read first.
 func (in *Intake) readAll(ctx context.Context, batches chan<- []entry, inFlight *sync.WaitGroup) {
 	r := &intakeReader{Intake: in, batches: batches, inFlight: inFlight, left: true}
-	b := wait.Backoff()
+	b, failing := wait.Backoff(), false
 	for ctx.Err() == nil {
 		err := r.next(ctx)
 		if err == nil {
-			b = wait.Backoff()
+			b, failing = wait.Backoff(), false
 			continue
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		in.failed("requests could not be read; trying again", err)
-		r.left, r.open = true, false
+		in.failed("requests could not be read; trying again", err, failing)
+		r.left, r.open, failing = true, false, true
 		p, _ := b.Next()
 		wait.Sleep(ctx, p)
 	}
 }
 
-func (in *Intake) failed(what string, err error) {
+// failed reports an error. Only the first of several in a row is logged.
+func (in *Intake) failed(what string, err error, again bool) {
 	in.observer.Observe(event.RedisFailed{Op: "intake"})
-	in.log.Error(what, "error", err)
+	if !again {
+		in.log.Error(what, "error", err)
+	}
 }
 
 // intakeReader reads the entries of an intake.
@@ -209,7 +212,7 @@ func (r *intakeReader) handOver(ctx context.Context, entries []requestEntry) {
 // acceptUntilDone accepts a batch, and repeats that for orders that could not be accepted, while
 // Redis fails or the result stream is full.
 func (in *Intake) acceptUntilDone(ctx context.Context, batch []entry) {
-	paused := false
+	paused, failing := false, false
 	err := retry.Do(ctx, wait.Backoff(), func(ctx context.Context) error {
 		left, err := in.accept(ctx, batch)
 		if err == nil {
@@ -217,7 +220,8 @@ func (in *Intake) acceptUntilDone(ctx context.Context, batch []entry) {
 		}
 		batch = left
 		if _, full := errors.AsType[*tasks.HighWaterError](err); !full {
-			in.failed("requests could not be accepted; trying again", err)
+			in.failed("requests could not be accepted; trying again", err, failing)
+			failing = true
 		} else if !paused {
 			paused = true
 			in.log.Warn("requests wait", "reason", err)

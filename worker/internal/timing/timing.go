@@ -128,10 +128,11 @@ const (
 	LongestBlock = 1500 * time.Millisecond
 	// LongestWait bounds how long a dequeue is delayed in total: half of asynq's lease.
 	LongestWait = 15 * time.Second
-	// DequeuePause is between two dequeues of which the first failed. asynq asks again at once:
-	// an idle worker would ask a Redis that is out of memory more than 20,000 times a second,
-	// since go-redis does not back off after such an error.
-	DequeuePause = 250 * time.Millisecond
+	// DequeuePause is between two dequeues of which the first failed, doubled each time, up to
+	// MaxDequeuePause. asynq asks again at once: an idle worker would ask a Redis that is out of
+	// memory more than 20,000 times a second, since go-redis does not back off after such an error.
+	DequeuePause    = 250 * time.Millisecond
+	MaxDequeuePause = 2 * time.Second
 	// EmptyPause is between two dequeues of which the first found nothing although the queue had
 	// a task: the queue is paused, or another worker was faster.
 	EmptyPause = 80 * time.Millisecond
@@ -148,6 +149,8 @@ const (
 	// ForwarderInterval is how often asynq looks for tasks that it repeats: only runs that failed
 	// because Redis did, not orders.
 	ForwarderInterval = 3 * time.Second
+	// LogAgain is how long a log line of asynq is not repeated.
+	LogAgain = time.Minute
 	// A run that failed because Redis did is repeated after RunAgain, and up to twice as long.
 	RunAgain = 2 * time.Second
 )
