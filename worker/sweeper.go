@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
@@ -87,8 +88,12 @@ func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 // task that will not run soon, because its process was killed or a person archived it, wake
 // makes another task.
 func (s *sweeper) wake(ctx context.Context, d journal.DueOrder) error {
-	if d.Lane == "" {
+	switch {
+	case d.Lane == "":
 		s.log.Error("an order is due but its journal is gone; was a key deleted or evicted?", "id", d.ID)
+		return nil
+	case !slices.Contains(tasks.Lanes(), d.Lane): // an error would hold up the other orders
+		s.log.Error("an order is due but its journal is damaged", "id", d.ID, "lane", d.Lane)
 		return nil
 	}
 	taskID := d.ID

@@ -7,7 +7,7 @@ ARGV[1…] their ids, in the same order
 Answers {first, {state, due, entry, found}, …}: first is the oldest entry of the
 stream, empty when it has none, and "none" when there is no stream. Of each order: its
 state, empty without a journal; due, 1 when it is in due; the entry of its result, empty
-when it names none; found, 1 when that is in the stream.
+when it names none; found, 1 when that is in the stream. A damaged journal does not hide the others.
 ]]
 local due, stream = KEYS[1], KEYS[2]
 
@@ -17,8 +17,10 @@ if redis.call("EXISTS", stream) == 0 then first = "none" end
 
 local answer = {first}
 for i, id in ipairs(ARGV) do
-  local h = redis.call("HMGET", KEYS[i + 2], "state", "entry")
-  local found = h[2] and #redis.call("XRANGE", stream, h[2], h[2]) or 0
+  local h = redis.pcall("HMGET", KEYS[i + 2], "state", "entry")
+  if h.err then h = {"not a hash"} end
+  local entry = h[2] and redis.pcall("XRANGE", stream, h[2], h[2]) or {}
+  local found = entry.err and 0 or #entry -- an error: the journal names no entry
   answer[#answer + 1] = {h[1] or "", redis.call("ZSCORE", due, id) and 1 or 0, h[2] or "", found}
 end
 return answer

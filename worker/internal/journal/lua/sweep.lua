@@ -10,8 +10,9 @@ ARGV[5] ms until an app_code is handed out again, if no dispatcher looks at its 
 
 Answers {ms, {app_code, …}, {{id, lane, order, attempts}, …}}: ms until the next order or wait queue
 is due, 0 when one is due now, -1 when there is none; the app_codes whose wait queues are due;
-and the orders that are due. lane is empty for an order whose journal is gone: it stays in due,
-so that people see it, and is handed out rarely.
+and the orders that are due. lane is empty for an order whose journal is gone or is no hash: it stays
+in due, so that people see it, and is handed out rarely. One damaged journal must not stop the
+orders behind it, so nothing that a journal holds can make the script fail.
 
 The script makes the journals' names from ids, since the caller does not know which orders are
 due. They carry the same hash tag as KEYS[1], so the script stays in one slot.
@@ -24,10 +25,11 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local found = {}
 for _, id in ipairs(redis.call("ZRANGE", due, "-inf", now, "BYSCORE", "LIMIT", 0, most)) do
   local journal = prefix .. id
-  local h = redis.call("HMGET", journal, "lane", "order", "attempts", "sweeps")
+  local h = redis.pcall("HMGET", journal, "lane", "order", "attempts", "sweeps")
   local again = longest
   if h[1] then
     local sweeps = tonumber(h[4] or 0)
+    if not sweeps or not (sweeps >= 0 and sweeps <= 1000) then sweeps = 0 end -- no number; "nan" is one to Lua
     again = math.min(longest, pause * 2 ^ sweeps)
     redis.call("HSET", journal, "sweeps", sweeps + 1)
   end
