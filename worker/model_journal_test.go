@@ -175,7 +175,7 @@ func (b *book) reopen() bool {
 	case b.end == endUnresolved && b.state != policy.StateSent:
 		b.state = policy.StateClosing
 	case b.end != endUnresolved:
-		if b.createsSent > 0 {
+		if b.createsSent > 0 || b.state == policy.StateClosing {
 			b.reissues++
 		}
 		b.state, b.createsSent, b.sentBy, b.sent = policy.StateNew, 0, nobodys, unsent

@@ -268,6 +268,25 @@ func TestReopen_ChecksBeforeItWrites(t *testing.T) {
 	f.sound()
 }
 
+// A number under which a close may have left is used up, also when the journal knows of no create.
+func TestReopen_LeavesANumberThatACloseMayHaveLeftFor(t *testing.T) {
+	t.Parallel()
+	f := newJournalFixture(t)
+	reopen := func() {
+		t.Helper()
+		_, err := f.inspector().Reopen(t.Context(), f.id, time.Time{})
+		ok(t, err)
+		f.lapse()
+	}
+	f.end(f.take("a"), tasks.Unresolved) // nothing is known of what was sent, so it is CLOSING now
+	reopen()
+	c := f.take("b")
+	ok(t, f.CloseIntent(t.Context(), c))
+	f.end(c, tasks.Expired)
+	reopen()
+	f.want("NEW", "0", "1")
+}
+
 // Attempts and people do whatever they may in any order: there is one result for each
 // time that the order was open, no number is created under that has been closed or
 // left, and nothing comes after a QR code.

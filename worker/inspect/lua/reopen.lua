@@ -20,7 +20,8 @@ Never two QR codes:
                      with a query. That the order was not found before is forgotten, so that it
                      is believed only when it is shown twice anew.
   expired, rejected  QFPay holds nothing that can be paid: it is NEW. Its number is used
-                     up if a create was ever sent under it; then it takes the next one.
+                     up if a create or a close was ever sent under it; then it takes the
+                     next one.
 ]]
 local journal, due = KEYS[1], KEYS[2]
 local id, known, nonce, order = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -40,7 +41,7 @@ if outcome == "unresolved" then
   state = h[6] == "SENT" and "SENT" or "CLOSING"
 else
   state = "NEW"
-  if creates_sent > 0 then reissues = reissues + 1 end
+  if creates_sent > 0 or h[6] == "CLOSING" then reissues = reissues + 1 end
   redis.call("HSET", journal, "creates_sent", 0)
   redis.call("HDEL", journal, "sent_at", "first_sent_at", "sent_by")
 end
