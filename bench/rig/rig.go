@@ -39,7 +39,7 @@ func New(ctx context.Context, module string) (*Rig, error) {
 		return nil, err
 	}
 	r := &Rig{Dir: dir}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", dir+string(filepath.Separator),
+	build := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator),
 		"./cmd/qfpay-worker", "./cmd/qfpay-sandbox")
 	build.Dir = module
 	if out, err := build.CombinedOutput(); err != nil {
