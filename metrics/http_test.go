@@ -115,9 +115,7 @@ func TestQueues_AScrapeOutlivesRedis(t *testing.T) {
 func TestQueues_AScrapeOfARefusedUserShowsNoFigures(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	server.Do(t, "acl", "setuser", "app", "off", ">secret", "~*", "&*", "+@all")
-	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, Username: "app", Password: "secret"})
-	t.Cleanup(func() { rdb.Close() })
+	rdb := server.Refused(t)
 	reg := prometheus.NewPedanticRegistry()
 	reg.MustRegister(New(reg, BuildInfo{}, []string{"default"}).Queues(rdb, keys, 5*time.Second))
 	mux := Mux(reg, isReady)

@@ -3,8 +3,6 @@ package redispipe
 import (
 	"testing"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
@@ -13,10 +11,7 @@ import (
 func TestExec_EveryCommandHasTheErrorOfARefusedConnection(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	server.Do(t, "acl", "setuser", "app", "on", ">secret", "~*", "&*", "+@all")
-	server.Do(t, "acl", "setuser", "app", "off")
-	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, Username: "app", Password: "secret"})
-	t.Cleanup(func() { rdb.Close() })
+	rdb := server.Refused(t)
 
 	pipe := rdb.Pipeline()
 	plain := pipe.Do(t.Context(), "ping")

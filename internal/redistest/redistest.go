@@ -58,6 +58,15 @@ func (s *Server) Client(tb testing.TB) *redis.Client {
 	return rdb
 }
 
+// Refused returns a client of a user that the server does not let in.
+func (s *Server) Refused(tb testing.TB) *redis.Client {
+	tb.Helper()
+	s.Do(tb, "acl", "setuser", "refused", "off", ">secret", "~*", "&*", "+@all")
+	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: s.Socket, Username: "refused", Password: "secret"})
+	tb.Cleanup(func() { rdb.Close() })
+	return rdb
+}
+
 // Boot starts the server, again after Kill, in the same directory, and waits until
 // it answers.
 func (s *Server) Boot(tb testing.TB) {

@@ -157,9 +157,7 @@ func TestWakeHook_TellsThatADelayedDequeueIsRefused(t *testing.T) {
 func TestWakeHook_TellsThatTheServerRefuses(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	server.Do(t, "acl", "setuser", "app", "off", ">secret", "~*", "&*", "+@all")
-	refused := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, Username: "app", Password: "secret"})
-	t.Cleanup(func() { refused.Close() })
+	refused := server.Refused(t)
 	rdb := server.Client(t)
 	dequeue := dequeueOf(t, rdb)
 	if _, err := asks(t.Context(), wakeHook{blocking: refused, stop: make(chan struct{})}, dequeue); !redis.HasErrorPrefix(err, "WRONGPASS") {

@@ -193,9 +193,7 @@ func TestAutopipeline_SpacesItsPipelinesUnderLoad(t *testing.T) {
 func TestAutopipeline_TellsEveryCallerThatTheServerRefuses(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	server.Do(t, "acl", "setuser", "app", "off", ">secret", "~*", "&*", "+@all")
-	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, Username: "app", Password: "secret"})
-	t.Cleanup(func() { rdb.Close() })
+	rdb := server.Refused(t)
 	cmd := redis.NewCmd(t.Context(), "evalsha", parrot.Hash(), 0, "x")
 	for i, answer := range NewAutopipeline(rdb).Repeat(t.Context(), cmd, 3, rdb.Process) {
 		if answer.Err() == nil {
