@@ -73,6 +73,14 @@ image-test: ## Build the images and run the worker's, read-only and without capa
 lint: ## Check format, vet, staticcheck, import rules, words and modules
 	.ci/lint $(STATICCHECK)
 
+.PHONY: vuln
+vuln: ## Look for known holes that the code reaches; fails for one that .ci/vuln/accepted has not; 1 min
+	go run ./.ci/vuln .
+
+.PHONY: vuln-all
+vuln-all: ## The same for the modules of tests and benchmarks too; 3 min
+	go run ./.ci/vuln . deploy/tests bench
+
 .PHONY: fuzz
 fuzz: ## Fuzz each target in turn (FUZZTIME=10s)
 	.ci/install redis-server
