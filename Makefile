@@ -82,7 +82,7 @@ vuln-all: ## The same for the modules of tests and benchmarks too; 3 min
 	go run ./.ci/vuln . deploy/tests bench
 
 .PHONY: fuzz
-fuzz: ## Fuzz each target in turn (FUZZTIME=10s)
+fuzz: ## Fuzz each target in turn (FUZZTIME=10s, or FUZZTIME=5m/all for all together)
 	.ci/install redis-server
 	.ci/fuzz $(FUZZTIME)
 
