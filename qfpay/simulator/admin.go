@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -96,4 +97,13 @@ func writeLines[T any](w http.ResponseWriter, rows []T) {
 			return
 		}
 	}
+}
+
+// limit reads a limit from user input: 0 is no limit.
+func limit(s string) (int, bool) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if n == 0 {
+		return NoLimit, err == nil
+	}
+	return int(n), err == nil
 }

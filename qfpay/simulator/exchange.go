@@ -7,17 +7,11 @@ import (
 
 // exchange is one call that the gateway is processing.
 type exchange struct {
-	request request
-	call    *Call
-	account Account
-	known   bool // account is set
-	name    Fault
-	effect  effect
-	wait    time.Duration // if not 0, the call is over quota, for this long
-
-	due    time.Time // when it is processed
-	before time.Duration
-	after  time.Duration
+	arrival
+	call   *Call
+	name   Fault
+	before time.Duration // until it is carried out
+	after  time.Duration // and from then until it is answered
 	landed bool
 	answer answer
 }
@@ -25,16 +19,16 @@ type exchange struct {
 // arrive records a request and draws its fault. All random values of a call are drawn here,
 // always the same number, so that they depend only on the order of arrival.
 func (g *Gateway) arrive(q request) *exchange {
-	x := &exchange{request: q}
-	x.account, x.known = g.accounts[q.appCode]
-	right := x.known && q.unread == "" && q.signedBy(x.account.Key)
+	x := &exchange{arrival: arrival{request: q}}
+	x.account, x.known = g.books.accounts[q.appCode]
+	x.signed = x.known && q.unread == "" && q.signedBy(x.account.Key)
 
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.landDue()
 	now := g.now()
 	x.call = &Call{Time: now, AppCode: q.appCode, Endpoint: q.endpoint,
-		OutTradeNo: q.params["out_trade_no"], DigestOK: right}
+		OutTradeNo: q.params["out_trade_no"], DigestOK: x.signed}
 	slow := g.draw(x)
 	if x.effect.unreachable {
 		return x
@@ -129,9 +123,9 @@ func (g *Gateway) landDue() {
 // carryOut processes a call, and records its answer.
 func (g *Gateway) carryOut(x *exchange) {
 	x.landed = true
-	a := g.decide(x)
+	a := g.books.decide(x.arrival)
 	a.cut = x.effect.cut
-	x.answer = g.seal(a, x)
+	x.answer = a.seal(x.arrival, g.config.SignResponses)
 	x.call.Done, x.call.Stored = a.done, a.stored
 	x.call.HTTPStatus, x.call.RespCd = x.answer.status, a.respcd
 }

@@ -17,7 +17,7 @@ func (g *Gateway) Pay(outTradeNo string) error {
 	if err != nil {
 		return err
 	}
-	g.pay(o, now)
+	g.books.pay(o, now)
 	return nil
 }
 
@@ -32,14 +32,14 @@ func (g *Gateway) Refund(outTradeNo string) error {
 	if err != nil {
 		return err
 	}
-	g.giveBack(o, o.TxAmt-o.Refunded, "", now)
+	g.books.giveBack(o, o.TxAmt-o.Refunded, "", now)
 	return nil
 }
 
 // named finds the newest payment with an out_trade_no or syssn that is in the wanted state.
 func (g *Gateway) named(name string, now time.Time, want State) (*Order, error) {
 	var last *Order
-	for _, o := range slices.Backward(g.ledger.all) {
+	for _, o := range slices.Backward(g.books.ledger.all) {
 		if o.OrderType != typePayment || o.OutTradeNo != name && o.Syssn != name {
 			continue
 		}
@@ -55,10 +55,4 @@ func (g *Gateway) named(name string, now time.Time, want State) (*Order, error) 
 		return nil, fmt.Errorf("order %s: no order has this out_trade_no or syssn", name)
 	}
 	return nil, fmt.Errorf("order %s: is %s, but must be %s", name, last.State, want)
-}
-
-// pay marks an unpaid order as paid.
-func (g *Gateway) pay(o *Order, now time.Time) {
-	o.State, o.PayDtm = Paid, stamp(now)
-	g.notify(o, nil, now)
 }
