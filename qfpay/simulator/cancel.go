@@ -9,6 +9,9 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
+// youngAge is how old an order must be for WeChat Pay to close it (its API documentation).
+const youngAge = 5 * time.Minute
+
 // cancel answers close and reversal. Config.Closing says which of them a pay type supports.
 // Both close an unpaid order. reversal refunds a paid order, and close refuses it (Chinese
 // overseas document, 2016 and 2017).
@@ -23,6 +26,11 @@ func (b *books) cancel(in arrival) answer {
 		return refuse("1297", "not supported for this pay type")
 	}
 	switch {
+	case o.State == Created && in.effect.unscanned && !o.Scanned:
+		// At Alipay, a precreated trade does not exist before it is scanned.
+		return refuse("1136", "")
+	case o.State == Created && in.effect.young && o.PayType == qfpay.WeChat && now.Sub(o.Stored) < youngAge:
+		return b.cancelRefused(o, "1146", now)
 	case o.State == Created:
 		o.State, o.endedBy = Closed, endpoint
 	case o.State == Paid && endpoint == endpointReversal:
@@ -33,6 +41,15 @@ func (b *books) cancel(in arrival) answer {
 		return b.cancelRefused(o, stateRespCd(o), now)
 	}
 	return b.cancelled(o, p, endpoint, now)
+}
+
+// payTypeOf returns the pay type of the order that a request is about, if it is about one that is
+// known.
+func (b *books) payTypeOf(q request) qfpay.PayType {
+	if o := b.payment(q.appCode, q.params); o != nil && q.endpoint != endpointPayment {
+		return o.PayType
+	}
+	return qfpay.PayType(q.params["pay_type"])
 }
 
 // original finds the order of a cancellation, and checks that the parameters match.
@@ -88,7 +105,7 @@ func (b *books) cancelled(o *Order, p qfpay.Params, endpoint string, now time.Ti
 		{"syssn", syssn}, {"orig_syssn", o.Syssn},
 		{"txamt", strconv.FormatInt(o.TxAmt, 10)}, {"txcurrcd", o.TxCurrCd},
 		{"txdtm", p["txdtm"]}, {"sysdtm", stamp(now)}, {"chnlsn", ""},
-		{"respcd", "0000"}, {"resperr", respErr("0000")}, {"respmsg", ""},
+		{"respcd", "0000"}, {"resperr", respErrOf("0000")}, {"respmsg", ""},
 	}
 	if endpoint == endpointReversal {
 		fields = append(fields, field{"surcharge_fee", "0"}, field{"surcharge_rate", "0"})
@@ -99,7 +116,7 @@ func (b *books) cancelled(o *Order, p qfpay.Params, endpoint string, now time.Ti
 // cancelRefused has the form of the one captured refusal (QA scripts, 2016).
 func (b *books) cancelRefused(o *Order, respcd string, now time.Time) answer {
 	return answer{status: http.StatusOK, respcd: respcd, fields: object{
-		{"resperr", respErr(respcd)}, {"respcd", respcd}, {"respmsg", ""},
+		{"resperr", respErrOf(respcd)}, {"respcd", respcd}, {"respmsg", ""},
 		{"syssn", b.newSyssn(now)}, {"orig_syssn", o.Syssn},
 	}}
 }

@@ -67,7 +67,7 @@ func created(o *Order) answer {
 		{"qrcode", o.QRCode},
 		{"pay_type", string(o.PayType)},
 		{"surcharge_rate", 0},
-		{"resperr", respErr("0000")},
+		{"resperr", respErrOf("0000")},
 		{"txdtm", o.TxDtm},
 		{"out_trade_no", o.OutTradeNo},
 		{"syssn", o.Syssn},

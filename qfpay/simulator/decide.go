@@ -12,11 +12,7 @@ func (b *books) decide(in arrival) answer {
 	case q.status != 0:
 		return page(q.status)
 	case in.wait > 0:
-		a := page(http.StatusTooManyRequests)
-		if b.config.RetryAfter {
-			a.retryAfter = in.wait
-		}
-		return a
+		return page(http.StatusTooManyRequests)
 	case e.notDone && e.respcd == "":
 		return page(e.status)
 	}
@@ -24,7 +20,7 @@ func (b *books) decide(in arrival) answer {
 		return a
 	}
 	if e.notDone {
-		return refuse(e.respcd, "")
+		return e.refusal()
 	}
 	a := b.perform(in)
 	a.done = true
@@ -79,33 +75,39 @@ func (b *books) perform(in arrival) answer {
 	}
 }
 
-// spoil applies a fault to the answer of a successful request. A refusal stays as it is.
+// spoil applies a fault to the answer of a request that was carried out. A refusal stays as it
+// is, unless a page of HTML comes in its place.
 func spoil(a answer, in arrival) answer {
 	e := in.effect
-	if e.status != 0 {
+	switch {
+	case e.page:
 		return answer{status: e.status, done: a.done, stored: a.stored}
-	}
-	if a.respcd != "0000" {
+	case a.respcd != "0000":
 		return a
-	}
-	if e.respcd != "" {
-		bare := refuse(e.respcd, "")
+	case e.respcd != "" && (e.aftermath == unsaidOrder || in.request.endpoint == endpointQuery):
+		bare := e.refusal()
 		bare.done, bare.stored = a.done, a.stored
-		if e.aftermath == unsaidOrder || in.request.endpoint == endpointQuery {
-			return bare
-		}
+		return bare
+	case e.respcd != "":
+		respErr, respMsg := texts(e.respcd, e.text)
 		a.respcd = e.respcd
-		a.fields = without(a.fields, "qrcode").set("respcd", e.respcd).set("resperr", respErr(e.respcd))
+		a.fields = without(a.fields, "qrcode").set("respcd", e.respcd).set("resperr", respErr).set("respmsg", respMsg)
 	}
-	if e.noQRCode {
-		a.fields = without(a.fields, "qrcode")
+	if e.status != 0 {
+		a.status = e.status
 	}
-	if e.wrongEcho && in.request.endpoint == endpointPayment {
-		a.fields = a.fields.set("out_trade_no", in.request.params["out_trade_no"]+"0")
+	if e.alter != nil {
+		a.fields = e.alter(a.fields)
 	}
 	return a
 }
 
-func without(o object, name string) object {
-	return slices.DeleteFunc(o, func(f field) bool { return f.name == name })
+// refusal returns the refusal that a fault answers with.
+func (e effect) refusal() answer {
+	respErr, respMsg := texts(e.respcd, e.text)
+	a := envelope(e.respcd, respErr, respMsg)
+	if e.status != 0 {
+		a.status = e.status
+	}
+	return a
 }

@@ -24,7 +24,9 @@ func (b *books) duplicate(o *Order, p qfpay.Params, now time.Time) answer {
 		}
 		return created(o)
 	}
-	return refuse(string(b.config.Duplicate), "")
+	respcd, text := b.config.Duplicate.split()
+	respErr, respMsg := texts(respcd, text)
+	return envelope(respcd, respErr, respMsg)
 }
 
 // stateRespCd returns the code for the state of an order.

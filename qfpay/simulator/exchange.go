@@ -28,7 +28,7 @@ func (g *Gateway) arrive(q request) *exchange {
 	g.landDue()
 	now := g.now()
 	x.call = &Call{Time: now, AppCode: q.appCode, Endpoint: q.endpoint,
-		OutTradeNo: q.params["out_trade_no"], DigestOK: x.signed}
+		OutTradeNo: q.params["out_trade_no"], PayType: g.books.payTypeOf(q), DigestOK: x.signed}
 	slow := g.draw(x)
 	if x.effect.unreachable {
 		return x
@@ -53,11 +53,12 @@ func (g *Gateway) arrive(q request) *exchange {
 func (g *Gateway) draw(x *exchange) (slow float64) {
 	luck, slow := g.random.Float64(), g.random.Float64()
 	if g.choose == nil {
-		x.name, x.effect = draw(g.drawings, x.call.Endpoint, luck)
+		x.name, x.effect = draw(g.drawings, *x.call, luck)
 		return slow
 	}
 	if name := g.choose(*x.call); name != "" {
-		if e, err := name.effect(); err == nil {
+		_, plain, _ := name.split()
+		if e, _, err := plain.effect(); err == nil {
 			x.name, x.effect = name, e
 		}
 	}
@@ -123,9 +124,25 @@ func (g *Gateway) landDue() {
 // carryOut processes a call, and records its answer.
 func (g *Gateway) carryOut(x *exchange) {
 	x.landed = true
-	a := g.books.decide(x.arrival)
+	a := g.books.decide(x.arrival).seal(x.arrival, g.config.SignResponses)
+	x.call.Done, x.call.Stored, x.call.RespCd = a.done, a.stored, a.respcd
+	g.past = g.past.hear(x.request, a)
+	x.answer = g.onTheWay(x, a)
+	x.call.HTTPStatus = x.answer.status
+}
+
+// onTheWay applies the faults that a signed answer meets on its way back.
+func (g *Gateway) onTheWay(x *exchange, a answer) answer {
+	if x.effect.forge != nil {
+		a = x.effect.forge(x.request, a, g.past)
+	}
+	if x.effect.transfer != nil {
+		a = x.effect.transfer(a)
+	}
 	a.cut = x.effect.cut
-	x.answer = a.seal(x.arrival, g.config.SignResponses)
-	x.call.Done, x.call.Stored = a.done, a.stored
-	x.call.HTTPStatus, x.call.RespCd = x.answer.status, a.respcd
+	a.at = x.due.Add(x.after)
+	if a.fields == nil {
+		a.retryAfter = g.config.RetryAfter.header(a.status, x.wait, a.at)
+	}
+	return a
 }

@@ -22,6 +22,7 @@ type Gateway struct {
 	limits    map[string]*limits
 	underWay  []*exchange // not yet processed
 	books     books
+	past      history
 }
 
 // New makes a gateway. It panics if c.Validate returns an error; call Validate first for a

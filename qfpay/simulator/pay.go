@@ -21,6 +21,19 @@ func (g *Gateway) Pay(outTradeNo string) error {
 	return nil
 }
 
+// Scan marks an unpaid order as scanned by a customer, who has not paid yet.
+func (g *Gateway) Scan(outTradeNo string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.landDue()
+	o, err := g.named(outTradeNo, g.now(), Created)
+	if err != nil {
+		return err
+	}
+	o.Scanned = true
+	return nil
+}
+
 // Refund refunds a paid order completely, like a merchant in QFPay's portal. The order is
 // given by its out_trade_no or its syssn.
 func (g *Gateway) Refund(outTradeNo string) error {

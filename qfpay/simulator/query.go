@@ -40,7 +40,7 @@ func (b *books) query(in arrival) answer {
 		rows = append(rows, b.row(o))
 	}
 	return answer{status: http.StatusOK, respcd: "0000", fields: object{
-		{"respmsg", ""}, {"resperr", respErr("0000")}, {"respcd", "0000"},
+		{"respmsg", ""}, {"resperr", respErrOf("0000")}, {"respcd", "0000"},
 		{"page", page}, {"page_size", size}, {"data", rows},
 	}}
 }
@@ -57,23 +57,21 @@ func readCount(s string, n *int) bool {
 // window is the range of sysdtm that a query covers, to the second and including both ends,
 // and its month.
 type window struct {
-	all      bool // a query by syssn: any time
 	month    string
 	from, to string
 }
 
 // readWindow reads start_time and end_time. Orders are stored by month, so a window must be
 // within one month; the default is the current month. According to the pages of 2024, it is
-// ignored with syssn or out_trade_no. A correction of 2025-05 says only with syssn, which is
-// stricter and applies here.
+// ignored with syssn or out_trade_no, and to a correction of 2025-05, only with syssn. In
+// production a query by syssn came back empty after a change of the month, so it always applies
+// here.
 func readWindow(p qfpay.Params, now time.Time) (window, string) {
 	start, end := p["start_time"], p["end_time"]
 	switch {
 	case (start == "") != (end == ""):
 		return window{}, "start_time and end_time: must be given together"
-	case p["syssn"] != "":
-		return window{all: true}, ""
-	case start == "" && p["out_trade_no"] == "":
+	case start == "" && p["syssn"] == "" && p["out_trade_no"] == "":
 		return window{}, "syssn, out_trade_no, or start_time and end_time: missing"
 	case start == "":
 		month := now.In(beijing).Format("2006-01")
@@ -99,7 +97,7 @@ func (b *books) find(appCode string, p qfpay.Params, w window, now time.Time) []
 	for _, o := range b.candidates(appCode, p, w) {
 		o.expire(now)
 		if o.AppCode != appCode || o.MchID != p["mchid"] || now.Before(o.Visible) ||
-			!w.all && (o.SysDtm < w.from || o.SysDtm > w.to) ||
+			o.SysDtm < w.from || o.SysDtm > w.to ||
 			!listed(p["syssn"], o.Syssn) || !listed(p["out_trade_no"], o.OutTradeNo) ||
 			!listed(p["pay_type"], string(o.PayType)) ||
 			p["respcd"] != "" && p["respcd"] != string(b.rowRespCd(o)) {
@@ -187,7 +185,7 @@ func (b *books) row(o *Order) object {
 		{"sysdtm", o.SysDtm}, {"paydtm", o.PayDtm}, {"goods_name", o.GoodsName}, {"goods_info", ""},
 		{"txcurrcd", o.TxCurrCd}, {"chnlsn2", ""}, {"udid", o.UDID}, {"userid", ""},
 		{"txamt", strconv.FormatInt(o.TxAmt, 10)}, {"chnlsn", ""}, {"respcd", respcd},
-		{"errmsg", respErr(respcd)}, {"origssn", original}, {"exchange_rate", ""},
+		{"errmsg", respErrOf(respcd)}, {"origssn", original}, {"exchange_rate", ""},
 		{"cash_fee", ""}, {"cash_fee_type", ""}, {"cash_refund_fee", ""}, {"cash_refund_fee_type", ""},
 	}
 }

@@ -43,7 +43,7 @@ func (b *books) refund(in arrival) answer {
 	a := answer{status: http.StatusOK, respcd: "0000", stored: true, fields: object{
 		{"syssn", r.Syssn}, {"orig_syssn", o.Syssn}, {"out_trade_no", r.OutTradeNo},
 		{"txamt", p["txamt"]}, {"txcurrcd", o.TxCurrCd}, {"txdtm", p["txdtm"]}, {"sysdtm", r.SysDtm},
-		{"chnlsn", ""}, {"respcd", "0000"}, {"resperr", respErr("0000")}, {"respmsg", ""},
+		{"chnlsn", ""}, {"respcd", "0000"}, {"resperr", respErrOf("0000")}, {"respmsg", ""},
 	}}
 	r.TxDtm = p["txdtm"]
 	return a

@@ -16,10 +16,10 @@ func (a answer) seal(in arrival, how SignResponses) answer {
 		return a
 	}
 	switch {
-	case in.effect.noSignature, !in.known: // without an account there is no key
+	case !in.known: // without an account there is no key
 		how = SignNone
-	case in.effect.badSignature:
-		how = SignWrong
+	case in.effect.sign != "":
+		how = in.effect.sign
 	}
 	if how == SignSortedData && !wrappable(a.fields) {
 		how = SignBody
@@ -73,6 +73,8 @@ func textOf(data object) qfpay.Params {
 			p[f.name] = v
 		case int:
 			p[f.name] = strconv.Itoa(v)
+		case raw:
+			p[f.name] = string(v)
 		}
 	}
 	return p
