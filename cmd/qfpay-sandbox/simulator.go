@@ -23,16 +23,24 @@ type SimulatorCmd struct {
 	Merchants  int               `default:"1" help:"Number of sample merchants. Their app_codes differ in the last hexadecimal digits."`
 	Seed       uint64            `help:"Seed of faults and latencies: the same requests in the same order get the same ones."`
 	Latency    simulator.Latency `help:"Latency of every call, such as 50ms-300ms." default:"0s"`
-	Fault      []string          `help:"NAME=PROBABILITY; may be repeated. With an unknown name, the error lists all names." placeholder:"drop_after=0.02"`
+	Fault      []string          `help:"[ENDPOINT.]NAME[@WHICH]=PROBABILITY; may be repeated. The names are below." placeholder:"drop_after=0.02"`
 	Late       time.Duration     `default:"15s" help:"Delay of the late faults."`
 	PerSecond  int               `default:"100" help:"Calls per second for each app_code; 0: no limit."`
 	PerMinute  int               `default:"400" help:"Calls per minute for each app_code; 0: no limit."`
-	RetryAfter bool              `help:"Send Retry-After with HTTP 429."`
-	Duplicate  string            `default:"1102" enum:"1102,2011,1251,state,reissue,none" help:"Answer to a repeated out_trade_no (${enum})."`
+	RetryAfter string            `default:"none" enum:"none,seconds,date" help:"Send Retry-After with HTTP 429 and 503 (${enum})."`
+	Duplicate  string            `default:"1102" help:"Answer to a repeated out_trade_no: 1102, 2011, 1251, state, reissue, none, or CODE:TEXT such as 1251:订单号重复."`
 	Visibility time.Duration     `help:"How long queries do not show a new order."`
 	Sign       string            `default:"body" enum:"body,sha256,sorted-data,wrong,none" help:"How answers are signed (${enum})."`
 	NotifyURL  string            `help:"Where notifications of payments are sent. Default: nowhere."`
 	FromOrder  bool              `name:"notify-from-order" help:"Prefer the notify_url of an order, if it has one."`
+}
+
+// Help returns the text below the flags: all faults.
+func (*SimulatorCmd) Help() string {
+	return "Faults, each as [ENDPOINT.]NAME[@WHICH]=PROBABILITY. ENDPOINT is payment, query, close, reversal or refund. " +
+		"WHICH is a pay type, or an out_trade_no in which * stands for anything:\n\n" +
+		"    --fault 'payment.respcd_1104:filter error@800201=1' --fault 'http_403_after@A17*=0.5'\n\n" +
+		"    " + strings.Join(simulator.FaultList(), "\n    ")
 }
 
 // Validate implements kong's check of a command's flags.
@@ -64,9 +72,13 @@ func (c *SimulatorCmd) config() (simulator.Config, error) {
 		merchants[0].Key = qfpay.Secret(c.ClientKey)
 	}
 	merchants[0].MchIDs = c.MchID
+	retryAfter := simulator.RetryAfter(c.RetryAfter)
+	if c.RetryAfter == "none" {
+		retryAfter = simulator.RetryAfterNone
+	}
 	return simulator.Config{
 		Merchants: merchants, Seed: c.Seed, Latency: c.Latency, Faults: faults, Late: c.Late,
-		PerSecond: orNoLimit(c.PerSecond), PerMinute: orNoLimit(c.PerMinute), RetryAfter: c.RetryAfter,
+		PerSecond: orNoLimit(c.PerSecond), PerMinute: orNoLimit(c.PerMinute), RetryAfter: retryAfter,
 		Duplicate: simulator.DuplicateAnswer(c.Duplicate), Visibility: c.Visibility,
 		SignResponses: simulator.SignResponses(c.Sign),
 		Notify:        simulator.Notify{URL: c.NotifyURL, FromOrder: c.FromOrder},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -40,6 +41,8 @@ func (g *Gateway) serveChange(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + " " + r.URL.Path[len(adminPath):] {
 	case "POST pay":
 		err = g.Pay(r.Form.Get("out_trade_no"))
+	case "POST scan":
+		err = g.Scan(r.Form.Get("out_trade_no"))
 	case "POST refund":
 		err = g.Refund(r.Form.Get("out_trade_no"))
 	case "POST advance":
@@ -96,4 +99,13 @@ func writeLines[T any](w http.ResponseWriter, rows []T) {
 			return
 		}
 	}
+}
+
+// limit reads a limit from user input: 0 is no limit.
+func limit(s string) (int, bool) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if n == 0 {
+		return NoLimit, err == nil
+	}
+	return int(n), err == nil
 }

@@ -54,8 +54,8 @@ func TestAdmin_TheBooksAreOpenToOtherProcesses(t *testing.T) {
 			t.Errorf("%s %s: %d %s", step.method, step.target, code, body)
 		}
 	}
-	if got := g.Now().Sub(noon); got != time.Hour || g.perSecond != 7 || g.perMinute != NoLimit || len(g.faults) != 0 {
-		t.Error(got, g.perSecond, g.perMinute, g.faults)
+	if got := g.Now().Sub(noon); got != time.Hour || g.perSecond != 7 || g.perMinute != NoLimit || len(g.books.faults) != 0 {
+		t.Error(got, g.perSecond, g.perMinute, g.books.faults)
 	}
 	if len(g.Calls()) != 1 {
 		t.Error("the journal counts those who look at it")

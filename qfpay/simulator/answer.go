@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,15 +18,41 @@ type answer struct {
 	cut        cut
 	body       string
 	signature  string
-	signType   string        // empty: no header
-	retryAfter time.Duration // 0: no header
+	signType   string    // empty: no header
+	encoding   string    // Content-Encoding; empty: no header
+	at         time.Time // of the answer, by the gateway's clock
+	retryAfter string    // Retry-After; empty: no header
 }
 
+// cut is how an answer is cut off.
+type cut uint8
+
+const (
+	uncut    cut = iota
+	dropped      // the connection is closed, without an answer
+	reset        // the connection is reset, without an answer
+	truncate     // half of the body, then the connection is closed
+)
+
 // refuse returns a refusal in QFPay's bare envelope, without a syssn.
-func refuse(respcd, respmsg string) answer {
+func refuse(respcd, respmsg string) answer { return envelope(respcd, respErrOf(respcd), respmsg) }
+
+func envelope(respcd, respErr, respMsg string) answer {
 	return answer{status: http.StatusOK, respcd: respcd, fields: object{
-		{"resperr", respErr(respcd)}, {"respcd", respcd}, {"respmsg", respmsg},
+		{"resperr", respErr}, {"respcd", respcd}, {"respmsg", respMsg},
 	}}
+}
+
+// texts returns resperr and respmsg of a refusal with a text of its own. In live traffic,
+// Chinese stands in resperr, and details in English in respmsg; without a text it is QFPay's.
+func texts(respcd, text string) (respErr, respMsg string) {
+	switch {
+	case text == "":
+		return respErrOf(respcd), ""
+	case strings.IndexFunc(text, func(r rune) bool { return r > '~' }) >= 0:
+		return text, ""
+	}
+	return "(" + respcd + ")", text
 }
 
 // page returns an answer of the web server in front of QFPay.
@@ -58,7 +85,7 @@ var respErrs = map[string]string{
 	"2011": "serial number repeats (2011)",
 }
 
-func respErr(respcd string) string {
+func respErrOf(respcd string) string {
 	if text, ok := respErrs[respcd]; ok {
 		return text
 	}
@@ -67,7 +94,7 @@ func respErr(respcd string) string {
 
 // header returns the headers of the answer, as in the sample of the 2018 reference.
 func (a answer) header() http.Header {
-	h := http.Header{"Server": {"nginx"}, "Content-Type": {"text/html"}}
+	h := http.Header{"Server": {"nginx"}, "Content-Type": {"text/html"}, "Date": {a.at.UTC().Format(http.TimeFormat)}}
 	if a.fields != nil {
 		h.Set("Content-Type", "application/json; charset=UTF-8")
 		h.Set("X-Powered-By", "QF/1.1")
@@ -78,8 +105,14 @@ func (a answer) header() http.Header {
 	if a.signType != "" {
 		h.Set("X-QF-SIGNTYPE", a.signType)
 	}
-	if a.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((a.retryAfter+time.Second-1)/time.Second)))
+	if a.encoding != "" {
+		h.Set("Content-Encoding", a.encoding)
+	}
+	if a.status >= 300 && a.status < 400 {
+		h.Set("Location", "https://login.invalid/")
+	}
+	if a.retryAfter != "" {
+		h.Set("Retry-After", a.retryAfter)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	return h

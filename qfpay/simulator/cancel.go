@@ -9,34 +9,51 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
+// youngAge is how old an order must be for WeChat Pay to close it (its API documentation).
+const youngAge = 5 * time.Minute
+
 // cancel answers close and reversal. Config.Closing says which of them a pay type supports.
 // Both close an unpaid order. reversal refunds a paid order, and close refuses it (Chinese
 // overseas document, 2016 and 2017).
-func (g *Gateway) cancel(x *exchange) answer {
-	p, now, endpoint := x.request.params, x.due, x.request.endpoint
-	o, refusal := g.original(x.account.AppCode, p, now)
+func (b *books) cancel(in arrival) answer {
+	p, now, endpoint := in.request.params, in.due, in.request.endpoint
+	o, refusal := b.original(in.account.AppCode, p, now)
 	if o == nil {
 		return refusal
 	}
-	if !slices.Contains(g.config.Closing[o.PayType], endpoint) {
+	if !slices.Contains(b.config.Closing[o.PayType], endpoint) {
 		// An answer without syssn, or 1297, means that it is not supported (2018).
 		return refuse("1297", "not supported for this pay type")
 	}
 	switch {
+	case o.State == Created && in.effect.unscanned && !o.Scanned:
+		// At Alipay, a precreated trade does not exist before it is scanned.
+		return refuse("1136", "")
+	case o.State == Created && in.effect.young && o.PayType == qfpay.WeChat && now.Sub(o.Stored) < youngAge:
+		return b.cancelRefused(o, "1146", now)
 	case o.State == Created:
 		o.State, o.endedBy = Closed, endpoint
 	case o.State == Paid && endpoint == endpointReversal:
-		g.giveBack(o, o.TxAmt-o.Refunded, "", now)
+		b.giveBack(o, o.TxAmt-o.Refunded, "", now)
 	case o.State == Paid:
-		return g.cancelRefused(o, "1146", now)
+		return b.cancelRefused(o, "1146", now)
 	default:
-		return g.cancelRefused(o, stateRespCd(o), now)
+		return b.cancelRefused(o, stateRespCd(o), now)
 	}
-	return g.cancelled(o, p, endpoint, now)
+	return b.cancelled(o, p, endpoint, now)
+}
+
+// payTypeOf returns the pay type of the order that a request is about, if it is about one that is
+// known.
+func (b *books) payTypeOf(q request) qfpay.PayType {
+	if o := b.payment(q.appCode, q.params); o != nil && q.endpoint != endpointPayment {
+		return o.PayType
+	}
+	return qfpay.PayType(q.params["pay_type"])
 }
 
 // original finds the order of a cancellation, and checks that the parameters match.
-func (g *Gateway) original(appCode string, p qfpay.Params, now time.Time) (*Order, answer) {
+func (b *books) original(appCode string, p qfpay.Params, now time.Time) (*Order, answer) {
 	if p["syssn"] == "" && p["out_trade_no"] == "" {
 		return nil, refuse("1104", "syssn or out_trade_no: missing")
 	}
@@ -46,7 +63,7 @@ func (g *Gateway) original(appCode string, p qfpay.Params, now time.Time) (*Orde
 	if _, ok := dateTime(p["txdtm"]); !ok {
 		return nil, refuse("1104", "txdtm: must be YYYY-MM-DD HH:mm:ss")
 	}
-	o := g.payment(appCode, p)
+	o := b.payment(appCode, p)
 	if o == nil {
 		return nil, refuse("1136", "")
 	}
@@ -58,16 +75,16 @@ func (g *Gateway) original(appCode string, p qfpay.Params, now time.Time) (*Orde
 }
 
 // payment finds a payment by its syssn, or else the newest one by its order number.
-func (g *Gateway) payment(appCode string, p qfpay.Params) *Order {
+func (b *books) payment(appCode string, p qfpay.Params) *Order {
 	if syssn := p["syssn"]; syssn != "" {
-		o := g.ledger.bySyssn[syssn]
+		o := b.ledger.bySyssn[syssn]
 		if o == nil || o.OrderType != typePayment || o.AppCode != appCode || o.MchID != p["mchid"] ||
 			p["out_trade_no"] != "" && p["out_trade_no"] != o.OutTradeNo {
 			return nil
 		}
 		return o
 	}
-	for _, o := range slices.Backward(g.ledger.byNumber[number{appCode, p["mchid"], p["out_trade_no"]}]) {
+	for _, o := range slices.Backward(b.ledger.byNumber[number{appCode, p["mchid"], p["out_trade_no"]}]) {
 		if o.OrderType == typePayment {
 			return o
 		}
@@ -77,10 +94,10 @@ func (g *Gateway) payment(appCode string, p qfpay.Params) *Order {
 
 // cancelled returns the answer to a successful cancellation: the documented fields, with the
 // surcharges as strings, as on the reversal page.
-func (g *Gateway) cancelled(o *Order, p qfpay.Params, endpoint string, now time.Time) answer {
-	syssn := g.newSyssn(now)
-	if g.config.CloseRows {
-		g.ledger.store(&Order{AppCode: o.AppCode, MchID: o.MchID, OrderType: typeClose, OutTradeNo: o.OutTradeNo,
+func (b *books) cancelled(o *Order, p qfpay.Params, endpoint string, now time.Time) answer {
+	syssn := b.newSyssn(now)
+	if b.config.CloseRows {
+		b.ledger.store(&Order{AppCode: o.AppCode, MchID: o.MchID, OrderType: typeClose, OutTradeNo: o.OutTradeNo,
 			Syssn: syssn, OrigSyssn: o.Syssn, PayType: o.PayType, TxAmt: o.TxAmt, TxCurrCd: o.TxCurrCd,
 			TxDtm: p["txdtm"], SysDtm: stamp(now), State: Paid, Stored: now, Visible: now})
 	}
@@ -88,7 +105,7 @@ func (g *Gateway) cancelled(o *Order, p qfpay.Params, endpoint string, now time.
 		{"syssn", syssn}, {"orig_syssn", o.Syssn},
 		{"txamt", strconv.FormatInt(o.TxAmt, 10)}, {"txcurrcd", o.TxCurrCd},
 		{"txdtm", p["txdtm"]}, {"sysdtm", stamp(now)}, {"chnlsn", ""},
-		{"respcd", "0000"}, {"resperr", respErr("0000")}, {"respmsg", ""},
+		{"respcd", "0000"}, {"resperr", respErrOf("0000")}, {"respmsg", ""},
 	}
 	if endpoint == endpointReversal {
 		fields = append(fields, field{"surcharge_fee", "0"}, field{"surcharge_rate", "0"})
@@ -97,9 +114,9 @@ func (g *Gateway) cancelled(o *Order, p qfpay.Params, endpoint string, now time.
 }
 
 // cancelRefused has the form of the one captured refusal (QA scripts, 2016).
-func (g *Gateway) cancelRefused(o *Order, respcd string, now time.Time) answer {
+func (b *books) cancelRefused(o *Order, respcd string, now time.Time) answer {
 	return answer{status: http.StatusOK, respcd: respcd, fields: object{
-		{"resperr", respErr(respcd)}, {"respcd", respcd}, {"respmsg", ""},
-		{"syssn", g.newSyssn(now)}, {"orig_syssn", o.Syssn},
+		{"resperr", respErrOf(respcd)}, {"respcd", respcd}, {"respmsg", ""},
+		{"syssn", b.newSyssn(now)}, {"orig_syssn", o.Syssn},
 	}}
 }

@@ -3,6 +3,7 @@ package simulator
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
@@ -30,9 +31,9 @@ type Config struct {
 	Now       func() time.Time // the gateway's clock before Advance; nil: time.Now
 	Seed      uint64           // for faults and latencies
 
-	PerSecond  int  // 0: DefaultPerSecond, negative: no limit
-	PerMinute  int  // 0: DefaultPerMinute, negative: no limit
-	RetryAfter bool // send Retry-After with HTTP 429; QFPay does not document one
+	PerSecond  int        // 0: DefaultPerSecond, negative: no limit
+	PerMinute  int        // 0: DefaultPerMinute, negative: no limit
+	RetryAfter RetryAfter // with HTTP 429 and 503; QFPay does not document one
 
 	Latency Latency       // of every call
 	Faults  Faults        // probability of each fault
@@ -62,21 +63,9 @@ type Notify struct {
 	FromOrder bool
 }
 
-// SignResponses is how answers are signed. QFPay's documents describe two ways, but only the
-// 2018 reference has a sample that can be reproduced.
-type SignResponses string
-
-// The ways of signing answers.
-const (
-	SignBody       SignResponses = "body"        // MD5 of the raw body and the key (reference of 2018)
-	SignBodySHA256 SignResponses = "sha256"      // likewise, and X-QF-SIGNTYPE: SHA256
-	SignSortedData SignResponses = "sorted-data" // the answer's fields inside data, sorted (pages of 2026)
-	SignWrong      SignResponses = "wrong"       // a wrong signature
-	SignNone       SignResponses = "none"        // no header
-)
-
 // DuplicateAnswer is the answer to a create with a known out_trade_no. QFPay's answer is not
-// documented; these are the possibilities.
+// documented; these are the possibilities. Another is any respcd with a text in any language,
+// CODE:TEXT, such as 1251:订单号重复 or 1104:out_trade_no already exists.
 type DuplicateAnswer string
 
 // The answers to a duplicate.
@@ -88,6 +77,12 @@ const (
 	DuplicateReissue DuplicateAnswer = "reissue" // the same QR code again while unpaid (reference of 2018), else by state
 	DuplicateNone    DuplicateAnswer = "none"    // accepted: one more order under the same order number
 )
+
+// split returns the respcd and the text of CODE:TEXT.
+func (d DuplicateAnswer) split() (respcd, text string) {
+	respcd, text, _ = strings.Cut(string(d), ":")
+	return respcd, text
+}
 
 // Validate returns all problems of c, or nil.
 func (c Config) Validate() error {
@@ -111,7 +106,14 @@ func (c Config) Validate() error {
 	switch c.Duplicate {
 	case "", Duplicate1102, Duplicate2011, Duplicate1251, DuplicateState, DuplicateReissue, DuplicateNone:
 	default:
-		wrong = append(wrong, fmt.Errorf("Duplicate: must be 1102, 2011, 1251, state, reissue or none, not %q", c.Duplicate))
+		if respcd, text := c.Duplicate.split(); !isRespCd(respcd) || text == "" {
+			wrong = append(wrong, fmt.Errorf("Duplicate: must be 1102, 2011, 1251, state, reissue, none or CODE:TEXT, not %q", c.Duplicate))
+		}
+	}
+	switch c.RetryAfter {
+	case RetryAfterNone, RetryAfterSeconds, RetryAfterDate:
+	default:
+		wrong = append(wrong, fmt.Errorf("RetryAfter: must be seconds or date, not %q", c.RetryAfter))
 	}
 	switch c.SignResponses {
 	case "", SignBody, SignBodySHA256, SignSortedData, SignWrong, SignNone:

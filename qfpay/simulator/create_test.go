@@ -90,6 +90,8 @@ func TestCreate_ARepeatedNumberIsAnsweredAsConfigured(t *testing.T) {
 		{"the default", "", open, order("A1"), "1102", 1},
 		{"serial number repeats", Duplicate2011, open, order("A1"), "2011", 1},
 		{"as seen live on a refund", Duplicate1251, open, order("A1"), "1251", 1},
+		{"in Chinese", "1251:订单号重复", open, order("A1"), "1251", 1},
+		{"in words only", "1104:out_trade_no already exists", open, order("A1"), "1104", 1},
 		{"by state: unpaid", DuplicateState, open, order("A1"), "1261", 1},
 		{"by state: paid", DuplicateState, paid, order("A1"), "1260", 1},
 		{"by state: refunded", DuplicateState, func(g *Gateway) { g.Pay("A1"); g.Refund("A1") }, order("A1"), "1262", 2},
@@ -109,6 +111,9 @@ func TestCreate_ARepeatedNumberIsAnsweredAsConfigured(t *testing.T) {
 			}
 			if test.mode == Duplicate1251 && again.str("respmsg") != "out_trade_no is used" {
 				t.Errorf("respmsg %q", again.str("respmsg"))
+			}
+			if _, text := test.mode.split(); text != "" && again.str("resperr") != text && again.str("respmsg") != text {
+				t.Errorf("does not say %s: %s", text, again.raw)
 			}
 			if same := again.str("qrcode") == first.str("qrcode"); test.mode == DuplicateReissue && test.respcd == "0000" && !same {
 				t.Error("another QR code")

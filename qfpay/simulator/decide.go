@@ -6,41 +6,37 @@ import (
 )
 
 // decide runs the general checks on a request, and then processes it.
-func (g *Gateway) decide(x *exchange) answer {
-	q, e := x.request, x.effect
+func (b *books) decide(in arrival) answer {
+	q, e := in.request, in.effect
 	switch {
 	case q.status != 0:
 		return page(q.status)
-	case x.wait > 0:
-		a := page(http.StatusTooManyRequests)
-		if g.config.RetryAfter {
-			a.retryAfter = x.wait
-		}
-		return a
+	case in.wait > 0:
+		return page(http.StatusTooManyRequests)
 	case e.notDone && e.respcd == "":
 		return page(e.status)
 	}
-	if a, ok := x.admitted(); !ok {
+	if a, ok := in.admitted(); !ok {
 		return a
 	}
 	if e.notDone {
-		return refuse(e.respcd, "")
+		return e.refusal()
 	}
-	a := g.perform(x)
+	a := b.perform(in)
 	a.done = true
-	return spoil(a, x)
+	return spoil(a, in)
 }
 
 // admitted checks the credentials. The signature comes before the other parameters, because
 // only a valid signature proves that they are the merchant's. Empty values are refused even
 // earlier: documents contradict each other on whether they are signed, and the clearest advice
 // to a client is not to send them.
-func (x *exchange) admitted() (answer, bool) {
-	q := x.request
+func (in arrival) admitted() (answer, bool) {
+	q := in.request
 	switch {
 	case q.appCode == "":
 		return refuse("1108", "X-QF-APPCODE: missing"), false
-	case !x.known:
+	case !in.known:
 		return refuse("1108", "X-QF-APPCODE: not known"), false
 	case q.unread != "":
 		return refuse("1103", q.unread), false
@@ -50,62 +46,68 @@ func (x *exchange) admitted() (answer, bool) {
 	if name := emptyParam(q.params); name != "" {
 		return refuse("1104", name+": must not be empty"), false
 	}
-	if !x.call.DigestOK {
+	if !in.signed {
 		return refuse("1108", ""), false
 	}
 	// In live traffic, a wrong mchid gets 1108 with a text that says so.
 	mchID, sent := q.params["mchid"]
 	switch {
-	case sent && len(x.account.MchIDs) == 0:
+	case sent && len(in.account.MchIDs) == 0:
 		return refuse("1108", "mchid: none was issued, so none may be sent"), false
-	case !sent && len(x.account.MchIDs) > 0:
+	case !sent && len(in.account.MchIDs) > 0:
 		return refuse("1108", "mchid: missing"), false
-	case sent && !slices.Contains(x.account.MchIDs, mchID):
+	case sent && !slices.Contains(in.account.MchIDs, mchID):
 		return refuse("1108", "mchid: illegal"), false
 	}
 	return answer{}, true
 }
 
-func (g *Gateway) perform(x *exchange) answer {
-	switch x.request.endpoint {
+func (b *books) perform(in arrival) answer {
+	switch in.request.endpoint {
 	case endpointPayment:
-		return g.create(x)
+		return b.create(in)
 	case endpointQuery:
-		return g.query(x)
+		return b.query(in)
 	case endpointRefund:
-		return g.refund(x)
+		return b.refund(in)
 	default:
-		return g.cancel(x)
+		return b.cancel(in)
 	}
 }
 
-// spoil applies a fault to the answer of a successful request. A refusal stays as it is.
-func spoil(a answer, x *exchange) answer {
-	e := x.effect
-	if e.status != 0 {
+// spoil applies a fault to the answer of a request that was carried out. A refusal stays as it
+// is, unless a page of HTML comes in its place.
+func spoil(a answer, in arrival) answer {
+	e := in.effect
+	switch {
+	case e.page:
 		return answer{status: e.status, done: a.done, stored: a.stored}
-	}
-	if a.respcd != "0000" {
+	case a.respcd != "0000":
 		return a
-	}
-	if e.respcd != "" {
-		bare := refuse(e.respcd, "")
+	case e.respcd != "" && (e.aftermath == unsaidOrder || in.request.endpoint == endpointQuery):
+		bare := e.refusal()
 		bare.done, bare.stored = a.done, a.stored
-		if e.aftermath == unsaidOrder || x.request.endpoint == endpointQuery {
-			return bare
-		}
+		return bare
+	case e.respcd != "":
+		respErr, respMsg := texts(e.respcd, e.text)
 		a.respcd = e.respcd
-		a.fields = without(a.fields, "qrcode").set("respcd", e.respcd).set("resperr", respErr(e.respcd))
+		a.fields = without(a.fields, "qrcode").set("respcd", e.respcd).set("resperr", respErr).set("respmsg", respMsg)
 	}
-	if e.noQRCode {
-		a.fields = without(a.fields, "qrcode")
+	if e.status != 0 {
+		a.status = e.status
 	}
-	if e.wrongEcho && x.request.endpoint == endpointPayment {
-		a.fields = a.fields.set("out_trade_no", x.request.params["out_trade_no"]+"0")
+	if e.alter != nil {
+		a.fields = e.alter(a.fields)
 	}
 	return a
 }
 
-func without(o object, name string) object {
-	return slices.DeleteFunc(o, func(f field) bool { return f.name == name })
+// refusal returns the refusal that a fault answers with.
+func (e effect) refusal() answer {
+	respErr, respMsg := texts(e.respcd, e.text)
+	a := envelope(e.respcd, respErr, respMsg)
+	if e.status != 0 {
+		a.status = e.status
+	}
+	return a
 }

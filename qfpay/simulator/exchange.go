@@ -7,17 +7,11 @@ import (
 
 // exchange is one call that the gateway is processing.
 type exchange struct {
-	request request
-	call    *Call
-	account Account
-	known   bool // account is set
-	name    Fault
-	effect  effect
-	wait    time.Duration // if not 0, the call is over quota, for this long
-
-	due    time.Time // when it is processed
-	before time.Duration
-	after  time.Duration
+	arrival
+	call   *Call
+	name   Fault
+	before time.Duration // until it is carried out
+	after  time.Duration // and from then until it is answered
 	landed bool
 	answer answer
 }
@@ -25,16 +19,16 @@ type exchange struct {
 // arrive records a request and draws its fault. All random values of a call are drawn here,
 // always the same number, so that they depend only on the order of arrival.
 func (g *Gateway) arrive(q request) *exchange {
-	x := &exchange{request: q}
-	x.account, x.known = g.accounts[q.appCode]
-	right := x.known && q.unread == "" && q.signedBy(x.account.Key)
+	x := &exchange{arrival: arrival{request: q}}
+	x.account, x.known = g.books.accounts[q.appCode]
+	x.signed = x.known && q.unread == "" && q.signedBy(x.account.Key)
 
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.landDue()
 	now := g.now()
 	x.call = &Call{Time: now, AppCode: q.appCode, Endpoint: q.endpoint,
-		OutTradeNo: q.params["out_trade_no"], DigestOK: right}
+		OutTradeNo: q.params["out_trade_no"], PayType: g.books.payTypeOf(q), DigestOK: x.signed}
 	slow := g.draw(x)
 	if x.effect.unreachable {
 		return x
@@ -59,11 +53,12 @@ func (g *Gateway) arrive(q request) *exchange {
 func (g *Gateway) draw(x *exchange) (slow float64) {
 	luck, slow := g.random.Float64(), g.random.Float64()
 	if g.choose == nil {
-		x.name, x.effect = draw(g.drawings, x.call.Endpoint, luck)
+		x.name, x.effect = draw(g.drawings, *x.call, luck)
 		return slow
 	}
 	if name := g.choose(*x.call); name != "" {
-		if e, err := name.effect(); err == nil {
+		_, plain, _ := name.split()
+		if e, _, err := plain.effect(); err == nil {
 			x.name, x.effect = name, e
 		}
 	}
@@ -129,9 +124,25 @@ func (g *Gateway) landDue() {
 // carryOut processes a call, and records its answer.
 func (g *Gateway) carryOut(x *exchange) {
 	x.landed = true
-	a := g.decide(x)
+	a := g.books.decide(x.arrival).seal(x.arrival, g.config.SignResponses)
+	x.call.Done, x.call.Stored, x.call.RespCd = a.done, a.stored, a.respcd
+	g.past = g.past.hear(x.request, a)
+	x.answer = g.onTheWay(x, a)
+	x.call.HTTPStatus = x.answer.status
+}
+
+// onTheWay applies the faults that a signed answer meets on its way back.
+func (g *Gateway) onTheWay(x *exchange, a answer) answer {
+	if x.effect.forge != nil {
+		a = x.effect.forge(x.request, a, g.past)
+	}
+	if x.effect.transfer != nil {
+		a = x.effect.transfer(a)
+	}
 	a.cut = x.effect.cut
-	x.answer = g.seal(a, x)
-	x.call.Done, x.call.Stored = a.done, a.stored
-	x.call.HTTPStatus, x.call.RespCd = x.answer.status, a.respcd
+	a.at = x.due.Add(x.after)
+	if a.fields == nil {
+		a.retryAfter = g.config.RetryAfter.header(a.status, x.wait, a.at)
+	}
+	return a
 }

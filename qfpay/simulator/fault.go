@@ -1,113 +1,134 @@
 package simulator
 
 import (
+	"fmt"
 	"maps"
+	"path"
 	"slices"
+	"strings"
 )
 
-// Fault is one way in which a call can fail. FaultList lists them. With an endpoint in front,
-// as in payment.reset, the fault applies only to that endpoint.
+// Fault names one way in which a call can fail. [FaultList] lists them. A name can say more
+// than what happens:
+//
+//	[ENDPOINT.]NAME[@WHICH]
+//
+// With an endpoint, as in payment.reset, the fault happens only there. With @ and a pay type
+// (respcd_1104:filter error@800201), or @ and an order number in which * stands for anything
+// (http_403@A17*), it happens only to calls about such orders.
 type Fault string
 
-// Faults are the probabilities of faults, from 0 to 1. A call has at most one fault, so their
-// sum must not exceed 1 at any endpoint.
+// Faults are the probabilities of faults, from 0 to 1. A call has at most one fault. Faults with
+// the same @WHICH must not add up to more than 1 at any endpoint. A call first draws from those
+// with an @WHICH that applies, in the order of their names; the others share what is left.
 type Faults map[Fault]float64
 
-// cut is how an answer is cut off.
-type cut uint8
-
-const (
-	uncut    cut = iota
-	dropped      // the connection is closed, without an answer
-	reset        // the connection is reset, without an answer
-	truncate     // half of the body, then the connection is closed
-)
-
-// aftermath is the entry in the ledger after a fault with a respcd.
-type aftermath uint8
-
-const (
-	nothingStored aftermath = iota
-	failedOrder             // an order that failed at the channel; the answer has its syssn
-	liveOrder               // an unpaid order; the answer has its syssn
-	unsaidOrder             // an unpaid order; the answer does not mention it
-)
-
-// effect is the effect of a fault. The zero value is a call without a fault.
-type effect struct {
-	unreachable bool // no connection: the request does not arrive
-	notDone     bool // the request is not processed
-	cut         cut
-	status      int    // HTTP status to answer with, and a page of HTML
-	respcd      string // to answer with
-	aftermath   aftermath
-
-	lateLanding, lateAnswer, hidden, paidFirst     bool
-	noQRCode, wrongEcho, badSignature, noSignature bool
+// split takes a name apart.
+func (f Fault) split() (scope string, plain Fault, which selector) {
+	name := string(f)
+	if i := strings.LastIndexByte(name, '@'); i >= 0 && i < len(name)-1 {
+		name, which = name[:i], selector(name[i+1:])
+	}
+	if before, after, ok := strings.Cut(name, "."); ok && slices.Contains(endpoints, before) {
+		return before, Fault(after), which
+	}
+	return "", Fault(name), which
 }
 
-// plainFaults are the faults with a fixed name. If a fault is possible before and after the
-// request is processed, the name of the latter ends in _after.
-var plainFaults = []struct {
-	name   Fault
-	does   string
-	effect effect
-}{
-	{"unreachable", "no connection; on a port, where the request has arrived by then, as drop", effect{unreachable: true, notDone: true, cut: dropped}},
-	{"drop", "the connection is closed, nothing is carried out", effect{notDone: true, cut: dropped}},
-	{"drop_after", "carried out, then the connection is closed without an answer", effect{cut: dropped}},
-	{"reset", "the connection is reset, nothing is carried out", effect{notDone: true, cut: reset}},
-	{"reset_after", "carried out, then the connection is reset", effect{cut: reset}},
-	{"land_late", "carried out only after Late, when the caller has given up", effect{lateLanding: true}},
-	{"answer_late", "carried out at once, answered only after Late", effect{lateAnswer: true}},
-	{"truncated", "carried out, half of the answer's body arrives", effect{cut: truncate}},
-	{"html", "HTTP 200 with a page of HTML, nothing is carried out", effect{notDone: true, status: 200}},
-	{"html_after", "carried out, then HTTP 200 with a page of HTML", effect{status: 200}},
-	{"no_qrcode", "created, respcd 0000, and no qrcode in the answer", effect{noQRCode: true}},
-	{"wrong_echo", "carried out, and the answer speaks of another order", effect{wrongEcho: true}},
-	{"bad_signature", "carried out, answered with a wrong signature", effect{badSignature: true}},
-	{"no_signature", "carried out, answered without a signature", effect{noSignature: true}},
-	{"slow_visibility", "created, but queries do not show it until after Late", effect{hidden: true}},
-	{"notify_first", "created and paid at once; the notification goes out a second before the answer", effect{paidFirst: true}},
+// selector selects calls by pay type or order number; empty: all.
+type selector string
+
+func (s selector) valid() bool {
+	_, err := path.Match(string(s), "")
+	return err == nil
 }
 
-// The faults of notifications, drawn when a notification is made. They are independent of the
-// fault of the call.
-const (
-	notifyTwice        Fault = "notify_twice"
-	notifyLate         Fault = "notify_late"
-	notifyBadSignature Fault = "notify_bad_signature"
-)
+func (s selector) matches(c Call) bool {
+	if s == "" || string(c.PayType) == string(s) {
+		return true
+	}
+	for number := range strings.SplitSeq(c.OutTradeNo, ",") {
+		if ok, err := path.Match(string(s), number); ok && err == nil && number != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Validate returns an error for an unknown fault or an invalid probability.
+func (f Faults) Validate() error {
+	type group struct {
+		endpoint string
+		which    selector
+	}
+	sum := map[group]float64{}
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		p := f[name]
+		if !(p >= 0 && p <= 1) { // so that NaN is refused too
+			return fmt.Errorf("fault %s: the probability must be from 0 to 1, not %v", name, p)
+		}
+		if isNotifyFault(name) {
+			continue
+		}
+		scope, plain, which := name.split()
+		if !which.valid() {
+			return fmt.Errorf("fault %s: after @ there must be a pay type, or an order number, in which * may stand for anything", name)
+		}
+		_, at, err := plain.effect()
+		if err != nil {
+			return err
+		}
+		if scope != "" && !slices.Contains(at, scope) {
+			return fmt.Errorf("fault %s: happens only at %s", name, strings.Join(at, ", "))
+		}
+		for _, e := range at {
+			if scope != "" && scope != e {
+				continue
+			}
+			g := group{e, which}
+			if sum[g] += p; sum[g] > 1+1e-9 {
+				return fmt.Errorf("fault %s: with it, the probabilities at %s add up to %.3g, but must not exceed 1", name, e, sum[g])
+			}
+		}
+	}
+	return nil
+}
 
 // drawing is one fault with its probability.
 type drawing struct {
 	name   Fault
-	scope  string
+	at     []string
+	which  selector
 	effect effect
 	p      float64
 }
 
 // compile prepares valid faults for drawing, in a fixed order, so that a seed always gives the
-// same result.
+// same result: first the faults of some orders, then those of all.
 func (f Faults) compile() []drawing {
-	var all []drawing
+	var some, all []drawing
 	for _, name := range slices.Sorted(maps.Keys(f)) {
-		scope, plain := name.split()
-		if isNotifyFault(plain) {
+		scope, plain, which := name.split()
+		e, at, err := plain.effect()
+		if err != nil { // a fault of notifications
 			continue
 		}
-		e, err := plain.effect()
-		if err == nil {
-			all = append(all, drawing{name, scope, e, f[name]})
+		if scope != "" {
+			at = []string{scope}
+		}
+		if d := (drawing{name, at, which, e, f[name]}); which != "" {
+			some = append(some, d)
+		} else {
+			all = append(all, d)
 		}
 	}
-	return all
+	return append(some, all...)
 }
 
-// draw returns the fault of a call to endpoint for a random number u from [0, 1).
-func draw(all []drawing, endpoint string, u float64) (Fault, effect) {
+// draw returns the fault of a call for a random number u from [0, 1).
+func draw(all []drawing, c Call, u float64) (Fault, effect) {
 	for _, d := range all {
-		if d.scope != "" && d.scope != endpoint {
+		if !slices.Contains(d.at, c.Endpoint) || !d.which.matches(c) {
 			continue
 		}
 		if u -= d.p; u < 0 {
@@ -115,4 +136,8 @@ func draw(all []drawing, endpoint string, u float64) (Fault, effect) {
 		}
 	}
 	return "", effect{}
+}
+
+func isNotifyFault(f Fault) bool {
+	return f == notifyTwice || f == notifyLate || f == notifyBadSignature
 }

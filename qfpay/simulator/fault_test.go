@@ -33,7 +33,19 @@ func TestFault_FaultsAreParsedAndWrongOnesNamed(t *testing.T) {
 		{"rest=0.1", "rest_"}, // none of that name; and the list is there
 		{"drop=0.1 drop=0.2", "twice"},
 		{"drop=0.6 payment.reset=0.6", "payment"},
+		{"respcd_1104@800101=1 respcd_2012@800201=1 drop=0.3", ""},
+		{"respcd_1205_live_http_422:系统=1 http_307_after@A1*=1", ""},
+		{"http_403@A1=0.6 http_403_after@A1=0.6", "payment"},
+		{"http_403@[=1", "@"},
+		{"http_403@=1", "http_403@"},
+		{"query.code_url=1", "payment"},
+		{"payment.data_null=1", "query"},
 		{"http_200=1", "http_200"},
+		{"http_304=1", "http_304"},
+		{"status_200=1", "status_200"},
+		{"status_20=1", "status_20"},
+		{"respcd_1205_http_99=1", "respcd_1205_http_99"},
+		{"respcd_1205:=1", "respcd_1205:"},
 		{"http_502_before=1", "http_502_before"},
 		{"http_502_=1", "http_502_"},
 		{"respcd_0000=1", "respcd_0000"},
@@ -56,9 +68,8 @@ func TestFault_FaultsAreParsedAndWrongOnesNamed(t *testing.T) {
 }
 
 func FuzzParseFaults(f *testing.F) {
-	for _, line := range FaultList() {
-		name, _, _ := strings.Cut(line, ":")
-		f.Add(strings.ReplaceAll(name, "_N", "_1205") + "=0.5")
+	for _, name := range everyName() {
+		f.Add(string(name) + "@A*=0.5")
 	}
 	f.Fuzz(func(t *testing.T, arg string) {
 		faults, err := ParseFaults(arg)
@@ -80,34 +91,79 @@ type after struct {
 	done   bool
 }
 
+var right = after{"0000", true, true, Created, true} // also of faults that change the answer only
+
+// faultsOfACreate are the outcomes of a create of order A1, for Alipay, with each fault.
+var faultsOfACreate = map[Fault]after{
+	"unreachable":                {"refused", false, false, "", false},
+	"drop":                       {"EOF", false, false, "", false},
+	"drop_after":                 {"EOF", false, false, Created, true},
+	"reset":                      {"reset", false, false, "", false},
+	"reset_after":                {"reset", false, false, Created, true},
+	"land_late":                  {"timeout", false, false, "", false},
+	"answer_late":                {"timeout", false, false, Created, true},
+	"truncated":                  {"short", false, false, Created, true},
+	"html":                       {"200", false, false, "", false},
+	"html_after":                 {"200", false, false, Created, true},
+	"empty_body":                 {"200", false, false, Created, true},
+	"gzip":                       {"200", false, false, Created, true},
+	"gzip_unsaid":                {"200", false, false, Created, true},
+	"gzip_untrue":                right,
+	"encoding_odd":               right,
+	"bom":                        {"200", false, false, Created, true},
+	"http_307":                   {"307", false, false, "", false},
+	"http_502":                   {"502", false, false, "", false},
+	"http_502_after":             {"502", false, false, Created, true},
+	"http_403_after":             {"403", false, false, Created, true},
+	"status_201":                 right,
+	"respcd_1100":                {"1100", false, false, "", false},
+	"respcd_1205":                {"1205", false, false, "", false},
+	"respcd_1205_http_422":       {"1205", false, false, "", false},
+	"respcd_1205_failed":         {"1205", true, false, Failed, true},
+	"respcd_1205_live":           {"1205", true, false, Created, true},
+	"respcd_1205_unsaid":         {"1205", false, false, Created, true},
+	"respcd_1298_live":           {"1298", true, false, Created, true},
+	"respcd_1252_unsaid":         {"1252", false, false, Created, true},
+	"respcd_1251:订单号重复":          {"1251", false, false, "", false},
+	"txamt_number":               right,
+	"txamt_float":                right,
+	"txamt_zeros":                right,
+	"txamt_major":                right,
+	"currency_lower":             right,
+	"currency_number":            right,
+	"number_case":                right,
+	"respmsg_list":               right,
+	"respmsg_false":              right,
+	"chnlsn_false":               right,
+	"sysdtm_object":              right,
+	"no_qrcode":                  {"0000", true, false, Created, true},
+	"code_url":                   {"0000", true, false, Created, true},
+	"qrcode_newline":             right,
+	"wrong_echo":                 right,
+	"bad_signature":              right,
+	"no_signature":               right,
+	"reflected":                  {"0000", true, true, "", false},
+	"reflected_after":            right,
+	"stripped_after":             right,
+	"outside_data":               right,
+	"replayed":                   right, // there is no other answer
+	"replayed_older":             right,
+	"slow_visibility":            right,
+	"notify_first":               {"0000", true, true, Paid, true},
+	"query.drop":                 right,
+	"payment.reset_after":        {"reset", false, false, Created, true},
+	"reset@A1":                   {"reset", false, false, "", false},
+	"reset@A*":                   {"reset", false, false, "", false},
+	"reset@B*":                   right,
+	"reset@800101":               {"reset", false, false, "", false},
+	"reset@800201":               right,
+	"payment.http_403_after@A1":  {"403", false, false, Created, true},
+	"payment.http_403_after@A1_": right,
+}
+
 func TestFault_EveryFaultDoesAsItSays(t *testing.T) {
 	t.Parallel()
-	for fault, want := range map[Fault]after{
-		"unreachable":         {"refused", false, false, "", false},
-		"drop":                {"EOF", false, false, "", false},
-		"drop_after":          {"EOF", false, false, Created, true},
-		"reset":               {"reset", false, false, "", false},
-		"reset_after":         {"reset", false, false, Created, true},
-		"land_late":           {"timeout", false, false, "", false},
-		"answer_late":         {"timeout", false, false, Created, true},
-		"truncated":           {"short", false, false, Created, true},
-		"html":                {"200", false, false, "", false},
-		"html_after":          {"200", false, false, Created, true},
-		"http_502":            {"502", false, false, "", false},
-		"http_502_after":      {"502", false, false, Created, true},
-		"respcd_1100":         {"1100", false, false, "", false},
-		"respcd_1205_failed":  {"1205", true, false, Failed, true},
-		"respcd_1298_live":    {"1298", true, false, Created, true},
-		"respcd_1252_unsaid":  {"1252", false, false, Created, true},
-		"no_qrcode":           {"0000", true, false, Created, true},
-		"wrong_echo":          {"0000", true, true, Created, true},
-		"bad_signature":       {"0000", true, true, Created, true},
-		"no_signature":        {"0000", true, true, Created, true},
-		"slow_visibility":     {"0000", true, true, Created, true},
-		"notify_first":        {"0000", true, true, Paid, true},
-		"query.drop":          {"0000", true, true, Created, true},
-		"payment.reset_after": {"reset", false, false, Created, true},
-	} {
+	for fault, want := range faultsOfACreate {
 		t.Run(string(fault), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				g := New(Config{Faults: Faults{fault: 1}})
@@ -149,24 +205,19 @@ func outcome(r reply, err error) string {
 
 func TestFault_FaultsOfTheAnswerAreSeenInIt(t *testing.T) {
 	g := still(Config{})
-	use := func(f Fault) {
-		if err := g.SetFaults(Faults{f: 1}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	use("wrong_echo")
+	use(t, g, "wrong_echo")
 	if r := call(t, g, "payment", order("A1")); r.str("out_trade_no") == "A1" {
 		t.Error("the echo is right")
 	}
-	use("bad_signature")
+	use(t, g, "bad_signature")
 	if r := call(t, g, "payment", order("A2")); r.header.Get("X-QF-SIGN") == qfpay.MD5.SignText([]byte(r.raw), SampleKey) {
 		t.Error("the signature is right")
 	}
-	use("no_signature")
+	use(t, g, "no_signature")
 	if r := call(t, g, "payment", order("A3")); r.header.Get("X-QF-SIGN") != "" {
 		t.Error("there is a signature")
 	}
-	use("slow_visibility")
+	use(t, g, "slow_visibility")
 	call(t, g, "payment", order("A4"))
 	seen := func() int { return len(expect(t, g, "query", qfpay.Params{"out_trade_no": "A4"}, "0000").rows()) }
 	if seen() != 0 {
@@ -274,6 +325,8 @@ func TestConfig_AContradictionIsRefused(t *testing.T) {
 		{"Latency", Config{Latency: Latency{2, 1}}},
 		{"Late", Config{Late: -1}},
 		{"Duplicate", Config{Duplicate: "1103"}},
+		{"Duplicate", Config{Duplicate: "110:used"}},
+		{"RetryAfter", Config{RetryAfter: "soon"}},
 		{"SignResponses", Config{SignResponses: "loudly"}},
 		{"Expired", Config{Expired: "1143"}},
 		{"nonsense", Config{Faults: Faults{"nonsense": 1}}},
@@ -300,4 +353,16 @@ func TestLatency_RangesAndSingleTimesAreRead(t *testing.T) {
 			t.Errorf("%q was taken for %v", text, got)
 		}
 	}
+}
+
+// everyName returns the names of all faults of calls, with a number where one belongs.
+func everyName() []Fault {
+	all := []Fault{"http_307", "http_502_after", "status_201", "respcd_1205", "respcd_1205_failed", "respcd_1205_live",
+		"respcd_1205_unsaid", "respcd_1205_http_422", "respcd_1251:\u8ba2\u5355\u53f7\u91cd\u590d"}
+	for _, group := range faultTable {
+		for _, f := range group.lines {
+			all = append(all, f.name)
+		}
+	}
+	return all
 }

@@ -9,24 +9,20 @@ import (
 
 // Gateway is one simulated gateway. It is safe for concurrent use.
 type Gateway struct {
-	config   Config
-	accounts map[string]Account
+	config Config
 
 	mu        sync.Mutex
 	offset    time.Duration // by Advance
 	perSecond int
 	perMinute int
 	random    *rand.Rand // of calls
-	notices   *rand.Rand // of notifications; separate, so that a payment does not change the faults of calls
-	faults    Faults
 	drawings  []drawing
 	choose    func(Call) Fault
-	ledger    ledger
-	serial    int // of the last syssn
 	calls     []*Call
 	limits    map[string]*limits
 	underWay  []*exchange // not yet processed
-	mail      mailbox
+	books     books
+	past      history
 }
 
 // New makes a gateway. It panics if c.Validate returns an error; call Validate first for a
@@ -36,20 +32,9 @@ func New(c Config) *Gateway {
 		panic("simulator: " + err.Error())
 	}
 	c = c.withDefaults()
-	g := &Gateway{
-		config:   c,
-		accounts: map[string]Account{},
-		random:   rand.New(rand.NewPCG(c.Seed, 1)),
-		notices:  rand.New(rand.NewPCG(c.Seed, 2)),
-		ledger:   newLedger(),
-		limits:   map[string]*limits{},
-		mail:     newMailbox(),
-	}
-	for _, a := range c.Merchants {
-		g.accounts[a.AppCode] = a
-	}
+	g := &Gateway{config: c, random: rand.New(rand.NewPCG(c.Seed, 1)), limits: map[string]*limits{}, books: newBooks(c)}
 	g.SetLimits(c.PerSecond, c.PerMinute)
-	g.faults, g.drawings = c.Faults, c.Faults.compile()
+	g.drawings = c.Faults.compile()
 	return g
 }
 
@@ -60,7 +45,7 @@ func (g *Gateway) SetFaults(f Faults) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.faults, g.drawings = f, f.compile()
+	g.books.faults, g.drawings = f, f.compile()
 	return nil
 }
 
@@ -88,7 +73,7 @@ func (g *Gateway) Advance(by time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.offset += by
-	g.mail.wake()
+	g.books.mail.wake()
 }
 
 // Now returns the time of the gateway's clock.
@@ -106,8 +91,8 @@ func (g *Gateway) Orders() []Order {
 	defer g.mu.Unlock()
 	g.landDue()
 	now := g.now()
-	all := make([]Order, len(g.ledger.all))
-	for i, o := range g.ledger.all {
+	all := make([]Order, len(g.books.ledger.all))
+	for i, o := range g.books.ledger.all {
 		o.expire(now)
 		all[i] = *o
 	}

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -58,13 +57,4 @@ func hangUp(w http.ResponseWriter, reset bool) {
 		_ = tcp.SetLinger(0) // so that closing sends RST, not FIN
 	}
 	_ = conn.Close()
-}
-
-// limit reads a limit from user input: 0 is no limit.
-func limit(s string) (int, bool) {
-	n, err := strconv.ParseUint(s, 10, 31)
-	if n == 0 {
-		return NoLimit, err == nil
-	}
-	return int(n), err == nil
 }

@@ -2,20 +2,6 @@ package simulator
 
 import "time"
 
-// Call is one request that arrived, and its result.
-type Call struct {
-	Time       time.Time `json:"time"` // of arrival
-	AppCode    string    `json:"app_code"`
-	Endpoint   string    `json:"endpoint"` // empty for a path that QFPay does not have
-	OutTradeNo string    `json:"out_trade_no,omitempty"`
-	DigestOK   bool      `json:"digest_ok"`
-	Done       bool      `json:"done"`   // processed, with any answer
-	Stored     bool      `json:"stored"` // an order was stored
-	HTTPStatus int       `json:"http_status,omitempty"`
-	RespCd     string    `json:"respcd,omitempty"` // of the answer, even if the answer was lost
-	Fault      Fault     `json:"fault,omitempty"`
-}
-
 // Calls returns every call that has arrived, in the order of arrival.
 func (g *Gateway) Calls() []Call {
 	g.mu.Lock()

@@ -2,15 +2,19 @@ package simulator
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// field is one member of a JSON object: a string, an int, rows, an object, or nil.
+// field is one member of a JSON object: a string, an int, rows, an object, raw JSON, or nil.
 type field struct {
 	name  string
 	value any
 }
+
+// raw is JSON that is written as it is.
+type raw string
 
 // object is a JSON object whose members keep their order.
 type object []field
@@ -24,6 +28,10 @@ func (o object) set(name string, value any) object {
 		}
 	}
 	return append(o, field{name, value})
+}
+
+func without(o object, name string) object {
+	return slices.DeleteFunc(o, func(f field) bool { return f.name == name })
 }
 
 // String formats o like Python's json.dumps, as in QFPay's answers and notifications: a space
@@ -40,6 +48,8 @@ func writeJSON(b *strings.Builder, value any) {
 		writeString(b, v)
 	case int:
 		b.WriteString(strconv.Itoa(v))
+	case raw:
+		b.WriteString(string(v))
 	case object:
 		b.WriteByte('{')
 		for i, f := range v {

@@ -13,7 +13,7 @@ import (
 func TestLimit_ACallOverItIsRefusedAndNotCarriedOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := New(Config{PerSecond: 3, PerMinute: 5, RetryAfter: true})
+		g := New(Config{PerSecond: 3, PerMinute: 5, RetryAfter: RetryAfterSeconds})
 		try := func(no string) int { return call(t, g, "payment", order(no)).status }
 		for i, want := range []int{200, 200, 200, 429} {
 			if got := try(string(rune('a' + i))); got != want {

@@ -17,7 +17,7 @@ const notifyTimeout = 5 * time.Second
 func (g *Gateway) RunNotifier(ctx context.Context, client *http.Client) {
 	for ctx.Err() == nil {
 		g.mu.Lock()
-		l, wait, any := g.mail.take(g.now())
+		l, wait, any := g.books.mail.take(g.now())
 		g.mu.Unlock()
 		switch {
 		case l != nil:
@@ -26,13 +26,13 @@ func (g *Gateway) RunNotifier(ctx context.Context, client *http.Client) {
 			timer := time.NewTimer(wait)
 			select {
 			case <-timer.C:
-			case <-g.mail.news:
+			case <-g.books.mail.news:
 			case <-ctx.Done():
 			}
 			timer.Stop()
 		default:
 			select {
-			case <-g.mail.news:
+			case <-g.books.mail.news:
 			case <-ctx.Done():
 			}
 		}
@@ -49,7 +49,7 @@ func (g *Gateway) deliver(ctx context.Context, client *http.Client, l *letter) {
 	if l.attempts < len(retrySchedule) {
 		l.due = g.now().Add(retrySchedule[l.attempts])
 		l.attempts++
-		g.mail.put(l)
+		g.books.mail.put(l)
 	}
 }
 

@@ -67,27 +67,27 @@ func (m *mailbox) take(now time.Time) (l *letter, wait time.Duration, any bool) 
 
 // notify prepares the notification of a payment or a refund; QFPay has no others. original is
 // the refunded payment.
-func (g *Gateway) notify(o, original *Order, now time.Time) {
-	late, twice, wrong := g.notices.Float64(), g.notices.Float64(), g.notices.Float64()
-	url := g.config.Notify.URL
-	if g.config.Notify.FromOrder && o.NotifyURL != "" {
+func (b *books) notify(o, original *Order, now time.Time) {
+	late, twice, wrong := b.notices.Float64(), b.notices.Float64(), b.notices.Float64()
+	url := b.config.Notify.URL
+	if b.config.Notify.FromOrder && o.NotifyURL != "" {
 		url = o.NotifyURL
 	}
 	if url == "" {
 		return
 	}
 	body := notification(o, original).String()
-	l := letter{url: url, body: body, due: now, signature: digest("MD5", body, g.accounts[o.AppCode].Key)}
-	if late < g.faults[notifyLate] {
-		l.due = now.Add(g.config.Late)
+	l := letter{url: url, body: body, due: now, signature: digest("MD5", body, b.accounts[o.AppCode].Key)}
+	if late < b.faults[notifyLate] {
+		l.due = now.Add(b.config.Late)
 	}
-	if wrong < g.faults[notifyBadSignature] {
-		l.signature = digest("MD5", body, g.accounts[o.AppCode].Key+"?")
+	if wrong < b.faults[notifyBadSignature] {
+		l.signature = digest("MD5", body, b.accounts[o.AppCode].Key+"?")
 	}
-	g.mail.put(&l)
-	if twice < g.faults[notifyTwice] {
+	b.mail.put(&l)
+	if twice < b.faults[notifyTwice] {
 		again := l
-		g.mail.put(&again)
+		b.mail.put(&again)
 	}
 }
 

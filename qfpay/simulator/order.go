@@ -39,8 +39,9 @@ type Order struct {
 	UDID       string        `json:"udid,omitempty"`
 	NotifyURL  string        `json:"notify_url,omitempty"`
 	State      State         `json:"state"`
-	RespCd     qfpay.RespCd  `json:"respcd,omitempty"` // of a failed order
-	Refunded   int64         `json:"refunded"`         // of TxAmt, so far
+	Scanned    bool          `json:"scanned,omitempty"` // by a customer who may pay it
+	RespCd     qfpay.RespCd  `json:"respcd,omitempty"`  // of a failed order
+	Refunded   int64         `json:"refunded"`          // of TxAmt, so far
 	Stored     time.Time     `json:"stored"`
 	Expires    time.Time     `json:"expires,omitzero"`
 	Visible    time.Time     `json:"visible"` // from when queries show it

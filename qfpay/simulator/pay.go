@@ -17,7 +17,20 @@ func (g *Gateway) Pay(outTradeNo string) error {
 	if err != nil {
 		return err
 	}
-	g.pay(o, now)
+	g.books.pay(o, now)
+	return nil
+}
+
+// Scan marks an unpaid order as scanned by a customer, who has not paid yet.
+func (g *Gateway) Scan(outTradeNo string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.landDue()
+	o, err := g.named(outTradeNo, g.now(), Created)
+	if err != nil {
+		return err
+	}
+	o.Scanned = true
 	return nil
 }
 
@@ -32,14 +45,14 @@ func (g *Gateway) Refund(outTradeNo string) error {
 	if err != nil {
 		return err
 	}
-	g.giveBack(o, o.TxAmt-o.Refunded, "", now)
+	g.books.giveBack(o, o.TxAmt-o.Refunded, "", now)
 	return nil
 }
 
 // named finds the newest payment with an out_trade_no or syssn that is in the wanted state.
 func (g *Gateway) named(name string, now time.Time, want State) (*Order, error) {
 	var last *Order
-	for _, o := range slices.Backward(g.ledger.all) {
+	for _, o := range slices.Backward(g.books.ledger.all) {
 		if o.OrderType != typePayment || o.OutTradeNo != name && o.Syssn != name {
 			continue
 		}
@@ -55,10 +68,4 @@ func (g *Gateway) named(name string, now time.Time, want State) (*Order, error) 
 		return nil, fmt.Errorf("order %s: no order has this out_trade_no or syssn", name)
 	}
 	return nil, fmt.Errorf("order %s: is %s, but must be %s", name, last.State, want)
-}
-
-// pay marks an unpaid order as paid.
-func (g *Gateway) pay(o *Order, now time.Time) {
-	o.State, o.PayDtm = Paid, stamp(now)
-	g.notify(o, nil, now)
 }

@@ -14,8 +14,8 @@ import (
 const maxPage = 100
 
 // query answers a query with rows of orders, newest first.
-func (g *Gateway) query(x *exchange) answer {
-	p, now := x.request.params, x.due
+func (b *books) query(in arrival) answer {
+	p, now := in.request.params, in.due
 	for _, name := range []string{"syssn", "out_trade_no", "pay_type"} {
 		if len(p[name]) > 128 { // the whole comma-separated list
 			return refuse("1104", name+": must be at most 128 characters")
@@ -33,14 +33,14 @@ func (g *Gateway) query(x *exchange) answer {
 	if wrong != "" {
 		return refuse("1104", wrong)
 	}
-	found := g.find(x.account.AppCode, p, w, now)
+	found := b.find(in.account.AppCode, p, w, now)
 	first := min(len(found), (page-1)*size)
 	rows := []object{}
 	for _, o := range found[first:min(len(found), first+size)] {
-		rows = append(rows, g.row(o))
+		rows = append(rows, b.row(o))
 	}
 	return answer{status: http.StatusOK, respcd: "0000", fields: object{
-		{"respmsg", ""}, {"resperr", respErr("0000")}, {"respcd", "0000"},
+		{"respmsg", ""}, {"resperr", respErrOf("0000")}, {"respcd", "0000"},
 		{"page", page}, {"page_size", size}, {"data", rows},
 	}}
 }
@@ -57,23 +57,21 @@ func readCount(s string, n *int) bool {
 // window is the range of sysdtm that a query covers, to the second and including both ends,
 // and its month.
 type window struct {
-	all      bool // a query by syssn: any time
 	month    string
 	from, to string
 }
 
 // readWindow reads start_time and end_time. Orders are stored by month, so a window must be
 // within one month; the default is the current month. According to the pages of 2024, it is
-// ignored with syssn or out_trade_no. A correction of 2025-05 says only with syssn, which is
-// stricter and applies here.
+// ignored with syssn or out_trade_no, and to a correction of 2025-05, only with syssn. In
+// production a query by syssn came back empty after a change of the month, so it always applies
+// here.
 func readWindow(p qfpay.Params, now time.Time) (window, string) {
 	start, end := p["start_time"], p["end_time"]
 	switch {
 	case (start == "") != (end == ""):
 		return window{}, "start_time and end_time: must be given together"
-	case p["syssn"] != "":
-		return window{all: true}, ""
-	case start == "" && p["out_trade_no"] == "":
+	case start == "" && p["syssn"] == "" && p["out_trade_no"] == "":
 		return window{}, "syssn, out_trade_no, or start_time and end_time: missing"
 	case start == "":
 		month := now.In(beijing).Format("2006-01")
@@ -94,15 +92,15 @@ func readWindow(p qfpay.Params, now time.Time) (window, string) {
 }
 
 // find returns the visible orders that match a query, newest first.
-func (g *Gateway) find(appCode string, p qfpay.Params, w window, now time.Time) []*Order {
+func (b *books) find(appCode string, p qfpay.Params, w window, now time.Time) []*Order {
 	var found []*Order
-	for _, o := range g.candidates(appCode, p, w) {
+	for _, o := range b.candidates(appCode, p, w) {
 		o.expire(now)
 		if o.AppCode != appCode || o.MchID != p["mchid"] || now.Before(o.Visible) ||
-			!w.all && (o.SysDtm < w.from || o.SysDtm > w.to) ||
+			o.SysDtm < w.from || o.SysDtm > w.to ||
 			!listed(p["syssn"], o.Syssn) || !listed(p["out_trade_no"], o.OutTradeNo) ||
 			!listed(p["pay_type"], string(o.PayType)) ||
-			p["respcd"] != "" && p["respcd"] != string(g.rowRespCd(o)) {
+			p["respcd"] != "" && p["respcd"] != string(b.rowRespCd(o)) {
 			continue
 		}
 		found = append(found, o)
@@ -112,12 +110,12 @@ func (g *Gateway) find(appCode string, p qfpay.Params, w window, now time.Time) 
 }
 
 // candidates narrows the search with the indexes.
-func (g *Gateway) candidates(appCode string, p qfpay.Params, w window) []*Order {
+func (b *books) candidates(appCode string, p qfpay.Params, w window) []*Order {
 	var all []*Order
 	switch {
 	case p["syssn"] != "":
 		for s := range strings.SplitSeq(p["syssn"], ",") {
-			if o := g.ledger.bySyssn[s]; o != nil && !slices.Contains(all, o) {
+			if o := b.ledger.bySyssn[s]; o != nil && !slices.Contains(all, o) {
 				all = append(all, o)
 			}
 		}
@@ -126,11 +124,11 @@ func (g *Gateway) candidates(appCode string, p qfpay.Params, w window) []*Order 
 		for no := range strings.SplitSeq(p["out_trade_no"], ",") {
 			if !slices.Contains(asked, no) {
 				asked = append(asked, no)
-				all = append(all, g.ledger.byNumber[number{appCode, p["mchid"], no}]...)
+				all = append(all, b.ledger.byNumber[number{appCode, p["mchid"], no}]...)
 			}
 		}
 	default:
-		all = g.ledger.byMonth[w.month]
+		all = b.ledger.byMonth[w.month]
 	}
 	return all
 }
@@ -142,14 +140,14 @@ func listed(list, value string) bool {
 
 // rowRespCd returns the respcd of an order's row. The samples have 1145 for an unpaid Alipay
 // order and 1143 for WeChat.
-func (g *Gateway) rowRespCd(o *Order) qfpay.RespCd {
+func (b *books) rowRespCd(o *Order) qfpay.RespCd {
 	switch o.State {
 	case Failed:
 		return o.RespCd
 	case Closed:
 		return "1142"
 	case Expired:
-		return g.config.Expired
+		return b.config.Expired
 	case Created:
 		if o.PayType == qfpay.AlipayOverseas || o.PayType == qfpay.AlipayHK {
 			return "1145"
@@ -174,12 +172,12 @@ func rowCancel(o *Order) string {
 
 // row returns the row of an order in a query. It has no qrcode, because no page, sample or
 // capture from 2016 to 2026 has one.
-func (g *Gateway) row(o *Order) object {
+func (b *books) row(o *Order) object {
 	var original any // null, except for refunds
 	if o.OrigSyssn != "" {
 		original = o.OrigSyssn
 	}
-	respcd := string(g.rowRespCd(o))
+	respcd := string(b.rowRespCd(o))
 	return object{
 		{"cardcd", ""}, {"cardtp", ""}, {"cancel", rowCancel(o)},
 		{"pay_type", string(o.PayType)}, {"order_type", o.OrderType}, {"clisn", ""},
@@ -187,7 +185,7 @@ func (g *Gateway) row(o *Order) object {
 		{"sysdtm", o.SysDtm}, {"paydtm", o.PayDtm}, {"goods_name", o.GoodsName}, {"goods_info", ""},
 		{"txcurrcd", o.TxCurrCd}, {"chnlsn2", ""}, {"udid", o.UDID}, {"userid", ""},
 		{"txamt", strconv.FormatInt(o.TxAmt, 10)}, {"chnlsn", ""}, {"respcd", respcd},
-		{"errmsg", respErr(respcd)}, {"origssn", original}, {"exchange_rate", ""},
+		{"errmsg", respErrOf(respcd)}, {"origssn", original}, {"exchange_rate", ""},
 		{"cash_fee", ""}, {"cash_fee_type", ""}, {"cash_refund_fee", ""}, {"cash_refund_fee_type", ""},
 	}
 }

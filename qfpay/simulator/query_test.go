@@ -41,7 +41,8 @@ func TestQuery_OneMonthIsSeenAndNoOther(t *testing.T) {
 	}{
 		{"the current month when none is given: proves nothing about the last", qfpay.Params{"out_trade_no": "march"}, nil},
 		{"the current month", qfpay.Params{"out_trade_no": "march,april"}, []string{"april"}},
-		{"by syssn in any month", qfpay.Params{"syssn": march.str("syssn")}, []string{"march"}},
+		{"the current month by syssn too", qfpay.Params{"syssn": march.str("syssn")}, nil},
+		{"by syssn, with its month", within("2026-03-01 00:00:00", "2026-03-31 23:59:59", "syssn", march.str("syssn")), []string{"march"}},
 		{"the whole of March", within("2026-03-01 00:00:00", "2026-03-31 23:59:59", "out_trade_no", "march,april"), []string{"march"}},
 		{"without a number", within("2026-03-01 00:00:00", "2026-03-31 23:59:59"), []string{"march"}},
 		{"up to a second before", within("2026-03-01 00:00:00", "2026-03-31 23:59:58"), nil},

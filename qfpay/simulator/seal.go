@@ -8,19 +8,18 @@ import (
 )
 
 // seal writes the body of an answer and signs it.
-func (g *Gateway) seal(a answer, x *exchange) answer {
+func (a answer) seal(in arrival, how SignResponses) answer {
 	if a.fields == nil {
 		if a.status != 0 {
 			a.body = html(a.status)
 		}
 		return a
 	}
-	how := g.config.SignResponses
 	switch {
-	case x.effect.noSignature, !x.known: // without an account there is no key
+	case !in.known: // without an account there is no key
 		how = SignNone
-	case x.effect.badSignature:
-		how = SignWrong
+	case in.effect.sign != "":
+		how = in.effect.sign
 	}
 	if how == SignSortedData && !wrappable(a.fields) {
 		how = SignBody
@@ -30,7 +29,7 @@ func (g *Gateway) seal(a answer, x *exchange) answer {
 		data, a.fields = wrap(a.fields)
 	}
 	a.body = a.fields.String()
-	key := x.account.Key
+	key := in.account.Key
 	switch how {
 	case SignBody:
 		a.signature = digest("MD5", a.body, key)
@@ -74,6 +73,8 @@ func textOf(data object) qfpay.Params {
 			p[f.name] = v
 		case int:
 			p[f.name] = strconv.Itoa(v)
+		case raw:
+			p[f.name] = string(v)
 		}
 	}
 	return p

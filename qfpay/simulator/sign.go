@@ -59,3 +59,16 @@ func (q request) signedBy(key qfpay.Secret) bool {
 	return knownSignType(q.signType) &&
 		subtle.ConstantTimeCompare([]byte(want), []byte(strings.ToUpper(q.sign))) == 1
 }
+
+// SignResponses is how answers are signed. QFPay's documents describe two ways, but only the
+// 2018 reference has a sample that can be reproduced.
+type SignResponses string
+
+// The ways of signing answers.
+const (
+	SignBody       SignResponses = "body"        // MD5 of the raw body and the key (reference of 2018)
+	SignBodySHA256 SignResponses = "sha256"      // likewise, and X-QF-SIGNTYPE: SHA256
+	SignSortedData SignResponses = "sorted-data" // the answer's fields inside data, sorted (pages of 2026)
+	SignWrong      SignResponses = "wrong"       // a wrong signature
+	SignNone       SignResponses = "none"        // no header
+)
