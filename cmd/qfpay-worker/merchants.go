@@ -76,6 +76,7 @@ func (c GatewayConfig) key(found *checks) qfpay.Secret {
 	case c.ClientKeyFile != "":
 		variable = "QFPAY_CLIENT_KEY_FILE"
 		key, err = readSecret(c.ClientKeyFile)
+		found.secretFile(variable, c.ClientKeyFile)
 	case c.ClientKey != "":
 		key, err = cleanSecret(string(c.ClientKey))
 	default:
