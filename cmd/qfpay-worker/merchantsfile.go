@@ -142,10 +142,10 @@ func (r *fileReader) merchant(e entry) worker.Merchant {
 	if !tasks.ValidMerchant(e.Name) {
 		r.wrong(e.line, "name: must be 1 to 64 letters, digits, _ or -, not %s", quoted(e.Name))
 	}
-	if !printable.MatchString(e.AppCode) {
+	if !plainASCII.MatchString(e.AppCode) {
 		r.wrong(e.line, "app_code: required, printable ASCII without spaces")
 	}
-	if e.MchID != "" && !printable.MatchString(e.MchID) {
+	if e.MchID != "" && !plainASCII.MatchString(e.MchID) {
 		r.wrong(e.line, "mchid: must be printable ASCII without spaces")
 	}
 	return m

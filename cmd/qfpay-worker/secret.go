@@ -29,7 +29,7 @@ func cleanSecret(text string) (qfpay.Secret, error) {
 	switch {
 	case text == "":
 		return "", errors.New("is empty")
-	case !printable.MatchString(text):
+	case !plainASCII.MatchString(text):
 		return "", errors.New("must be printable ASCII without spaces, on one line")
 	}
 	return qfpay.Secret(text), nil
