@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -89,7 +90,7 @@ func (c *DemoCmd) orders(w io.Writer) (orders []tasks.Order, invalid int, err er
 		}
 		if row.Err != nil {
 			invalid++
-			fmt.Fprintf(w, "line %d: %v\n", row.Line, row.Err)
+			fmt.Fprintf(w, "line %d: %s\n", row.Line, printable.String(row.Err.Error()))
 			continue
 		}
 		orders = append(orders, row.Order)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -55,7 +56,7 @@ func drawFirst(w io.Writer, results []tasks.Result) error {
 		return nil
 	}
 	r := results[i]
-	fmt.Fprintf(w, "\n%s, txamt %s %s, to be scanned with %s:\n%s\n", r.OutTradeNo, r.TxAmt, r.TxCurrCd, qfpay.PayType(r.PayType).Wallet(), r.QRCode)
+	fmt.Fprintf(w, "\n%s, txamt %s %s, to be scanned with %s:\n%s\n", r.OutTradeNo, r.TxAmt, r.TxCurrCd, qfpay.PayType(r.PayType).Wallet(), printable.String(r.QRCode))
 	return console.DrawQR(w, r.QRCode)
 }
 

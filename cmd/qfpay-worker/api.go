@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 
@@ -95,6 +94,7 @@ func (c APIConfig) token(found *checks) qfpay.Secret {
 		return ""
 	}
 	token, err := readSecret(c.TokenFile)
+	found.secretFile("WORKER_API_TOKEN_FILE", c.TokenFile)
 	if err == nil && len(token) < minToken {
 		found.failed("WORKER_API_TOKEN_FILE", "the token in %s has %d characters, but needs at least %d (create one with openssl rand -hex 32)", c.TokenFile, len(token), minToken)
 	}
@@ -114,13 +114,16 @@ func (c APIConfig) certificate(found *checks) *api.Certificate {
 	} {
 		if f.path == "" {
 			found.failed(f.variable, "required with %s", f.other)
-		} else if _, err := os.ReadFile(f.path); err != nil {
-			found.failed(f.variable, "%v", cannotRead(f.path, err))
+		} else if file, err := openFile(f.path); err != nil {
+			found.failed(f.variable, "%v", err)
+		} else {
+			file.Close()
 		}
 	}
 	if len(found.wrong) > before {
 		return nil
 	}
+	found.secretFile("WORKER_API_KEY_FILE", c.KeyFile)
 	certificate, err := api.LoadCertificate(c.CertFile, c.KeyFile)
 	if err != nil {
 		found.failed("WORKER_API_CERT_FILE", "with WORKER_API_KEY_FILE: %v", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/build"
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 )
 
 // cli is the command line.
@@ -68,7 +69,7 @@ func run(ctx context.Context, args, environ []string, std stdio) int {
 		return fail(std, usageError(err))
 	}
 	for _, warning := range vars.unknown(settingNames(parser.Model.Node)) {
-		fmt.Fprintln(std.err, "qfpay-worker:", warning)
+		fmt.Fprintln(std.err, "qfpay-worker:", printable.String(warning))
 	}
 	return fail(std, chosen.Run())
 }
@@ -100,7 +101,7 @@ func fail(std stdio, err error) int {
 	}
 	if text := err.Error(); text != "" {
 		for line := range strings.Lines(text) {
-			fmt.Fprintln(std.err, "qfpay-worker:", strings.TrimSuffix(line, "\n"))
+			fmt.Fprintln(std.err, "qfpay-worker:", printable.String(strings.TrimSuffix(line, "\n")))
 		}
 	}
 	var input inputError

@@ -70,6 +70,8 @@ type Settings struct {
 
 	API APISettings
 	Log LogSettings
+
+	Warnings []string // what is risky and not wrong
 }
 
 // Resolve checks all settings and returns them as values. It reads the files that settings
@@ -84,6 +86,7 @@ func (c Config) Resolve() (Settings, error) {
 	c.GatewayConfig.resolve(&found, &s)
 	c.WorkerConfig.resolve(&found, &s)
 	s.API = c.API.resolve(&found)
+	s.Warnings = found.warnings
 	return s, found.err()
 }
 
@@ -113,7 +116,7 @@ func (c WorkerConfig) resolve(found *checks, s *Settings) {
 func listenAddr(found *checks, variable, port, addr string) string {
 	_, given, err := net.SplitHostPort(addr)
 	if n, numErr := strconv.Atoi(given); err != nil || numErr != nil || n < 0 || n > 65535 {
-		found.failed(variable, "must be host:port, such as 127.0.0.1:%s or :%s, not %q", port, port, addr)
+		found.failed(variable, "must be host:port, such as 127.0.0.1:%s or :%s, not %s", port, port, quoted(addr))
 	}
 	return addr
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 )
 
 // LogConfig configures the level and format of the log.
@@ -37,9 +38,9 @@ func (c LogConfig) resolve(found *checks) LogSettings {
 // which otherwise go to standard error in another format.
 func (s LogSettings) Logger(w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: s.Level}
-	var handler slog.Handler = slog.NewJSONHandler(w, options)
+	var handler slog.Handler = slog.NewJSONHandler(printable.Writer(w), options)
 	if s.Format == "text" || s.Format == "" && console.IsTerminal(w) {
-		handler = slog.NewTextHandler(w, options)
+		handler = slog.NewTextHandler(printable.Writer(w), options)
 	}
 	log := slog.New(handler)
 	redis.SetLogger(redisLog{log})

@@ -10,8 +10,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
-// printable matches an app_code, an mchid or a key.
-var printable = regexp.MustCompile(`^[!-~]+$`)
+// plainASCII matches an app_code, an mchid or a key.
+var plainASCII = regexp.MustCompile(`^[!-~]+$`)
 
 // defaults are the values for entries of a merchants file that omit them.
 type defaults struct {
@@ -50,10 +50,10 @@ func (c GatewayConfig) single(found *checks, d defaults) worker.Merchant {
 	switch {
 	case c.AppCode == "":
 		found.failed("QFPAY_APP_CODE", "required (or QFPAY_MERCHANTS_FILE, for many merchants)")
-	case !printable.MatchString(c.AppCode):
+	case !plainASCII.MatchString(c.AppCode):
 		found.failed("QFPAY_APP_CODE", "must be printable ASCII without spaces")
 	}
-	if c.MchID != "" && !printable.MatchString(c.MchID) {
+	if c.MchID != "" && !plainASCII.MatchString(c.MchID) {
 		found.failed("QFPAY_MCHID", "must be printable ASCII without spaces")
 	}
 	return worker.Merchant{
@@ -76,6 +76,7 @@ func (c GatewayConfig) key(found *checks) qfpay.Secret {
 	case c.ClientKeyFile != "":
 		variable = "QFPAY_CLIENT_KEY_FILE"
 		key, err = readSecret(c.ClientKeyFile)
+		found.secretFile(variable, c.ClientKeyFile)
 	case c.ClientKey != "":
 		key, err = cleanSecret(string(c.ClientKey))
 	default:

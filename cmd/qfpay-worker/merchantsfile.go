@@ -16,6 +16,9 @@ import (
 // merchantsVariable is the setting under which every problem in the file is reported.
 const merchantsVariable = "QFPAY_MERCHANTS_FILE"
 
+// maxMerchantsFile is the largest merchants file.
+const maxMerchantsFile = 16 << 20
+
 // entry is one merchant of the file. Values that it omits come from the variables.
 type entry struct {
 	Name          string `yaml:"name"`
@@ -32,9 +35,9 @@ type entry struct {
 
 // fromFile reads the merchants file and checks every entry, alone and against the others.
 func (c GatewayConfig) fromFile(found *checks, d defaults, allowHTTP bool) []worker.Merchant {
-	text, err := os.ReadFile(c.MerchantsFile)
+	text, err := readFile(c.MerchantsFile, maxMerchantsFile)
 	if err != nil {
-		found.failed(merchantsVariable, "%v", cannotRead(c.MerchantsFile, err))
+		found.failed(merchantsVariable, "%v", err)
 		return nil
 	}
 	r := fileReader{path: c.MerchantsFile, defaults: d, baseURLSet: c.BaseURL != "", allowHTTP: allowHTTP, found: found}
@@ -137,12 +140,12 @@ func (r *fileReader) merchant(e entry) worker.Merchant {
 		PerMinute: r.rate(e.line, "per_minute", e.PerMinute, r.defaults.perMinute),
 	}
 	if !tasks.ValidMerchant(e.Name) {
-		r.wrong(e.line, "name: must be 1 to 64 letters, digits, _ or -, not %q", e.Name)
+		r.wrong(e.line, "name: must be 1 to 64 letters, digits, _ or -, not %s", quoted(e.Name))
 	}
-	if !printable.MatchString(e.AppCode) {
+	if !plainASCII.MatchString(e.AppCode) {
 		r.wrong(e.line, "app_code: required, printable ASCII without spaces")
 	}
-	if e.MchID != "" && !printable.MatchString(e.MchID) {
+	if e.MchID != "" && !plainASCII.MatchString(e.MchID) {
 		r.wrong(e.line, "mchid: must be printable ASCII without spaces")
 	}
 	return m
@@ -167,8 +170,13 @@ func (r *fileReader) key(e entry) qfpay.Secret {
 		r.wrong(e.line, "client_key_file: required")
 		return ""
 	}
-	key, err := readSecret(beside(r.path, e.ClientKeyFile))
-	if err != nil {
+	path := beside(r.path, e.ClientKeyFile)
+	if _, err := os.Lstat(path); err != nil {
+		r.wrong(e.line, "client_key_file: %v", cannotRead(e.ClientKeyFile, err))
+		return ""
+	}
+	key, err := readSecret(path)
+	if r.found.secretFile(merchantsVariable, path); err != nil {
 		r.wrong(e.line, "client_key_file: %v", err)
 	}
 	return key
@@ -181,7 +189,7 @@ func (r *fileReader) signType(e entry) qfpay.SignType {
 	case qfpay.SHA256, qfpay.MD5:
 		return t
 	}
-	r.wrong(e.line, "sign_type: must be SHA256 or MD5, not %q", e.SignType)
+	r.wrong(e.line, "sign_type: must be SHA256 or MD5, not %s", quoted(e.SignType))
 	return ""
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 
 	"github.com/redis/go-redis/v9"
@@ -72,7 +73,7 @@ func (c *OrderShowCmd) Run(ctx context.Context, std stdio) error {
 	if c.Format == "table" {
 		return showOrder(std, h, c.QR)
 	}
-	out := json.NewEncoder(std.out)
+	out := json.NewEncoder(printable.Writer(std.out))
 	out.SetEscapeHTML(false) // the text of a QR code contains &
 	return out.Encode(h)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 
 	"github.com/rivo/uniseg"
@@ -26,7 +27,7 @@ type sheet struct {
 }
 
 func (s sheet) add(label, text string) {
-	for text = console.Clean(text); text != ""; label = "" {
+	for text = printable.String(text); text != ""; label = "" {
 		var line string
 		line, text = breakAt(text, shownWidth-labelWidth)
 		s.table.Add(label, line)
@@ -154,7 +155,7 @@ func (s sheet) result(p inspect.PastResult) {
 // drawLast draws the QR code of the last result.
 func drawLast(std stdio, h inspect.History) error {
 	if len(h.Results) == 0 || h.Results[len(h.Results)-1].Result == nil || h.Results[len(h.Results)-1].Result.QRCode == "" {
-		fmt.Fprintf(std.err, "qfpay-worker: %s has no QR code\n", h.ID)
+		fmt.Fprintf(std.err, "qfpay-worker: %s has no QR code\n", printable.String(h.ID))
 		return nil
 	}
 	err := console.DrawQR(std.out, h.Results[len(h.Results)-1].Result.QRCode)

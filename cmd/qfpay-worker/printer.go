@@ -9,6 +9,7 @@ import (
 	"github.com/rivo/uniseg"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -32,7 +33,7 @@ const shownWidth = 80
 func newPrinter(std stdio, format string, qr bool, from string) *printer {
 	p := &printer{std: std, out: bufio.NewWriter(std.out), qr: qr, last: from}
 	if format == "json" {
-		p.json = json.NewEncoder(p.out)
+		p.json = json.NewEncoder(printable.Writer(p.out))
 		p.json.SetEscapeHTML(false) // the text of a QR code contains &
 		return p
 	}
@@ -52,7 +53,7 @@ func (p *printer) printNow(e tasks.Entry) error {
 // print writes one entry, perhaps only into the buffer.
 func (p *printer) print(e tasks.Entry) error {
 	if e.Err != nil {
-		fmt.Fprintf(p.std.err, "qfpay-worker: skipped an entry of the result stream: %v\n", e.Err)
+		fmt.Fprintf(p.std.err, "qfpay-worker: skipped an entry of the result stream: %s\n", printable.String(e.Err.Error()))
 		return nil
 	}
 	p.writing = p.write(e.Result)
@@ -86,7 +87,7 @@ func (p *printer) draw(r tasks.Result) error {
 	}
 	err := console.DrawQR(p.std.out, r.QRCode)
 	if errors.Is(err, console.ErrTooLong) {
-		fmt.Fprintf(p.std.err, "qfpay-worker: %s: %v\n", r.OutTradeNo, err)
+		fmt.Fprintf(p.std.err, "qfpay-worker: %s: %v\n", printable.String(r.OutTradeNo), err)
 		return nil
 	}
 	return err
@@ -126,13 +127,13 @@ const (
 // wide for its column, such as an order number with a long merchant, is in a note.
 func shownRow(r tasks.Result) (row, notes []string) {
 	fits := func(text, label string, widest int) string {
-		if uniseg.StringWidth(text) <= widest {
+		if text = printable.String(text); uniseg.StringWidth(text) <= widest {
 			return text
 		}
 		notes = append(notes, "  "+label+" "+text)
 		return "…"
 	}
-	number := shownNumber(r)
+	number := printable.String(shownNumber(r))
 	if uniseg.StringWidth(number) > widestNumber {
 		notes = append(notes, "  of merchant "+r.Merchant)
 		number = fits(r.OutTradeNo, "out_trade_no", widestNumber)

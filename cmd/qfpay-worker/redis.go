@@ -90,6 +90,7 @@ func (c RedisConfig) redis(found *checks) Redis {
 		return r
 	}
 	password, pwErr := readSecret(c.PasswordFile)
+	found.secretFile("REDIS_PASSWORD_FILE", c.PasswordFile)
 	switch {
 	case pwErr != nil:
 		found.failed("REDIS_PASSWORD_FILE", "%v", pwErr)
@@ -119,7 +120,7 @@ func (r Redis) setPassword(password qfpay.Secret) bool {
 
 func (c RedisConfig) keys(found *checks) tasks.Keys {
 	if !keyPrefix.MatchString(c.KeyPrefix) {
-		found.failed("WORKER_KEY_PREFIX", "must be a name of a-z, 0-9, _ and - in braces, such as {qfpay}, not %q", c.KeyPrefix)
+		found.failed("WORKER_KEY_PREFIX", "must be a name of a-z, 0-9, _ and - in braces, such as {qfpay}, not %s", quoted(c.KeyPrefix))
 	}
 	return tasks.Keys{Prefix: c.KeyPrefix}
 }

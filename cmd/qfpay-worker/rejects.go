@@ -8,7 +8,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
@@ -57,7 +57,7 @@ func same(a, b string) bool {
 // names every row, with a file only the first few.
 func (r *rejects) add(notes io.Writer, row orderfile.Row) {
 	r.count++
-	reason := console.Clean(row.Err.Error())
+	reason := printable.String(row.Err.Error())
 	if r.file == nil || r.count <= named {
 		fmt.Fprintf(notes, "line %d: %s\n", row.Line, reason)
 	}

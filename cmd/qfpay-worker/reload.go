@@ -100,6 +100,7 @@ func (r *reloader) reload(reason string) {
 	r.log.Info("reading the merchants again", "reason", reason)
 	var found checks
 	merchants := r.config.merchants(&found)
+	warn(r.log, found.warnings)
 	err := found.err()
 	if err == nil {
 		err = r.set(merchants)
@@ -163,17 +164,17 @@ func (w *watch) digest() digest {
 // addFile adds one file to a hash; of a huge file, which must be a mistake, only the start.
 func addFile(h hash.Hash, path string) {
 	n := int64(-1)
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err == nil {
 		defer f.Close()
-		n, err = io.Copy(h, io.LimitReader(f, 16<<20))
+		n, err = io.Copy(h, io.LimitReader(f, maxMerchantsFile))
 	}
 	fmt.Fprintf(h, "\n%q %d %t\n", path, n, err == nil)
 }
 
 // keyFiles returns the key files that the merchants file names, as far as it can be read.
 func (c GatewayConfig) keyFiles() []string {
-	text, err := os.ReadFile(c.MerchantsFile)
+	text, err := readFile(c.MerchantsFile, maxMerchantsFile)
 	if err != nil {
 		return nil
 	}

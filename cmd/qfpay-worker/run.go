@@ -47,6 +47,7 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	log := settings.Log.Logger(std.err)
+	warn(log, settings.Warnings)
 	rdb := settings.Redis.Connect("qfpay-worker", 2*settings.Concurrency+8)
 	defer rdb.Close()
 	if err := reach(ctx, rdb, settings.Redis, log); err != nil {
@@ -58,6 +59,13 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 	return withAPI(ctx, settings, log, func(ctx context.Context) error {
 		return serve(ctx, settings, reload, rdb, log)
 	})
+}
+
+// warn logs what is risky in the settings.
+func warn(log *slog.Logger, warnings []string) {
+	for _, w := range warnings {
+		log.Warn(w)
+	}
 }
 
 // collectRarely lets the heap grow to five times the memory in use before the garbage

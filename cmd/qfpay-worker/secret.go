@@ -3,34 +3,19 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
-// maxSecret is the largest file of a key or password. Keys have 32 characters; a larger
-// file is the wrong one.
-const maxSecret = 4096
-
-// readSecret reads a key or password from a file, without the white space around it. Errors
+// readSecret reads a key or token from a file, without the white space around it. Errors
 // name the file and never show its content.
 func readSecret(path string) (qfpay.Secret, error) {
-	f, err := os.Open(path)
+	text, err := readSmall(path)
 	if err != nil {
-		return "", cannotRead(path, err)
+		return "", err
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	switch {
-	case err != nil:
-		return "", cannotRead(path, err)
-	case len(text) > maxSecret:
-		return "", fmt.Errorf("%s is longer than %d bytes: it does not look like a key file", path, maxSecret)
-	}
-	secret, err := cleanSecret(string(text))
+	secret, err := cleanSecret(text)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
@@ -44,17 +29,8 @@ func cleanSecret(text string) (qfpay.Secret, error) {
 	switch {
 	case text == "":
 		return "", errors.New("is empty")
-	case !printable.MatchString(text):
+	case !plainASCII.MatchString(text):
 		return "", errors.New("must be printable ASCII without spaces, on one line")
 	}
 	return qfpay.Secret(text), nil
-}
-
-// cannotRead returns an error with the path and the cause. The error of os repeats the path.
-func cannotRead(path string, err error) error {
-	var cause *fs.PathError
-	if errors.As(err, &cause) {
-		err = cause.Err
-	}
-	return fmt.Errorf("%s cannot be read: %w", path, err)
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // SettingError is a problem with one setting.
@@ -31,11 +32,33 @@ func (e SettingErrors) Error() string {
 }
 
 // checks reads settings from their text and collects the problems.
-type checks struct{ wrong SettingErrors }
+type checks struct {
+	wrong    SettingErrors
+	warnings []string // what is risky and not wrong
+}
 
 // failed records a problem with a variable.
 func (c *checks) failed(variable, format string, args ...any) {
 	c.wrong = append(c.wrong, SettingError{Variable: variable, Problem: fmt.Sprintf(format, args...)})
+}
+
+// secretFile warns about a file with a secret that everybody can read.
+func (c *checks) secretFile(variable, path string) {
+	if warning, yes := exposed(path); yes {
+		c.warnings = append(c.warnings, variable+": "+warning)
+	}
+}
+
+// longestShown is the longest value that a message quotes. A longer one may be a key, a token or
+// a password in the wrong variable.
+const longestShown = 8
+
+// quoted returns a wrong value for a message, or its length if it may be a secret.
+func quoted(value string) string {
+	if n := utf8.RuneCountInString(value); n > longestShown {
+		return fmt.Sprintf("a text of %d characters", n)
+	}
+	return strconv.Quote(value)
 }
 
 // err returns the problems, or nil.
@@ -50,7 +73,7 @@ func (c *checks) err() error {
 func (c *checks) integer(variable, text string, low, high int) int {
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil || n < low || n > high {
-		c.failed(variable, "must be a whole number from %d to %d, not %q", low, high, text)
+		c.failed(variable, "must be a whole number from %d to %d, not %s", low, high, quoted(text))
 	}
 	return n
 }
@@ -59,7 +82,7 @@ func (c *checks) integer(variable, text string, low, high int) int {
 func (c *checks) duration(variable, text string, low, high time.Duration) time.Duration {
 	d, err := time.ParseDuration(strings.TrimSpace(text))
 	if err != nil || d < low || d > high {
-		c.failed(variable, "must be a duration from %gs to %gs, such as 10s, not %q", low.Seconds(), high.Seconds(), text)
+		c.failed(variable, "must be a duration from %gs to %gs, such as 10s, not %s", low.Seconds(), high.Seconds(), quoted(text))
 	}
 	return d
 }
@@ -68,7 +91,7 @@ func (c *checks) duration(variable, text string, low, high time.Duration) time.D
 func (c *checks) yes(variable, text string) bool {
 	b, err := strconv.ParseBool(strings.TrimSpace(text))
 	if err != nil {
-		c.failed(variable, "must be true or false, not %q", text)
+		c.failed(variable, "must be true or false, not %s", quoted(text))
 	}
 	return b
 }
@@ -77,7 +100,7 @@ func (c *checks) yes(variable, text string) bool {
 func (c *checks) choice(variable, text string, words ...string) string {
 	text = strings.TrimSpace(text)
 	if !slices.Contains(words, text) {
-		c.failed(variable, "must be %s, not %q", oneOf(words), text)
+		c.failed(variable, "must be %s, not %s", oneOf(words), quoted(text))
 	}
 	return text
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"maps"
@@ -53,6 +54,15 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 		req.Header.Set("Authorization", "Bearer x")
 		r.had(had, 401, req)
 	}
+
+	r.callers.Set([]Caller{{Name: "web-shop", Token: sha256.Sum256([]byte(token)), Merchants: []string{"hotel"}}})
+	ask(403, "GET", order, "", "")
+	ask(403, "GET", picture, "", "")
+	ask(403, "POST", "/v1/orders", oneOrder, anOrder("A1"))
+	r.callers.Set(OneCaller(token))
+	twice := r.request("GET", order, "", nil)
+	twice.Header.Add("Authorization", "Bearer x")
+	r.had(had, 400, twice)
 
 	r.redis.Kill()
 	ask(503, "POST", "/v1/orders", oneOrder, anOrder("A2"))

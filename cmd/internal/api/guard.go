@@ -1,53 +1,36 @@
 package api
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net/http"
-	"strings"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 )
 
-// private serves requests with the token, up to the limit of requests. Requests without the
-// token do not count.
+// private serves callers, up to the limit of requests. Requests without a token do not count.
 func (s *server) private(next http.HandlerFunc) http.HandlerFunc {
 	limited := s.requests.limit(next)
 	return func(w http.ResponseWriter, r *http.Request) {
-		given := r.Header.Get("Authorization")
-		switch {
-		case s.authorized(given):
-			limited(w, r)
-		case given == "":
-			w.Header().Set("WWW-Authenticate", `Bearer realm="qfpay-worker"`)
-			answerProblem(w, problem{Status: http.StatusUnauthorized, Detail: "send the token: Authorization: Bearer …"})
-		default:
-			w.Header().Set("WWW-Authenticate", `Bearer realm="qfpay-worker", error="invalid_token"`)
-			answerProblem(w, problem{Status: http.StatusUnauthorized, Detail: "the token is wrong"})
+		given := r.Header.Values("Authorization")
+		if len(given) == 0 {
+			unauthorized(w, "", "send the token: Authorization: Bearer …")
+			return
 		}
+		if len(given) > 1 { // it would not be clear which one counts, here and in proxies
+			answerProblem(w, problem{Status: http.StatusBadRequest, Detail: "send one Authorization header, not several"})
+			return
+		}
+		caller := s.Callers.find(given[0])
+		if caller == nil {
+			unauthorized(w, `, error="invalid_token"`, "the token is wrong")
+			return
+		}
+		conns.Known(r)
+		recordOf(r).caller = caller
+		limited(w, r)
 	}
 }
 
-// authorized compares in constant time.
-func (s *server) authorized(given string) bool {
-	scheme, token, _ := strings.Cut(given, " ")
-	sum := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1 && strings.EqualFold(scheme, "Bearer")
-}
-
-// slots limits requests. The channel has one element for each request.
-type slots chan struct{}
-
-// limit refuses a request if there are too many, instead of letting it wait: only the client
-// knows whether the request is still useful later.
-func (s slots) limit(next http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case s <- struct{}{}:
-			defer func() { <-s }()
-			next(w, r)
-		default:
-			w.Header().Set("Retry-After", "1")
-			answerProblem(w, problem{Status: http.StatusTooManyRequests,
-				Detail: "too many requests at once; this one was not read, send it again"})
-		}
-	}
+func unauthorized(w http.ResponseWriter, challenge, detail string) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="qfpay-worker"`+challenge)
+	answerProblem(w, problem{Status: http.StatusUnauthorized, Detail: detail})
 }

@@ -36,7 +36,6 @@ type lineAnswer struct {
 // So a client that sends without reading has to wait.
 func (s *server) postLines(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
-	control.EnableFullDuplex() // HTTP/2 always is, and HTTP/1 can be
 	body := &lineBody{Reader: r.Body, control: control}
 	defer body.close()
 	defer context.AfterFunc(s.Stopping, body.stop)()
@@ -103,7 +102,12 @@ func (u *upload) gather() ([]orderfile.Row, error) {
 // comes from Redis.
 func (u *upload) enqueue(r *http.Request, batch []orderfile.Row) ([]lineAnswer, error) {
 	orders := make([]tasks.Order, 0, len(batch))
-	for _, row := range batch {
+	caller := recordOf(r).caller
+	for i := range batch {
+		row := &batch[i]
+		if row.Err == nil {
+			row.Err = caller.mayOrder(row.Order)
+		}
 		if row.Err == nil {
 			row.Order.Traceparent = traceparent(r.Header)
 			orders = append(orders, row.Order)

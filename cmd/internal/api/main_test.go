@@ -39,24 +39,25 @@ var keys = tasks.Keys{Prefix: tasks.DefaultPrefix}
 
 // rig is the API on a port, and a Redis.
 type rig struct {
-	t     testing.TB
-	redis *redistest.Server
-	rdb   *redis.Client
-	log   *logBook
-	http  *httptest.Server
-	doc   *documented
-	plain http.Client // of which nothing is checked
-	api   http.Client // every answer must be as documented
+	t       testing.TB
+	redis   *redistest.Server
+	rdb     *redis.Client
+	log     *logBook
+	callers *Callers
+	http    *httptest.Server
+	doc     *documented
+	plain   http.Client // of which nothing is checked
+	api     http.Client // every answer must be as documented
 }
 
 // newRig starts one; change may set other bounds.
 func newRig(t testing.TB, change ...func(*Config)) *rig {
-	r := &rig{t: t, redis: redistest.Start(t), log: &logBook{}, doc: theDocument(t)}
+	r := &rig{t: t, redis: redistest.Start(t), log: &logBook{}, callers: NewCallers(OneCaller(token)), doc: theDocument(t)}
 	// As qfpay-worker connects: a context ends a command that waits.
 	r.rdb = redis.NewClient(&redis.Options{Network: "unix", Addr: r.redis.Socket, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { r.rdb.Close() })
 	c := Config{
-		Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Token: token,
+		Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Callers: r.callers,
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {

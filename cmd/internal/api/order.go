@@ -1,21 +1,14 @@
 package api
 
 import (
-	"context"
+	"bytes"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"os"
 	"strings"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-)
-
-// The types of a body with orders.
-const (
-	oneOrder   = "application/json"
-	manyOrders = "application/x-ndjson"
 )
 
 // postOrders accepts one order as JSON, or many as NDJSON.
@@ -32,25 +25,6 @@ func (s *server) postOrders(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// bodyType returns the media type of the body, or "" if the body is compressed or not UTF-8.
-func bodyType(h http.Header) string {
-	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
-	charset, given := params["charset"]
-	encoding := h.Get("Content-Encoding")
-	if err != nil || given && !strings.EqualFold(charset, "utf-8") || encoding != "" && encoding != "identity" {
-		return ""
-	}
-	return kind
-}
-
-// traceparent returns the traceparent header. It ignores a repeated one.
-func traceparent(h http.Header) string {
-	if values := h.Values("traceparent"); len(values) == 1 {
-		return values[0]
-	}
-	return ""
-}
-
 // accepted is the answer to an accepted order.
 type accepted struct {
 	ID         string             `json:"id"`
@@ -65,14 +39,24 @@ func acceptedOf(a tasks.AcceptResult) *accepted {
 	return &accepted{a.ID, merchant, outTradeNo, a.Status, a.State}
 }
 
+// byteOrderMark may begin a text in UTF-8.
+const byteOrderMark = "\uFEFF"
+
 // postOrder accepts one order.
 func (s *server) postOrder(w http.ResponseWriter, r *http.Request) {
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, tasks.MaxOrderBytes))
+	if r.ContentLength > int64(len(byteOrderMark)+tasks.MaxOrderBytes) {
+		answerProblem(w, tooLong())
+		return
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(len(byteOrderMark)+tasks.MaxOrderBytes)))
 	if err != nil {
 		answerProblem(w, cutOff(err))
 		return
 	}
-	order, err := tasks.ParseOrder(text)
+	order, err := tasks.ParseOrder(bytes.TrimPrefix(text, []byte(byteOrderMark)))
+	if err == nil {
+		err = recordOf(r).caller.mayOrder(order)
+	}
 	if err != nil {
 		answerProblem(w, unreadable(err))
 		return
@@ -93,27 +77,20 @@ func (s *server) postOrder(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusAccepted, "application/json", a)
 }
 
+// tooLong returns the problem for a body that is longer than an order can be.
+func tooLong() problem {
+	p := unreadable(tasks.ErrOrderTooLong)
+	p.Detail += "; send many orders as " + manyOrders + ", one per line"
+	return p
+}
+
 // cutOff returns the problem for a body that could not be read to its end.
 func cutOff(err error) problem {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return unreadable(tasks.ErrOrderTooLong)
+		return tooLong()
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return problem{Status: http.StatusRequestTimeout, Detail: "the body took too long to arrive"}
 	}
 	return problem{Status: http.StatusBadRequest, Detail: "the body is incomplete"}
-}
-
-// redisContext returns a context with the timeout of Redis. It does not end when the client
-// disconnects, so that an order whose journal is written also gets its wake-up task.
-func (s *server) redisContext(r *http.Request) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(r.Context()), s.RedisTimeout)
-}
-
-// complain logs an error that the client has not caused, and sets Retry-After.
-func (s *server) complain(w http.ResponseWriter, r *http.Request, p problem, err error) {
-	if p.Status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "1")
-		s.Logger.WarnContext(r.Context(), "a request could not be served", "route", r.Pattern, "error", err)
-	}
 }

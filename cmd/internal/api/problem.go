@@ -1,9 +1,13 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -44,8 +48,11 @@ func answer(w http.ResponseWriter, status int, contentType string, body any) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	var text bytes.Buffer
+	encoderOf(&text).Encode(body) // no type of ours fails
+	w.Header().Set("Content-Length", strconv.Itoa(text.Len()))
 	w.WriteHeader(status)
-	encoderOf(w).Encode(body) // it fails if the client has disconnected
+	w.Write(text.Bytes()) // it fails if the client has disconnected
 }
 
 // encoderOf returns an encoder that does not escape &, which most texts of QR codes contain.
@@ -60,6 +67,9 @@ func encoderOf(w interface{ Write([]byte) (int, error) }) *json.Encoder {
 func unreadable(err error) problem {
 	if errors.Is(err, tasks.ErrOrderTooLong) {
 		return problem{Status: http.StatusRequestEntityTooLarge, Detail: err.Error()}
+	}
+	if forbidden, ok := errors.AsType[*forbiddenError](err); ok {
+		return problem{Status: http.StatusForbidden, Detail: forbidden.Error()}
 	}
 	if invalid, ok := errors.AsType[qfpay.FieldErrors](err); ok {
 		p := problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
@@ -88,6 +98,12 @@ func refused(err error) problem {
 func unavailable(err error) string {
 	if full, ok := errors.AsType[*tasks.HighWaterError](err); ok {
 		return full.Error()
+	}
+	if redis.HasErrorPrefix(err, "OOM") {
+		return "Redis is full: no order can be accepted until it has memory again"
+	}
+	if _, ok := errors.AsType[redis.Error](err); ok {
+		return "Redis refuses to work; see the log of the worker"
 	}
 	return "Redis does not answer"
 }

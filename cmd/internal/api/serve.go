@@ -8,15 +8,23 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 )
 
 // The timeouts of a connection. An upload sets its own.
 const (
-	headerTimeout = 5 * time.Second
-	bodyTimeout   = 15 * time.Second // headers and body
+	headerTimeout = 5 * time.Second  // of a caller whose connection is known; of a stranger's, see strangerTimeout
 	answerTimeout = 30 * time.Second // from the end of the headers: body, Redis and answer
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 16 << 10
+)
+
+// The bounds of the number of connections, which is an eighth of the process's descriptors. A
+// connection needs about 20 KiB.
+const (
+	minConnections = 96 // more than maxRequests
+	maxConnections = 1024
 )
 
 // Serve answers requests until ctx ends. Then it accepts no more, and waits for the requests in
@@ -33,10 +41,12 @@ func Serve(ctx context.Context, l net.Listener, certificate *Certificate, grace 
 	h := &http.Server{
 		Handler:           New(c),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader,
+		MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
 		// Failed handshakes and the like: anybody can cause them, so they are not warnings.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	l = conns.Bound(l, h, conns.Config{Limit: orElse(c.Connections, conns.Limit(8, minConnections, maxConnections)),
+		Patience: strangerTimeout, Dropped: c.Dropped, Logger: log})
 	stopped := make(chan struct{})
 	stay := context.AfterFunc(ctx, func() {
 		defer close(stopped)
@@ -60,7 +70,7 @@ func Serve(ctx context.Context, l net.Listener, certificate *Certificate, grace 
 
 func serve(h *http.Server, l net.Listener, certificate *Certificate) error {
 	if certificate == nil {
-		return h.Serve(l)
+		return h.Serve(problemListener{l})
 	}
 	h.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
 	return h.ServeTLS(l, "", "")

@@ -80,7 +80,7 @@ func (f files) write(t *testing.T, name string, text []byte) {
 var written atomic.Int64
 
 // serving is Serve on a port until stop is called, which returns its error.
-func (r *rig) serving(certificate *Certificate, grace time.Duration) (addr string, stop func() error) {
+func (r *rig) serving(certificate *Certificate, grace time.Duration, change ...func(*Config)) (addr string, stop func() error) {
 	r.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -88,12 +88,14 @@ func (r *rig) serving(certificate *Certificate, grace time.Duration) (addr strin
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() {
-		ended <- Serve(ctx, l, certificate, grace, Config{
-			Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Token: token,
-			Logger: slog.New(slog.NewTextHandler(r.log, nil)),
-		})
-	}()
+	c := Config{
+		Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Callers: r.callers,
+		Logger: slog.New(slog.NewTextHandler(r.log, nil)),
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	go func() { ended <- Serve(ctx, l, certificate, grace, c) }()
 	var result error
 	done := false
 	stop = func() error {
@@ -253,7 +255,7 @@ func TestServe_ReturnsAnErrorOnAClosedListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if err := Serve(t.Context(), l, nil, time.Second, Config{Token: token}); err == nil {
+	if err := Serve(t.Context(), l, nil, time.Second, Config{Callers: NewCallers(OneCaller(token))}); err == nil {
 		t.Error("it served on a closed listener")
 	}
 }

@@ -41,6 +41,10 @@ func (s *server) history(w http.ResponseWriter, r *http.Request) (inspect.Histor
 		answerProblem(w, problem{Status: http.StatusNotFound, Detail: err.Error()})
 		return inspect.History{}, false
 	}
+	if err := recordOf(r).caller.mayRead(r.PathValue("merchant")); err != nil {
+		answerProblem(w, unreadable(err))
+		return inspect.History{}, false
+	}
 	noteOrder(r, id)
 	ctx, cancel := s.redisContext(r)
 	defer cancel()
@@ -49,7 +53,7 @@ func (s *server) history(w http.ResponseWriter, r *http.Request) (inspect.Histor
 	case errors.Is(err, inspect.ErrNoOrder):
 		answerProblem(w, problem{Status: http.StatusNotFound, Detail: err.Error()})
 	case err != nil:
-		p := problem{Status: http.StatusServiceUnavailable, Detail: "Redis does not answer; try again"}
+		p := problem{Status: http.StatusServiceUnavailable, Detail: unavailable(err) + "; try again"}
 		s.complain(w, r, p, err)
 		answerProblem(w, p)
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/rivo/uniseg"
+
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 )
 
 // Table is a table of text with aligned columns. Widths are those on the screen, where a Chinese
@@ -22,12 +24,12 @@ func NewTable(head ...string) *Table {
 	return t
 }
 
-// Add adds a row, which may be shorter than the head, but not longer. Control characters in
-// cells are shown as "?", because the data are not ours and a terminal would execute them.
+// Add adds a row, which may be shorter than the head, but not longer. Cells are
+// shown as [printable.String], because the data are not ours.
 func (t *Table) Add(cells ...string) {
 	row := make([]string, len(cells))
 	for i, cell := range cells {
-		row[i] = Clean(cell)
+		row[i] = printable.String(cell)
 		t.widths[i] = max(t.widths[i], uniseg.StringWidth(row[i]))
 	}
 	t.rows = append(t.rows, row)
@@ -35,7 +37,7 @@ func (t *Table) Add(cells ...string) {
 
 // Note adds a line below the last row, outside the columns, cut to a width.
 func (t *Table) Note(text string, width int) {
-	t.rows = append(t.rows, []string{cut(Clean(text), width)})
+	t.rows = append(t.rows, []string{cut(printable.String(text), width)})
 }
 
 // cut shortens a text to a width on the screen.
@@ -75,14 +77,4 @@ func (t *Table) Write(w io.Writer) error {
 	t.rows = nil
 	_, err := w.Write(out.Bytes())
 	return err
-}
-
-// Clean replaces control characters, which a terminal would execute.
-func Clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
 }

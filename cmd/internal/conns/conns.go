@@ -1,0 +1,225 @@
+// Package conns bounds the connections of an HTTP server, so that strangers can neither use up the
+// descriptors of the process nor keep others from being served.
+//
+// When a connection comes and there are too many, another one is closed: first one of a stranger
+// that asks for nothing, then a stranger's whose request is being served, then one that has been
+// idle; of several, the one that has been so for longest. A stranger is who has not shown a token.
+// A request of somebody known is never cut off.
+package conns
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Why a connection was dropped: the values of the label reason.
+const (
+	AcceptError = "accept_error" // the system gave none, for want of descriptors for example
+	Full        = "full"         // closed to make room
+	NoToken     = "no_token"     // it showed no token in time
+)
+
+// Config configures a listener.
+type Config struct {
+	Limit    int                 // the most connections at once, at least 1
+	Patience time.Duration       // within which a stranger must show a token; 0: there are no tokens
+	Dropped  func(reason string) // called for each dropped connection; nil: nobody counts
+	Logger   *slog.Logger        // nil: no log
+}
+
+// Limit returns how many connections a server may have in a process: a share of its descriptors,
+// within low and high. The rest is for Redis, the gateway and files.
+func Limit(share, low, high int) int {
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		return low
+	}
+	return max(low, int(min(files.Cur/uint64(share), uint64(high))))
+}
+
+// Listener bounds the connections of a server that it is attached to.
+type Listener struct {
+	net.Listener
+	Config
+	failed *Seldom
+
+	mu   sync.Mutex
+	open map[*conn]struct{}
+}
+
+// Bound returns a listener for h, which must be served with it.
+func Bound(l net.Listener, h *http.Server, c Config) *Listener {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Dropped == nil {
+		c.Dropped = func(string) {}
+	}
+	b := &Listener{Listener: l, Config: c, open: map[*conn]struct{}{}}
+	b.failed = NewSeldom(func(n int, attrs ...any) {
+		c.Logger.Warn("connections cannot be accepted", append(attrs, "count", n, "addr", l.Addr().String())...)
+	})
+	h.ConnState = b.state
+	h.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, find(c))
+	}
+	return b
+}
+
+// acceptPause is the pause after an error of the system.
+const acceptPause = 50 * time.Millisecond
+
+// Accept implements [net.Listener]. Errors that pass, such as a want of descriptors, are counted and
+// logged, and then it goes on.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err == nil {
+			return l.admit(c), nil
+		}
+		if !passes(err) {
+			return nil, err
+		}
+		l.Dropped(AcceptError)
+		l.failed.Note("error", err)
+		time.Sleep(acceptPause)
+	}
+}
+
+func passes(err error) bool {
+	for _, one := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
+}
+
+// conn is one connection. Its fields are guarded by the listener.
+type conn struct {
+	net.Conn
+	from   *Listener
+	known  bool
+	active bool
+	since  time.Time // of known and active
+	timer  *time.Timer
+}
+
+// admit makes room for a connection.
+func (l *Listener) admit(raw net.Conn) net.Conn {
+	c := &conn{Conn: raw, from: l, since: time.Now()}
+	l.mu.Lock()
+	var victim *conn
+	if len(l.open) >= l.Limit {
+		victim = l.victim()
+		if victim == nil { // everybody is known and busy
+			victim = c
+		}
+	}
+	l.open[c] = struct{}{}
+	if l.Patience > 0 {
+		c.timer = time.AfterFunc(l.Patience, c.lose)
+	}
+	l.mu.Unlock()
+	if victim != nil {
+		l.Dropped(Full)
+		victim.Close()
+	}
+	return c
+}
+
+// victim returns the connection to close, or nil.
+func (l *Listener) victim() *conn {
+	var found *conn
+	for c := range l.open {
+		if rank(c) < busy && (found == nil || rank(c) < rank(found) || rank(c) == rank(found) && c.since.Before(found.since)) {
+			found = c
+		}
+	}
+	return found
+}
+
+// busy is the rank of connections that are never closed to make room.
+const busy = 3
+
+func rank(c *conn) int {
+	switch {
+	case !c.known && !c.active:
+		return 0
+	case !c.known:
+		return 1
+	case !c.active:
+		return 2
+	}
+	return busy
+}
+
+// lose closes the connection of a stranger who was given enough time.
+func (c *conn) lose() {
+	c.from.mu.Lock()
+	_, open := c.from.open[c]
+	lost := open && !c.known
+	c.from.mu.Unlock()
+	if lost {
+		c.from.Dropped(NoToken)
+		c.Close()
+	}
+}
+
+// Close implements [net.Conn].
+func (c *conn) Close() error {
+	c.from.mu.Lock()
+	delete(c.from.open, c)
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.from.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// state implements [http.Server.ConnState].
+func (l *Listener) state(given net.Conn, s http.ConnState) {
+	c := find(given)
+	if c == nil || s != http.StateActive && s != http.StateIdle {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.active, c.since = s == http.StateActive, time.Now()
+}
+
+type connKey struct{}
+
+// Known notes that the client of a request has shown a token.
+func Known(r *http.Request) {
+	c, _ := r.Context().Value(connKey{}).(*conn)
+	if c == nil {
+		return
+	}
+	c.from.mu.Lock()
+	defer c.from.mu.Unlock()
+	c.known = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
+// find returns the connection below TLS.
+func find(given net.Conn) *conn {
+	for {
+		switch c := given.(type) {
+		case *conn:
+			return c
+		case interface{ NetConn() net.Conn }:
+			given = c.NetConn()
+		default:
+			return nil
+		}
+	}
+}
