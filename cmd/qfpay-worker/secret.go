@@ -15,9 +15,36 @@ import (
 // file is the wrong one.
 const maxSecret = 4096
 
-// readSecret reads a key or password from a file, without the white space around it. Errors
+// readSecret reads a key or token from a file, without the white space around it. Errors
 // name the file and never show its content.
 func readSecret(path string) (qfpay.Secret, error) {
+	text, err := readSmall(path)
+	if err != nil {
+		return "", err
+	}
+	secret, err := cleanSecret(text)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return secret, nil
+}
+
+// readPassword reads a password of Redis from a file. It may have any characters, so only one
+// newline at its end is cut, which editors and echo put there.
+func readPassword(path string) (string, error) {
+	text, err := readSmall(path)
+	if err != nil {
+		return "", err
+	}
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	if text == "" {
+		return "", fmt.Errorf("%s: is empty", path)
+	}
+	return text, nil
+}
+
+// readSmall reads a file that is no longer than a secret.
+func readSmall(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return "", cannotRead(path, err)
@@ -30,11 +57,7 @@ func readSecret(path string) (qfpay.Secret, error) {
 	case len(text) > maxSecret:
 		return "", fmt.Errorf("%s is longer than %d bytes: it does not look like a key file", path, maxSecret)
 	}
-	secret, err := cleanSecret(string(text))
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	return secret, nil
+	return string(text), nil
 }
 
 // cleanSecret trims a secret and refuses one that must be wrong. Otherwise, a space or a
