@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
@@ -29,7 +30,7 @@ func (c *AuditCmd) Run(ctx context.Context, std stdio) error {
 	}
 	var counts inspect.AuditReport
 	var writing error
-	err = withInspector(ctx, server, keys, func(ctx context.Context, i *inspect.Inspector) (err error) {
+	err = withInspector(ctx, std.err, server, keys, redischeck.Inspector, func(ctx context.Context, i *inspect.Inspector) (err error) {
 		counts, err = i.Audit(ctx, func(v inspect.Violation) {
 			if _, err := fmt.Fprintf(printable.Writer(std.out), "%s: %s\n", v.ID, v.Problem); writing == nil {
 				writing = err

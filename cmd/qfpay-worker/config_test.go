@@ -102,6 +102,8 @@ func TestConfig_EverySettingIsRead(t *testing.T) {
 func TestConfig_EveryWrongSettingIsNamed(t *testing.T) {
 	empty := file(t, "empty", " \n")
 	long := file(t, "long", strings.Repeat("k", maxSecret+1))
+	none := file(t, "none", "")
+	cert, key := pair(t)
 	binary := file(t, "binary", "\xef\xbb\xbf"+canary) // a byte order mark
 	for _, tt := range []struct {
 		set, variable, problem string
@@ -109,7 +111,16 @@ func TestConfig_EveryWrongSettingIsNamed(t *testing.T) {
 		{"REDIS_URL=127.0.0.1:6379", "REDIS_URL", "must begin with redis://"},
 		{"REDIS_URL=redis://h/zero", "REDIS_URL", "invalid database number"},
 		{"REDIS_PASSWORD_FILE=/nowhere/pw", "REDIS_PASSWORD_FILE", "/nowhere/pw cannot be read: no such file"},
-		{"REDIS_PASSWORD_FILE=" + empty, "REDIS_PASSWORD_FILE", "is empty"},
+		{"REDIS_PASSWORD_FILE=" + none, "REDIS_PASSWORD_FILE", "is empty"},
+		{"REDIS_PASSWORD_FILE=" + long, "REDIS_PASSWORD_FILE", "is longer than"},
+		{"REDIS_SENTINEL_PASSWORD_FILE=" + key, "REDIS_SENTINEL_PASSWORD_FILE", "names no Sentinels"},
+		{"REDIS_SENTINEL_PASSWORD_FILE=/nowhere/pw", "REDIS_SENTINEL_PASSWORD_FILE", "no such file"},
+		{"REDIS_SENTINEL_USERNAME=u", "REDIS_SENTINEL_USERNAME", "names no Sentinels"},
+		{"REDIS_TLS_CA_FILE=" + cert, "REDIS_TLS_CA_FILE", "has no TLS: use rediss://"},
+		{"REDIS_TLS_CA_FILE=" + key, "REDIS_TLS_CA_FILE", "has no certificate in PEM"},
+		{"REDIS_TLS_CA_FILE=/nowhere/ca", "REDIS_TLS_CA_FILE", "/nowhere/ca cannot be read: no such file"},
+		{"REDIS_TLS_CERT_FILE=" + cert, "REDIS_TLS_KEY_FILE", "required with REDIS_TLS_CERT_FILE"},
+		{"REDIS_TLS_KEY_FILE=" + key, "REDIS_TLS_CERT_FILE", "required with REDIS_TLS_KEY_FILE"},
 		{"WORKER_DURABILITY=paranoid", "WORKER_DURABILITY", "must be standard or strict"},
 		{"WORKER_RESULTS_KEEP=7", "WORKER_RESULTS_KEEP", "must be a duration"},
 		{"WORKER_RESULTS_KEEP=1m", "WORKER_RESULTS_KEEP", "must be a duration"},

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
@@ -69,7 +70,7 @@ func (c *EnqueueCmd) Run(ctx context.Context, std stdio) error {
 		lane:     tasks.Lane(c.Lane), merchant: c.Merchant,
 		rejects: rejects, notes: progress, progress: progress,
 	}
-	err = ping(ctx, rdb)
+	err = server.ready(ctx, std.err, rdb, keys, redischeck.Producer)
 	if err == nil {
 		err = e.all(ctx, in)
 	}

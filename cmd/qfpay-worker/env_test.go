@@ -11,6 +11,8 @@ import (
 // have them in their charts.
 var contractSettings = map[string]string{
 	"REDIS_URL": "redis://127.0.0.1:6379/0", "REDIS_PASSWORD_FILE": "",
+	"REDIS_SENTINEL_USERNAME": "", "REDIS_SENTINEL_PASSWORD_FILE": "",
+	"REDIS_TLS_CA_FILE": "", "REDIS_TLS_CERT_FILE": "", "REDIS_TLS_KEY_FILE": "",
 	"QFPAY_BASE_URL": "", "QFPAY_ALLOW_HTTP": "false",
 	"QFPAY_APP_CODE": "", "QFPAY_CLIENT_KEY": "", "QFPAY_CLIENT_KEY_FILE": "", "QFPAY_MCHID": "",
 	"QFPAY_SIGN_TYPE": "SHA256", "QFPAY_GOODS_NAME": "clean", "QFPAY_MERCHANTS_FILE": "", "QFPAY_PER_SECOND": "100", "QFPAY_PER_MINUTE": "400",

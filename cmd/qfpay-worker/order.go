@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 
-	"github.com/redis/go-redis/v9"
-
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -66,7 +66,7 @@ func (c *OrderShowCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	var h inspect.History
-	err := withInspector(ctx, server, keys, func(ctx context.Context, i *inspect.Inspector) (err error) {
+	err := withInspector(ctx, std.err, server, keys, redischeck.Inspector, func(ctx context.Context, i *inspect.Inspector) (err error) {
 		h, err = i.Order(ctx, id)
 		return err
 	})
@@ -116,7 +116,7 @@ func (c *OrderRetryCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	var r inspect.Reopened
-	err := withInspector(ctx, server, keys, func(ctx context.Context, i *inspect.Inspector) (err error) {
+	err := withInspector(ctx, std.err, server, keys, redischeck.Operator, func(ctx context.Context, i *inspect.Inspector) (err error) {
 		r, err = i.Reopen(ctx, id, deadline)
 		return err
 	})
@@ -138,10 +138,13 @@ func goesOn(state string) string {
 
 // withInspector connects and runs fn with an inspector. An error about the order itself is an
 // inputError. Any other error comes from Redis.
-func withInspector(ctx context.Context, server Redis, keys tasks.Keys, fn func(context.Context, *inspect.Inspector) error) error {
+func withInspector(ctx context.Context, w io.Writer, server Redis, keys tasks.Keys, role redischeck.Role, fn func(context.Context, *inspect.Inspector) error) error {
 	rdb := server.Connect("qfpay-worker-inspect", 0)
 	defer rdb.Close()
-	err := pingAndInspect(ctx, rdb, keys, fn)
+	err := server.ready(ctx, w, rdb, keys, role)
+	if err == nil {
+		err = fn(ctx, inspect.New(rdb, keys))
+	}
 	var not *inspect.NotReopened
 	switch {
 	case err == nil:
@@ -150,11 +153,4 @@ func withInspector(ctx context.Context, server Redis, keys tasks.Keys, fn func(c
 		return inputError{err}
 	}
 	return fmt.Errorf("Redis at %s (REDIS_URL) failed: %w", server, err)
-}
-
-func pingAndInspect(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys, fn func(context.Context, *inspect.Inspector) error) error {
-	if err := ping(ctx, rdb); err != nil {
-		return err
-	}
-	return fn(ctx, inspect.New(rdb, keys))
 }

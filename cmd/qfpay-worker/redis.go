@@ -2,19 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
-	"net/url"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
-	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -80,42 +79,106 @@ const (
 	dialRetries  = 2 // go-redis also dials again for every command
 )
 
-// redis reads REDIS_URL and REDIS_PASSWORD_FILE.
+// redis reads the settings of the connection.
 func (c RedisConfig) redis(found *checks) Redis {
 	r, err := parseRedisURL(c.URL)
 	if err != nil {
 		found.failed("REDIS_URL", "%v", err)
 	}
-	if c.PasswordFile == "" {
+	if c.PasswordFile != "" {
+		if _, pwErr := readPassword(c.PasswordFile); pwErr != nil {
+			found.failed("REDIS_PASSWORD_FILE", "%v", pwErr)
+		}
+		found.secretFile("REDIS_PASSWORD_FILE", c.PasswordFile)
+	}
+	sentinel := c.sentinelPassword(found)
+	files := c.tlsFiles(found)
+	if err != nil {
 		return r
 	}
-	password, pwErr := readSecret(c.PasswordFile)
-	found.secretFile("REDIS_PASSWORD_FILE", c.PasswordFile)
-	switch {
-	case pwErr != nil:
-		found.failed("REDIS_PASSWORD_FILE", "%v", pwErr)
-	case err == nil && !r.setPassword(password):
+	if c.PasswordFile != "" && !r.readPasswordFrom(c.PasswordFile) {
 		found.failed("REDIS_PASSWORD_FILE", "set, but REDIS_URL has a password too: set only one of them")
 	}
+	r.setSentinel(found, c.SentinelUsername, sentinel)
+	r.setDialer(found, files)
 	return r
 }
 
-// setPassword sets the password of the servers. It returns false if the URL has one.
-func (r Redis) setPassword(password qfpay.Secret) bool {
-	var field *string
-	switch {
-	case r.sentinel != nil:
-		field = &r.sentinel.Password
-	case r.cluster != nil:
-		field = &r.cluster.Password
-	default:
-		field = &r.single.Password
-	}
-	if *field != "" {
+// readPasswordFrom makes each new connection use the password that is in the file by then, so
+// that a rotated password needs no restart. It returns false if the URL has a password.
+func (r Redis) readPasswordFrom(path string) bool {
+	o := r.options()
+	if *o.password != "" {
 		return false
 	}
-	*field = string(password)
+	user := *o.username
+	*o.credentials = func(context.Context) (string, string, error) {
+		password, err := readPassword(path)
+		if err != nil {
+			return "", "", fmt.Errorf("REDIS_PASSWORD_FILE: %w", err)
+		}
+		return user, password, nil
+	}
 	return true
+}
+
+// sentinelPassword reads REDIS_SENTINEL_PASSWORD_FILE. go-redis takes one password for all
+// connections to Sentinels, so it is read once.
+func (c RedisConfig) sentinelPassword(found *checks) string {
+	if c.SentinelPasswordFile == "" {
+		return ""
+	}
+	password, err := readPassword(c.SentinelPasswordFile)
+	if err != nil {
+		found.failed("REDIS_SENTINEL_PASSWORD_FILE", "%v", err)
+	}
+	return password
+}
+
+// setSentinel sets user and password of the Sentinels. They may be in the URL instead.
+func (r Redis) setSentinel(found *checks, user, password string) {
+	for _, s := range []struct{ variable, parameter, value string }{
+		{"REDIS_SENTINEL_USERNAME", "sentinel_username", user},
+		{"REDIS_SENTINEL_PASSWORD_FILE", "sentinel_password", password},
+	} {
+		switch {
+		case s.value == "":
+		case r.sentinel == nil:
+			found.failed(s.variable, "set, but REDIS_URL names no Sentinels (redis-sentinel://)")
+		default:
+			field := &r.sentinel.SentinelUsername
+			if s.parameter == "sentinel_password" {
+				field = &r.sentinel.SentinelPassword
+			}
+			if *field != "" {
+				found.failed(s.variable, "set, but REDIS_URL has %s too: set only one of them", s.parameter)
+			}
+			*field = s.value
+		}
+	}
+}
+
+// options are the options that all three kinds of client have.
+type options struct {
+	username, password *string
+	credentials        *func(context.Context) (string, string, error)
+	dialer             *func(ctx context.Context, network, addr string) (net.Conn, error)
+	dialTimeout        time.Duration
+	tls                *tls.Config // nil: no TLS
+}
+
+func (r Redis) options() options {
+	switch {
+	case r.sentinel != nil:
+		o := r.sentinel
+		return options{&o.Username, &o.Password, &o.CredentialsProviderContext, &o.Dialer, o.DialTimeout, o.TLSConfig}
+	case r.cluster != nil:
+		o := r.cluster
+		return options{&o.Username, &o.Password, &o.CredentialsProviderContext, &o.Dialer, o.DialTimeout, o.TLSConfig}
+	default:
+		o := r.single
+		return options{&o.Username, &o.Password, &o.CredentialsProviderContext, &o.Dialer, o.DialTimeout, o.TLSConfig}
+	}
 }
 
 func (c RedisConfig) keys(found *checks) tasks.Keys {
@@ -123,167 +186,6 @@ func (c RedisConfig) keys(found *checks) tasks.Keys {
 		found.failed("WORKER_KEY_PREFIX", "must be a name of a-z, 0-9, _ and - in braces, such as {qfpay}, not %s", quoted(c.KeyPrefix))
 	}
 	return tasks.Keys{Prefix: c.KeyPrefix}
-}
-
-// The errors of a REDIS_URL. They never show the value: in an invalid URL, the password may
-// be anywhere.
-var (
-	errRedisURL = errors.New("is not a valid Redis URL; special characters in a password must be percent-encoded (@ is %40, / is %2F, # is %23)")
-	errScheme   = errors.New("must begin with redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://")
-)
-
-// parseRedisURL reads a REDIS_URL. go-redis accepts one host per URL and has no scheme for
-// Sentinels and clusters, so URLs of these are rewritten for it. Its query parameters
-// (dial_timeout, read_timeout, …) work with all of them. tls=true replaces rediss in
-// redis-sentinel:// and redis-cluster://.
-func parseRedisURL(text string) (Redis, error) {
-	scheme, _, ok := strings.Cut(strings.TrimSpace(text), "://")
-	if !ok {
-		return Redis{}, errScheme
-	}
-	u, hosts, err := splitHosts(strings.TrimSpace(text))
-	if err != nil {
-		return Redis{}, err
-	}
-	switch scheme {
-	case "redis", "rediss", "unix":
-		if len(hosts) > 1 {
-			return Redis{}, errors.New("names several hosts: use redis-sentinel:// or redis-cluster://")
-		}
-		return parseSingle(u)
-	case "redis-sentinel":
-		return parseSentinel(u, hosts)
-	case "redis-cluster":
-		return parseCluster(u, hosts)
-	}
-	return Redis{}, errScheme
-}
-
-// splitHosts splits the hosts from scheme://user:password@h1:1,h2:2/path?query, and returns
-// the URL with the first of them. net/url accepts only one host.
-func splitHosts(text string) (*url.URL, []string, error) {
-	scheme, rest, _ := strings.Cut(text, "://")
-	authority, path := rest, ""
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		authority, path = rest[:i], rest[i:]
-	}
-	at := strings.LastIndexByte(authority, '@') + 1
-	hosts := strings.Split(authority[at:], ",")
-	u, err := url.Parse(scheme + "://" + authority[:at] + hosts[0] + path)
-	// An @ after the host shows that a / or ? in the password was taken for the path.
-	if err != nil || u.Fragment != "" || strings.Contains(path, "@") {
-		return nil, nil, errRedisURL
-	}
-	for _, h := range hosts[1:] {
-		if _, _, err := net.SplitHostPort(h); err != nil {
-			return nil, nil, errors.New("must name every host after the first as host:port")
-		}
-	}
-	return u, hosts, nil
-}
-
-func parseSingle(u *url.URL) (Redis, error) {
-	o, err := redis.ParseURL(u.String())
-	if err != nil {
-		return Redis{}, readable(err)
-	}
-	setTimes(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
-	o.DialerRetries, o.ContextTimeoutEnabled = dialRetries, true
-	address := fmt.Sprintf("%s://%s/%d", u.Scheme, o.Addr, o.DB)
-	if u.Scheme == "unix" {
-		address = "unix://" + o.Addr
-	}
-	return Redis{address: address, single: o}, nil
-}
-
-// parseSentinel reads redis-sentinel://h1,h2/0?master=NAME. User and password are those of
-// the servers. Those of the Sentinels, if any, are sentinel_username and sentinel_password
-// in the query.
-func parseSentinel(u *url.URL, hosts []string) (Redis, error) {
-	q := u.Query()
-	master := q.Get("master")
-	if master == "" {
-		return Redis{}, errors.New("must name the master that the Sentinels watch: redis-sentinel://h1:26379,h2:26379/0?master=NAME")
-	}
-	user, password := q.Get("sentinel_username"), q.Get("sentinel_password")
-	servers := u.User
-	for _, name := range []string{"master", "sentinel_username", "sentinel_password"} {
-		q.Del(name)
-	}
-	q.Set("master_name", master)
-	o, err := redis.ParseFailoverURL(plain(u, hosts, q, "26379"))
-	if err != nil {
-		return Redis{}, readable(err)
-	}
-	o.SentinelUsername, o.SentinelPassword = user, password
-	o.Username = servers.Username()
-	o.Password, _ = servers.Password()
-	if o.TLSConfig != nil {
-		o.TLSConfig.ServerName = "" // each node's own name
-	}
-	setTimes(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
-	o.DialerRetries, o.ContextTimeoutEnabled = dialRetries, true
-	address := fmt.Sprintf("redis-sentinel://%s/%d?master=%s", strings.Join(hosts, ","), o.DB, master)
-	return Redis{address: address, sentinel: o}, nil
-}
-
-func parseCluster(u *url.URL, hosts []string) (Redis, error) {
-	if strings.Trim(u.Path, "/") != "" && strings.Trim(u.Path, "/") != "0" {
-		return Redis{}, errors.New("names a database: a cluster has only database 0")
-	}
-	text := plain(u, hosts, u.Query(), "6379")
-	o, err := redis.ParseClusterURL(text)
-	if err != nil {
-		return Redis{}, readable(err)
-	}
-	if o.TLSConfig != nil {
-		o.TLSConfig.ServerName = ""
-	}
-	setTimes(&o.DialTimeout, &o.ReadTimeout, &o.WriteTimeout)
-	o.DialerRetries, o.ContextTimeoutEnabled = dialRetries, true
-	return Redis{address: "redis-cluster://" + strings.Join(hosts, ","), cluster: o}, nil
-}
-
-// plain returns u in the form that go-redis accepts: with scheme redis or rediss, and the
-// other hosts as parameters.
-func plain(u *url.URL, hosts []string, q url.Values, port string) string {
-	p := *u
-	p.Scheme = "redis"
-	if q.Get("tls") == "true" {
-		p.Scheme = "rediss"
-	}
-	q.Del("tls")
-	for _, h := range hosts[1:] {
-		q.Add("addr", h)
-	}
-	if p.Port() == "" {
-		p.Host = net.JoinHostPort(p.Hostname(), port)
-	}
-	p.RawQuery = q.Encode()
-	return p.String()
-}
-
-// setTimes sets the timeouts that the URL does not set.
-func setTimes[D ~int64](dial, read, write *D) {
-	if *dial == 0 {
-		*dial = D(dialTimeout)
-	}
-	if *read == 0 {
-		*read = D(replyTimeout)
-	}
-	if *write == 0 {
-		*write = D(replyTimeout)
-	}
-}
-
-// readable converts an error of go-redis. Its own errors name the option that is wrong.
-// Errors of net/url quote the whole URL, so they are replaced.
-func readable(err error) error {
-	var wholeURL *url.Error
-	if errors.As(err, &wholeURL) {
-		return errRedisURL
-	}
-	return errors.New(strings.TrimPrefix(err.Error(), "redis: "))
 }
 
 // DurabilityConfig says when a write to Redis counts as done. Every command that accepts
@@ -297,8 +199,8 @@ func (c DurabilityConfig) resolve(found *checks) tasks.Durability {
 }
 
 // checkRedis checks, before any order is taken, whether the Redis server can keep orders.
-func checkRedis(ctx context.Context, rdb redis.UniversalClient, s Settings, log *slog.Logger) error {
-	warnings, err := redischeck.Check(ctx, rdb, s.Keys, s.Durability)
+func checkRedis(ctx context.Context, s Settings, log *slog.Logger) error {
+	warnings, err := s.Redis.check(ctx, s.Keys, redischeck.Worker, s.Durability)
 	for _, w := range warnings {
 		log.Warn(w, "redis", s.Redis.String())
 	}
@@ -306,4 +208,38 @@ func checkRedis(ctx context.Context, rdb redis.UniversalClient, s Settings, log 
 		return fmt.Errorf("Redis at %s (REDIS_URL) is not fit to keep orders:\n%w", s.Redis, err)
 	}
 	return nil
+}
+
+// check runs [redischeck.Check] with a client of its own: a connection on which a transaction could
+// not be discarded must not be used again.
+func (r Redis) check(ctx context.Context, keys tasks.Keys, role redischeck.Role, d tasks.Durability) (warnings []string, err error) {
+	rdb := r.Connect("qfpay-worker:check", 0)
+	defer rdb.Close()
+	warnings, err = redischeck.Check(ctx, rdb, keys, role, d)
+	if _, url := errors.AsType[redischeck.ConfigError](err); url {
+		err = inputError{err}
+	}
+	return warnings, err
+}
+
+// ready checks, before a command begins, that Redis answers, and that it is fit for the role.
+// Warnings go to w.
+func (r Redis) ready(ctx context.Context, w io.Writer, rdb redis.UniversalClient, keys tasks.Keys, role redischeck.Role) error {
+	if warning := r.unverified(); warning != "" {
+		fmt.Fprintln(w, "qfpay-worker:", warning)
+	}
+	if err := ping(ctx, rdb); err != nil {
+		return r.explain(ctx, err)
+	}
+	_, err := r.check(ctx, keys, role, tasks.Standard)
+	return err
+}
+
+// unverified warns when the URL says that the server's certificate is not to be checked.
+func (r Redis) unverified() string {
+	if o := r.options(); o.tls == nil || !o.tls.InsecureSkipVerify {
+		return ""
+	}
+	return "REDIS_URL has skip_verify=true: the certificate of Redis is NOT checked, so anybody on the way can read the password, " +
+		"the orders and the results, and change them. Use REDIS_TLS_CA_FILE instead"
 }

@@ -106,8 +106,8 @@ func TestRedisURL_PasswordFileIsForEveryKindOfRedis(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := shapeOf(r); s.Password != canary || s.User != "u" {
-			t.Errorf("%s: user %q, and the password is right: %t", u, s.User, s.Password == canary)
+		if user, password, err := (*r.options().credentials)(t.Context()); err != nil || password != canary || user != "u" {
+			t.Errorf("%s: user %q, error %v, and the password is right: %t", u, user, err, password == canary)
 		}
 	}
 	_, _, err := RedisConfig{URL: "redis://:other@h", PasswordFile: pw, KeyPrefix: "{q}"}.Resolve()

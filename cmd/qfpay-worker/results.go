@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -44,7 +45,11 @@ func (c *ResultsCmd) Run(ctx context.Context, std stdio) error {
 	rdb := server.Connect("qfpay-worker-results", 0)
 	defer rdb.Close()
 	p := newPrinter(std, c.Format, c.QR, c.From)
-	if err = ping(ctx, rdb); err == nil {
+	role := redischeck.Reader
+	if c.Group != "" {
+		role = redischeck.Consumer
+	}
+	if err = server.ready(ctx, std.err, rdb, keys, role); err == nil {
 		err = c.read(ctx, rdb, keys, p)
 	}
 	switch {

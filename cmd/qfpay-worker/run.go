@@ -50,10 +50,13 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 	warn(log, settings.Warnings)
 	rdb := settings.Redis.Connect("qfpay-worker", 2*settings.Concurrency+8)
 	defer rdb.Close()
+	if warning := settings.Redis.unverified(); warning != "" {
+		log.Warn(warning)
+	}
 	if err := reach(ctx, rdb, settings.Redis, log); err != nil {
 		return err
 	}
-	if err := checkRedis(ctx, rdb, settings, log); err != nil {
+	if err := checkRedis(ctx, settings, log); err != nil {
 		return err
 	}
 	return withAPI(ctx, settings, log, func(ctx context.Context) error {
@@ -83,11 +86,15 @@ func reach(ctx context.Context, rdb redis.UniversalClient, server Redis, log *sl
 	b := retry.WithMaxDuration(reachTimeout, retry.WithJitterPercent(20, retry.NewConstant(500*time.Millisecond)))
 	var last error
 	err := retry.Do(ctx, b, func(ctx context.Context) error {
-		if last = rdb.Ping(ctx).Err(); last != nil {
-			log.Warn("Redis does not answer yet", "redis", server.String(), "error", last)
-			return retry.RetryableError(last)
+		if last = rdb.Ping(ctx).Err(); last == nil {
+			return nil
 		}
-		return nil
+		last = server.explain(ctx, last)
+		if _, wrong := errors.AsType[inputError](last); wrong {
+			return last // it will not get better
+		}
+		log.Warn("Redis does not answer yet", "redis", server.String(), "error", last)
+		return retry.RetryableError(last)
 	})
 	switch {
 	case err == nil:

@@ -22,6 +22,20 @@ func readSecret(path string) (qfpay.Secret, error) {
 	return secret, nil
 }
 
+// readPassword reads a password of Redis from a file. It may have any characters, so only one
+// newline at its end is cut, which editors and echo put there.
+func readPassword(path string) (string, error) {
+	text, err := readSmall(path)
+	if err != nil {
+		return "", err
+	}
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	if text == "" {
+		return "", fmt.Errorf("%s: is empty", path)
+	}
+	return text, nil
+}
+
 // cleanSecret trims a secret and refuses one that must be wrong. Otherwise, a space or a
 // byte order mark inside it would show only much later, as respcd 1108.
 func cleanSecret(text string) (qfpay.Secret, error) {

@@ -59,22 +59,49 @@ func ask(tb testing.TB, addr string) map[string]string {
 	return state
 }
 
-// startSentinel runs one Sentinel. It keeps what it learns in its configuration.
+// startSentinel runs one Sentinel on a port of its own.
 func startSentinel(tb testing.TB, master string, quorum int) (addr string) {
+	tb.Helper()
+	p := port(tb)
+	return runSentinel(tb, p, master, quorum, "port "+p)
+}
+
+// StartSentinel runs one Sentinel with further lines of configuration, and with TLS if there is
+// an authority. It returns its host:port when it accepts connections.
+func StartSentinel(tb testing.TB, master string, a *Authority, lines ...string) (addr string) {
+	tb.Helper()
+	p := port(tb)
+	if a != nil {
+		lines = append(a.TLS(tb, p), lines...)
+	} else {
+		lines = append(lines, "port "+p)
+	}
+	addr = runSentinel(tb, p, master, 1, lines...)
+	await(tb, "the Sentinel accepts connections", func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return addr
+}
+
+// runSentinel runs one Sentinel. It keeps what it learns in its configuration.
+func runSentinel(tb testing.TB, port, master string, quorum int, lines ...string) (addr string) {
 	tb.Helper()
 	dir := tb.TempDir()
 	host, masterPort, err := net.SplitHostPort(master)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := port(tb)
 	conf := filepath.Join(dir, "sentinel.conf")
-	text := strings.Join([]string{
-		"bind 127.0.0.1", "port " + p, "dir " + dir,
+	text := strings.Join(append([]string{
+		"bind 127.0.0.1", "dir " + dir,
 		fmt.Sprintf("sentinel monitor %s %s %s %d", MasterName, host, masterPort, quorum),
 		"sentinel down-after-milliseconds " + MasterName + " 1000",
 		"sentinel failover-timeout " + MasterName + " 5000",
-	}, "\n")
+	}, lines...), "\n")
 	if err := os.WriteFile(conf, []byte(text+"\n"), 0o600); err != nil {
 		tb.Fatal(err)
 	}
@@ -86,5 +113,5 @@ func startSentinel(tb testing.TB, master string, quorum int) (addr string) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	return net.JoinHostPort("127.0.0.1", p)
+	return net.JoinHostPort("127.0.0.1", port)
 }

@@ -13,18 +13,27 @@ type server struct {
 	save       string // its snapshots, from CONFIG GET save
 	saveKnown  bool   // false if CONFIG is forbidden
 	durability tasks.Durability
+	oneNode    bool // the client speaks to this server alone, not to a cluster
 }
 
 // problem is one thing that is wrong with a server.
 type problem struct {
-	fatal bool   // the worker must not use the server
+	fatal bool   // the server must not be used
+	url   bool   // because REDIS_URL is wrong
 	text  string // what is wrong, its effect, and the remedy
 }
 
-// problems runs every check: version, role, memory, persistence, replicas.
-func (s server) problems() []problem {
+// problems runs the checks that matter to a role. Only a worker is told what would be lost.
+func (s server) problems(role Role) []problem {
+	checks := []func() problem{s.cluster, s.version, s.role, s.memory, s.persistence, s.replicas}
+	switch role {
+	case Reader, Inspector:
+		checks = checks[:1]
+	case Producer, Consumer, Operator:
+		checks = []func() problem{s.cluster, s.readOnly}
+	}
 	var found []problem
-	for _, check := range []func() problem{s.version, s.role, s.memory, s.persistence, s.replicas} {
+	for _, check := range checks {
 		if p := check(); p.text != "" {
 			found = append(found, p)
 		}
@@ -48,16 +57,33 @@ func (s server) version() problem {
 	return problem{}
 }
 
+// oneNode is a node of a cluster whose other nodes the client does not know.
+var oneNode = problem{fatal: true, url: true, text: "this Redis is one node of a cluster: use redis-cluster:// instead of redis:// " +
+	"(instead of rediss://, with ?tls=true)"}
+
+func (s server) cluster() problem {
+	if s.oneNode && s.info["cluster_enabled"] == "1" {
+		return oneNode
+	}
+	return problem{}
+}
+
 func (s server) role() problem {
-	switch role := s.info["role"]; role {
-	case "master":
-		return problem{}
-	case "slave":
-		return fatal("this Redis is a read-only replica (READONLY): set REDIS_URL to the primary, %s:%s, or to its Sentinels",
-			s.info["master_host"], s.info["master_port"])
-	default:
+	if p := s.readOnly(); p.fatal {
+		return p
+	}
+	if role := s.info["role"]; role != "master" {
 		return warn("Redis does not report whether it is a primary or a replica (role is %q); it must be a primary", role)
 	}
+	return problem{}
+}
+
+func (s server) readOnly() problem {
+	if s.info["role"] != "slave" {
+		return problem{}
+	}
+	return fatal("this Redis is a read-only replica (READONLY): set REDIS_URL to the primary, %s:%s, or to its Sentinels",
+		s.info["master_host"], s.info["master_port"])
 }
 
 // memory: a server that evicts deletes journals, and with them the state of orders.

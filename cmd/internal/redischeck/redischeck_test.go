@@ -19,6 +19,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, redistest.Dialing)
 }
 
+var keys = tasks.Keys{Prefix: "{qfpay}"}
+
 // goodServer returns the report of a server without problems.
 func goodServer() server {
 	return server{saveKnown: true, durability: tasks.Strict, info: map[string]string{
@@ -43,6 +45,8 @@ func TestRedisCheck_SaysAllThatIsWrong(t *testing.T) {
 		{"no version", func(s *server) { delete(s.info, "redis_version") }, false, "does not report its version"},
 		{"a replica", func(s *server) { s.info["role"], s.info["master_host"], s.info["master_port"] = "slave", "db1", "6379" },
 			true, "primary, db1:6379"},
+		{"a node of a cluster, asked by itself", func(s *server) { s.info["cluster_enabled"], s.oneNode = "1", true }, true, "use redis-cluster://"},
+		{"a node of a cluster", func(s *server) { s.info["cluster_enabled"] = "1" }, false, ""},
 		{"no role", func(s *server) { delete(s.info, "role") }, false, "does not report whether it is a primary"},
 		{"evicts", func(s *server) { s.info["maxmemory"], s.info["maxmemory_policy"] = "1048576", "allkeys-lru" },
 			true, "CONFIG SET maxmemory-policy noeviction"},
@@ -64,7 +68,7 @@ func TestRedisCheck_SaysAllThatIsWrong(t *testing.T) {
 	} {
 		s := goodServer()
 		c.change(&s)
-		found := s.problems()
+		found := s.problems(Worker)
 		switch {
 		case c.says == "" && len(found) == 0:
 		case c.says != "" && len(found) == 1 && found[0].fatal == c.fatal && strings.Contains(found[0].text, c.says):
@@ -79,7 +83,7 @@ func FuzzInfo(f *testing.F) {
 	f.Add("redis_version:-1.-1\nmaxmemory:9999999999999999999999\nmaxmemory_policy:x\naof_enabled:\n")
 	f.Add(":\n#:\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, p := range (server{info: redisserver.ParseInfo(text), durability: tasks.Strict}).problems() {
+		for _, p := range (server{info: redisserver.ParseInfo(text), durability: tasks.Strict}).problems(Worker) {
 			if p.text == "" {
 				t.Error("a problem without a text")
 			}
@@ -92,7 +96,7 @@ func TestRedisCheck_JudgesRealServers(t *testing.T) {
 	t.Parallel()
 	check := func(rdb redis.UniversalClient, d tasks.Durability) (string, string) {
 		t.Helper()
-		warnings, err := Check(t.Context(), rdb, tasks.Keys{Prefix: "{qfpay}"}, d)
+		warnings, err := Check(t.Context(), rdb, keys, Worker, d)
 		if err == nil {
 			return strings.Join(warnings, "\n"), ""
 		}
@@ -140,7 +144,7 @@ func TestRedisCheck_SaysThatItWasInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Check(ctx, redistest.Start(t).Client(t), tasks.Keys{Prefix: "{qfpay}"}, tasks.Standard); err == nil {
+	if _, err := Check(ctx, redistest.Start(t).Client(t), keys, Worker, tasks.Standard); err == nil {
 		t.Error("no error")
 	}
 }
