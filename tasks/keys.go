@@ -38,6 +38,9 @@ func (k Keys) Calls(appCode string) string { return k.Prefix + ":calls:" + appCo
 // millisecond at which a dispatcher must look at them.
 func (k Keys) Waiting() string { return k.Prefix + ":waiting" }
 
+// Clock is a hash: what the workers last read of Redis's clock, so that they see when it goes back.
+func (k Keys) Clock() string { return k.Prefix + ":clock" }
+
 // Queue is asynq's queue for a lane. asynq adds a hash tag of its own.
 func (k Keys) Queue(l Lane) string {
 	return strings.Trim(k.Prefix, "{}") + ":" + string(l)

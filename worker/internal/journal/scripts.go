@@ -18,4 +18,5 @@ var (
 	settleScript      = redisscript.Load(luaFiles, "lease", "settle")
 	releaseScript     = redisscript.Load(luaFiles, "lease", "release")
 	sweepScript       = redisscript.Load(luaFiles, "sweep")
+	clockScript       = redisscript.Load(luaFiles, "clock")
 )
