@@ -19,6 +19,10 @@ func (k Keys) Order(id string) string { return k.Prefix + ":order:" + id }
 // worker must check the order.
 func (k Keys) Due() string { return k.Prefix + ":due" }
 
+// Damaged is the sorted set of orders that were put aside because their journals are damaged. The
+// score is the millisecond at which that was.
+func (k Keys) Damaged() string { return k.Prefix + ":damaged" }
+
 // Results is the result stream.
 func (k Keys) Results() string { return k.Prefix + ":results" }
 

@@ -10,7 +10,7 @@ Answers
   {"reserved"}        the number belongs to another order, which was issued again under it
   {"busy", ms}        another attempt has the lease for so long
   {"ours", now, state, attempts, reissues, creates_sent, not_found, accepted_at, first_sent_at,
-   sent_at, deferred_for, order, traceparent}
+   sent_at, deferred_for, order, traceparent, fingerprint}
                       the attempt has the lease; now is in ms, and what the journal does not
                       have is ""
 The order is due when the lease ends: a sweep finds it then, unless the attempt was faster.
@@ -25,8 +25,9 @@ local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local h = redis.call("HMGET", journal, "state", "token", "lease_until", "attempts", "reissues", "creates_sent",
-  "first_attempt_at", "not_found", "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent", "leased_at")
-local state, holder, lease_until, leased_at = h[1], h[2], tonumber(h[3] or 0), tonumber(h[15] or 0)
+  "first_attempt_at", "not_found", "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent",
+  "fingerprint", "leased_at")
+local state, holder, lease_until, leased_at = h[1], h[2], tonumber(h[3] or 0), tonumber(h[16] or 0)
 if not state then return {"none"} end
 if state == "DONE" then return {"settled"} end
 if state == "RESERVED" then return {"reserved"} end
@@ -47,5 +48,5 @@ redis.call("HSET", journal, "token", token, "leased_at", now, "lease_until", now
 redis.call("ZADD", due, now + lease, id)
 
 local answer = {"ours", now, state, attempts, reissues, creates_sent}
-for i = 8, 14 do answer[#answer + 1] = h[i] or "" end
+for i = 8, 15 do answer[#answer + 1] = h[i] or "" end
 return answer
