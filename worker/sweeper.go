@@ -72,6 +72,7 @@ func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 		for _, d := range found.Due {
 			failpoint.Hit("swept")
 			if err := s.wake(ctx, d); err != nil {
+				s.observer.Observe(event.RedisFailed{Op: "wake"})
 				return 0, err
 			}
 		}

@@ -24,6 +24,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // Worker takes orders to their results, until it is told to stop.
@@ -41,6 +42,8 @@ type Worker struct {
 	pool        pool
 	asynqLog    *asynqLog      // of both servers
 	running     sync.WaitGroup // everything that Run has started
+
+	dequeueFails time.Duration // how long dequeues fail before the worker is not ready
 
 	changing       sync.Mutex // held while the merchants change
 	merchantConfig Config     // for merchantState; its Redis is pipelined
@@ -70,7 +73,7 @@ func New(c Config) (*Worker, error) {
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
 	merchantConfig := c
 	merchantConfig.Redis = scripts
-	w := &Worker{config: c, asynqLog: &asynqLog{log: c.Logger}, merchantConfig: merchantConfig, stop: make(chan struct{}), pool: newPool(c.Concurrency * (len(tasks.Lanes()) + 1))}
+	w := &Worker{config: c, asynqLog: &asynqLog{log: c.Logger}, merchantConfig: merchantConfig, dequeueFails: timing.DequeueFails, stop: make(chan struct{}), pool: newPool(c.Concurrency * (len(tasks.Lanes()) + 1))}
 	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, times: times,
 		lost: c.LostResponse, unique: c.UniqueNumbers,
 		observer: c.Observer, log: c.Logger, sweepTimer: newSweepTimer(), stop: w.stop, pool: w.pool}
@@ -86,7 +89,8 @@ func New(c Config) (*Worker, error) {
 	for _, lane := range tasks.Lanes() {
 		queues = append(queues, c.Keys.Queue(lane))
 	}
-	w.prefetchers = asynqhook.Install(c.Queue, c.Blocking, w.stop, c.Concurrency, queues...)
+	w.prefetchers = asynqhook.Install(c.Queue, c.Blocking, w.stop, c.Concurrency,
+		func() { c.Observer.Observe(event.RedisFailed{Op: "dequeue"}) }, queues...)
 	for _, lane := range tasks.Lanes() {
 		w.servers = append(w.servers, asynq.NewServerFromRedisClient(c.Queue, w.serverConfig(lane)))
 	}
@@ -207,6 +211,12 @@ func (w *Worker) Ready(ctx context.Context) error {
 	}
 	if err := w.config.Redis.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("Redis does not answer: %w", err)
+	}
+	for i, lane := range tasks.Lanes() {
+		if since, err := w.prefetchers[i].Failing(); since >= w.dequeueFails {
+			return fmt.Errorf("no task could be taken from the queue %s for %s: %w",
+				w.config.Keys.Queue(lane), since.Round(time.Second), err)
+		}
 	}
 	return nil
 }

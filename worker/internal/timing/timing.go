@@ -144,6 +144,8 @@ const (
 	// memory more than 20,000 times a second, since go-redis does not back off after such an error.
 	DequeuePause    = 250 * time.Millisecond
 	MaxDequeuePause = 2 * time.Second
+	// DequeueFails is how long dequeues fail before a worker is not ready.
+	DequeueFails = 10 * time.Second
 	// EmptyPause is between two dequeues of which the first found nothing although the queue had
 	// a task: the queue is paused, or another worker was faster.
 	EmptyPause = 80 * time.Millisecond
