@@ -32,7 +32,7 @@ type Worker struct {
 	config      Config
 	handler     *handler
 	sweeper     *sweeper
-	clock       *clockWatch
+	watch       *watch
 	dispatch    *dispatcher
 	intake      *streams.Intake
 	trimmer     *streams.Trimmer
@@ -81,7 +81,7 @@ func New(c Config) (*Worker, error) {
 	w.dispatch = newDispatcher(w.handler, c.Concurrency)
 	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, dispatcher: w.dispatch, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis), timer: w.handler.sweepTimer}
-	w.clock = &clockWatch{journal: journal, observer: c.Observer, log: c.Logger}
+	w.watch = &watch{journal: journal, rdb: c.Redis, keys: c.Keys, observer: c.Observer, log: c.Logger, paused: map[tasks.Lane]bool{}}
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
 	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s)
@@ -134,7 +134,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	var loops sync.WaitGroup
 	loops.Go(func() { w.sweeper.run(ctx) })
-	loops.Go(func() { w.clock.run(ctx) })
+	loops.Go(func() { w.watch.run(ctx) })
 	loops.Go(func() { w.trimmer.Run(ctx) })
 	loops.Go(func() { w.intake.Run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().byName), "concurrency", w.config.Concurrency)

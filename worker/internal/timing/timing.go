@@ -120,9 +120,9 @@ const (
 	// Wait queues that were handed to a process without room for their orders are handed out
 	// again after WaitingAgain.
 	WaitingAgain = 100 * time.Millisecond
-	// ClockCheck is how often a process looks whether Redis's clock went back, and ClockSlack by how
-	// much it may without a correction.
-	ClockCheck = 2 * time.Second
+	// WatchEvery is how often a process looks whether Redis's clock went back or a queue is paused, and
+	// ClockSlack by how much the clock may go back without a correction.
+	WatchEvery = 2 * time.Second
 	ClockSlack = time.Second
 	// AfterOutage is how long sweeps pause after Redis was away. The attempts that have QR codes
 	// publish them before other attempts are woken: those could only query, close and reissue.
