@@ -17,7 +17,9 @@ import (
 
 // backlog is the state of the queues and streams in Redis at one moment.
 type backlog struct {
-	lanes     map[tasks.Lane]laneBacklog
+	lanes     map[tasks.Lane]laneBacklog // without a lane whose queue could not be read
+	missing   error                      // why one could not be read, or nil
+	damaged   int64                      // orders that were put aside
 	unsettled int64
 	late      time.Duration // how long the order that became due first has been due
 	results   int64
@@ -31,6 +33,7 @@ type backlog struct {
 type laneBacklog struct {
 	tasks  map[string]int64 // by asynq's state
 	oldest time.Duration    // how long the oldest pending task has waited
+	paused bool
 }
 
 //go:embed lua/oldest.lua
@@ -52,15 +55,22 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	}
 	due := pipe.ZCard(ctx, keys.Due())
 	first := pipe.ZRangeWithScores(ctx, keys.Due(), 0, 0)
+	damaged := pipe.ZCard(ctx, keys.Damaged())
 	results := pipe.XLen(ctx, keys.Results())
 	groups := redisstream.AskProgress(ctx, pipe, keys.Results(), mostGroups)
 	requests := pipe.XLen(ctx, keys.Requests())
 	request := pipe.XRangeN(ctx, keys.Requests(), "-", "+", 1)
 	asked := time.Now()
 	replies := pipe.Cmds()
-	redispipe.Exec(ctx, pipe) // its error is the first of the replies' errors
+	redispipe.Exec(ctx, pipe)         // its error is the first of the replies' errors
+	ofLanes := map[redis.Cmder]bool{} // asynq's keys have slots of their own, and need rights of their own
+	for _, r := range lanes {
+		for _, reply := range r.all() {
+			ofLanes[reply] = true
+		}
+	}
 	for _, r := range replies {
-		optional := r == server // some managed servers forbid it; the other numbers are still right
+		optional := r == server || ofLanes[r] // some managed servers forbid INFO; the other numbers are still right
 		if err := r.Err(); err != nil && !isAbsence(err) && !optional {
 			return backlog{}, err
 		}
@@ -73,6 +83,7 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	b := backlog{
 		redis:     readHealth(server, asked, now),
 		lanes:     map[tasks.Lane]laneBacklog{},
+		damaged:   damaged.Val(),
 		unsettled: due.Val(),
 		results:   results.Val(),
 		unread:    map[string]int64{},
@@ -80,6 +91,10 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		requests:  requests.Val(),
 	}
 	for lane, r := range lanes {
+		if err := r.failure(); err != nil {
+			b.missing = err
+			continue
+		}
 		b.lanes[lane] = r.backlog(now)
 	}
 	for _, g := range progress.Groups {
@@ -107,10 +122,29 @@ func isAbsence(err error) bool {
 type laneReplies struct {
 	counts map[string]*redis.IntCmd // by state
 	oldest *redis.Cmd
+	paused *redis.IntCmd
+}
+
+func (r laneReplies) all() []redis.Cmder {
+	all := []redis.Cmder{r.oldest, r.paused}
+	for _, n := range r.counts {
+		all = append(all, n)
+	}
+	return all
+}
+
+// failure returns why a queue could not be read, or nil.
+func (r laneReplies) failure() error {
+	for _, reply := range r.all() {
+		if err := reply.Err(); err != nil && !isAbsence(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // askLane reads the keys of asynq itself (v0.26.0, internal/base): two lists and three sorted
-// sets per queue.
+// sets per queue, and a key that exists while the queue is paused.
 func askLane(ctx context.Context, pipe redis.Pipeliner, queue string) laneReplies {
 	prefix := "asynq:{" + queue + "}:"
 	return laneReplies{
@@ -122,11 +156,12 @@ func askLane(ctx context.Context, pipe redis.Pipeliner, queue string) laneReplie
 			"archived":  pipe.ZCard(ctx, prefix+"archived"),
 		},
 		oldest: pipe.Eval(ctx, oldestScript, []string{prefix + "pending"}, prefix+"t:"),
+		paused: pipe.Exists(ctx, prefix+"paused"),
 	}
 }
 
 func (r laneReplies) backlog(now time.Time) laneBacklog {
-	l := laneBacklog{tasks: map[string]int64{}}
+	l := laneBacklog{tasks: map[string]int64{}, paused: r.paused.Val() > 0}
 	for state, n := range r.counts {
 		l.tasks[state] = n.Val()
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
@@ -209,6 +210,49 @@ func TestBacklog_AKeyOfAnotherTypeFailsTheReading(t *testing.T) {
 	}
 }
 
+// asynq's keys need rights of their own, and in a Cluster they are on other nodes. When they cannot be
+// read, the orders that wait are still shown, and the failure is counted.
+func TestBacklog_IsShownWithoutAQueueThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do(t, "acl", "setuser", "app", "on", ">secret", "~{qfpay}:*", "~asynq:{qfpay:bulk}:*", "&*", "+@all")
+	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, Username: "app", Password: "secret"})
+	t.Cleanup(func() { rdb.Close() })
+	rdb.ZAdd(t.Context(), keys.Due(), redis.Z{Member: "default:1", Score: 1})
+	b := read(t, rdb)
+	if _, is := b.lanes[tasks.Bulk]; b.unsettled != 1 || b.late == 0 || len(b.lanes) != 1 || !is || b.missing == nil {
+		t.Errorf("%+v", b)
+	}
+	m, _ := newMetrics(t)
+	q := m.queues(func(ctx context.Context) (backlog, error) { return readBacklog(ctx, rdb, keys) }, 5*time.Second)
+	if n := testutil.CollectAndCount(q, "qfpay_orders_unsettled"); n != 1 {
+		t.Error("orders without a result are not shown")
+	}
+	if n := testutil.ToFloat64(m.redisFailures.WithLabelValues(opScrape)); n != 1 {
+		t.Errorf("%v failed scrapes are counted", n)
+	}
+}
+
+func TestBacklog_APausedQueueIsShown(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	if err := asynq.NewInspectorFromRedisClient(rdb).PauseQueue(keys.Queue(tasks.Bulk)); err != nil {
+		t.Fatal(err)
+	}
+	if b := read(t, rdb); !b.lanes[tasks.Bulk].paused || b.lanes[tasks.Interactive].paused {
+		t.Errorf("%+v", b.lanes)
+	}
+}
+
+func TestBacklog_OrdersThatWerePutAsideAreCounted(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	rdb.ZAdd(t.Context(), keys.Damaged(), redis.Z{Member: "default:1", Score: 1})
+	if b := read(t, rdb); b.damaged != 1 || b.unsettled != 0 {
+		t.Errorf("%+v", b)
+	}
+}
+
 // The cost of a scrape must not grow with the backlog.
 func TestBacklog_AScrapeIsOneRoundTripAtAnyLength(t *testing.T) {
 	t.Parallel()
@@ -227,7 +271,7 @@ func TestBacklog_AScrapeIsOneRoundTripAtAnyLength(t *testing.T) {
 	if diff := cmp.Diff(empty, *count, cmp.AllowUnexported(roundTrips{})); diff != "" {
 		t.Errorf("round trips (-empty +full):\n%s", diff)
 	}
-	if want := (roundTrips{pipelines: 1, commands: 19}); *count != want {
+	if want := (roundTrips{pipelines: 1, commands: 22}); *count != want {
 		t.Errorf("a scrape took %+v, want %+v", *count, want)
 	}
 }

@@ -26,11 +26,13 @@ var promised = map[string][]string{
 	"qfpay_orders_in_flight":        {"lane"},
 	"qfpay_queue_orders":            {"lane", "state"},
 	"qfpay_queue_oldest_seconds":    {"lane"},
+	"qfpay_queue_paused":            {"lane"},
 	"qfpay_results_length":          nil,
 	"qfpay_results_unread":          {"group"},
 	"qfpay_redis_errors_total":      {"op"},
 	"qfpay_build_info":              {"commit", "goversion", "version"},
 	"qfpay_orders_unsettled":        nil,
+	"qfpay_orders_damaged":          nil,
 	"qfpay_due_late_seconds":        nil,
 	"qfpay_requests_length":         nil,
 	"qfpay_requests_oldest_seconds": nil,
@@ -88,7 +90,7 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_merchant_held":           2,         // merchants
 		"qfpay_order_deferrals_total":   8,         // reasons
 		"qfpay_orders_in_flight":        2,         // lanes
-		"qfpay_redis_errors_total":      9,         // operations
+		"qfpay_redis_errors_total":      12,        // operations
 		"qfpay_build_info":              1,
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
@@ -100,7 +102,7 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 			t.Errorf("%s has %d series at the start, want %d", name, n, want[name])
 		}
 	}
-	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*7*4+2*5+2+8+2+24+4+2+4+2+8+2+9+1 {
+	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*7*4+2*5+2+8+2+24+4+2+4+2+8+2+12+1 {
 		t.Errorf("%d series at the start, error %v", n, err)
 	}
 }

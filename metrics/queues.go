@@ -16,7 +16,7 @@ import (
 //
 // A scrape takes one round trip, with commands whose cost does not grow with the backlog. It
 // waits for timeout at most. If Redis has not answered by then, the scrape continues without
-// these metrics, and qfpay_redis_errors_total{op="scrape"} increases, visible at the next
+// these metrics, or without those of a queue that could not be read, and qfpay_redis_errors_total{op="scrape"} increases, visible at the next
 // scrape at the latest.
 func (m *Metrics) Queues(rdb redis.UniversalClient, keys tasks.Keys, timeout time.Duration) prometheus.Collector {
 	read := func(ctx context.Context) (backlog, error) { return readBacklog(ctx, rdb, keys) }
@@ -42,6 +42,8 @@ type queues struct {
 var (
 	queueOrders = desc("queue_orders", "Tasks in the queue of a lane, by asynq's state.", "lane", "state")
 	queueOldest = desc("queue_oldest_seconds", "How long the oldest pending task of a lane has waited.", "lane")
+	queuePaused = desc("queue_paused", "1 while the queue of a lane is paused in asynq: no worker takes an order from it.", "lane")
+	damaged     = desc("orders_damaged", "Orders that were put aside because their journals are damaged; a person must look.")
 	unsettled   = desc("orders_unsettled", "Orders that were accepted and have no result yet.")
 	dueLate     = desc("due_late_seconds", "How long the order that became due first has been due; rises when no worker sweeps.")
 	results     = desc("results_length", "Entries in the result stream.")
@@ -56,7 +58,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements [prometheus.Collector].
 func (q *queues) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, unsettled, dueLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
+	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, queuePaused, damaged, unsettled, dueLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
 		ch <- d
 	}
 	for _, h := range healthDescs {
@@ -73,6 +75,9 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 		q.failed.Inc()
 		return
 	}
+	if b.missing != nil {
+		q.failed.Inc()
+	}
 	show := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
@@ -81,7 +86,9 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 			show(queueOrders, float64(n), string(lane), state)
 		}
 		show(queueOldest, l.oldest.Seconds(), string(lane))
+		show(queuePaused, map[bool]float64{true: 1}[l.paused], string(lane))
 	}
+	show(damaged, float64(b.damaged))
 	show(unsettled, float64(b.unsettled))
 	show(dueLate, b.late.Seconds())
 	show(results, float64(b.results))

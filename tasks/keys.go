@@ -19,6 +19,10 @@ func (k Keys) Order(id string) string { return k.Prefix + ":order:" + id }
 // worker must check the order.
 func (k Keys) Due() string { return k.Prefix + ":due" }
 
+// Damaged is the sorted set of orders that were put aside because their journals are damaged. The
+// score is the millisecond at which that was.
+func (k Keys) Damaged() string { return k.Prefix + ":damaged" }
+
 // Results is the result stream.
 func (k Keys) Results() string { return k.Prefix + ":results" }
 
@@ -37,6 +41,9 @@ func (k Keys) Calls(appCode string) string { return k.Prefix + ":calls:" + appCo
 // Waiting is the sorted set of app_codes that have orders in wait queues. The score is the
 // millisecond at which a dispatcher must look at them.
 func (k Keys) Waiting() string { return k.Prefix + ":waiting" }
+
+// Clock is a hash: what the workers last read of Redis's clock, so that they see when it goes back.
+func (k Keys) Clock() string { return k.Prefix + ":clock" }
 
 // Queue is asynq's queue for a lane. asynq adds a hash tag of its own.
 func (k Keys) Queue(l Lane) string {

@@ -151,6 +151,10 @@ func (o Order) Fingerprint() string {
 	return fingerprintOf(b)
 }
 
+// TextFingerprint identifies a payload that was accepted although it is not a valid order
+// ([Producer.AcceptInvalid]): all of its text.
+func TextFingerprint(payload []byte) string { return fingerprintOf(payload) }
+
 func fingerprintOf(content []byte) string {
 	sum := sha256.Sum256(content)
 	return hex.EncodeToString(sum[:12])

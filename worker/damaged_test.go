@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -49,5 +50,62 @@ func TestSweep_ADamagedJournalStopsNoOtherOrder(t *testing.T) {
 	counts, found := violations(t, r.rdb, r.keys)
 	if counts.Settled != 7 || found["default:STRING"] == "" || found["default:A1"] == "" {
 		t.Errorf("the audit counts %+v and finds %v", counts, found)
+	}
+}
+
+// change changes a field of an order's journal by hand.
+func (r *rig) change(number, field, value string) {
+	r.t.Helper()
+	ok(r.t, r.rdb.HSet(r.t.Context(), r.keys.Order("default:"+number), field, value).Err())
+}
+
+// setAside waits until these orders, and no other, are put aside and out of due.
+func (r *rig) setAside(numbers ...string) {
+	r.t.Helper()
+	r.eventually("the damaged orders are put aside", func() bool {
+		return int(r.rdb.ZCard(r.t.Context(), r.keys.Damaged()).Val()) >= len(numbers)
+	})
+	for _, number := range numbers {
+		if r.rdb.ZScore(r.t.Context(), r.keys.Damaged(), "default:"+number).Err() != nil {
+			r.t.Errorf("%s is not put aside", number)
+		}
+		if r.rdb.ZScore(r.t.Context(), r.keys.Due(), "default:"+number).Err() == nil {
+			r.t.Errorf("%s is put aside, and due all the same", number)
+		}
+		if n := strings.Count(r.log.String(), "id=default:"+number+" "); n != 1 {
+			r.t.Errorf("%s is in %d lines of the log", number, n)
+		}
+	}
+	if n := int(r.rdb.ZCard(r.t.Context(), r.keys.Damaged()).Val()); n != len(numbers) {
+		r.t.Errorf("%d orders are put aside, want %d", n, len(numbers))
+	}
+}
+
+// What somebody changes in an accepted order by hand is never sent: the fingerprint tells.
+func TestDamaged_AnOrderChangedByHandIsNotSent(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	changes := map[string][2]string{
+		"AMOUNT":   {`"txamt":2500`, `"txamt":9900`},
+		"NUMBER":   {`"out_trade_no":"NUMBER"`, `"out_trade_no":"OTHER"`},
+		"MERCHANT": {`"merchant":"default"`, `"merchant":"shop"`},
+		"BROKEN":   {`{`, ``},
+	}
+	for number, change := range changes {
+		o := anOrder(number).WithDefaults(time.Now())
+		_, err := r.producer().Accept(t.Context(), o)
+		ok(t, err)
+		before := r.rdb.HGet(t.Context(), r.keys.Order(o.ID()), "order").Val()
+		after := strings.Replace(before, change[0], change[1], 1)
+		if after == before {
+			t.Fatalf("%s has no %s", before, change[0])
+		}
+		r.change(number, "order", after)
+		ok(t, r.rdb.ZAdd(t.Context(), r.keys.Due(), redis.Z{Score: 1, Member: o.ID()}).Err())
+	}
+	r.start()
+	r.setAside("AMOUNT", "NUMBER", "MERCHANT", "BROKEN")
+	if calls := r.gateway.Calls(); len(calls) != 0 || r.published() != 0 {
+		t.Errorf("%d calls, %d results", len(calls), r.published())
 	}
 }

@@ -75,9 +75,28 @@ func (h *handler) attemptError(id string, err error) error {
 	if err == nil || errors.Is(err, journal.ErrLost) {
 		return nil
 	}
+	if damaged, is := errors.AsType[*journal.DamagedError](err); is {
+		return h.setAside(damaged)
+	}
 	h.observer.Observe(event.RedisFailed{Op: "attempt"})
 	h.log.LogAttrs(context.Background(), slog.LevelError, "an attempt was given up; its order comes back",
 		append([]slog.Attr{slog.String("id", id), slog.Any("error", err)}, traceOf(err)...)...)
+	return err
+}
+
+// setAside takes an order with a damaged journal out of the workers' hands. It returns an error of
+// Redis.
+func (h *handler) setAside(e *journal.DamagedError) error {
+	ctx, cancel := context.WithTimeout(context.Background(), h.times.Call)
+	defer cancel()
+	aside, err := h.journal.SetAside(ctx, e)
+	if aside {
+		h.log.Error("an order was put aside: its journal is damaged, and nothing of it is sent", "id", e.ID, "problem", e.Problem,
+			"hint", "mend its journal, then qfpay-worker order retry; docs/runbook.md, QfpayOrdersDamaged")
+	}
+	if err != nil {
+		h.observer.Observe(event.RedisFailed{Op: "attempt"})
+	}
 	return err
 }
 
@@ -152,9 +171,6 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 		return nil
 	case journal.ClaimOurs:
 		failpoint.Hit("claimed")
-		if err := h.sameContent(ctx, c, w.payload); err != nil {
-			return traced(&c, err)
-		}
 		return traced(&c, h.work(ctx, c, w))
 	}
 	return nil
@@ -196,16 +212,16 @@ func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (journal.Cl
 
 // sameContent reports a task of a plain asynq producer whose order has the number of another
 // order. The order that was accepted first goes on; the worker's own wake-ups always match.
-func (h *handler) sameContent(ctx context.Context, c journal.Claim, payload []byte) error {
-	if bytes.Equal(payload, c.Order) {
+func (h *handler) sameContent(ctx context.Context, c journal.Claim, w wakeUp) error {
+	if w.payload == nil || bytes.Equal(w.payload, c.Order) {
 		return nil
 	}
-	given, err := tasks.ParseOrder(payload)
+	given, err := tasks.ParseOrder(w.payload)
 	accepted, err2 := tasks.ParseOrder(c.Order)
 	if err == nil && err2 == nil && given.Fingerprint() == accepted.Fingerprint() {
 		return nil
 	}
-	return h.deadLetter(ctx, payload, &tasks.ConflictError{ID: c.ID})
+	return h.deadLetter(ctx, w.payload, &tasks.ConflictError{ID: c.ID})
 }
 
 // work makes one attempt at a claimed order, and writes down how it ended.
@@ -215,6 +231,12 @@ func (h *handler) work(ctx context.Context, c journal.Claim, w wakeUp) error {
 	var invalid error
 	if a.order, invalid = w.accepted(c); invalid == nil {
 		invalid = a.order.Validate()
+	}
+	if err := c.Intact(a.order, invalid); err != nil {
+		return err
+	}
+	if err := h.sameContent(ctx, c, w); err != nil {
+		return err
 	}
 	if invalid == nil && c.CreatesSent == 0 && c.Reissues == 0 {
 		invalid = h.goodsName.Check(a.order)
@@ -345,7 +367,7 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 func (h *handler) reject(ctx context.Context, a *attempt, why error) error {
 	a.order.Lane = tasks.Bulk
 	if a.claim.State != policy.StateNew {
-		return fmt.Errorf("the journal of %s holds an order that is not valid, though one was sent: %w", a.claim.ID, why)
+		return journal.Damaged(&a.claim, "it holds an order that is not valid, though one was sent: "+why.Error())
 	}
 	return h.publish(ctx, a, invalidResult(a.claim, a.order.Merchant, a.order.OutTradeNo, why, a.now()))
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,6 +74,29 @@ func TestRedis_RefusedConnectionsMakeNoTasksAndNoNoise(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the order had its result %s after all was well, want at most 5 s", took)
 	}
+}
+
+// The worker's user may not touch asynq's keys: no order would ever be taken, so the worker is not
+// ready, says why, and counts it; and it is ready again when tasks can be taken.
+func TestReady_NotWhileNoTaskCanBeTaken(t *testing.T) {
+	t.Parallel()
+	r := newRigOn(t, redistest.Start(t))
+	r.server.Do(t, "acl", "setuser", "app", "on", ">secret", "~{qfpay}:*", "&*", "+@all")
+	r.user = "app"
+	r.start()
+	w := r.workers[0]
+	ok(t, w.Ready(t.Context())) // for ten seconds
+	w.dequeueFails = time.Millisecond
+	var err error
+	r.eventually("the worker is not ready", func() bool { err = w.Ready(t.Context()); return err != nil })
+	if !strings.Contains(err.Error(), "queue qfpay:") || !strings.Contains(err.Error(), "NOPERM") {
+		t.Errorf("it says: %v", err)
+	}
+	if !slices.Contains(seen[event.RedisFailed](r.events), event.RedisFailed{Op: "dequeue"}) {
+		t.Error("no failed dequeue was counted")
+	}
+	r.server.Do(t, "acl", "setuser", "app", "~*")
+	r.eventually("the worker is ready", func() bool { return w.Ready(t.Context()) == nil })
 }
 
 // An order that got a new number at the end of an attempt goes on at once: nothing

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -71,6 +72,7 @@ func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 		for _, d := range found.Due {
 			failpoint.Hit("swept")
 			if err := s.wake(ctx, d); err != nil {
+				s.observer.Observe(event.RedisFailed{Op: "wake"})
 				return 0, err
 			}
 		}
@@ -88,13 +90,8 @@ func (s *sweeper) sweep(ctx context.Context) (time.Duration, error) {
 // task that will not run soon, because its process was killed or a person archived it, wake
 // makes another task.
 func (s *sweeper) wake(ctx context.Context, d journal.DueOrder) error {
-	switch {
-	case d.Lane == "":
-		s.log.Error("an order is due but its journal is gone; was a key deleted or evicted?", "id", d.ID)
-		return nil
-	case !slices.Contains(tasks.Lanes(), d.Lane): // an error would hold up the other orders
-		s.log.Error("an order is due but its journal is damaged", "id", d.ID, "lane", d.Lane)
-		return nil
+	if damage := unwakeable(d); damage != "" {
+		return s.dispatcher.handler.setAside(&journal.DamagedError{ID: d.ID, Problem: damage})
 	}
 	taskID := d.ID
 	if d.Attempts != "0" {
@@ -109,6 +106,20 @@ func (s *sweeper) wake(ctx context.Context, d journal.DueOrder) error {
 		return err
 	}
 	return s.producer.Wake(ctx, d.ID, d.Lane, d.Order, taskID+":"+rand.Text())
+}
+
+// unwakeable returns why a task would not lead to the order, or "".
+func unwakeable(d journal.DueOrder) string {
+	if d.Lane == "" {
+		return "its key is gone or holds no journal: was it deleted or evicted?"
+	}
+	if !slices.Contains(tasks.Lanes(), d.Lane) {
+		return fmt.Sprintf("lane is %.100q", d.Lane)
+	}
+	if id, err := identify(d.Order); err != nil || id != d.ID {
+		return "its order is not the one that was accepted: the text or the name differs"
+	}
+	return ""
 }
 
 // waits reports whether asynq will run a task on its own.

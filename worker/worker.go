@@ -24,6 +24,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // Worker takes orders to their results, until it is told to stop.
@@ -31,6 +32,7 @@ type Worker struct {
 	config      Config
 	handler     *handler
 	sweeper     *sweeper
+	watch       *watch
 	dispatch    *dispatcher
 	intake      *streams.Intake
 	trimmer     *streams.Trimmer
@@ -40,6 +42,8 @@ type Worker struct {
 	pool        pool
 	asynqLog    *asynqLog      // of both servers
 	running     sync.WaitGroup // everything that Run has started
+
+	dequeueFails time.Duration // how long dequeues fail before the worker is not ready
 
 	changing       sync.Mutex // held while the merchants change
 	merchantConfig Config     // for merchantState; its Redis is pipelined
@@ -69,7 +73,7 @@ func New(c Config) (*Worker, error) {
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
 	merchantConfig := c
 	merchantConfig.Redis = scripts
-	w := &Worker{config: c, asynqLog: &asynqLog{log: c.Logger}, merchantConfig: merchantConfig, stop: make(chan struct{}), pool: newPool(c.Concurrency * (len(tasks.Lanes()) + 1))}
+	w := &Worker{config: c, asynqLog: &asynqLog{log: c.Logger}, merchantConfig: merchantConfig, dequeueFails: timing.DequeueFails, stop: make(chan struct{}), pool: newPool(c.Concurrency * (len(tasks.Lanes()) + 1))}
 	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, times: times,
 		lost: c.LostResponse, unique: c.UniqueNumbers, goodsName: c.GoodsName,
 		observer: c.Observer, log: c.Logger, sweepTimer: newSweepTimer(), stop: w.stop, pool: w.pool}
@@ -77,6 +81,7 @@ func New(c Config) (*Worker, error) {
 	w.dispatch = newDispatcher(w.handler, c.Concurrency)
 	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, dispatcher: w.dispatch, observer: c.Observer, log: c.Logger,
 		inspector: asynq.NewInspectorFromRedisClient(c.Redis), timer: w.handler.sweepTimer}
+	w.watch = &watch{journal: journal, rdb: c.Redis, keys: c.Keys, observer: c.Observer, log: c.Logger, paused: map[tasks.Lane]bool{}}
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
 	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s)
@@ -84,7 +89,8 @@ func New(c Config) (*Worker, error) {
 	for _, lane := range tasks.Lanes() {
 		queues = append(queues, c.Keys.Queue(lane))
 	}
-	w.prefetchers = asynqhook.Install(c.Queue, c.Blocking, w.stop, c.Concurrency, queues...)
+	w.prefetchers = asynqhook.Install(c.Queue, c.Blocking, w.stop, c.Concurrency,
+		func() { c.Observer.Observe(event.RedisFailed{Op: "dequeue"}) }, queues...)
 	for _, lane := range tasks.Lanes() {
 		w.servers = append(w.servers, asynq.NewServerFromRedisClient(c.Queue, w.serverConfig(lane)))
 	}
@@ -128,6 +134,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	var loops sync.WaitGroup
 	loops.Go(func() { w.sweeper.run(ctx) })
+	loops.Go(func() { w.watch.run(ctx) })
 	loops.Go(func() { w.trimmer.Run(ctx) })
 	loops.Go(func() { w.intake.Run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().byName), "concurrency", w.config.Concurrency)
@@ -204,6 +211,12 @@ func (w *Worker) Ready(ctx context.Context) error {
 	}
 	if err := w.config.Redis.Ping(ctx).Err(); err != nil {
 		return fmt.Errorf("Redis does not answer: %w", err)
+	}
+	for i, lane := range tasks.Lanes() {
+		if since, err := w.prefetchers[i].Failing(); since >= w.dequeueFails {
+			return fmt.Errorf("no task could be taken from the queue %s for %s: %w",
+				w.config.Keys.Queue(lane), since.Round(time.Second), err)
+		}
 	}
 	return nil
 }

@@ -17,15 +17,15 @@ import (
 
 // Install adds the hooks to queue, the client of asynq's servers, and returns a prefetcher for each
 // of the queues. blocking must be closed after stop is: closed first, a dequeue that waits
-// reports an error.
-func Install(queue, blocking redis.UniversalClient, stop <-chan struct{}, concurrency int, queues ...string) []*Prefetcher {
+// reports an error. onError is called after each dequeue that failed.
+func Install(queue, blocking redis.UniversalClient, stop <-chan struct{}, concurrency int, onError func(), queues ...string) []*Prefetcher {
 	all, byList := make([]*Prefetcher, len(queues)), make(map[string]*Prefetcher)
 	for i, name := range queues {
 		all[i] = &Prefetcher{concurrency: concurrency, stop: stop}
 		byList["asynq:{"+name+"}:pending"] = all[i]
 	}
 	queue.AddHook(ackHook{})
-	queue.AddHook(wakeHook{blocking: blocking, stop: stop, prefetchers: byList})
+	queue.AddHook(wakeHook{blocking: blocking, stop: stop, prefetchers: byList, onError: onError})
 	queue.AddHook(autopipelineHook{redisscript.NewAutopipeline(queue), byList})
 	return all
 }

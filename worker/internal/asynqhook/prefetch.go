@@ -33,6 +33,37 @@ type Prefetcher struct {
 	running   int   // tasks that the handler works on
 	next      int   // how many tasks to ask for
 	fetching  bool
+	failed    int       // dequeues in a row
+	failing   time.Time // since when; zero: the latest dequeue was answered
+	err       error     // of the latest dequeue
+}
+
+// Failing returns for how long every dequeue has failed, and why the latest did; 0 when it was
+// answered, with a task or without.
+func (p *Prefetcher) Failing() (time.Duration, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failing.IsZero() {
+		return 0, nil
+	}
+	return time.Since(p.failing), p.err
+}
+
+// note notes how a dequeue ended, and returns how many in a row have failed.
+func (p *Prefetcher) note(err error) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = err
+	switch {
+	case err == nil:
+		p.failed, p.failing = 0, time.Time{}
+	case p.failing.IsZero():
+		p.failing = time.Now()
+		fallthrough
+	default:
+		p.failed++
+	}
+	return p.failed
 }
 
 // maxFetched bounds how many tasks are fetched at once: other processes want some too.

@@ -40,3 +40,10 @@ func (h autopipelineHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook 
 		return h.scripts.Do(ctx, script, next)
 	}
 }
+
+// Paused reports whether somebody has paused a queue, with asynq's tools: asynq then hands out none of
+// its tasks.
+func Paused(ctx context.Context, rdb redis.UniversalClient, queue string) (bool, error) {
+	n, err := rdb.Exists(ctx, "asynq:{"+queue+"}:paused").Result()
+	return n > 0, err
+}

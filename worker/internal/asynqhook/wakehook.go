@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
@@ -32,6 +31,7 @@ type wakeHook struct {
 	blocking    redis.UniversalClient  // closed when the worker stops
 	stop        <-chan struct{}        // closed when the worker stops taking orders
 	prefetchers map[string]*Prefetcher // by the key of the queue's pending list
+	onError     func()                 // called after each dequeue that failed
 }
 
 // DialHook implements [redis.Hook].
@@ -46,7 +46,6 @@ func (wakeHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 
 // ProcessHook implements [redis.Hook].
 func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	var failed atomic.Int32 // dequeues in a row
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		pending, is := dequeues(cmd)
@@ -56,13 +55,27 @@ func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if dequeue, script := cmd.(*redis.Cmd); script && errors.Is(err, redis.Nil) {
 			err = h.await(ctx, pending, dequeue)
 		}
-		if err == nil || errors.Is(err, redis.Nil) {
-			failed.Store(0)
-		} else {
-			h.rest(ctx, min(timing.DequeuePause<<min(failed.Add(1)-1, 8), timing.MaxDequeuePause))
+		if failed := h.note(pending, err); failed > 0 {
+			h.rest(ctx, min(timing.DequeuePause<<min(failed-1, 8), timing.MaxDequeuePause))
 		}
 		return err
 	}
+}
+
+// note notes how a dequeue ended, and returns how many of its queue's have failed in a row. An empty
+// queue is an answer, and so is NOSCRIPT: asynq sends the script's text next.
+func (h wakeHook) note(pending string, err error) int {
+	if errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "NOSCRIPT") || wait.Closed(h.stop) {
+		err = nil
+	}
+	if err != nil && h.onError != nil {
+		h.onError()
+	}
+	p := h.prefetchers[pending]
+	if p == nil {
+		p = &Prefetcher{}
+	}
+	return p.note(err)
 }
 
 // rest pauses, unless the worker stops.

@@ -73,6 +73,7 @@ type Claim struct {
 	DeferredFor event.DeferReason // why it was deferred last
 	Order       []byte            // JSON, as accepted
 	Traceparent string            // of the producer, or ""
+	Fingerprint string            // of the order's content, as accepted
 }
 
 // StateNames are the states of orders without a result, by the names that they have in Redis.
@@ -96,7 +97,10 @@ func (j *Journal) Claim(ctx context.Context, id, token string) (Claim, error) {
 		c.Status = ClaimBusy
 	case "ours":
 		c.Status = ClaimOurs
-		return c, c.read(words[1:])
+		if err := c.read(words[1:]); err != nil {
+			return c, Damaged(&c, err.Error())
+		}
+		return c, nil
 	default:
 		return c, fmt.Errorf("journal: claim: unexpected answer %q", words[0])
 	}
@@ -126,7 +130,7 @@ func (c *Claim) read(fields []string) error {
 		}
 		n, err := strconv.ParseInt(fields[i], 10, 64)
 		if err != nil {
-			bad = errors.Join(bad, fmt.Errorf("journal: claim: field %s: %w", claimFields[i], err))
+			bad = errors.Join(bad, fmt.Errorf("%s is %.100q, not a whole number", claimFields[i], fields[i]))
 		}
 		return n
 	}
@@ -138,18 +142,19 @@ func (c *Claim) read(fields []string) error {
 	}
 	var known bool
 	if c.State, known = StateNames[fields[1]]; !known {
-		bad = fmt.Errorf("journal: claim: field state: unexpected %q", fields[1])
+		bad = errors.Join(bad, fmt.Errorf("state is %.100q", fields[1]))
 	}
 	c.ClaimedAt, c.Attempts = moment(0), int(number(2))
 	c.Reissues, c.CreatesSent, c.NotFound = int(number(3)), int(number(4)), int(number(5))
 	c.AcceptedAt, c.FirstSentAt, c.SentAt = moment(6), moment(7), moment(8)
 	c.DeferredFor, c.Order, c.Traceparent = event.DeferReason(fields[9]), []byte(fields[10]), fields[11]
+	c.Fingerprint = fields[12]
 	return bad
 }
 
 // claimFields are the fields that claim.lua answers of a claimed order.
 var claimFields = []string{"now", "state", "attempts", "reissues", "creates_sent", "not_found", "accepted_at", "first_sent_at", "sent_at",
-	"deferred_for", "order", "traceparent"}
+	"deferred_for", "order", "traceparent", "fingerprint"}
 
 // Intent writes down that a create is about to leave.
 func (j *Journal) Intent(ctx context.Context, c *Claim) error {

@@ -18,4 +18,6 @@ var (
 	settleScript      = redisscript.Load(luaFiles, "lease", "settle")
 	releaseScript     = redisscript.Load(luaFiles, "lease", "release")
 	sweepScript       = redisscript.Load(luaFiles, "sweep")
+	setAsideScript    = redisscript.Load(luaFiles, "set_aside")
+	clockScript       = redisscript.Load(luaFiles, "clock")
 )

@@ -22,6 +22,7 @@ type Times struct {
 	MaxDoubt    time.Duration // between such queries at most
 	Held        time.Duration // until an order of a held or unknown merchant is tried again, at most
 	Maintenance time.Duration // before the next try when QFPay is being maintained (1100)
+	Damaged     time.Duration // before an order with a damaged journal is tried again, doubled each time
 }
 
 // For returns the times that follow from the timeout of one call.
@@ -30,7 +31,7 @@ type Times struct {
 // so that they become rare, between Doubt and MaxDoubt. QFPay suggests 3 to 5 s before the first
 // query, and a delayed retry while it is being maintained.
 func For(call time.Duration) Times {
-	t := Times{Call: call, Doubt: 3 * time.Second, MaxDoubt: time.Minute, Held: 30 * time.Second, Maintenance: 30 * time.Second}
+	t := Times{Call: call, Doubt: 3 * time.Second, MaxDoubt: time.Minute, Held: 30 * time.Second, Maintenance: 30 * time.Second, Damaged: 3 * time.Second}
 	t.Attempt = MaxWait + t.Call + Margin
 	t.Lease = t.Attempt + 2*Margin
 	t.LandingTime = t.Lease + t.Call
@@ -58,6 +59,12 @@ const (
 	// reason to hurry.
 	ClaimWithin    = 3 * time.Second
 	MaxClaimWithin = 15 * time.Minute
+)
+
+// Damaged journals.
+const (
+	// DamagedTries is how often an order with a damaged journal is tried before it is put aside.
+	DamagedTries = 3
 )
 
 // Deferrals.
@@ -113,6 +120,10 @@ const (
 	// Wait queues that were handed to a process without room for their orders are handed out
 	// again after WaitingAgain.
 	WaitingAgain = 100 * time.Millisecond
+	// WatchEvery is how often a process looks whether Redis's clock went back or a queue is paused, and
+	// ClockSlack by how much the clock may go back without a correction.
+	WatchEvery = 2 * time.Second
+	ClockSlack = time.Second
 	// AfterOutage is how long sweeps pause after Redis was away. The attempts that have QR codes
 	// publish them before other attempts are woken: those could only query, close and reissue.
 	// So it is longer than the longest pause between two tries to publish.
@@ -133,6 +144,8 @@ const (
 	// memory more than 20,000 times a second, since go-redis does not back off after such an error.
 	DequeuePause    = 250 * time.Millisecond
 	MaxDequeuePause = 2 * time.Second
+	// DequeueFails is how long dequeues fail before a worker is not ready.
+	DequeueFails = 10 * time.Second
 	// EmptyPause is between two dequeues of which the first found nothing although the queue had
 	// a task: the queue is paused, or another worker was faster.
 	EmptyPause = 80 * time.Millisecond

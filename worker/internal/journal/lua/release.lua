@@ -20,7 +20,7 @@ local id, token, delay, not_found, why = ARGV[1], ARGV[2], tonumber(ARGV[3]), to
 if not holds_lease(journal, token) then return {"lost"} end
 if not_found == 1 then redis.call("HINCRBY", journal, "not_found", 1) end
 redis.call("HSET", journal, "deferred_for", why)
-redis.call("HDEL", journal, "token", "lease_until")
+redis.call("HDEL", journal, "token", "leased_at", "lease_until")
 redis.call("ZADD", due, "XX", now + delay, id)
 if KEYS[3] then
   redis.call("ZADD", KEYS[3], redis.call("HGET", journal, "accepted_at"), id)

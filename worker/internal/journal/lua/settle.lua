@@ -66,7 +66,7 @@ end
 local entry = redis.call("XADD", stream, "*", unpack(ARGV, 6))
 redis.call("HSET", journal, "state", "DONE", "outcome", outcome, "entry", entry, "settled_by", token, "settled_at", now,
   "settled_from", state)
-redis.call("HDEL", journal, "token", "lease_until")
+redis.call("HDEL", journal, "token", "leased_at", "lease_until")
 redis.call("ZREM", due, id)
 redis.call("PEXPIRE", journal, keep)
 return {"published", entry}

@@ -2,8 +2,8 @@
 
 KEYS[1] its calls, a sorted set: call → µs at which it leaves or left
 KEYS[2] those of them that are interactive, the same
-KEYS[3] its state, a hash: pause (no call before, µs); bulk (µs of the latest slot of bulk);
-        rate_factor, factor_at (see below); consecutive_429
+KEYS[3] its state, a hash: pause (no call before, µs), paused_at (when that was written); bulk (µs
+        of the latest slot of bulk); rate_factor, factor_at (see below); consecutive_429
 ARGV[1] calls a second, 0 for any number   ARGV[2] that window, µs, guard included
 ARGV[3] calls a minute, 0 for any number   ARGV[4] that window, µs, guard included
 ARGV[5] least time between two calls, µs
@@ -20,10 +20,32 @@ local second, minute, spacing = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(A
 local clock = redis.call("TIME")
 local now = clock[1] * 1000000 + clock[2]
 local function whole(x) return string.format("%.0f", x) end -- tostring would round to 14 digits
+local state = redis.call("HMGET", mine, "pause", "bulk", "rate_factor", "factor_at", "paused_at")
+
+-- A clock that was set back, or that of a replica which has taken over, leaves times that cannot be:
+-- no slot is reserved further ahead than MaxWait (1 s) and the guard, and no pause has begun later
+-- than now. The clock went back by their excess at least, so all times move back by that. No call
+-- moves further than the clock did, so each stays in every window that it was in.
+local function mend_clock()
+  local furthest = now + 1250000
+  local newest = redis.call("ZRANGE", calls, -1, -1, "WITHSCORES")[2]
+  local back = math.max((newest or 0) - furthest, (state[2] or 0) - furthest, (state[5] or 0) - now)
+  if back <= 0 then return end
+  for _, key in ipairs({calls, interactive}) do
+    local all = redis.call("ZRANGE", key, 0, -1, "WITHSCORES")
+    for i = 1, #all, 2 do redis.call("ZADD", key, whole(all[i + 1] - back), all[i]) end
+  end
+  for i, field in pairs({[1] = "pause", [2] = "bulk", [4] = "factor_at", [5] = "paused_at"}) do
+    if state[i] then
+      state[i] = whole(state[i] - back)
+      redis.call("HSET", mine, field, state[i])
+    end
+  end
+end
+mend_clock()
 
 redis.call("ZREMRANGEBYSCORE", calls, "-inf", "(" .. whole(now - minute))
 redis.call("ZREMRANGEBYSCORE", interactive, "-inf", "(" .. whole(now - minute))
-local state = redis.call("HMGET", mine, "pause", "bulk", "rate_factor", "factor_at")
 local factor = 1000
 if state[3] then
   factor = math.min(1000, tonumber(state[3]) + math.max(0, now - tonumber(state[4])) * 150 / minute)

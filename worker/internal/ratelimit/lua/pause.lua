@@ -21,7 +21,7 @@ if counts then
   pause = now + math.min(longest, first * 2 ^ (consecutive - 1))
 end
 pause = math.max(pause, now + asked)
-redis.call("HSET", mine, "pause", whole(pause), "consecutive_429", consecutive)
+redis.call("HSET", mine, "pause", whole(pause), "paused_at", whole(now), "consecutive_429", consecutive)
 if counts then redis.call("HSET", mine, "rate_factor", whole(factor), "factor_at", whole(pause)) end
 redis.call("PEXPIRE", mine, math.ceil((pause - now) / 1000) + 900000)
 return whole(pause - now)
