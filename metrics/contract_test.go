@@ -21,7 +21,7 @@ var promised = map[string][]string{
 	"qfpay_gateway_request_seconds": {"endpoint"},
 	"qfpay_limiter_wait_seconds":    {"merchant"},
 	"qfpay_limiter_used_ratio":      {"merchant", "window"},
-	"qfpay_merchant_held":           {"merchant", "reason"},
+	"qfpay_merchant_held":           {"merchant", "pay_type", "reason"},
 	"qfpay_order_deferrals_total":   {"reason"},
 	"qfpay_orders_in_flight":        {"lane"},
 	"qfpay_queue_orders":            {"lane", "state"},

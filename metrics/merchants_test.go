@@ -48,7 +48,7 @@ func TestMerchants_ManyMerchantsAreFewSeries(t *testing.T) {
 func TestHeld_AMerchantIsShownByNameWhereverItStands(t *testing.T) {
 	m, _ := newMetrics(t, merchantNames(1000)...)
 	m.Observe(event.Held{Merchant: "shop0999", Reason: "1108", Held: true})
-	if got := testutil.ToFloat64(m.held.WithLabelValues("shop0999", "1108")); got != 1 {
+	if got := testutil.ToFloat64(m.held.WithLabelValues("shop0999", "", "1108")); got != 1 {
 		t.Errorf("shop0999 is held: %v", got)
 	}
 	m.Observe(event.Held{Merchant: "shop0999"})

@@ -56,18 +56,20 @@ func (m *Metrics) observeCall(c qfpay.Call) {
 	}
 }
 
-// observeHeld shows one series per merchant: 1 with the reason of the hold, or 0 with the
-// reason "none". While it is held, it shows any merchant by name: an alert about "other"
-// would be useless.
+// observeHeld shows one series for each merchant: 1 with the reason of the hold, or 0 with the
+// reason "none". While a pay type of it is held, there is a series for that too. What is held is
+// shown by name for any merchant: an alert about "other" would be useless.
 func (m *Metrics) observeHeld(e event.Held) {
-	merchant := m.known.configured.label(e.Merchant)
-	m.held.DeletePartialMatch(map[string]string{"merchant": merchant})
-	if e.Held {
-		m.held.WithLabelValues(merchant, m.known.hold.label(e.Reason)).Set(1)
-		return
+	merchant, payType := m.known.configured.label(e.Merchant), ""
+	if e.PayType != "" {
+		payType = m.known.payType.label(string(e.PayType))
 	}
-	if m.known.merchant[merchant] {
-		m.held.WithLabelValues(merchant, notHeld).Set(0)
+	m.held.DeletePartialMatch(map[string]string{"merchant": merchant, "pay_type": payType})
+	switch {
+	case e.Held:
+		m.held.WithLabelValues(merchant, payType, m.known.hold.label(e.Reason)).Set(1)
+	case payType == "" && m.known.merchant[merchant]:
+		m.held.WithLabelValues(merchant, "", notHeld).Set(0)
 	}
 }
 
@@ -118,7 +120,7 @@ func (m *Metrics) foresee(merchants []string) {
 // foreseeShown is for a merchant that is shown by name.
 func (m *Metrics) foreseeShown(merchant string) {
 	m.foreseeMerchant(merchant)
-	m.held.WithLabelValues(merchant, notHeld)
+	m.held.WithLabelValues(merchant, "", notHeld)
 	m.used.set(merchant, 0, 0)
 }
 

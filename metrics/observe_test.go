@@ -79,25 +79,29 @@ func requests(endpoint, result string) func(*Metrics) prometheus.Counter {
 	return func(m *Metrics) prometheus.Counter { return m.requests.WithLabelValues("default", endpoint, result) }
 }
 
-func TestHeld_EveryMerchantShowsOneSeriesThatSaysWhetherItIsHeld(t *testing.T) {
+func TestHeld_ShowsWhetherAMerchantOrAPayTypeIsHeld(t *testing.T) {
 	m, reg := newMetrics(t, "default", "shop")
 	for _, step := range []struct {
 		event event.Held
-		want  string // the series of shop
+		want  string // the series of shop; their lines are sorted
 	}{
-		{event.Held{Merchant: "shop", Reason: "1108", Held: true}, `reason="1108"} 1`},
+		{event.Held{Merchant: "shop", Reason: "1108", Held: true}, `pay_type="",reason="1108"} 1`},
 		// the reason changes while it is held
-		{event.Held{Merchant: "shop", Reason: "http", Held: true}, `reason="http"} 1`},
+		{event.Held{Merchant: "shop", Reason: "http", Held: true}, `pay_type="",reason="http"} 1`},
 		// a code that is not known is text from the wire
-		{event.Held{Merchant: "shop", Reason: "no such code", Held: true}, `reason="other"} 1`},
+		{event.Held{Merchant: "shop", Reason: "no such code", Held: true}, `pay_type="",reason="other"} 1`},
 		// a release need not name the reason
-		{event.Held{Merchant: "shop"}, `reason="none"} 0`},
+		{event.Held{Merchant: "shop"}, `pay_type="",reason="none"} 0`},
+		// a pay type beside it
+		{event.Held{Merchant: "shop", PayType: "802001", Reason: "1104", Held: true},
+			`pay_type="",reason="none"} 0` + "\n" + `qfpay_merchant_held{merchant="shop",pay_type="802001",reason="1104"} 1`},
+		{event.Held{Merchant: "shop", PayType: "802001", Reason: "1104"}, `pay_type="",reason="none"} 0`},
 	} {
 		m.Observe(step.event)
 		want := `
-# HELP qfpay_merchant_held 1 while a merchant is held because the gateway rejects its configuration; reason is the respcd, http, or none.
+# HELP qfpay_merchant_held 1 while the gateway refuses a merchant, or one of its pay types (pay_type empty: all), and its orders wait; reason is the respcd, http, or none.
 # TYPE qfpay_merchant_held gauge
-qfpay_merchant_held{merchant="default",reason="none"} 0
+qfpay_merchant_held{merchant="default",pay_type="",reason="none"} 0
 qfpay_merchant_held{merchant="shop",` + step.want + "\n"
 		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "qfpay_merchant_held"); err != nil {
 			t.Errorf("after %+v: %v", step.event, err)

@@ -47,7 +47,7 @@ func TestSetMerchants_MerchantsThatComeAreShownAndThoseThatGoAreNot(t *testing.T
 		t.Errorf("the counter of the merchant that stays is at %v, want 1", got)
 	}
 	for _, name := range []string{"stays", "comes"} {
-		if got := testutil.ToFloat64(m.held.WithLabelValues(name, "1108")); got != 1 {
+		if got := testutil.ToFloat64(m.held.WithLabelValues(name, "", "1108")); got != 1 {
 			t.Errorf("%s is held, and that is shown as %v", name, got)
 		}
 	}

@@ -35,6 +35,7 @@ type attempt struct {
 	row     qfpay.Record
 	err     error
 	calls   int
+	refused *scope // what is held since QFPay refused the configuration; nil: it did not
 }
 
 // run makes turns until the order has a result or must wait. When a slow gateway has left no
@@ -167,6 +168,7 @@ func (a *attempt) create(ctx context.Context) error {
 	if !ok {
 		return a.err
 	}
+	a.handler.updateBreaker(a, r)
 	a.known.Reply = r
 	a.known.OnlyCreate = intended && a.claim.CreatesSent == 1
 	return nil

@@ -2,90 +2,228 @@ package worker
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
-// breaker is a circuit breaker: it holds the orders of a merchant whose configuration QFPay
-// refuses. While it is open, one order goes as a probe now and then, at growing intervals, until
-// QFPay takes one.
+// breaker is the circuit breaker of one merchant. A refusal of the merchant's configuration may
+// concern one order, one pay type, or all of the merchant, and often neither its code nor its
+// text says which. So the breaker decides by what QFPay takes meanwhile, and holds no more
+// than that:
+//
+//   - one refused order waits alone; the others go on;
+//   - when several orders of a pay type were refused and none was taken, the pay type is held;
+//   - when the same is true of all pay types in use, the merchant is held.
+//
+// Of what is held, one order of each pay type goes as a probe now and then, at growing
+// intervals, until QFPay takes one.
+//
+// There is no I/O here: the times are arguments.
 type breaker struct {
 	mu       sync.Mutex
-	reason   string // empty: the breaker is closed
-	probing  bool   // a probe is on its way
-	pause    time.Duration
-	until    time.Time
-	retired  bool                           // the merchant has other credentials now, or is gone
-	onChange func(reason string, held bool) // is called, in order, when the breaker opens or closes; may be nil
+	all      string // why the merchant is held; empty: it is not
+	payTypes map[qfpay.PayType]*circuit
+	taken    time.Time                // when QFPay last took an order of the merchant
+	refused  []string                 // orders refused since then, of pay types that were not held
+	retired  bool                     // the merchant has other credentials now, or is gone
+	onChange func(s scope, held bool) // is called, in order, when something is held or no longer is; may be nil
 }
 
-// admit returns how long an order has to wait; 0 lets it go. Of the orders that ask when the
-// pause is over, one goes, as the probe; the others wait for its answer.
-func (b *breaker) admit(now time.Time, answer time.Duration) time.Duration {
+// scope is what a refusal has led to be held. Without a reason it is the refused order alone.
+type scope struct {
+	payType qfpay.PayType // empty: the whole merchant
+	reason  string        // the respcd, or "http"
+}
+
+// circuit is what the breaker knows of one pay type.
+type circuit struct {
+	reason  string    // why the pay type is held on its own; empty: it is not
+	taken   time.Time // when QFPay last took an order of it
+	refused []string  // orders refused since then, the last ones
+	pause   time.Duration
+	until   time.Time // no probe before
+	probe   string    // the order that is on its way as a probe
+	others  bool      // orders that were not refused yet wait
+}
+
+const (
+	// fewRefusals of different orders in a row are enough to hold something that QFPay has not
+	// taken for timing.Proven; manyRefusals are when it has. Refused orders among good ones, of
+	// a pay type that QFPay refuses above some amount, so seldom hold the good ones up.
+	fewRefusals  = 3
+	manyRefusals = 12
+)
+
+// admit returns how long an order has to wait; 0 lets it go. The first order that asks when the
+// pause of its pay type is over goes, as the probe; it has the time answer to report. An order
+// that was refused goes only when no other has come for a while, so that it cannot stay the
+// only probe.
+func (b *breaker) admit(now time.Time, id string, t qfpay.PayType, answer time.Duration) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.reason == "" {
+	c := b.circuit(t)
+	if b.all == "" && c.reason == "" {
 		return 0
 	}
-	if left := b.until.Sub(now); left > 0 {
-		return left + rand.N(b.pause)
+	before := slices.Contains(c.refused, id)
+	until := c.until
+	if before && c.others {
+		until = until.Add(timing.ProbeOther)
 	}
-	b.until, b.probing = now.Add(answer), true
+	if left := until.Sub(now); left > 0 && c.probe != id {
+		c.others = c.others || !before
+		return left + rand.N(max(c.pause, timing.MinOpen))
+	}
+	c.until, c.probe, c.others = now.Add(answer), id, false
 	return 0
 }
 
-// trip opens the breaker, or keeps it open longer after a probe was refused. Calls that were on
-// their way when it opened are refused as well, and change nothing. trip reports whether the
-// breaker was closed before.
-func (b *breaker) trip(now time.Time, reason string) bool {
+// refuse notes that QFPay refused the configuration in its answer to an order. It returns what
+// is held now because of such refusals, and whether this one was the last that it took.
+// Refusals of orders that were on their way before change nothing.
+func (b *breaker) refuse(now time.Time, id string, t qfpay.PayType, reason string) (s scope, begins bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.retired {
-		return false // the refused credentials are not in force any more
+		return scope{}, false // the refused credentials are not in force any more
 	}
-	begins := b.reason == ""
-	if begins || b.probing {
-		b.pause = min(max(2*b.pause, timing.MinOpen), timing.MaxOpen)
-		b.until, b.probing = now.Add(b.pause), false
+	c := b.circuit(t)
+	if c.probe == id {
+		c.open(now)
 	}
-	b.reason = reason
-	if begins {
-		b.notify(reason, true)
+	c.refused = noted(c.refused, id)
+	switch {
+	case b.all != "":
+		return scope{"", b.all}, false
+	case c.reason != "":
+		return scope{t, c.reason}, false
 	}
-	return begins
+	b.refused = noted(b.refused, id)
+	switch {
+	case enough(b.refused, b.taken, now) && !b.anyWorks(now):
+		b.all = reason
+		for _, c := range b.payTypes {
+			if c.reason == "" {
+				c.open(now)
+			}
+		}
+		s = scope{"", reason}
+	case enough(c.refused, c.taken, now):
+		c.reason = reason
+		c.open(now)
+		s = scope{t, reason}
+	default:
+		return scope{}, false
+	}
+	b.notify(s, true)
+	return s, true
 }
 
-// reset closes the breaker, and returns the reason why it was open, if it was.
-func (b *breaker) reset() string {
+// take notes that QFPay took an order. That ends the hold of its pay type and of the merchant. Of
+// the other pay types, those stay held that have refusals enough of their own; their next order is
+// a probe. take returns what is not held any more.
+func (b *breaker) take(now time.Time, t qfpay.PayType) (ended []scope) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.resetLocked()
-}
-
-// resetLocked is reset for callers that hold the lock.
-func (b *breaker) resetLocked() string {
-	reason := b.reason
-	b.reason, b.pause, b.probing = "", 0, false
-	if reason != "" {
-		b.notify(reason, false)
+	if c := b.circuit(t); c.reason != "" {
+		ended = append(ended, scope{t, c.reason})
 	}
-	return reason
+	b.payTypes[t] = &circuit{taken: now}
+	all := b.all
+	b.all, b.taken, b.refused = "", now, nil
+	if all != "" {
+		ended = append(ended, scope{"", all})
+	}
+	for _, s := range ended {
+		b.notify(s, false)
+	}
+	for other, c := range b.payTypes {
+		switch {
+		case all == "" || c.reason != "":
+		case len(c.refused) >= fewRefusals:
+			c.reason, c.until = all, now
+			b.notify(scope{other, all}, true)
+		default:
+			*c = circuit{taken: c.taken}
+		}
+	}
+	return ended
 }
 
-// retire closes the breaker for good: calls that are still on their way with the old credentials
-// do not open it again.
+// retire ends every hold for good: calls that are still on their way with the old credentials do
+// not begin another.
 func (b *breaker) retire() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.resetLocked()
 	b.retired = true
+	for t, c := range b.payTypes {
+		if c.reason != "" {
+			b.notify(scope{t, c.reason}, false)
+		}
+	}
+	if b.all != "" {
+		b.notify(scope{"", b.all}, false)
+	}
+	b.all, b.payTypes = "", nil
+}
+
+// circuit returns the circuit of a pay type.
+func (b *breaker) circuit(t qfpay.PayType) *circuit {
+	if b.payTypes[t] == nil {
+		if b.payTypes == nil {
+			b.payTypes = map[qfpay.PayType]*circuit{}
+		}
+		b.payTypes[t] = &circuit{}
+	}
+	return b.payTypes[t]
+}
+
+// anyWorks reports whether the credentials are good for some pay type: QFPay took an order of it
+// lately, and has refused none since.
+func (b *breaker) anyWorks(now time.Time) bool {
+	for _, c := range b.payTypes {
+		if len(c.refused) == 0 && !c.taken.IsZero() && now.Sub(c.taken) < timing.MaxOpen {
+			return true
+		}
+	}
+	return false
+}
+
+// open lets no probe through before a pause, which is twice as long each time.
+func (c *circuit) open(now time.Time) {
+	c.pause = min(max(2*c.pause, timing.MinOpen), timing.MaxOpen)
+	c.until, c.probe = now.Add(c.pause), ""
+}
+
+// enough reports whether so many orders refused in a row are reason to hold them all.
+func enough(refused []string, taken, now time.Time) bool {
+	if now.Sub(taken) >= timing.Proven { // or never
+		return len(refused) >= fewRefusals
+	}
+	return len(refused) >= manyRefusals
+}
+
+// noted adds an order to those refused, of which the last ones are kept.
+func noted(refused []string, id string) []string {
+	if slices.Contains(refused, id) {
+		return refused
+	}
+	return append(refused[max(0, len(refused)-manyRefusals+1):], id)
+}
+
+// alonePause is how long an order waits that QFPay refuses while nothing is held, by how many
+// attempts there were at it.
+func alonePause(attempts int) time.Duration {
+	return min(timing.MinOpen<<min(max(attempts-1, 0), 10), timing.MaxOpen)
 }
 
 // notify calls onChange under the lock, so that the last call tells the current state.
-func (b *breaker) notify(reason string, held bool) {
+func (b *breaker) notify(s scope, held bool) {
 	if b.onChange != nil {
-		b.onChange(reason, held)
+		b.onChange(s, held)
 	}
 }

@@ -21,7 +21,10 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 	}
 	switch s.Why {
 	case event.DeferHeld:
-		return min(a.merchant.breaker.admit(time.Now(), 0), wait.Jitter(h.times.Held))
+		if a.refused != nil && a.refused.reason == "" {
+			return wait.Jitter(alonePause(a.claim.Attempts))
+		}
+		return wait.Jitter(h.times.Held)
 	case event.DeferGateway:
 		var busy *qfpay.Refusal
 		if errors.As(a.err, &busy) {
@@ -71,39 +74,3 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *
 // whenQueued is when the sweeper looks at a queued order, given how long its wait queue takes at
 // the full rate. The order is dispatched before, unless it is missing from the queue.
 func whenQueued(length time.Duration) time.Duration { return 2*length + timing.QueueGrace }
-
-// updateBreaker trips the merchant's breaker when the gateway refuses the merchant's
-// configuration, and resets it when the gateway takes a create.
-func (h *handler) updateBreaker(a *attempt) {
-	name := a.merchant.client.Merchant.Name
-	switch a.known.Reply {
-	case policy.MerchantRefused:
-		reason := "http"
-		var refusal *qfpay.Refusal
-		if errors.As(a.err, &refusal) && refusal.RespCd != "" {
-			reason = string(refusal.RespCd)
-		}
-		if a.merchant.breaker.trip(time.Now(), reason) {
-			h.log.Error("QFPay refuses this merchant's configuration; its orders wait, and one is tried now and then",
-				"merchant", name, "error", a.err, "hint", hint(reason))
-		}
-	case policy.Created, policy.Refused:
-		if a.merchant.breaker.reset() != "" {
-			h.log.Info("QFPay takes this merchant's orders again", "merchant", name)
-		}
-	}
-}
-
-// hint says what to check for a code that trips the breaker.
-func hint(reason string) string {
-	switch reason {
-	case "1108":
-		return "compare the client key, the mchid and QFPAY_SIGN_TYPE with what QFPay issued for this base URL"
-	case "http":
-		return "compare the base URL with the environment of these credentials"
-	case "1104":
-		return "ask QFPay whether this pay type is enabled for the merchant"
-	default:
-		return "ask QFPay's support about this code: it concerns the merchant's store or account"
-	}
-}

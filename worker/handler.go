@@ -253,8 +253,8 @@ func (h *handler) work(ctx context.Context, c journal.Claim, w wakeUp) error {
 	if a.merchant = merchants.byName[a.order.Merchant]; a.merchant == nil {
 		return h.unknownMerchant(ctx, a)
 	}
-	if held := a.merchant.breaker.admit(time.Now(), h.times.Lease); held > 0 && c.State == policy.StateNew && !a.facts().PastDeadline {
-		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferHeld}, min(held, wait.Jitter(h.times.Held)))
+	if held := h.held(a); held > 0 {
+		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferHeld}, held)
 	}
 	defer a.merchant.inFlight.Add(-1)
 	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().PastDeadline {
@@ -286,7 +286,6 @@ func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
 // finish writes down how an attempt ended. The journal must have what the gateway did even when
 // the task's own time is up, so finish has time of its own.
 func (h *handler) finish(ctx context.Context, a *attempt, s policy.Step) error {
-	h.updateBreaker(a)
 	if s.Do == policy.Settle {
 		return h.publish(ctx, a, a.result(s))
 	}

@@ -111,35 +111,33 @@ func TestBreaker_StopsOnlyTheMerchantWithAWrongKey(t *testing.T) {
 	}
 }
 
-func TestBreaker_SendsOneProbeAtATimeAndEnds(t *testing.T) {
+// A pay type that is not enabled waits; the merchant's other orders do not.
+func TestBreaker_StopsOnlyThePayTypeThatIsNotEnabled(t *testing.T) {
 	t.Parallel()
-	var h breaker
-	now := time.Now()
-	if h.admit(now, time.Second) != 0 {
-		t.Error("held from the start")
+	account := simulator.SampleAccounts(1)[0]
+	account.PayTypes = []qfpay.PayType{qfpay.AlipayHK}
+	r := newRig(t, simulator.Config{Merchants: []simulator.Account{account}})
+	r.start()
+	r.enqueue(1, func(_ int, o *tasks.Order) { o.OutTradeNo, o.PayType = "FIRST", qfpay.AlipayHK })
+	r.results(1)
+	r.enqueue(40, func(i int, o *tasks.Order) {
+		if o.PayType = qfpay.AlipayHK; i%2 == 1 {
+			o.PayType = qfpay.FPS
+		}
+	})
+	for no, res := range r.results(21) {
+		if res.PayType != string(qfpay.AlipayHK) || res.Outcome != string(tasks.Created) {
+			t.Errorf("%s: %+v", no, res)
+		}
 	}
-	if !h.trip(now, "1108") || h.trip(now, "1108") {
-		t.Error("a hold begins once")
+	r.eventually("the others wait", func() bool { return r.deferred(event.DeferHeld) >= 20 })
+	if held := seen[event.Held](r.events); len(held) != 1 || held[0] != (event.Held{Merchant: "default", PayType: qfpay.FPS, Reason: "1104", Held: true}) {
+		t.Errorf("observed %+v", held)
 	}
-	if h.pause != timing.MinOpen {
-		t.Errorf("two calls that were under way together make a pause of %s", h.pause)
-	}
-	if h.admit(now, time.Second) <= 0 {
-		t.Error("not held")
-	}
-	later := now.Add(timing.MaxOpen)
-	if h.admit(later, time.Second) != 0 {
-		t.Error("no probe when the pause is over")
-	}
-	if h.admit(later, time.Second) <= 0 {
-		t.Error("a second probe before the first was answered")
-	}
-	h.trip(later, "1108")
-	if h.pause != 2*timing.MinOpen {
-		t.Errorf("after a refused probe the pause is %s", h.pause)
-	}
-	if h.reset() != "1108" || h.reset() != "" || h.admit(later, time.Second) != 0 {
-		t.Error("the hold did not end")
+	for _, want := range []string{"pay_type=802001", "out_trade_no=A", "respcd=1104", "filter error", "QFPay refuses this order", "one pay type"} {
+		if log := r.log.String(); !strings.Contains(log, want) {
+			t.Errorf("the log does not say %q:\n%s", want, r.log.tail(10))
+		}
 	}
 }
 

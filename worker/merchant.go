@@ -70,8 +70,8 @@ func newMerchantState(m Merchant, c Config, http *http.Client, call time.Duratio
 			OnCall:   func(call qfpay.Call) { c.Observer.Observe(event.Called{Call: call}) },
 		},
 		limits: [2]int{m.PerSecond, m.PerMinute},
-		breaker: &breaker{onChange: func(reason string, held bool) {
-			c.Observer.Observe(event.Held{Merchant: m.Name, Reason: reason, Held: held})
+		breaker: &breaker{onChange: func(s scope, held bool) {
+			c.Observer.Observe(event.Held{Merchant: m.Name, PayType: s.payType, Reason: s.reason, Held: held})
 		}},
 		inFlight: new(atomic.Int64),
 	}

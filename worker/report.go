@@ -40,7 +40,11 @@ func (a *attempt) logDeferred(s policy.Step, delay time.Duration) {
 		level = slog.LevelDebug // the normal course of a backlog
 	}
 	attrs := append(a.attrs(), slog.String("deferred_for", string(s.Why)), slog.String("back_in", delay.Round(time.Millisecond).String()))
-	if a.err != nil {
+	switch {
+	case a.refused != nil && a.refused.reason == "" && s.Why == event.DeferHeld:
+		a.handler.log.LogAttrs(context.Background(), slog.LevelWarn, heldText(*a.refused), append(attrs, refusalAttrs(a.err, *a.refused)...)...)
+		return
+	case a.err != nil:
 		attrs = append(attrs, slog.Any("error", a.err))
 	}
 	a.handler.log.LogAttrs(context.Background(), level, "order deferred", attrs...)

@@ -64,18 +64,20 @@ func TestBreaker_EndsWithTheRightKey(t *testing.T) {
 	r.config.Merchants = with(right, "b", wrong)
 	r.start()
 	w := r.workers[0]
-	r.enqueue(1, of("b", "F"))
+	r.enqueue(fewRefusals, of("b", "F"))
 	r.eventually("b is held", func() bool { return len(seen[event.Held](r.events)) == 1 })
 	b := w.handler.merchants.Load().byName["b"].breaker
 	b.mu.Lock()
-	b.pause, b.until = timing.MaxOpen, time.Now().Add(timing.MaxOpen)
+	for _, c := range b.payTypes {
+		c.pause, c.until = timing.MaxOpen, time.Now().Add(timing.MaxOpen)
+	}
 	b.mu.Unlock()
 	const n = 750
 	r.enqueue(n, of("b", "B"))
 	r.eventually("all of them wait", func() bool { return r.deferred(event.DeferHeld) > n })
 
 	ok(t, w.SetMerchants(right))
-	r.agree(r.results(n + 1))
+	r.agree(r.results(n + fewRefusals))
 	held := seen[event.Held](r.events)
 	if len(held) != 2 || held[1] != (event.Held{Merchant: "b", Reason: "1108"}) {
 		t.Errorf("observed %+v, want that b is held and then that it is not", held)
@@ -92,8 +94,8 @@ func TestMerchants_OrdersInFlightKeepTheKeyTheyWereBegunWith(t *testing.T) {
 	r.eventually("all are under way", func() bool { return len(r.gateway.Calls()) == 4 })
 	ok(t, w.SetMerchants(with(right, "a", wrong)))
 	r.agree(r.results(4))
-	r.enqueue(1, of("a", "W"))
-	r.eventually("the next is refused", func() bool { return len(seen[event.Held](r.events)) == 1 })
+	r.enqueue(manyRefusals, of("a", "W"))
+	r.eventually("the next are refused", func() bool { return len(seen[event.Held](r.events)) == 1 })
 }
 
 // A refusal of the key of before says nothing of the one in force.
@@ -163,7 +165,7 @@ func TestMerchants_LoseNoOrderWhileTheyChange(t *testing.T) {
 	for _, w := range r.workers {
 		for name, at := range w.handler.merchants.Load().byName {
 			r.eventually("nothing is in flight", func() bool { return at.inFlight.Load() == 0 })
-			if at.breaker.reason != "" {
+			if at.breaker.all != "" {
 				t.Errorf("%s is held", name)
 			}
 		}

@@ -32,8 +32,8 @@ func TestBreaker_WrongClientKeyKeepsOrdersWaiting(t *testing.T) {
 		last := calls[len(calls)-1]
 		return last.Time.Sub(calls[0].Time) > 4*time.Second && last.HTTPStatus != 0
 	})
-	// The orders in flight at the first answer, and the probe.
-	if len(calls) > inFlight+1 {
+	// The orders in flight at the third answer, and the probe.
+	if len(calls) > inFlight+3 {
 		t.Errorf("%d calls until the first probe, with %d orders in flight at once", len(calls), inFlight)
 	}
 	if odd := slices.DeleteFunc(calls, func(c simulator.Call) bool { return c.RespCd == "1108" }); len(odd) > 0 {

@@ -87,7 +87,7 @@ func TestReload_KeyIsRotatedWhileOrdersFlow(t *testing.T) {
 	if n := w.logs("the merchants have changed"); n != 2 {
 		t.Errorf("the merchants have changed %d times, want 2", n)
 	}
-	if _, page := get(t, w.pages+"/metrics"); !strings.Contains(page, `qfpay_merchant_held{merchant="default",reason="none"} 0`) {
+	if _, page := get(t, w.pages+"/metrics"); !strings.Contains(page, `qfpay_merchant_held{merchant="default",pay_type="",reason="none"} 0`) {
 		t.Error("/metrics still shows the merchant as held")
 	}
 	w.shutDown(t, shutdownTimeout+2*time.Second)
@@ -134,7 +134,7 @@ func TestReload_MerchantComesWithTheFile(t *testing.T) {
 	if !strings.Contains(w.err.text(), `"added":["default"]`) {
 		t.Error("the log does not say which merchant was added")
 	}
-	if _, page := get(t, w.pages+"/metrics"); !strings.Contains(page, `qfpay_merchant_held{merchant="default",reason="none"} 0`) {
+	if _, page := get(t, w.pages+"/metrics"); !strings.Contains(page, `qfpay_merchant_held{merchant="default",pay_type="",reason="none"} 0`) {
 		t.Error("/metrics does not show the added merchant")
 	}
 }

@@ -59,7 +59,7 @@ const (
 	DeferQuota         DeferReason = "quota"                // no slot within the limits soon enough
 	DeferGateway       DeferReason = "gateway"              // HTTP 429, maintenance, or not reachable
 	DeferDoubt         DeferReason = "doubt"                // its fate at the gateway is not known yet
-	DeferHeld          DeferReason = "held"                 // its merchant is held
+	DeferHeld          DeferReason = "held"                 // it was refused, or its pay type or its merchant is held
 	DeferBusy          DeferReason = "busy"                 // another attempt has the order
 	DeferMerchantLimit DeferReason = "merchant_concurrency" // too many orders of its merchant are in flight in this process
 	DeferShutdown      DeferReason = "shutdown"             // this process is shutting down
@@ -81,10 +81,12 @@ type LimiterWaited struct {
 	UsedMinute float64
 }
 
-// Held says that a merchant is held, or (with Held false) that it no longer is.
+// Held says that a merchant, or one of its pay types, is held, or (with Held false) that it no
+// longer is.
 type Held struct {
 	Merchant string
-	Reason   string // config, …
+	PayType  qfpay.PayType // empty: the whole merchant
+	Reason   string        // the respcd of the refusals, or http
 	Held     bool
 }
 

@@ -31,7 +31,7 @@ func overviewNow() Row {
 			Description: "QFPay may hold an order whose QR code is lost: a person must look at each.",
 			Queries:     []Query{{"", `sum(increase(qfpay_orders_settled_total{merchant=~"$merchant",outcome="unresolved"}[24h]))`}}},
 		{Title: "Merchants held", Unit: "short", Stat: true, Width: 3, Alarm: "1", Runbook: "QfpayMerchantHeld",
-			Description: "Merchants whose configuration QFPay refuses. Their orders wait.",
+			Description: "Merchants that QFPay refuses, or a pay type of them. These orders wait.",
 			Queries:     []Query{{"", `count(max by (merchant) (qfpay_merchant_held{merchant=~"$merchant"}) == 1) or vector(0)`}}},
 		{Title: "Archived tasks", Unit: "short", Stat: true, Width: 3, Alarm: "1", Runbook: "QfpayArchiveNotEmpty",
 			Description: "Tasks that asynq gave up. It never should: the policy ends orders.",

@@ -72,6 +72,11 @@ const (
 	// A circuit breaker lets a probe through after MinOpen, doubled each time, up to MaxOpen.
 	MinOpen = 5 * time.Second
 	MaxOpen = 5 * time.Minute
+	// What QFPay took within Proven is held only after many refusals in a row.
+	Proven = 30 * time.Second
+	// ProbeOther is how long a probe waits for an order that was not refused yet, while there is
+	// one. It is longer than such an order is put off.
+	ProbeOther = 40 * time.Second
 	// MerchantLimitPause is for an order over its merchant's share of the worker, where the
 	// merchant has no limits and so no wait queue.
 	MerchantLimitPause = time.Second
