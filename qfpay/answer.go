@@ -3,6 +3,8 @@ package qfpay
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"strings"
 	"time"
 )
 
@@ -23,47 +25,76 @@ type answer struct {
 	body      []byte
 }
 
-// readAnswer reads the answer, or returns the error that says what is certain. It checks the
-// signature, then the status, then the JSON.
+// readAnswer reads the answer, or returns the error that says what is certain.
+//
+// QFPay's own words are a respcd, and HTTP 429. A status alone comes as often from a proxy or a
+// firewall on the way back, after QFPay has stored the order, so it proves nothing. Nor does a
+// success that comes with an HTTP error, or any respcd with a 5xx.
 func (c *Client) readAnswer(r request, s exchange) (*answer, error) {
-	doubt := func(reason string, err error) error {
-		return &Unanswered{Endpoint: string(r.endpoint), Reason: reason, HTTPStatus: s.status, Body: clip(s.body), Err: err}
+	if s.signature.forged() && c.distrusts() {
+		return nil, unreadable(r, s, reasonWrongSignature, errors.New("the signature of the answer is "+string(s.signature)))
 	}
-	if s.signature == SignatureWrong && c.verify() == VerifyStrict {
-		return nil, doubt(reasonWrongSignature, errors.New("the signature of the answer is not ours"))
-	}
-	switch class := classifyStatus(s.status); class {
-	case statusOK:
-	case statusThrottled:
-		return nil, &Throttled{Endpoint: string(r.endpoint), RetryAfter: retryAfter(s.header, time.Now()), ByGateway: true}
-	case statusHold, statusRefused:
-		return nil, refusalOfStatus(r, s, class)
-	default:
-		return nil, doubt(statusResult(s.status), fmt.Errorf("HTTP %d", s.status))
+	if s.status == http.StatusTooManyRequests {
+		return nil, &Throttled{Endpoint: string(r.endpoint), RetryAfter: retryAfter(s.header, time.Now()), ByGateway: true, Body: clip(s.body)}
 	}
 	a, err := parseAnswer(s)
-	if err != nil {
-		return nil, doubt(reasonBadAnswer, err)
+	isOK := s.status >= 200 && s.status < 300
+	switch {
+	case err != nil && isOK:
+		return nil, unreadable(r, s, reasonBadAnswer, err)
+	case err != nil:
+		return nil, unreadable(r, s, statusResult(s.status), statusError(s))
+	case s.signature == SignatureAbsent && c.requiresSignature():
+		return nil, a.doubt(r, reasonUnsigned, "the answer is not signed")
+	case !isOK && (s.status < 400 || s.status >= 500 || a.respCd.isSuccess()):
+		return nil, a.doubt(r, statusResult(s.status), statusError(s).Error())
 	}
 	return a, nil
 }
 
-// parseAnswer reads the members that every answer has.
+// unreadable returns the error for an answer without a respcd that can be trusted.
+func unreadable(r request, s exchange, reason string, err error) error {
+	return &Unanswered{Endpoint: string(r.endpoint), Reason: reason, HTTPStatus: s.status, Signature: s.signature,
+		RetryAfter: retryAfter(s.header, time.Now()), Body: clip(s.body), Err: err}
+}
+
+// statusError describes an HTTP status, and where it redirects to.
+func statusError(s exchange) error {
+	if to := s.header.Get("Location"); to != "" {
+		return fmt.Errorf("HTTP %d with Location %s", s.status, oneLine(to))
+	}
+	return fmt.Errorf("HTTP %d", s.status)
+}
+
+// parseAnswer reads the members that every answer has. If the signature covers data alone, only
+// data is read.
 func parseAnswer(s exchange) (*answer, error) {
 	m, err := parseObject(s.body)
 	if err != nil {
 		return nil, err
 	}
+	if s.signedData {
+		m = jsonObject{top: m.data}
+	}
 	a := &answer{jsonObject: m, status: s.status, signature: s.signature, body: s.body}
-	a.respCd = RespCd(m.text("respcd"))
-	a.respErr, a.respMsg, a.syssn = m.text("resperr"), m.text("respmsg"), m.text("syssn")
+	a.respCd = respCdOf(a.value("respcd"))
+	a.respErr, a.respMsg, a.syssn = a.text("resperr"), a.text("respmsg"), a.text("syssn")
 	switch {
-	case m.err != nil:
-		return nil, m.err
+	case a.err != nil:
+		return nil, a.err
 	case a.respCd == "":
 		return nil, errors.New("the answer has no respcd")
 	}
 	return a, nil
+}
+
+// respCdOf returns the code that a text means: a gateway that sends numbers sends 0 for 0000.
+func respCdOf(text string) RespCd {
+	text = strings.TrimSpace(text)
+	if n := 4 - len(text); n > 0 && n < 4 && strings.Trim(text, "0123456789") == "" {
+		text = strings.Repeat("0", n) + text
+	}
+	return RespCd(text)
 }
 
 // class returns what the answer means for a create that did not succeed. If it has a syssn,
@@ -71,7 +102,7 @@ func parseAnswer(s exchange) (*answer, error) {
 // success that is not a Payment is a doubt.
 func (a *answer) class(udid bool) Class {
 	class := a.respCd.Class(Hint{Text: a.respMsg + " " + a.respErr, UDID: udid})
-	if class == Done || class == Busy && a.syssn != "" {
+	if class == Done || a.syssn != "" && (class == Busy || class == Hold) {
 		return Doubt
 	}
 	return class
@@ -81,11 +112,14 @@ func (a *answer) class(udid bool) Class {
 func (a *answer) refusal(r request) error {
 	return &Refusal{
 		Endpoint: string(r.endpoint), RespCd: a.respCd, RespMsg: a.respMsg, RespErr: a.respErr, Syssn: a.syssn,
-		HTTPStatus: a.status, Class: a.class(r.udid), Body: clip(a.body),
+		HTTPStatus: a.status, Class: a.class(r.udid), Signature: a.signature, Body: clip(a.body),
 	}
 }
 
 // doubt returns the error for an answer that cannot be trusted.
 func (a *answer) doubt(r request, reason, why string) error {
-	return &Unanswered{Endpoint: string(r.endpoint), Reason: reason, HTTPStatus: a.status, Body: clip(a.body), Err: errors.New(why)}
+	return &Unanswered{
+		Endpoint: string(r.endpoint), Reason: reason, RespCd: a.respCd, RespMsg: a.respMsg, RespErr: a.respErr, Syssn: a.syssn,
+		HTTPStatus: a.status, Signature: a.signature, Body: clip(a.body), Err: errors.New(why),
+	}
 }

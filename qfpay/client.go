@@ -3,6 +3,7 @@ package qfpay
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,17 +31,6 @@ type Limiter interface {
 	Acquire(ctx context.Context) (Permit, error)
 }
 
-// Verify selects what happens with the signature of an answer.
-type Verify string
-
-// The three ways to treat X-QF-SIGN of an answer. An answer without it is always accepted:
-// QFPay does not promise to send the header.
-const (
-	VerifyOff    Verify = "off"
-	VerifyWarn   Verify = "warn"   // report it in the Payment and the Call, and go on
-	VerifyStrict Verify = "strict" // an answer with a wrong signature is Unanswered
-)
-
 // Call is the record of one HTTP exchange, for metrics and logs. A failure to
 // connect is one too, as not_sent; a call without a permit is not.
 type Call struct {
@@ -53,17 +43,6 @@ type Call struct {
 	Signature Signature     // empty when there was no answer, or with VerifyOff
 }
 
-// Signature is the result of checking the signature of an answer. It is empty with
-// VerifyOff.
-type Signature string
-
-// The results of checking a signature.
-const (
-	SignatureAbsent Signature = "absent"
-	SignatureRight  Signature = "right"
-	SignatureWrong  Signature = "wrong"
-)
-
 // Client makes the calls of one merchant. It is a plain value whose fields are its
 // configuration. A changed copy is another client that shares the HTTP connections. Use
 // NewHTTPClient for HTTP.
@@ -74,4 +53,8 @@ type Client struct {
 	Timeout  time.Duration // of one call, without the wait for a permit; 0: 10 s
 	Verify   Verify        // empty: VerifyWarn
 	OnCall   func(Call)    // called for every exchange; must not block; may be nil
+
+	// HasSigned remembers that an answer of this merchant had a right signature. From then on
+	// VerifyStrict requires one. Clients of one merchant share it; nil: it is not remembered.
+	HasSigned *atomic.Bool
 }

@@ -3,6 +3,7 @@ package qfpay
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strconv"
 )
 
@@ -11,7 +12,7 @@ import (
 var ErrNotClosable = errors.New("qfpay: no documented way to close an unpaid order of this pay type")
 
 // Close closes an unpaid order with the endpoints that QFPay documents for its pay type. It
-// tries the next endpoint only when the last one refused. Query before and after: a reversal
+// tries the next endpoint only when the last one refused, or does not exist. Query before and after: a reversal
 // of an order that was paid meanwhile may refund it, and only a query shows whether the
 // order is dead. o needs out_trade_no, txamt, txdtm and pay_type as they were sent.
 //
@@ -26,7 +27,7 @@ func (c *Client) Close(ctx context.Context, o Order, intent func(context.Context
 	var err error
 	for _, e := range rules.closing {
 		closing, err = c.closeBy(ctx, e, o, intent)
-		if refusal, ok := errors.AsType[*Refusal](err); !ok || isFinal(refusal.RespCd) {
+		if !mayTryNext(err) {
 			break
 		}
 		intent = nil
@@ -34,11 +35,16 @@ func (c *Client) Close(ctx context.Context, o Order, intent func(context.Context
 	return closing, err
 }
 
-// isFinal reports whether a refusal says that the order is paid or dead, so that no other
-// endpoint must be tried. After "already paid", a reversal would refund the order.
-func isFinal(code RespCd) bool {
-	s := code.Standing()
-	return s == Paid || s == Dead
+// mayTryNext reports whether the answer of one endpoint allows to try another. After "already
+// paid", a reversal would refund the order; after "closed", there is nothing to do. HTTP 404 and
+// 405 say that there is no such endpoint.
+func mayTryNext(err error) bool {
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		s := refusal.RespCd.Standing()
+		return s != Paid && s != Dead
+	}
+	unanswered, ok := errors.AsType[*Unanswered](err)
+	return ok && unanswered.RespCd == "" && (unanswered.HTTPStatus == http.StatusNotFound || unanswered.HTTPStatus == http.StatusMethodNotAllowed)
 }
 
 // closeBy makes one call. 1143 and 1145 mean that the closing has begun.
@@ -49,7 +55,7 @@ func (c *Client) closeBy(ctx context.Context, e endpoint, o Order, intent func(c
 		"txdtm":        o.TxDtm,
 	})}
 	r.read = func(a *answer) error {
-		if a.respCd == success || a.respCd == notPaidYet || a.respCd == processing {
+		if a.respCd.isSuccess() {
 			return nil
 		}
 		return a.refusal(r)

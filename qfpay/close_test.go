@@ -24,7 +24,7 @@ func TestClose_AnOrderIsClosedByTheWaysOfItsPayType(t *testing.T) {
 	}{
 		{"Alipay by reversal", AlipayOverseas, map[string]string{"reversal": closedBody}, "reversal", "ok"},
 		{"AlipayHK by reversal", AlipayHK, map[string]string{"reversal": closedBody}, "reversal", "ok"},
-		{"no second way for Alipay", AlipayHK, map[string]string{"reversal": `{"respcd":"1297"}`}, "reversal", "refusal doubt"},
+		{"no second way for Alipay", AlipayHK, map[string]string{"reversal": `{"respcd":"1297"}`}, "reversal", "refusal not now"},
 		{"WeChat by close", WeChat, map[string]string{"close": closedBody}, "close", "ok"},
 		{"under way is no refusal", WeChat, map[string]string{"close": `{"respcd":"1145"}`}, "close", "ok"},
 		{"under way, the other code", WeChat, map[string]string{"close": `{"respcd":"1143"}`}, "close", "ok"},

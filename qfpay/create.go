@@ -26,7 +26,8 @@ const maxQRCode = 2048
 // Otherwise the error is *[Refusal], *[Throttled] or *[Unanswered]. respcd 1143 and 1145
 // with a QR code are a payment like 0000: QFPay's pages say to query both further, and the
 // QR code can be paid. An answer with another out_trade_no or txamt than the order's is
-// never a payment.
+// never a payment. Only what decides is read strictly: respcd, qrcode, out_trade_no, txamt,
+// txcurrcd and pay_type.
 func (c *Client) CreatePayment(ctx context.Context, o Order, intent func(context.Context) error) (Payment, error) {
 	var p Payment
 	r := request{endpoint: payment, params: c.params(o.params()), udid: o.UDID != "", maxBody: maxAnswer, intent: intent}
@@ -49,15 +50,15 @@ func (c *Client) params(p Params) Params {
 
 // readPayment reads the answer to a create of o.
 func readPayment(r request, o Order, a *answer) (Payment, error) {
-	qrcode := a.text("qrcode")
+	qrcode := trimCode(a.value("qrcode"))
 	p := Payment{
-		OutTradeNo: a.text("out_trade_no"), QRCode: qrcode, Syssn: a.syssn,
+		OutTradeNo: a.value("out_trade_no"), QRCode: qrcode, Syssn: a.syssn,
 		RespCd: a.respCd, RespErr: a.respErr, RespMsg: a.respMsg,
 		TxDtm: a.text("txdtm"), SysDtm: a.text("sysdtm"), ChnlSn: a.text("chnlsn"),
 		Signature: a.signature, Body: a.body,
 	}
 	mismatch := echoDiffers(o, a)
-	created := a.respCd == success || (a.respCd == notPaidYet || a.respCd == processing) && qrcode != ""
+	created := a.respCd == success || a.respCd.isSuccess() && qrcode != ""
 	switch {
 	case a.err != nil:
 		return Payment{}, a.doubt(r, reasonBadAnswer, a.err.Error())
@@ -65,7 +66,7 @@ func readPayment(r request, o Order, a *answer) (Payment, error) {
 		return Payment{}, a.doubt(r, reasonWrongEcho, mismatch)
 	case !created:
 		return Payment{}, a.refusal(r)
-	case p.OutTradeNo == "" || a.text("txamt") == "":
+	case p.OutTradeNo == "" || a.value("txamt") == "":
 		return Payment{}, a.doubt(r, reasonWrongEcho, "the answer does not name the order and the amount")
 	case qrcode == "":
 		return Payment{}, a.doubt(r, reasonNoQRCode, "the answer is a success without a QR code")
@@ -75,16 +76,19 @@ func readPayment(r request, o Order, a *answer) (Payment, error) {
 	return p, nil
 }
 
-// echoDiffers describes the first member of the answer that differs from the order, or
+// echoDiffers describes the first member of the answer whose value differs from the order's, or
 // returns "". Missing members do not count.
 func echoDiffers(o Order, a *answer) string {
-	for _, echo := range []struct{ name, want string }{
-		{"out_trade_no", o.OutTradeNo},
-		{"txamt", strconv.FormatInt(o.TxAmt, 10)},
-		{"txcurrcd", o.TxCurrCd},
-		{"pay_type", string(o.PayType)},
+	for _, echo := range []struct {
+		name, want string
+		same       func(got string) bool
+	}{
+		{"out_trade_no", o.OutTradeNo, func(got string) bool { return sameNumber(got, o.OutTradeNo) }},
+		{"txamt", strconv.FormatInt(o.TxAmt, 10), func(got string) bool { return sameAmount(got, o.TxAmt) }},
+		{"txcurrcd", o.TxCurrCd, func(got string) bool { return sameCurrency(got, o.TxCurrCd) }},
+		{"pay_type", string(o.PayType), func(got string) bool { return strings.TrimSpace(got) == string(o.PayType) }},
 	} {
-		if got := a.text(echo.name); got != "" && got != echo.want {
+		if got := a.value(echo.name); got != "" && !echo.same(got) {
 			return fmt.Sprintf("%s is %q in the answer and %q in the order", echo.name, shorten(got), echo.want)
 		}
 	}

@@ -55,7 +55,7 @@ func TestCreate_TheRequestIsAsQFPayAsks(t *testing.T) {
 		t.Errorf("path %s, Content-Length %d, Transfer-Encoding %v", r.path, r.length, r.chunks)
 	}
 	headers := []string{r.header.Get("X-QF-APPCODE"), r.header.Get("X-QF-SIGNTYPE"), r.header.Get("X-QF-SIGN"), r.header.Get("Content-Type"), r.header.Get("Accept-Encoding")}
-	if diff := cmp.Diff([]string{"APP", "SHA256", SHA256.Sign(sent, testKey), "application/x-www-form-urlencoded; charset=UTF-8", ""}, headers); diff != "" {
+	if diff := cmp.Diff([]string{"APP", "SHA256", SHA256.Sign(sent, testKey), "application/x-www-form-urlencoded; charset=UTF-8", "identity"}, headers); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -92,6 +92,29 @@ func TestCreate_EveryAnswerIsRead(t *testing.T) {
 		{"1143 without one", createdBody(`"0000"`, `"1143"`, qr, `""`), "refusal doubt"},
 		{"1145 without one", createdBody(`"0000"`, `"1145"`, qr, `null`), "refusal doubt"},
 		{"0000 without one", createdBody(qr, `""`), "unanswered no_qrcode"},
+		{"0000 with code_url, as WeChat itself has it", createdBody(`"qrcode"`, `"code_url"`), "unanswered no_qrcode"},
+
+		// Another notation of the same value: QFPay's pages differ in the types of every field.
+		{"amount 2500.0", createdBody(`"2500"`, `2500.0`), "ok"},
+		{"amount with zeros before it", createdBody(`"2500"`, `"000000002500"`), "ok"},
+		{"amount as 2.5e3", createdBody(`"2500"`, `2.5e3`), "ok"},
+		{"amount in major units is another number", createdBody(`"2500"`, `"25.00"`), "unanswered wrong_echo"},
+		{"currency in lower case", createdBody(`"HKD"`, `"hkd"`), "ok"},
+		{"currency as its number", createdBody(`"HKD"`, `344`), "ok"},
+		{"the number of another currency", createdBody(`"HKD"`, `156`), "unanswered wrong_echo"},
+		{"out_trade_no in lower case", createdBody("ORD_0001", "ord_0001"), "ok"},
+		{"0000 as a number", createdBody(`"0000"`, `0`), "ok"},
+		{"0000 without quotes, as the page of the query prints it", createdBody(`"0000"`, `0000`), "ok"},
+		{"a line feed behind the code", createdBody(qr, `" https://qr.alipay.com/bax03190uxd47wbekffy6033\r\n"`), "ok"},
+		// Members that decide nothing: a PHP backend sends [] and false for what is empty.
+		{"respmsg is an empty list", createdBody(`"respmsg": ""`, `"respmsg": []`), "ok"},
+		{"respmsg is false", createdBody(`"respmsg": ""`, `"respmsg": false`), "ok"},
+		{"chnlsn is false", createdBody(`"chnlsn": "CH1"`, `"chnlsn": false`), "ok"},
+		{"sysdtm is an object", createdBody(`"sysdtm": "2026-03-01 08:00:03"`, `"sysdtm": {}`), "ok"},
+		{"syssn is a list", createdBody(`"syssn": "20260301066200020000976054"`, `"syssn": ["2026"]`), "ok"},
+		{"txamt is a list", createdBody(`"txamt": "2500"`, `"txamt": ["2500"]`), "unanswered bad_answer"},
+		{"a byte order mark before it", "\ufeff" + createdBody(), "ok"},
+
 		{"another order", createdBody("ORD_0001", "ORD_0002"), "unanswered wrong_echo"},
 		{"another amount", createdBody(`"2500"`, `"2501"`), "unanswered wrong_echo"},
 		{"another currency", createdBody(`"HKD"`, `"CNY"`), "unanswered wrong_echo"},
@@ -130,6 +153,10 @@ func TestCreate_EveryAnswerIsRead(t *testing.T) {
 		{"maintenance", `{"respcd":"1100"}`, "refusal busy"},
 		{"maintenance, but the order is stored", `{"respcd":"1100","syssn":"2026"}`, "refusal doubt"},
 		{"unknown code", `{"respcd":"4711"}`, "refusal doubt"},
+		{"failed, and may be tried again", `{"respcd":"1205"}`, "refusal not now"},
+		{"the same, and stored", `{"respcd":"1205","syssn":"2026"}`, "refusal not now"},
+		{"merchant refused, but the order is stored", `{"respcd":"1108","syssn":"2026"}`, "refusal doubt"},
+		{"signature error of 2017", `{"respcd":"2003"}`, "refusal hold"},
 	} {
 		t.Run(row.why, func(t *testing.T) {
 			g, c := newGateway(t, says(row.body))
@@ -154,36 +181,44 @@ func TestCreate_EveryHTTPStatusIsRead(t *testing.T) {
 		body         string
 		want, result string
 	}{
-		{429, "", "throttled by gateway", "http_429"},           // not processed, according to QFPay
-		{400, "", "refusal refused", "http_400"},                // the request itself is wrong
-		{411, "", "refusal refused", "http_411"},                //
-		{413, "", "refusal refused", "http_413"},                //
-		{414, "", "refusal refused", "http_414"},                //
-		{415, "", "refusal refused", "http_415"},                //
-		{400, `{"respcd":"1102"}`, "refusal doubt", "http_400"}, // the respcd is more exact
-		{400, createdBody(), "refusal doubt", "http_400"},       // not a success, despite the body
-		{401, "", "refusal hold", "http_401"},                   // credentials
-		{403, "", "refusal hold", "http_403"},                   //
-		{404, "", "refusal hold", "http_404"},                   // wrong host
-		{405, "", "refusal hold", "http_405"},                   //
-		{301, "", "refusal hold", "http_3xx"},                   // not followed
-		{302, "", "refusal hold", "http_3xx"},                   //
-		{303, "", "refusal hold", "http_3xx"},                   //
-		{307, "", "refusal hold", "http_3xx"},                   //
-		{308, "", "refusal hold", "http_3xx"},                   //
-		{304, "", "refusal hold", "http_3xx"},                   // no Location
-		{408, "", "unanswered http_408", "http_408"},            // the gateway may have read the request
-		{500, createdBody(), "unanswered http_500", "http_500"}, // whatever the body says
-		{502, "", "unanswered http_502", "http_502"},            //
-		{503, "", "unanswered http_503", "http_503"},            //
-		{504, "", "unanswered http_504", "http_504"},            //
-		{201, createdBody(), "unanswered http_other", "http_other"},
-		{204, "", "unanswered http_other", "http_other"},
+		{429, "", "throttled by gateway", "http_429"}, // not processed, according to QFPay
+		// A status without a respcd proves nothing: nginx, a CDN or a firewall answers with it on the
+		// way back, after the gateway has stored the order.
+		{400, "<html>400 Bad Request</html>", "unanswered http_400", "http_400"},
+		{401, "", "unanswered http_401", "http_401"},
+		{403, "<html>Request blocked</html>", "unanswered http_403", "http_403"},
+		{404, "", "unanswered http_404", "http_404"},
+		{405, "", "unanswered http_405", "http_405"},
+		{407, "", "unanswered http_other", "http_other"},
+		{411, "", "unanswered http_411", "http_411"},
+		{413, "", "unanswered http_413", "http_413"},
+		{422, "{}", "unanswered http_other", "http_other"},
+		{301, "", "unanswered http_3xx", "http_3xx"}, // not followed
+		{302, "", "unanswered http_3xx", "http_3xx"},
+		{303, "", "unanswered http_3xx", "http_3xx"},
+		{304, "", "unanswered http_3xx", "http_3xx"},
+		{307, "", "unanswered http_3xx", "http_3xx"},
+		{308, createdBody(), "unanswered http_3xx", "http_3xx"},
+		{408, "", "unanswered http_408", "http_408"},
 		{418, "", "unanswered http_other", "http_other"},
+		{500, createdBody(), "unanswered http_500", "http_500"}, // whatever the body says
+		{502, `{"respcd":"1104"}`, "unanswered http_502", "http_502"},
+		{503, "", "unanswered http_503", "http_503"},
+		{504, "", "unanswered http_504", "http_504"},
+		// QFPay's word counts with any other status.
+		{400, `{"respcd":"1102"}`, "refusal doubt", "http_400"},
+		{400, `{"respcd":"1103"}`, "refusal refused", "http_400"},
+		{403, `{"respcd":"1108"}`, "refusal hold", "http_403"},
+		{422, `{"respcd":"1205"}`, "refusal not now", "http_other"},
+		{400, createdBody(), "unanswered http_400", "http_400"}, // but it contradicts itself
+		{201, createdBody(), "ok", "0000"},
+		{202, createdBody(), "ok", "0000"},
+		{202, "", "unanswered bad_answer", "bad_answer"},
+		{204, "", "unanswered bad_answer", "bad_answer"},
 	} {
 		t.Run(http.StatusText(row.status), func(t *testing.T) {
 			g, c := newGateway(t, func(w http.ResponseWriter, r *http.Request) {
-				if row.status != 304 {
+				if row.status/100 == 3 && row.status != 304 {
 					w.Header().Set("Location", "/elsewhere")
 				}
 				w.WriteHeader(row.status)
@@ -211,8 +246,9 @@ func TestCreate_ARefusalTellsTheWordsOfTheGateway(t *testing.T) {
 	o := with(func(o *Order) { o.UDID = "A1" })
 	_, err := c.CreatePayment(t.Context(), o, nil)
 	want := &Refusal{
-		Endpoint: "payment", RespCd: "1205", RespErr: "try later(1205)", RespMsg: "PR001", Syssn: "20260301", HTTPStatus: 200, Class: Doubt,
-		Body: []byte(`{"respcd":"1205","resperr":"try later(1205)","respmsg":"PR001","syssn":"20260301"}`),
+		Endpoint: "payment", RespCd: "1205", RespErr: "try later(1205)", RespMsg: "PR001", Syssn: "20260301", HTTPStatus: 200, Class: NotNow,
+		Signature: SignatureAbsent,
+		Body:      []byte(`{"respcd":"1205","resperr":"try later(1205)","respmsg":"PR001","syssn":"20260301"}`),
 	}
 	got, _ := errors.AsType[*Refusal](err)
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -246,6 +282,11 @@ func TestRetryAfter_SecondsAndDatesAreRead(t *testing.T) {
 		if got := retryAfter(http.Header{"Retry-After": {value}}, now); got != want {
 			t.Errorf("%q: %s, want %s", value, got, want)
 		}
+	}
+	// RFC 9110, 10.2.3 and 6.6.1: both dates are of the clock of the server, which may be wrong.
+	h := http.Header{"Retry-After": {"Sun, 01 Mar 2026 00:00:30 GMT"}, "Date": {"Sun, 01 Mar 2026 00:00:10 GMT"}}
+	if got := retryAfter(h, now.Add(24*time.Hour)); got != 20*time.Second {
+		t.Errorf("by the clock of the answer: %s", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package qfpay
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -25,6 +26,7 @@ func FuzzCreateAnswer(f *testing.F) {
 	f.Add([]byte(`{"respcd":"1251","respmsg":"out_trade_no is used","syssn":20260301}`))
 	f.Add([]byte(`<html>502 Bad Gateway</html>`))
 	f.Add([]byte(`{"respcd":{},"qrcode":[]}`))
+	f.Add([]byte(`{"respcd": 0000,"txamt":2.5e3,"out_trade_no":"ord_0001","qrcode":" q\n","syssn":false}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r, a, err := fuzzed(body)
 		if err != nil {
@@ -39,7 +41,7 @@ func FuzzCreateAnswer(f *testing.F) {
 		case err != nil && (strings.HasPrefix(k, "other") || k == "refusal done"):
 			t.Fatal(k)
 		case err != nil:
-		case p.OutTradeNo != o.OutTradeNo, a.text("txamt") != strconv.FormatInt(o.TxAmt, 10), p.QRCode == "", !utf8.ValidString(p.QRCode):
+		case !strings.EqualFold(strings.TrimSpace(p.OutTradeNo), o.OutTradeNo), !sameAmount(a.text("txamt"), o.TxAmt), p.QRCode == "", !utf8.ValidString(p.QRCode):
 			t.Fatalf("%+v", p)
 		case p.RespCd != "0000" && p.RespCd != "1143" && p.RespCd != "1145":
 			t.Fatalf("respcd %q is a payment", p.RespCd)
@@ -54,6 +56,7 @@ func FuzzQueryAnswer(f *testing.F) {
 	f.Add([]byte(`{"respcd":"1136"}`))
 	f.Add([]byte(`{"respcd":"0000","page_size":-1,"data":[null,{}]}`))
 	f.Add([]byte(`{"respcd":"0000","data":{"out_trade_no":"a"}}`))
+	f.Add([]byte(`{"respcd": 0000,"data":null}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r, a, err := fuzzed(body)
 		if err != nil {
@@ -128,9 +131,39 @@ func FuzzSignature(f *testing.F) {
 		h := http.Header{}
 		h.Set("X-QF-SIGN", sign)
 		h.Set("X-QF-SIGNTYPE", signType)
-		got := signatureOf(h, body, "a key that no input of this test was signed with")
+		got, _ := signatureOf(request{endpoint: payment, params: testOrder().params()}, h, body, "a key that no input of this test was signed with")
 		if got == SignatureRight || (got == SignatureAbsent) != (sign == "") {
 			t.Fatal(got)
+		}
+	})
+}
+
+// FuzzBody: whatever arrives, with whatever encoding, is read within the limit or an error.
+func FuzzBody(f *testing.F) {
+	f.Add("gzip", []byte("\x1f\x8b\x08\x00"))
+	f.Add("deflate", []byte("x\x9c\x01"))
+	f.Add("", []byte(createdBody()))
+	f.Fuzz(func(t *testing.T, encoding string, body []byte) {
+		const limit = 1 << 10
+		got, err := readBody(bytes.NewReader(body), http.Header{"Content-Encoding": {encoding}}, limit)
+		if err == nil && len(got) > limit || len(got) > limit+1 {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+	})
+}
+
+// FuzzAmount: another notation of an amount is the same number.
+func FuzzAmount(f *testing.F) {
+	f.Add("2500.0", int64(2500))
+	f.Add("25e2", int64(2500))
+	f.Add("1e999999999", int64(1))
+	f.Fuzz(func(t *testing.T, text string, amount int64) {
+		plain := strconv.FormatInt(amount, 10)
+		if !sameAmount(plain, amount) || !sameAmount(" 0"+plain+".00", amount) && amount >= 0 {
+			t.Fatal(plain)
+		}
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && sameAmount(text, amount) != (n == amount) && len(text) <= 40 {
+			t.Fatalf("%q is %d, and %d", text, n, amount)
 		}
 	})
 }

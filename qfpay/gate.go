@@ -31,6 +31,8 @@ type gate struct {
 	traced bool      // net/http makes the call, and says so
 	passed time.Time // when the call left; zero: it did not
 	closed error     // why it never will
+
+	reusedConn bool // the call has a connection that was used before
 }
 
 // newGate returns a gate for a call, and the context to make the call with.
@@ -38,6 +40,7 @@ func newGate(ctx context.Context, l *callPermit, form string) (*gate, context.Co
 	g := &gate{ctx: ctx, permit: l, form: form, body: strings.NewReader(form)}
 	return g, httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn:      func(string) { g.trace() },
+		GotConn:      func(i httptrace.GotConnInfo) { g.got(i.Reused) },
 		WroteHeaders: g.pass,
 	})
 }
@@ -49,6 +52,19 @@ func (g *gate) trace() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.traced = true
+}
+
+func (g *gate) got(reused bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.reusedConn = reused
+}
+
+// reused reports whether the call went over a connection that was used before.
+func (g *gate) reused() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.reusedConn
 }
 
 // pass lets the call through, or takes its body away.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -29,19 +30,29 @@ const (
 //   - HTTP/1.1 only, with connections kept alive. Each connection then carries one call at a
 //     time, so that an error on it affects only that call. With HTTP/2, one GOAWAY or reset
 //     puts many orders in doubt, and net/http repeats some of their requests by itself.
-//   - No proxy, and HTTP_PROXY and similar variables are ignored: the configuration, and not
-//     the shell, decides where orders are sent. To use a proxy, set Proxy of the Transport.
-//   - No compression, because the signature of an answer covers the bytes as sent.
+//   - HTTP_PROXY and similar variables are ignored: the configuration, and not the shell, decides
+//     where orders are sent. See [NewHTTPClientVia].
+//   - No compression is asked for; an answer that is compressed all the same is read.
 //
 // It has no timeout of its own; [Client.Timeout] limits every call.
-func NewHTTPClient() *http.Client {
+func NewHTTPClient() *http.Client { return NewHTTPClientVia(nil) }
+
+// NewHTTPClientVia returns a client like that of [NewHTTPClient] that reaches the gateway through
+// a proxy: http, https or socks5, with user and password in the URL if it needs them. To an https
+// gateway the proxy passes encrypted bytes on. When it cannot be reached, or refuses, nothing was
+// sent. nil: no proxy.
+func NewHTTPClientVia(proxy *url.URL) *http.Client {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	var via func(*http.Request) (*url.URL, error)
+	if proxy != nil {
+		via = http.ProxyURL(proxy)
+	}
 	return &http.Client{
 		CheckRedirect: noRedirect,
 		Transport: &http.Transport{
-			Proxy:                  nil,
+			Proxy:                  via,
 			DialContext:            dialer.DialContext,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    tlsTimeout,

@@ -1,8 +1,6 @@
 package qfpay
 
-import (
-	"strconv"
-)
+import "strings"
 
 // Payment is the gateway's answer to a successful create: respcd 0000, a QR code, and echoed
 // fields that match the order. The payment is created, not paid.
@@ -34,6 +32,7 @@ type Record struct {
 	ErrMsg     string
 	Cancel     string // 0 none, 1 reversed (CPM), 2 cancelled (MPM), 3 refunded, 5 partly refunded
 	ChnlSn     string
+	Body       string // the row as received
 }
 
 // Standing is the state of an order according to a Record.
@@ -72,6 +71,8 @@ const (
 func (r Record) Standing() Standing {
 	s := r.RespCd.Standing()
 	switch {
+	case r.OrderType != "" && !strings.EqualFold(r.OrderType, orderPayment):
+		return Unclear
 	case s == Unpaid && r.Cancel == cancelled:
 		return Dead
 	case r.RespCd != success:
@@ -86,11 +87,10 @@ func (r Record) Standing() Standing {
 	return Unclear
 }
 
-// Matches reports whether the row has the amount and the currency of o. An empty field
-// matches: rows of 2017 have no currency.
+// Matches reports whether the row has the amount and the currency of o, in whatever notation. An
+// empty field matches: rows of 2017 have no currency.
 func (r Record) Matches(o Order) bool {
-	return (r.TxAmt == "" || r.TxAmt == strconv.FormatInt(o.TxAmt, 10)) &&
-		(r.TxCurrCd == "" || r.TxCurrCd == o.TxCurrCd)
+	return (r.TxAmt == "" || sameAmount(r.TxAmt, o.TxAmt)) && (r.TxCurrCd == "" || sameCurrency(r.TxCurrCd, o.TxCurrCd))
 }
 
 var standingNames = [...]string{Unclear: "unclear", Unpaid: "unpaid", Paid: "paid", Dead: "dead", Failed: "failed"}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,8 +18,13 @@ const (
 	orderPayment = "payment"
 )
 
-// Query returns QFPay's rows for these orders in these months: only payments, and only the
-// given order numbers. There may be none. It makes one call for every month, every 128
+// otherTypes are the order_type of rows that are no orders. Any other unknown type may be one.
+var otherTypes = []string{"refund", "close", "reversal", "cancel"}
+
+// Query returns QFPay's rows for these orders in these months: no refunds and no closes, and only
+// the given order numbers, in whatever case. A row may have an unknown order_type; its Standing is
+// Unclear. There may be none: for one order number, that is QFPay's own word, an empty list, 1136
+// or 1268. For several, it must be asked for by itself. Query makes one call for every month, every 128
 // characters of order numbers, and every further page of 100 rows.
 //
 // months are those in which QFPay can have stored the orders (see [MonthsAround]). Without a
@@ -80,23 +86,35 @@ func batches(outTradeNos []string) [][]string {
 
 // queryMonth queries one batch in one month, page by page until a page is not full.
 func (c *Client) queryMonth(ctx context.Context, batch []string, m Month) ([]Record, error) {
-	var found []Record
-	var before []Record
+	var found, before []Record
+	all := 0
 	for page := 1; ; page++ {
 		got, err := c.queryPage(ctx, batch, m, page, before)
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range got.rows {
-			if slices.Contains(batch, row.OutTradeNo) && (row.OrderType == "" || row.OrderType == orderPayment) {
+			if row.isOneOf(batch) {
 				found = append(found, row)
 			}
 		}
-		if len(got.rows) < got.size {
+		all += len(got.rows)
+		switch {
+		case len(got.rows) >= got.size:
+		case len(batch) == 1 && len(found) == 0 && all > 0:
+			return nil, &Unanswered{Endpoint: string(query), Reason: reasonBadAnswer, HTTPStatus: http.StatusOK, Body: clip(got.body),
+				Err: fmt.Errorf("%d rows, and none of them is a payment with the order number", all)}
+		default:
 			return found, nil
 		}
 		before = got.rows
 	}
+}
+
+// isOneOf reports whether the row may be one of these orders.
+func (r Record) isOneOf(outTradeNos []string) bool {
+	return slices.ContainsFunc(outTradeNos, func(n string) bool { return sameNumber(r.OutTradeNo, n) }) &&
+		!slices.ContainsFunc(otherTypes, func(t string) bool { return strings.EqualFold(strings.TrimSpace(r.OrderType), t) })
 }
 
 // queryPage queries one page. If a page repeats the last one, or there are too many, the
@@ -130,12 +148,17 @@ func (c *Client) queryPage(ctx context.Context, batch []string, m Month, page in
 type rowPage struct {
 	rows []Record
 	size int // rows of a full page: pageSize, or less if the gateway says so
+	body []byte
 }
 
-// readPage reads the answer to a query. Its respcd is about the query itself; "does not
-// exist" means that there is no row.
+// readPage reads the answer to a query. Its respcd is about the query itself; "does not exist"
+// means that there is no row. A success without a list says nothing: the rows may be somewhere
+// else in it.
 func readPage(r request, a *answer) (rowPage, error) {
-	got := rowPage{size: pageSize}
+	got := rowPage{size: pageSize, body: a.body}
+	if text, _ := scalar(a.top["respcd"]); text == "" {
+		return got, a.doubt(r, reasonBadAnswer, "the respcd of the query is missing")
+	}
 	switch a.respCd {
 	case success:
 	case noTransaction, noOrder:
@@ -146,20 +169,33 @@ func readPage(r request, a *answer) (rowPage, error) {
 	if n, err := strconv.Atoi(a.text("page_size")); err == nil && n > 0 && n < pageSize {
 		got.size = n
 	}
-	var raw []json.RawMessage
-	if data := a.top["data"]; data != nil {
-		if err := json.Unmarshal(data, &raw); err != nil {
-			return got, a.doubt(r, reasonBadAnswer, "data is not a list of rows")
-		}
-	}
-	for i, one := range raw {
+	for i, one := range a.rows() {
 		row, err := readRecord(one)
 		if err != nil {
 			return got, a.doubt(r, reasonBadAnswer, fmt.Sprintf("row %d: %v", i+1, err))
 		}
 		got.rows = append(got.rows, row)
 	}
+	if got.rows == nil && !a.hasEmptyList() {
+		return got, a.doubt(r, reasonBadAnswer, "there is no list of rows")
+	}
 	return got, nil
+}
+
+// rows returns the rows of a query: a list, or one row that is not in a list.
+func (a *answer) rows() (all []json.RawMessage) {
+	if len(a.data) > 0 {
+		return []json.RawMessage{a.top["data"]}
+	}
+	if json.Unmarshal(a.top["data"], &all) != nil {
+		return nil
+	}
+	return all
+}
+
+func (a *answer) hasEmptyList() bool {
+	var all []json.RawMessage
+	return json.Unmarshal(a.top["data"], &all) == nil && all != nil && len(all) == 0
 }
 
 // readRecord reads one row. A row without an out_trade_no is an error: it could belong to an
@@ -169,11 +205,12 @@ func readRecord(raw json.RawMessage) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
+	m.data = nil
 	row := Record{
-		Syssn: m.text("syssn"), OutTradeNo: m.text("out_trade_no"), PayType: PayType(m.text("pay_type")),
-		OrderType: m.text("order_type"), TxAmt: m.text("txamt"), TxCurrCd: m.text("txcurrcd"),
-		TxDtm: m.text("txdtm"), SysDtm: m.text("sysdtm"), RespCd: RespCd(m.text("respcd")),
-		ErrMsg: m.text("errmsg"), Cancel: m.text("cancel"), ChnlSn: m.text("chnlsn"),
+		Syssn: m.text("syssn"), OutTradeNo: m.value("out_trade_no"), PayType: PayType(strings.TrimSpace(m.value("pay_type"))),
+		OrderType: strings.TrimSpace(m.value("order_type")), TxAmt: m.value("txamt"), TxCurrCd: m.value("txcurrcd"),
+		TxDtm: m.text("txdtm"), SysDtm: m.text("sysdtm"), RespCd: respCdOf(m.value("respcd")),
+		ErrMsg: m.text("errmsg"), Cancel: m.value("cancel"), ChnlSn: m.text("chnlsn"), Body: string(raw),
 	}
 	if m.err != nil {
 		return Record{}, m.err

@@ -33,7 +33,7 @@ func TestQuery_OneMonthIsAskedForAndItsRowsAreRead(t *testing.T) {
 	}
 	want := []Record{{
 		Syssn: "20260301066200020000976054", OutTradeNo: "ORD_0001", PayType: "800101", OrderType: "payment", TxAmt: "2500", TxCurrCd: "HKD",
-		TxDtm: "2026-03-01 08:00:00", SysDtm: "2026-03-01 08:00:03", RespCd: "1145", ErrMsg: "(1145)", Cancel: "0", ChnlSn: "C",
+		TxDtm: "2026-03-01 08:00:00", SysDtm: "2026-03-01 08:00:03", RespCd: "1145", ErrMsg: "(1145)", Cancel: "0", ChnlSn: "C", Body: oneRow,
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -57,13 +57,26 @@ func TestQuery_EveryAnswerIsRead(t *testing.T) {
 	}{
 		{"two rows of one number", rows(oneRow, strings.Replace(oneRow, "1145", "0000", 1)), 2, "ok"},
 		{"none", rows(), 0, "ok"},
-		{"no data at all", `{"respcd":"0000"}`, 0, "ok"},
-		{"data is null", `{"respcd":"0000","data":null}`, 0, "ok"},
+		// "Absent" is QFPay's own word: an empty list, 1136 or 1268, and nothing else.
+		{"no data at all", `{"respcd":"0000"}`, 0, "unanswered bad_answer"},
+		{"data is null", `{"respcd":"0000","data":null}`, 0, "unanswered bad_answer"},
+		{"data is empty text", `{"respcd":"0000","data":""}`, 0, "unanswered bad_answer"},
+		{"rows under another name", `{"respcd":"0000","list":[` + oneRow + `]}`, 0, "unanswered bad_answer"},
+		{"no rows under another name", `{"respcd":"0000","rows":[]}`, 0, "unanswered bad_answer"},
+		{"one row without a list", `{"respcd":"0000","data":` + oneRow + `}`, 1, "ok"},
+		{"a list in an object", `{"respcd":"0000","data":{"list":[` + oneRow + `]}}`, 0, "unanswered bad_answer"},
+		{"only the row has a respcd", `{"data":` + strings.Replace(oneRow, "1145", "1268", 1) + `}`, 0, "unanswered bad_answer"},
+		{"unquoted 0000, as the page prints it", `{"respcd": 0000, "data": []}`, 0, "ok"},
 		{"does not exist", `{"respcd":"1136"}`, 0, "ok"},
 		{"does not exist, the other code", `{"respcd":"1268"}`, 0, "ok"},
-		{"another order", rows(strings.Replace(oneRow, "ORD_0001", "ORD_00010", 1)), 0, "ok"},
-		{"a refund", rows(strings.Replace(oneRow, `"payment"`, `"refund"`, 1)), 0, "ok"},
-		{"a close", rows(strings.Replace(oneRow, `"payment"`, `"close"`, 1)), 0, "ok"},
+		{"another order", rows(strings.Replace(oneRow, "ORD_0001", "ORD_00010", 1)), 0, "unanswered bad_answer"},
+		{"another order beside it", rows(oneRow, strings.Replace(oneRow, "ORD_0001", "ORD_00010", 1)), 1, "ok"},
+		{"a refund", rows(strings.Replace(oneRow, `"payment"`, `"refund"`, 1)), 0, "unanswered bad_answer"},
+		{"a close beside it", rows(oneRow, strings.Replace(oneRow, `"payment"`, `"close"`, 1)), 1, "ok"},
+		{"an unknown order_type", rows(strings.Replace(oneRow, `"payment"`, `"mpm_trade"`, 1)), 1, "ok"},
+		{"order_type in capitals", rows(strings.Replace(oneRow, `"payment"`, `"PAYMENT"`, 1)), 1, "ok"},
+		{"out_trade_no in lower case", rows(strings.Replace(oneRow, "ORD_0001", "ord_0001", 1)), 1, "ok"},
+		{"chnlsn is false, sysdtm a list", rows(strings.NewReplacer(`"C"`, `false`, `"2026-03-01 08:00:03"`, `[]`).Replace(oneRow)), 1, "ok"},
 		{"no order_type", rows(strings.Replace(oneRow, `"payment"`, `""`, 1)), 1, "ok"},
 		{"signature error", `{"respcd":"1108"}`, 0, "refusal hold"},
 		{"parameter error", `{"respcd":"1104"}`, 0, "refusal refused"},
@@ -72,7 +85,7 @@ func TestQuery_EveryAnswerIsRead(t *testing.T) {
 		{"a row that is no object", rows(`1`), 0, "unanswered bad_answer"},
 		{"a row that is null", rows(`null`), 0, "unanswered bad_answer"},
 		{"a field that is no scalar", rows(strings.Replace(oneRow, `"cancel":0`, `"cancel":{}`, 1)), 0, "unanswered bad_answer"},
-		{"data is no list", `{"respcd":"0000","data":{}}`, 0, "unanswered bad_answer"},
+		{"data is an empty object", `{"respcd":"0000","data":{}}`, 0, "unanswered bad_answer"},
 		{"no JSON", `<html>`, 0, "unanswered bad_answer"},
 		{"a page of 90 KB", rows(strings.Replace(oneRow, "(1145)", strings.Repeat("x", 90<<10), 1)), 1, "ok"},
 	} {

@@ -1,6 +1,9 @@
 package qfpay
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // RespCd is the result code of an answer.
 type RespCd string
@@ -23,9 +26,12 @@ const (
 	// Hold: the gateway refuses the merchant's configuration or credentials, and so would
 	// refuse every order of this merchant. Its orders wait.
 	Hold
+	// NotNow: the order failed at the channel, and another try may succeed. The gateway may
+	// have stored the failed order.
+	NotNow
 )
 
-var classNames = [...]string{Doubt: "doubt", Done: "done", Refused: "refused", Busy: "busy", Hold: "hold"}
+var classNames = [...]string{Doubt: "doubt", Done: "done", Refused: "refused", Busy: "busy", Hold: "hold", NotNow: "not now"}
 
 // String returns the name of the class in lower case.
 func (c Class) String() string {
@@ -54,6 +60,9 @@ const (
 	noTransaction RespCd = "1136"
 	noOrder       RespCd = "1268"
 )
+
+// isSuccess reports whether a code can come with a QR code that can be paid.
+func (c RespCd) isSuccess() bool { return c == success || c == notPaidYet || c == processing }
 
 var respCdRows = func() map[RespCd]*respCdRow {
 	rows := make(map[RespCd]*respCdRow, len(respCdTable))
@@ -85,11 +94,12 @@ func (c RespCd) Meaning() string {
 
 // Class returns the meaning of the code in the answer to a create. 1143 and 1145 are Doubt
 // here, but with a QR code in the answer the order counts as created (see
-// [Client.CreatePayment]). An unknown code is Doubt.
+// [Client.CreatePayment]). An unknown code is Doubt, and so is every code whose text says that the
+// order number is used: then an order stands under it, whatever the code means otherwise.
 func (c RespCd) Class(h Hint) Class {
 	r := respCdRows[c]
 	switch {
-	case r == nil:
+	case r == nil, saysUsed(h.Text):
 		return Doubt
 	case r.rule != nil:
 		return r.rule(h, r.class)
@@ -124,12 +134,16 @@ func refusedWithUDID(h Hint, def Class) Class {
 	return def
 }
 
-// doubtOnDuplicate: in live traffic of 2025, 1251 came with "out_trade_no is used" and "Do
-// not use duplicate out_trade_no", although the table says store configuration.
-func doubtOnDuplicate(h Hint, def Class) Class {
-	text := strings.ToLower(h.Text)
-	if strings.Contains(text, "out_trade_no") || strings.Contains(text, "duplicate") {
-		return Doubt
-	}
-	return def
+// In live traffic of 2025, 1251, which the table calls store configuration, came with
+// "out_trade_no is used" and "Do not use duplicate out_trade_no". The words come in English and
+// in both kinds of Chinese, and with any code. "Does not exist" and "cannot be used" say nothing
+// of a number.
+var (
+	notUsed = regexp.MustCompile(`(not|n't|no longer|never)\s+(exist\w*|used)|\bbe\s+used`)
+	used    = regexp.MustCompile(`重复|重複|已存在|已经存在|已經存在|已使用|已被使用|已用|duplicat|repeat|\bexist(s|ed|ing)?\b|\bused\b|\bin use\b|\balready\b.*out_trade_no|out_trade_no.*\balready\b`)
+)
+
+// saysUsed reports whether the text of an answer says that the order number is used.
+func saysUsed(text string) bool {
+	return used.MatchString(notUsed.ReplaceAllString(strings.ToLower(text), ""))
 }

@@ -27,6 +27,7 @@ var respCdTable = []respCdRow{
 	{"1106", "device invalid", Hold, Unclear, refusedWithUDID},
 	{"1107", "device not allowed", Hold, Unclear, refusedWithUDID},
 	{"1108", "signature error", Hold, Unclear, nil}, // also seen for a wrong mchid
+	{"1109", "signature error (list of 2017)", Hold, Unclear, nil},
 	{"1111", "external service not available", Doubt, Unclear, nil},
 	{"1112", "internal service not available", Doubt, Unclear, nil},
 	{"1113", "user does not exist", Hold, Unclear, nil},
@@ -53,7 +54,7 @@ var respCdTable = []respCdRow{
 	{"1144", "processing failed (protocol)", Doubt, Unclear, nil},
 	{"1145", "processing", Doubt, Unpaid, nil},
 	{"1146", "processing failed (business)", Doubt, Unclear, nil}, // seen as the answer to a close that failed
-	{"1147", "WeChat transaction error", Doubt, Failed, nil},
+	{"1147", "WeChat transaction error", NotNow, Failed, nil},
 	{"1150", "settlement T0 cannot be cancelled", Doubt, Unclear, nil},
 	{"1154", "internal error", Doubt, Unclear, nil},
 	{"1155", "refund refused", Doubt, Unclear, nil},
@@ -64,14 +65,14 @@ var respCdTable = []respCdRow{
 	{"1201", "payer's balance insufficient", Refused, Failed, nil},
 	{"1202", "payment code wrong or expired", Refused, Failed, nil},
 	{"1203", "merchant account error, check its configuration", Hold, Unclear, nil},
-	{"1204", "bank error", Doubt, Failed, nil},              // may be initiated again, says the status page
-	{"1205", "failed, try again later", Doubt, Failed, nil}, // printed with a syssn: the number is used up
+	{"1204", "bank error", NotNow, Failed, nil},              // may be initiated again, says the status page
+	{"1205", "failed, try again later", NotNow, Failed, nil}, // printed with a syssn: the number is used up
 	{"1212", "payer must use another code", Refused, Failed, nil},
 	{"1241", "store does not exist", Hold, Unclear, nil},
 	{"1242", "store misconfigured", Hold, Unclear, nil},
 	{"1243", "store disabled", Hold, Unclear, nil},
 	{"1250", "transaction forbidden", Refused, Failed, nil}, // does not say whether the order or the merchant is meant
-	{"1251", "store configuration error", Hold, Unclear, doubtOnDuplicate},
+	{"1251", "store configuration error", Hold, Unclear, nil},
 	{"1252", "system error while making the order", Doubt, Unclear, nil},
 	{"1254", "problem being resolved", Doubt, Unclear, nil},
 	{"1260", "order already paid", Doubt, Paid, nil},
@@ -89,11 +90,12 @@ var respCdTable = []respCdRow{
 	{"1272", "refund above what is left", Doubt, Unclear, nil},
 	{"1294", "not compliant, forbidden by the bank", Refused, Failed, nil},
 	{"1295", "network slow, wait", Doubt, Unclear, nil},
-	{"1296", "slow, try again later or another way", Doubt, Failed, nil}, // "slow" alone would be Unclear; the advice to pay another way shows that the order failed
-	{"1297", "bank busy, try again later", Doubt, Failed, nil},           // printed with a syssn; also over-limit amounts and unsupported closings
-	{"1298", "slow; if paid, do not repeat", Doubt, Unclear, nil},        // the text itself asks for a query
+	{"1296", "slow, try again later or another way", NotNow, Failed, nil}, // "slow" alone would be Unclear; the advice to pay another way shows that the order failed
+	{"1297", "bank busy, try again later", NotNow, Failed, nil},           // printed with a syssn; also over-limit amounts and unsupported closings
+	{"1298", "slow; if paid, do not repeat", Doubt, Unclear, nil},         // the text itself asks for a query
 	{"2001", "organisation does not exist", Hold, Unclear, nil},
 	{"2002", "merchant binding failed", Hold, Unclear, nil},
+	{"2003", "signature error (list of 2017)", Hold, Unclear, nil},
 	{"2004", "payer's balance insufficient", Refused, Failed, nil},
 	{"2005", "payment code wrong or expired", Refused, Failed, nil},
 	{"2006", "payment code not legal", Refused, Failed, nil},

@@ -64,7 +64,16 @@ func TestRespCd_TextAndDeviceDecideOverloadedCodes(t *testing.T) {
 		{"1106", Hint{UDID: true}, Refused},                                  // the order named the device
 		{"1107", Hint{UDID: true}, Refused},                                  // the order named the device
 		{"1107", Hint{}, Hold},                                               // the merchant's own device
-		{"1108", Hint{Text: "filter error duplicate", UDID: true}, Hold},     // the hint is for other codes
+		{"1108", Hint{Text: "filter error", UDID: true}, Hold},               // the hint is for other codes
+		{"1108", Hint{Text: "duplicate out_trade_no"}, Doubt},                // a used number, with any code
+		{"1251", Hint{Text: "订单号重复"}, Doubt},                                 // the same in Chinese
+		{"1103", Hint{Text: "訂單號重複"}, Doubt},                                 //
+		{"1104", Hint{Text: "商户订单号已存在"}, Doubt},                              //
+		{"1296", Hint{Text: "order already exists"}, Doubt},                  //
+		{"1294", Hint{Text: "the number has been used"}, Doubt},              //
+		{"1241", Hint{Text: "store does not exist"}, Hold},                   // says nothing of the number
+		{"1241", Hint{Text: "商户不存在"}, Hold},                                  //
+		{"1104", Hint{Text: "pay_type cannot be used, refused"}, Refused},    //
 		{"1102", Hint{Text: "filter error", UDID: true}, Doubt},              // the hint is for other codes
 		{"4711", Hint{Text: "filter error duplicate", UDID: true}, Doubt},    // the hint is for other codes
 		{"1143", Hint{Text: "customer is entering the password now"}, Doubt}, // a QR code would make it a payment

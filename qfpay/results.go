@@ -16,7 +16,8 @@ const (
 	reasonBadAnswer      = "bad_answer"      // not JSON, no respcd, too long, or with an invalid field
 	reasonWrongEcho      = "wrong_echo"      // the answer is about another order
 	reasonNoQRCode       = "no_qrcode"       // success without a QR code
-	reasonWrongSignature = "wrong_signature" // with VerifyStrict
+	reasonWrongSignature = "wrong_signature" // with VerifyStrict and VerifyAlways
+	reasonUnsigned       = "unsigned"        // the same
 )
 
 const (
@@ -38,7 +39,7 @@ var namedStatuses = []int{
 func CallResults() []string {
 	all := []string{
 		resultNotSent, reasonTimeout, reasonCanceled, reasonReset, reasonBroken,
-		reasonBadAnswer, reasonWrongEcho, reasonNoQRCode, reasonWrongSignature, result3xx, resultHTTPOther,
+		reasonBadAnswer, reasonWrongEcho, reasonNoQRCode, reasonWrongSignature, reasonUnsigned, result3xx, resultHTTPOther,
 	}
 	for _, status := range namedStatuses {
 		all = append(all, statusResult(status))

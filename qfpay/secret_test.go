@@ -92,12 +92,15 @@ func TestErrors_EveryErrorSaysAllThatIsKnown(t *testing.T) {
 		err  error
 		want string
 	}{
-		{&Refusal{Endpoint: "payment", HTTPStatus: 404}, "qfpay: payment: HTTP 404"},
 		{&Refusal{Endpoint: "payment", RespCd: "1102", RespErr: "dup", RespMsg: "x"}, "qfpay: payment: respcd 1102 (duplicate request): dup x"},
 		{&Throttled{Endpoint: "query", ByGateway: true}, "qfpay: query: throttled by the gateway (HTTP 429), retry after 0s"},
 		{&Throttled{Endpoint: "query"}, "qfpay: query: throttled by the limiter, retry after 0s"},
 		{&NotSent{Endpoint: "close", Err: cause}, "qfpay: close: not sent: no route"},
-		{&Unanswered{Endpoint: "payment", Reason: "reset", Err: cause}, "qfpay: payment: sent, but without an answer that can be trusted (reset): no route"},
+		{&Unanswered{Endpoint: "payment", Reason: "reset", Err: cause}, "qfpay: payment: sent, and no answer came (reset): no route"},
+		{&Unanswered{Endpoint: "payment", Reason: "http_403", HTTPStatus: 403, Err: errors.New("HTTP 403"), Body: []byte("<html>\n<b>Blocked\x00")},
+			`qfpay: payment: answered, but not what became of the call (http_403): HTTP 403; the answer begins "<html> <b>Blocked"`},
+		{&Unanswered{Endpoint: "query", Reason: "http_502", HTTPStatus: 502, RespCd: "1205", RespErr: "later\n", Err: errors.New("HTTP 502")},
+			"qfpay: query: answered, but not what became of the call (http_502): HTTP 502: respcd 1205 (failed, try again later): later"},
 		{FieldErrors{{"txamt", "0", "must be more"}, {"udid", "", "is required"}}, `txamt: must be more (got "0"); udid: is required`},
 	} {
 		if row.err.Error() != row.want {

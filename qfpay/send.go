@@ -3,7 +3,6 @@ package qfpay
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -20,6 +19,8 @@ type exchange struct {
 	took      time.Duration // from the first byte sent to the last one read
 	signature Signature
 	err       error // *NotSent, *Throttled (by the limiter) or *Unanswered
+
+	signedData bool // the signature is right, and covers the members of data alone
 }
 
 // throttled reports whether the limiter took its permit back at the last moment.
@@ -40,23 +41,31 @@ func (c *Client) send(ctx context.Context, r request, l *callPermit) exchange {
 	resp, err := c.http().Do(req)
 	if err != nil {
 		passed, reason := g.close()
+		c.leaveBroken(g)
 		return exchange{passed: passed, took: since(passed), err: sendError(r.endpoint, passed, reason, err)}
 	}
 	defer resp.Body.Close()
 	s := exchange{status: resp.StatusCode, header: resp.Header}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, r.maxBody+1))
+	body, err := readBody(resp.Body, resp.Header, r.maxBody)
 	passed, _ := g.close()
 	s.passed, s.took = passed, since(passed)
-	switch {
-	case err != nil:
-		s.err = &Unanswered{Endpoint: string(r.endpoint), Reason: networkReason(err), HTTPStatus: s.status, Body: clip(body), Err: err}
-	case int64(len(body)) > r.maxBody:
-		s.err = &Unanswered{Endpoint: string(r.endpoint), Reason: reasonBadAnswer, HTTPStatus: s.status, Body: clip(body), Err: errTooLong}
-	default:
+	if err != nil {
 		s.body = body
-		s.signature = c.checkSignature(s.header, s.body)
+		s.err = unreadable(r, s, bodyReason(err), err)
+		return s
 	}
+	s.body = body
+	s.signature, s.signedData = c.checkSignature(r, s.header, s.body)
 	return s
+}
+
+// leaveBroken closes the idle connections when a call has failed on one that was used before: a
+// gateway or a proxy that has closed one of them has as a rule closed all, and the next call,
+// perhaps the query about this one, must not meet the next broken one.
+func (c *Client) leaveBroken(g *gate) {
+	if g.reused() && !errors.Is(context.Cause(g.ctx), context.Canceled) {
+		c.http().CloseIdleConnections()
+	}
 }
 
 // newRequest makes the request. http.NewRequest sets Content-Length, which is needed because
@@ -74,8 +83,6 @@ func (c *Client) newRequest(ctx context.Context, r request, g *gate) (*http.Requ
 	return req, nil
 }
 
-var errTooLong = errors.New("the answer is too long")
-
 // setHeader signs the request. The signature is in upper-case hex, as in QFPay's samples. The
 // type is always sent, because without it QFPay assumes MD5.
 func (c *Client) setHeader(h http.Header, p Params) {
@@ -85,6 +92,7 @@ func (c *Client) setHeader(h http.Header, p Params) {
 	}
 	h.Set("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8")
 	h.Set("Accept", "application/json")
+	h.Set("Accept-Encoding", "identity")
 	h.Set("User-Agent", "qfpay-worker")
 	h.Set("X-QF-APPCODE", c.Merchant.AppCode)
 	h.Set("X-QF-SIGNTYPE", string(t))
@@ -105,6 +113,14 @@ func sendError(e endpoint, passed time.Time, reason, err error) error {
 		err = reason
 	}
 	return &NotSent{Endpoint: string(e), Err: err}
+}
+
+// bodyReason returns the reason why the body of an answer could not be read.
+func bodyReason(err error) string {
+	if _, ok := errors.AsType[*encodingError](err); ok || err == errTooLong {
+		return reasonBadAnswer
+	}
+	return networkReason(err)
 }
 
 // networkReason returns the reason why no complete answer was received.

@@ -2,8 +2,41 @@ package qfpay
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
+
+// Verify selects what happens with the signature of an answer.
+type Verify string
+
+// The ways to treat X-QF-SIGN of an answer. See docs/security.md for what each is worth.
+const (
+	VerifyOff    Verify = "off"
+	VerifyWarn   Verify = "warn"    // report it in the Payment and the Call, and go on
+	VerifyStrict Verify = "strict"  // an answer with a wrong signature is Unanswered; an unsigned one too, once the merchant's answers have been signed
+	VerifyAlways Verify = "require" // an answer with a wrong signature, or with none, is Unanswered
+)
+
+// Signature is the result of checking the signature of an answer. It is empty with VerifyOff.
+type Signature string
+
+// The results of checking a signature.
+const (
+	SignatureAbsent    Signature = "absent"
+	SignatureRight     Signature = "right"
+	SignatureWrong     Signature = "wrong"
+	SignatureReflected Signature = "reflected" // it is the signature of the request
+	SignatureUncovered Signature = "uncovered" // it is right, and does not cover what decides
+)
+
+// Signatures returns every result of checking a signature.
+func Signatures() []Signature {
+	return []Signature{SignatureAbsent, SignatureRight, SignatureWrong, SignatureReflected, SignatureUncovered}
+}
+
+// forged reports whether somebody without the key may have made or changed the answer, although
+// it bears a signature.
+func (s Signature) forged() bool { return s != "" && s != SignatureAbsent && s != SignatureRight }
 
 func (c *Client) verify() Verify {
 	if c.Verify == "" {
@@ -12,43 +45,67 @@ func (c *Client) verify() Verify {
 	return c.Verify
 }
 
-// checkSignature checks the signature of an answer, except with VerifyOff.
-func (c *Client) checkSignature(h http.Header, body []byte) Signature {
-	if c.verify() == VerifyOff {
-		return ""
-	}
-	return signatureOf(h, body, c.Merchant.Key)
+// distrusts reports whether an answer with a wrong signature is refused.
+func (c *Client) distrusts() bool { return c.verify() == VerifyStrict || c.verify() == VerifyAlways }
+
+// requiresSignature reports whether an answer with a respcd and no signature is refused. HTTP
+// 429 and other statuses without a respcd come from servers that have no key.
+func (c *Client) requiresSignature() bool {
+	return c.verify() == VerifyAlways || c.verify() == VerifyStrict && c.HasSigned != nil && c.HasSigned.Load()
 }
 
-// signatureOf checks the signature of an answer. In QFPay's reference of 2018 it covers the
-// bytes of the body, and its printed sample can be reproduced. In the pages of 2026 it covers
-// the members of data. Both are accepted.
-func signatureOf(h http.Header, body []byte, key Secret) Signature {
+// checkSignature checks the signature of an answer, except with VerifyOff. data reports that it
+// covers the members of data alone, so that nothing else of the answer may be read.
+func (c *Client) checkSignature(r request, h http.Header, body []byte) (s Signature, data bool) {
+	if c.verify() == VerifyOff {
+		return "", false
+	}
+	s, data = signatureOf(r, h, body, c.Merchant.Key)
+	if s == SignatureRight && c.HasSigned != nil {
+		c.HasSigned.Store(true)
+	}
+	return s, data
+}
+
+// signatureOf checks the signature of the answer to a request. In QFPay's reference of 2018 it
+// covers the bytes of the body, and its printed sample can be reproduced. In the pages of 2026 it
+// covers the members of data, made as for a request. Both are accepted.
+//
+// The second scheme is that of requests, so anybody on the way who returns the parameters of a
+// request in data can return its signature too. Therefore the signature of this request is never
+// right, and data must hold all that decides.
+func signatureOf(r request, h http.Header, body []byte, key Secret) (s Signature, data bool) {
 	sign := h.Get("X-QF-SIGN")
 	if sign == "" {
-		return SignatureAbsent
+		return SignatureAbsent, false
 	}
 	t := MD5 // unless the answer names another, and also if the request was signed with another
-	switch named := strings.ToUpper(h.Get("X-QF-SIGNTYPE")); named {
+	switch named := strings.ToUpper(strings.TrimSpace(h.Get("X-QF-SIGNTYPE"))); named {
 	case "", string(MD5):
 	case string(SHA256):
 		t = SHA256
 	default:
-		return SignatureWrong
+		return SignatureWrong, false
 	}
-	if SameSignature(sign, t.SignText(body, key)) || signsData(t, sign, body, key) {
-		return SignatureRight
+	switch {
+	case SameSignature(sign, MD5.Sign(r.params, key)), SameSignature(sign, SHA256.Sign(r.params, key)):
+		return SignatureReflected, false
+	case SameSignature(sign, t.SignText(body, key)):
+		return SignatureRight, false
 	}
-	return SignatureWrong
+	m, err := parseObject(body)
+	if err != nil || len(m.data) == 0 || !SameSignature(sign, t.Sign(m.members(), key)) {
+		return SignatureWrong, false
+	}
+	if !r.endpoint.covered(m) {
+		return SignatureUncovered, false
+	}
+	return SignatureRight, true
 }
 
-// signsData reports whether sign is the signature of the sorted members of data. Empty ones
-// do not count, as in a request.
-func signsData(t SignType, sign string, body []byte, key Secret) bool {
-	m, err := parseObject(body)
-	if err != nil || m.data == nil {
-		return false
-	}
+// members returns the members of data as they are signed. Empty ones do not count, as in a
+// request.
+func (m jsonObject) members() Params {
 	p := make(Params, len(m.data))
 	for name, raw := range m.data {
 		if text, ok := scalar(raw); ok {
@@ -57,5 +114,22 @@ func signsData(t SignType, sign string, body []byte, key Secret) bool {
 			p[name] = string(raw)
 		}
 	}
-	return SameSignature(sign, t.Sign(p, key))
+	return p
+}
+
+// covered reports whether data holds all that decides about an answer of the endpoint. The rows
+// of a query are a list, which the scheme does not describe: for them only the signature of the
+// whole body counts.
+func (e endpoint) covered(m jsonObject) bool {
+	data := m.members()
+	has := func(names ...string) bool {
+		return !slices.ContainsFunc(names, func(name string) bool { return data[name] == "" })
+	}
+	switch e {
+	case payment:
+		return has("respcd", "out_trade_no", "txamt") && (!respCdOf(data["respcd"]).isSuccess() || has("qrcode"))
+	case closeOrder, reversal:
+		return has("respcd") && (has("orig_syssn") || has("out_trade_no"))
+	}
+	return false
 }
