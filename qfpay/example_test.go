@@ -106,7 +106,7 @@ func ExampleOrder_Validate() {
 		}
 	}
 	// Output:
-	// out_trade_no: must be 1 to 32 characters of A-Z a-z 0-9 _ - (got "ORD,1")
+	// out_trade_no: must be 1 to 124 characters of A-Z a-z 0-9 _ - (got "ORD,1")
 	// txcurrcd: must be HKD for pay_type 802001 (got "CNY")
 }
 

@@ -15,12 +15,13 @@ type Order struct {
 	TxAmt       int64   `json:"txamt"`                  // in minor units; JPY has none, so yen
 	TxCurrCd    string  `json:"txcurrcd"`               // ISO 4217, upper case
 	TxDtm       string  `json:"txdtm,omitempty"`        // DateTimeLayout, in UTC+8
-	GoodsName   string  `json:"goods_name,omitempty"`   // at most 20 letters, digits, Chinese characters
-	ExpiredTime int     `json:"expired_time,omitempty"` // minutes until the QR code expires; 0: QFPay's default, 30
+	GoodsName   string  `json:"goods_name,omitempty"`   // any text; which characters QFPay takes is not certain
+	ExpiredTime int     `json:"expired_time,omitempty"` // minutes until the QR code expires; 0: QFPay's default, 30. Sent only where the wallet takes it
 	LimitPay    string  `json:"limit_pay,omitempty"`    // no_credit
 	PayTag      string  `json:"pay_tag,omitempty"`      // ALIPAYHK or ALIPAYCN
 	UDID        string  `json:"udid,omitempty"`         // device ID that QFPay's portal shows
 	NotifyURL   string  `json:"notify_url,omitempty"`   // QFPay may ignore it: see the docs on notifications
+	RMBTag      string  `json:"rmb_tag,omitempty"`      // Y: a WeChat wallet in CNY
 }
 
 // DateTimeLayout is the format of QFPay's times: UTC+8, without a zone.
@@ -36,7 +37,8 @@ func FormatDateTime(t time.Time) string { return t.In(Zone).Format(DateTimeLayou
 // ParseDateTime reads a time in QFPay's format.
 func ParseDateTime(s string) (time.Time, error) { return time.ParseInLocation(DateTimeLayout, s, Zone) }
 
-// params returns the parameters of a create. Empty ones are neither signed nor sent.
+// params returns the parameters of a create. Empty ones are neither signed nor sent, and neither
+// is an expired_time that the wallet does not take.
 func (o Order) params() Params {
 	p := Params{
 		"out_trade_no": o.OutTradeNo,
@@ -49,8 +51,9 @@ func (o Order) params() Params {
 		"pay_tag":      o.PayTag,
 		"udid":         o.UDID,
 		"notify_url":   o.NotifyURL,
+		"rmb_tag":      o.RMBTag,
 	}
-	if o.ExpiredTime != 0 {
+	if o.ExpiredTime != 0 && o.PayType.TakesExpiredTime() {
 		p["expired_time"] = strconv.Itoa(o.ExpiredTime)
 	}
 	return p

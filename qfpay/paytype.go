@@ -22,8 +22,9 @@ type payTypeRules struct {
 	wallet      string
 	currencies  []string   // allowed txcurrcd
 	expiredTime bool       // allows expired_time (MPM page: "WeChat and Alipay")
-	payTag      bool       // allows pay_tag
+	payTag      bool       // allows pay_tag: Alipay
 	limitPay    bool       // allows limit_pay: wallets of mainland China only
+	rmbTag      bool       // allows rmb_tag
 	closing     []endpoint // documented endpoints to close an unpaid order, in the order to try them
 }
 
@@ -38,13 +39,13 @@ var anyCurrency = []string{"AED", "AUD", "CAD", "CNY", "EUR", "HKD", "IDR", "JPY
 // close), so close is tried first, and reversal if close is refused. For the others QFPay
 // says to contact support, so no call is made.
 var payTypeTable = []payTypeRules{
-	{AlipayOverseas, "Alipay", anyCurrency, true, false, true, []endpoint{reversal}},
-	{AlipayHK, "AlipayHK", hkdOnly, true, true, true, []endpoint{reversal}},
-	{WeChat, "WeChat Pay", anyCurrency, true, false, true, []endpoint{closeOrder, reversal}},
-	{PayMe, "PayMe", hkdOnly, false, false, false, nil},
-	{UnionPay, "UnionPay QuickPass", hkdOnly, false, false, false, nil},
-	{FPS, "FPS", hkdOnly, false, false, false, nil},
-	{Octopus, "Octopus", hkdOnly, false, false, false, nil},
+	{AlipayOverseas, "Alipay", anyCurrency, true, true, true, false, []endpoint{reversal}},
+	{AlipayHK, "AlipayHK", hkdOnly, true, true, true, false, []endpoint{reversal}},
+	{WeChat, "WeChat Pay", anyCurrency, true, false, true, true, []endpoint{closeOrder, reversal}},
+	{PayMe, "PayMe", hkdOnly, false, false, false, false, nil},
+	{UnionPay, "UnionPay QuickPass", anyCurrency, false, false, false, false, nil},
+	{FPS, "FPS", hkdOnly, false, false, false, false, nil},
+	{Octopus, "Octopus", hkdOnly, false, false, false, false, nil},
 }
 
 // PayTypes returns the pay types this package knows, in the order of the MPM page.
@@ -66,6 +67,13 @@ func (t PayType) Wallet() string {
 		return r.wallet
 	}
 	return ""
+}
+
+// TakesExpiredTime reports whether QFPay takes expired_time for this pay type. For the others an
+// order may have one, and it is not sent.
+func (t PayType) TakesExpiredTime() bool {
+	r := t.rules()
+	return r != nil && r.expiredTime
 }
 
 // Closable reports whether QFPay documents a way to close an unpaid order of this pay type.

@@ -132,10 +132,13 @@ func pages(total, size int) http.HandlerFunc {
 	}
 }
 
-func TestQuery_ThreeNumbersOfFullLengthAreAskedForAtOnce(t *testing.T) {
+func TestQuery_ShortNumbersAreAskedForTogetherAndLongOnesAlone(t *testing.T) {
 	t.Parallel()
 	var numbers []string
-	for i := range 7 {
+	for i := range 4 {
+		numbers = append(numbers, fmt.Sprintf("%040d_2", i))
+	}
+	for i := range 2 {
 		numbers = append(numbers, fmt.Sprintf("%0*d_2", MaxOutTradeNo, i))
 	}
 	g, c := newGateway(t, says(rows()))
@@ -152,10 +155,10 @@ func TestQuery_ThreeNumbersOfFullLengthAreAskedForAtOnce(t *testing.T) {
 		batches = append(batches, strconv.Itoa(1+strings.Count(field, ",")))
 		starts = append(starts, r.form.Get("start_time")[:7])
 	}
-	if diff := cmp.Diff("3 3 3 3 1 1", strings.Join(batches, " ")); diff != "" {
+	if diff := cmp.Diff("3 3 1 1 1 1 1 1", strings.Join(batches, " ")); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff("2025-12 2026-01 2025-12 2026-01 2025-12 2026-01", strings.Join(starts, " ")); diff != "" {
+	if diff := cmp.Diff("2025-12 2026-01 2025-12 2026-01 2025-12 2026-01 2025-12 2026-01", strings.Join(starts, " ")); diff != "" {
 		t.Error(diff)
 	}
 }

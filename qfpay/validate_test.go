@@ -27,7 +27,7 @@ func TestValidate_ValidOrdersPass(t *testing.T) {
 	for name, o := range map[string]Order{
 		"plain":                   testOrder(),
 		"only what is required":   {OutTradeNo: "a", PayType: Octopus, TxAmt: 1, TxCurrCd: "HKD"},
-		"longest number":          with(func(o *Order) { o.OutTradeNo = strings.Repeat("Z", 32) }),
+		"longest number":          with(func(o *Order) { o.OutTradeNo = strings.Repeat("Z", 124) }),
 		"every number character":  with(func(o *Order) { o.OutTradeNo = "azAZ09_-" }),
 		"largest amount":          with(func(o *Order) { o.TxAmt = 2147483647 }),
 		"euro for Alipay":         with(func(o *Order) { o.TxCurrCd = "EUR" }),
@@ -43,7 +43,12 @@ func TestValidate_ValidOrdersPass(t *testing.T) {
 		"Hong Kong tag":           pay(AlipayHK, func(o *Order) { o.PayTag = "ALIPAYHK" }),
 		"no credit for Alipay":    with(func(o *Order) { o.LimitPay = "no_credit" }),
 		"no credit for WeChat":    pay(WeChat, func(o *Order) { o.LimitPay = "no_credit" }),
-		"twenty Chinese":          with(func(o *Order) { o.GoodsName = strings.Repeat("茶", 20) }),
+		"any name":                with(func(o *Order) { o.GoodsName = "Iced tea & чай ＡＢＣ 🍵\n" }),
+		"longest name":            with(func(o *Order) { o.GoodsName = strings.Repeat("a", 256) }),
+		"yen for UnionPay":        pay(UnionPay, func(o *Order) { o.TxCurrCd = "JPY" }),
+		"yuan by its tag":         pay(WeChat, func(o *Order) { o.TxCurrCd, o.RMBTag = "CNY", "Y" }),
+		"tag for Alipay overseas": with(func(o *Order) { o.PayTag = "ALIPAYCN" }),
+		"expiry for FPS":          pay(FPS, func(o *Order) { o.ExpiredTime = 30 }),
 		"mixed goods":             with(func(o *Order) { o.GoodsName = "Tea2珍珠" }),
 		"longest device":          with(func(o *Order) { o.UDID = strings.Repeat("~", 40) }),
 		"notify":                  with(func(o *Order) { o.NotifyURL = "https://xxx.com/notify/success?a=1&b=2" }),
@@ -53,7 +58,6 @@ func TestValidate_ValidOrdersPass(t *testing.T) {
 		"time left to be filled":  with(func(o *Order) { o.TxDtm = "" }),
 		"sample of the MPM page":  {OutTradeNo: "Native20190722145741431794b8d1", PayType: WeChat, TxAmt: 20, TxCurrCd: "HKD", TxDtm: "2019-07-22 14:57:42", GoodsName: "qfpay", ExpiredTime: 10, LimitPay: "no_credit", UDID: "AA"},
 		"address of 256":          with(func(o *Order) { o.NotifyURL = "https://a.b/" + strings.Repeat("x", 244) }),
-		"fifteen of four bytes":   with(func(o *Order) { o.GoodsName = strings.Repeat("𠮷", 15) }),
 		"no currency beyond list": pay(WeChat, func(o *Order) { o.TxCurrCd = "USD" }),
 	} {
 		if err := o.Validate(); err != nil {
@@ -68,7 +72,7 @@ func TestValidate_AWrongFieldIsNamed(t *testing.T) {
 		order Order
 	}{
 		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = "" })},                                                   // required
-		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = strings.Repeat("Z", 33) })},                              // too long for three in one query
+		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = strings.Repeat("Z", 125) })},                             // no room for _2
 		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = "a,b" })},                                                // two order numbers in a query
 		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = "a b" })},                                                // space
 		{"out_trade_no", with(func(o *Order) { o.OutTradeNo = "订单" })},                                                 // Chinese
@@ -85,34 +89,25 @@ func TestValidate_AWrongFieldIsNamed(t *testing.T) {
 		{"txcurrcd", pay(FPS, func(o *Order) { o.TxCurrCd = "CNY" })},                                                  // HKD only
 		{"txcurrcd", pay(AlipayHK, func(o *Order) { o.TxCurrCd = "USD" })},                                             // HKD only
 		{"txcurrcd", pay(PayMe, func(o *Order) { o.TxCurrCd = "USD" })},                                                // HKD only
-		{"txcurrcd", pay(UnionPay, func(o *Order) { o.TxCurrCd = "USD" })},                                             // HKD only
 		{"txcurrcd", pay(Octopus, func(o *Order) { o.TxCurrCd = "USD" })},                                              // HKD only
 		{"txcurrcd", Order{OutTradeNo: "a", PayType: "", TxAmt: 1, TxCurrCd: "ZZZ"}},                                   // checked though pay_type is missing
 		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-02-30 08:00:00" })},                                            // no such day
 		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-03-01T08:00:00" })},                                            // RFC 3339
 		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-03-01 08:00:00.5" })},                                          // Parse would accept it
 		{"txdtm", with(func(o *Order) { o.TxDtm = "2026-03-01 8:00:00" })},                                             // one digit
-		{"goods_name", with(func(o *Order) { o.GoodsName = strings.Repeat("a", 21) })},                                 // 21 characters
-		{"goods_name", with(func(o *Order) { o.GoodsName = strings.Repeat("𠮷", 17) })},                                 // 68 bytes
-		{"goods_name", with(func(o *Order) { o.GoodsName = "Iced tea" })},                                              // space
-		{"goods_name", with(func(o *Order) { o.GoodsName = "Tea&Co" })},                                                // symbol
-		{"goods_name", with(func(o *Order) { o.GoodsName = "茶🍵" })},                                                    // emoji
-		{"goods_name", with(func(o *Order) { o.GoodsName = "ＡＢＣ" })},                                                   // full width
-		{"goods_name", with(func(o *Order) { o.GoodsName = "чай" })},                                                   // Cyrillic
 		{"goods_name", with(func(o *Order) { o.GoodsName = "tea\xff" })},                                               // not UTF-8
 		{"expired_time", with(func(o *Order) { o.ExpiredTime = 4 })},                                                   // below 5
 		{"expired_time", with(func(o *Order) { o.ExpiredTime = 121 })},                                                 // above 120
 		{"expired_time", with(func(o *Order) { o.ExpiredTime = -5 })},                                                  // negative
-		{"expired_time", pay(PayMe, func(o *Order) { o.ExpiredTime = 30 })},                                            // WeChat and Alipay only
-		{"expired_time", pay(UnionPay, func(o *Order) { o.ExpiredTime = 30 })},                                         // WeChat and Alipay only
-		{"expired_time", pay(FPS, func(o *Order) { o.ExpiredTime = 30 })},                                              // WeChat and Alipay only
-		{"expired_time", pay(Octopus, func(o *Order) { o.ExpiredTime = 30 })},                                          // WeChat and Alipay only
 		{"limit_pay", with(func(o *Order) { o.LimitPay = "credit" })},                                                  // one value only
 		{"limit_pay", pay(PayMe, func(o *Order) { o.LimitPay = "no_credit" })},                                         // mainland wallets only
 		{"limit_pay", pay(Octopus, func(o *Order) { o.LimitPay = "no_credit" })},                                       // mainland wallets only
 		{"pay_tag", pay(AlipayHK, func(o *Order) { o.PayTag = "ALIPAY" })},                                             // two values only
-		{"pay_tag", with(func(o *Order) { o.PayTag = "ALIPAYHK" })},                                                    // 801501 only
-		{"pay_tag", pay(WeChat, func(o *Order) { o.PayTag = "ALIPAYCN" })},                                             // 801501 only
+		{"goods_name", with(func(o *Order) { o.GoodsName = strings.Repeat("茶", 86) })},                                 // 258 bytes
+		{"rmb_tag", pay(WeChat, func(o *Order) { o.TxCurrCd, o.RMBTag = "CNY", "N" })},                                 // one value only
+		{"rmb_tag", pay(WeChat, func(o *Order) { o.RMBTag = "Y" })},                                                    // CNY only
+		{"rmb_tag", with(func(o *Order) { o.TxCurrCd, o.RMBTag = "CNY", "Y" })},                                        // 800201 only
+		{"pay_tag", pay(WeChat, func(o *Order) { o.PayTag = "ALIPAYCN" })},                                             // Alipay only
 		{"udid", with(func(o *Order) { o.UDID = strings.Repeat("a", 41) })},                                            // too long
 		{"udid", with(func(o *Order) { o.UDID = "设备" })},                                                               // not ASCII
 		{"udid", with(func(o *Order) { o.UDID = "a\x00" })},                                                            // not printable
@@ -139,10 +134,10 @@ func TestValidate_AWrongFieldIsNamed(t *testing.T) {
 }
 
 func TestValidate_AllErrorsComeAtOnce(t *testing.T) {
-	o := Order{ExpiredTime: 1, LimitPay: "x", PayTag: "x", UDID: "\n", NotifyURL: "x", TxDtm: "x", GoodsName: "!"}
+	o := Order{ExpiredTime: 1, LimitPay: "x", PayTag: "x", UDID: "\n", NotifyURL: "x", TxDtm: "x", GoodsName: "\xff", RMBTag: "x"}
 	errs, _ := errors.AsType[FieldErrors](o.Validate())
-	if len(errs) != 11 {
-		t.Errorf("%d errors, want one for each of 11 fields: %v", len(errs), errs)
+	if len(errs) != 12 {
+		t.Errorf("%d errors, want one for each of 12 fields: %v", len(errs), errs)
 	}
 }
 
@@ -162,6 +157,37 @@ func TestWarnings_ASmallAmountIsWarnedOf(t *testing.T) {
 		o := with(func(o *Order) { o.TxAmt = amount })
 		if got := len(o.Warnings()); got != want {
 			t.Errorf("txamt %d: %d warnings, want %d", amount, got, want)
+		}
+	}
+}
+
+func TestWarnings_WhatTheWalletDoesNotTakeIsWarnedOf(t *testing.T) {
+	for name, c := range map[string]struct {
+		order Order
+		want  string
+	}{
+		"a cent of Octopus":      {pay(Octopus, func(o *Order) { o.TxAmt = 2501 }), "multiple of 10"},
+		"ten cents of Octopus":   {pay(Octopus, func(o *Order) { o.TxAmt = 2510 }), ""},
+		"a cent of FPS":          {pay(FPS, func(o *Order) { o.TxAmt = 2501 }), ""},
+		"a life for FPS":         {pay(FPS, func(o *Order) { o.ExpiredTime = 30 }), "is not sent"},
+		"a life for WeChat":      {pay(WeChat, func(o *Order) { o.ExpiredTime = 30 }), ""},
+		"no life, and no wallet": {pay("", nil), ""},
+	} {
+		var said string
+		for _, w := range c.order.Warnings() {
+			said += w.Error()
+		}
+		if (c.want == "") != (said == "") || !strings.Contains(said, c.want) {
+			t.Errorf("%s: %q, want %q", name, said, c.want)
+		}
+	}
+}
+
+func TestOrder_SendsExpiredTimeOnlyWhereItIsTaken(t *testing.T) {
+	for _, p := range PayTypes() {
+		o := pay(p, func(o *Order) { o.ExpiredTime = 30 })
+		if _, sent := o.params()["expired_time"]; sent != (p == AlipayOverseas || p == AlipayHK || p == WeChat) {
+			t.Errorf("%s: sent: %t", p, sent)
 		}
 	}
 }

@@ -139,7 +139,7 @@ func pendingOrderOf(o Order, due time.Duration, result *AcceptResult) (pendingOr
 
 // pendingOrders prepares the valid orders for accept, and writes the errors of the others
 // into their results. bulkDue is when those in lane bulk become due.
-func pendingOrders(orders []Order, results []AcceptResult, bulkDue time.Duration) []pendingOrder {
+func (p *Producer) pendingOrders(orders []Order, results []AcceptResult, bulkDue time.Duration) []pendingOrder {
 	now := time.Now()
 	valid := make([]pendingOrder, 0, len(orders))
 	for i, o := range orders {
@@ -150,6 +150,9 @@ func pendingOrders(orders []Order, results []AcceptResult, bulkDue time.Duration
 			due = bulkDue
 		}
 		pending, err := pendingOrderOf(o, due, &results[i])
+		if err == nil {
+			err = p.goodsName.Check(o)
+		}
 		if err != nil {
 			results[i].Err = err
 			continue

@@ -28,12 +28,13 @@ var orderFields = []field{
 	{"pay_type", false, func(o *Order, s string) string { o.PayType = qfpay.PayType(s); return "" }},
 	{"txamt", true, setTxAmt},
 	{"txcurrcd", false, func(o *Order, s string) string { o.TxCurrCd = s; return "" }},
-	{"goods_name", false, func(o *Order, s string) string { o.GoodsName = s; return "" }},
+	{goodsName, false, func(o *Order, s string) string { o.GoodsName = s; return "" }},
 	{"expired_time", true, setExpiredTime},
 	{"limit_pay", false, func(o *Order, s string) string { o.LimitPay = s; return "" }},
 	{"pay_tag", false, func(o *Order, s string) string { o.PayTag = s; return "" }},
 	{"udid", false, func(o *Order, s string) string { o.UDID = s; return "" }},
 	{"notify_url", false, func(o *Order, s string) string { o.NotifyURL = s; return "" }},
+	{"rmb_tag", false, func(o *Order, s string) string { o.RMBTag = s; return "" }},
 	{"txdtm", false, func(o *Order, s string) string { o.TxDtm = s; return "" }},
 	{"deadline", false, setDeadline},
 	{"lane", false, func(o *Order, s string) string { o.Lane = Lane(s); return "" }},
@@ -144,13 +145,16 @@ func hasError(bad qfpay.FieldErrors, name string) bool {
 
 // readField reads the text of one field into the order. Decoders replace bytes that are not
 // UTF-8 with U+FFFD, so a text with U+FFFD was damaged, here or earlier. The error does not
-// show it, because the original text is unknown.
+// show it, because the original text is unknown. In a goods_name it does no harm: what is sent is
+// cleaned, and no order is lost over its name.
 func readField(f field, text string, o *Order) (qfpay.FieldError, bool) {
 	switch {
 	case text == "" && slices.Contains(RequiredFields(), f.name):
 		return qfpay.FieldError{Field: f.name, Rule: "is required"}, false
 	case text == "":
 		return qfpay.FieldError{}, true
+	case f.name == goodsName:
+		text = strings.ToValidUTF8(text, "\uFFFD")
 	case strings.ContainsRune(text, utf8.RuneError):
 		return qfpay.FieldError{Field: f.name, Rule: "is not UTF-8"}, false
 	}

@@ -65,7 +65,7 @@ func ID(merchant, outTradeNo string) (string, error) {
 		return "", fmt.Errorf("merchant: must be 1 to 64 letters, digits, _ or -, not %q", shorten(merchant))
 	}
 	if !validNumber.MatchString(outTradeNo) {
-		return "", fmt.Errorf("out_trade_no: must be 1 to 128 letters, digits, _ or -, not %q", shorten(outTradeNo))
+		return "", fmt.Errorf("out_trade_no: must be 1 to %d letters, digits, _ or -, not %q", qfpay.MaxOutTradeNo, shorten(outTradeNo))
 	}
 	return merchant + ":" + outTradeNo, nil
 }
@@ -79,7 +79,7 @@ var validMerchant = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 func ValidMerchant(name string) bool { return validMerchant.MatchString(name) }
 
 // validNumber matches every out_trade_no that can be a part of an ID.
-var validNumber = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+var validNumber = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9_-]{1,%d}$`, qfpay.MaxOutTradeNo))
 
 // WithDefaults sets the fields that the producer left out, as of now: merchant, lane, txdtm
 // and deadline. It converts the deadline to UTC.

@@ -103,8 +103,8 @@ func TestDecode_WrongOrdersAreRefusedWithTheFieldNamed(t *testing.T) {
 		{"the same key twice", `{` + good + `,"txamt":1,"txamt":2}`, "txamt", "2", "appears more than once"},
 		{"the same key twice, escaped", `{` + good + `,"txamt":1,"tx\u0061mt":2}`, "txamt", "2", "appears more than once"},
 		{"key in capitals", `{` + good + `,"txamt":1,"Lane":"bulk"}`, "Lane", "", "is not a field of an order; the fields are " + strings.Join(Fields(), ", ")},
-		{"bytes of Latin-1", "{" + good + `,"txamt":1,"goods_name":"caf` + "\xe9" + `"}`, "goods_name", "", "is not UTF-8"},
-		{"half a surrogate pair", `{` + good + `,"txamt":1,"goods_name":"\ud83d"}`, "goods_name", "", "is not UTF-8"},
+		{"bytes of Latin-1", "{" + good + `,"txamt":1,"udid":"caf` + "\xe9" + `"}`, "udid", "", "is not UTF-8"},
+		{"half a surrogate pair", `{` + good + `,"txamt":1,"udid":"\ud83d"}`, "udid", "", "is not UTF-8"},
 	} {
 		_, err := ParseOrder([]byte(c.order))
 		want := qfpay.FieldErrors{{Field: c.field, Value: c.value, Rule: c.rule}}
@@ -261,7 +261,8 @@ func TestID_AnIDNeedsAMerchantAndANumber(t *testing.T) {
 	for _, c := range []struct{ merchant, outTradeNo, id, wrong string }{
 		{"", "A1", "default:A1", ""},
 		{"eu", "A-1_b", "eu:A-1_b", ""},
-		{"eu", strings.Repeat("x", 128), "eu:" + strings.Repeat("x", 128), ""}, // too long to be valid, but usable as an ID
+		{"eu", strings.Repeat("x", qfpay.MaxOutTradeNo), "eu:" + strings.Repeat("x", qfpay.MaxOutTradeNo), ""},
+		{"eu", strings.Repeat("x", qfpay.MaxOutTradeNo+1), "", "out_trade_no"},
 		{"", "", "", "out_trade_no"},
 		{"", "A 1", "", "out_trade_no"},
 		{"a:b", "A1", "", "merchant"}, // would be the key of another order

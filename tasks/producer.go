@@ -29,6 +29,7 @@ type Producer struct {
 
 	durability Durability
 	highWater  int // of the result stream; 0: no limit
+	goodsName  GoodsName
 }
 
 // NewProducer returns a producer. The keys must have the same prefix as those of the workers.
@@ -43,6 +44,14 @@ func (p *Producer) WithHighWater(n int) *Producer {
 	bounded := *p
 	bounded.highWater = n
 	return &bounded
+}
+
+// WithGoodsName returns a producer that refuses an order which this form does not allow: with
+// [StrictName], one whose goods_name would be changed.
+func (p *Producer) WithGoodsName(g GoodsName) *Producer {
+	named := *p
+	named.goodsName = g
+	return &named
 }
 
 // WithDurability returns a producer that uses this profile. Under [Strict], an order that is
@@ -64,7 +73,7 @@ func (p *Producer) WithDurability(d Durability) *Producer {
 // accepted; repeat the call.
 func (p *Producer) Enqueue(ctx context.Context, o Order) (AcceptResult, error) {
 	results := make([]AcceptResult, 1)
-	for _, valid := range pendingOrders([]Order{o}, results, firstDue) { // none, if it is invalid
+	for _, valid := range p.pendingOrders([]Order{o}, results, firstDue) { // none, if it is invalid
 		p.acceptAndWake(ctx, valid)
 	}
 	return results[0], results[0].Err
@@ -87,7 +96,7 @@ func (p *Producer) EnqueueAll(ctx context.Context, orders []Order) ([]AcceptResu
 	next := make(chan []pendingOrder, 1)
 	prepare := func(from int) {
 		to := min(from+chunk, len(orders))
-		next <- pendingOrders(orders[from:to], results[from:to], firstDueBulk)
+		next <- p.pendingOrders(orders[from:to], results[from:to], firstDueBulk)
 	}
 	prepare(0)
 	for from := 0; from < len(orders); from += chunk {

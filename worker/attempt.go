@@ -104,9 +104,11 @@ const maxCreates = 4
 // now is the time on Redis's clock, which the journal is written by.
 func (a *attempt) now() time.Time { return a.claim.ClaimedAt.Add(time.Since(a.began)) }
 
-// issued is the order under its current number.
+// issued is the order as it is sent: under its current number, with its name in the form that is
+// sent.
 func (a *attempt) issued() qfpay.Order {
 	o := a.order.Order
+	o.GoodsName = a.handler.goodsName.Sent(o.GoodsName)
 	o.OutTradeNo = journal.IssuedAs(o.OutTradeNo, a.claim.Reissues)
 	return o
 }

@@ -31,6 +31,7 @@ type Config struct {
 
 	CallTimeout     time.Duration // of one call to the gateway; 1 s to 60 s
 	Verify          qfpay.Verify
+	GoodsName       tasks.GoodsName // what is sent of a goods_name; empty: tasks.CleanName
 	LostResponse    LostResponse
 	UniqueNumbers   bool // QFPay is trusted to refuse a repeated out_trade_no
 	Concurrency     int  // orders in flight at once, per lane
@@ -62,6 +63,7 @@ func (c Config) check() error {
 	require(c.ShutdownTimeout > c.CallTimeout, "ShutdownTimeout (%s) must be longer than CallTimeout (%s), or calls are cut off", c.ShutdownTimeout, c.CallTimeout)
 	require(c.LostResponse == Auto || c.LostResponse == Reissue || c.LostResponse == LeaveIt, "LostResponse is %q", c.LostResponse)
 	require(c.Durability == "" || slices.Contains(tasks.Durabilities(), c.Durability), "Durability is %q", c.Durability)
+	require(c.GoodsName == "" || slices.Contains(tasks.GoodsNames(), c.GoodsName), "GoodsName is %q", c.GoodsName)
 	require(c.ResultsKeep >= 0, "ResultsKeep must be 0 or more, not %s", c.ResultsKeep)
 	require(c.HighWater >= 0, "HighWater must be 0 or more, not %d", c.HighWater)
 	return errors.Join(bad, checkMerchants(c.Merchants))

@@ -42,6 +42,7 @@ type handler struct {
 	times      timing.Times
 	lost       LostResponse
 	unique     bool
+	goodsName  tasks.GoodsName
 	observer   event.Observer
 	log        *slog.Logger
 	sweepTimer *sweepTimer     // wakes this process's sweeper
@@ -214,6 +215,9 @@ func (h *handler) work(ctx context.Context, c journal.Claim, w wakeUp) error {
 	var invalid error
 	if a.order, invalid = w.accepted(c); invalid == nil {
 		invalid = a.order.Validate()
+	}
+	if invalid == nil && c.CreatesSent == 0 && c.Reissues == 0 {
+		invalid = h.goodsName.Check(a.order)
 	}
 	if invalid != nil {
 		return h.reject(ctx, a, invalid)

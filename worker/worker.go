@@ -71,7 +71,7 @@ func New(c Config) (*Worker, error) {
 	merchantConfig.Redis = scripts
 	w := &Worker{config: c, asynqLog: &asynqLog{log: c.Logger}, merchantConfig: merchantConfig, stop: make(chan struct{}), pool: newPool(c.Concurrency * (len(tasks.Lanes()) + 1))}
 	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, times: times,
-		lost: c.LostResponse, unique: c.UniqueNumbers,
+		lost: c.LostResponse, unique: c.UniqueNumbers, goodsName: c.GoodsName,
 		observer: c.Observer, log: c.Logger, sweepTimer: newSweepTimer(), stop: w.stop, pool: w.pool}
 	w.handler.merchants.Store(w.newMerchants(c.Merchants, &merchantSet{}))
 	w.dispatch = newDispatcher(w.handler, c.Concurrency)

@@ -39,7 +39,7 @@ func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(contex
 	served := make(chan error, 1)
 	go func() {
 		served <- api.Serve(ctx, listener, s.API.Certificate, s.ShutdownTimeout, api.Config{
-			Producer:  tasks.NewProducer(rdb, s.Keys).WithDurability(s.Durability).WithHighWater(s.HighWater),
+			Producer:  tasks.NewProducer(rdb, s.Keys).WithDurability(s.Durability).WithHighWater(s.HighWater).WithGoodsName(s.GoodsName),
 			Inspector: inspect.New(rdb, s.Keys),
 			Token:     s.API.Token,
 			Logger:    log,

@@ -60,6 +60,7 @@ type Settings struct {
 	UniqueNumbers bool          // trust QFPay to refuse a repeated out_trade_no
 	Timeout       time.Duration // of one gateway call, 1 s to 60 s
 	Verify        qfpay.Verify
+	GoodsName     tasks.GoodsName
 
 	Concurrency     int    // per lane
 	HTTPAddr        string // host:port

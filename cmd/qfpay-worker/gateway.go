@@ -8,10 +8,13 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
 // GatewayConfig configures the gateway, the merchants, and how the worker treats answers.
 type GatewayConfig struct {
+	GoodsNameConfig
+
 	BaseURL   string `name:"qfpay-base-url" group:"Gateway" help:"Address of the gateway, https, without a path. Required."`
 	AllowHTTP string `name:"qfpay-allow-http" group:"Gateway" default:"false" help:"Allow plain http to hosts other than loopback. For test networks."`
 
@@ -32,12 +35,24 @@ type GatewayConfig struct {
 	VerifyResponses string `name:"qfpay-verify-responses" group:"Gateway" default:"warn" help:"How to treat a wrong response signature: off, warn or strict."`
 }
 
+// GoodsNameConfig says what is sent of a goods_name. Every command that accepts or shows orders
+// has it.
+type GoodsNameConfig struct {
+	GoodsName string `name:"qfpay-goods-name" group:"Gateway" default:"clean" help:"What is sent of a goods_name: clean (A-Z a-z 0-9 _ and Chinese characters, at most 20), asis, or strict (an order whose name would be changed is refused)."`
+}
+
+func (c GoodsNameConfig) resolve(found *checks) tasks.GoodsName {
+	return tasks.GoodsName(found.choice("QFPAY_GOODS_NAME", c.GoodsName,
+		string(tasks.CleanName), string(tasks.AsIsName), string(tasks.StrictName)))
+}
+
 // maxRate is the highest limit. No merchant is allowed more, and the limiter keeps a log of
 // its calls, which must stay small.
 const maxRate = 100_000
 
 func (c GatewayConfig) resolve(found *checks, s *Settings) {
 	s.Merchants = c.merchants(found)
+	s.GoodsName = c.GoodsNameConfig.resolve(found)
 	s.LostResponse = found.choice("QFPAY_LOST_RESPONSE", c.LostResponse, "auto", "reissue", "unresolved")
 	s.UniqueNumbers = found.yes("QFPAY_UNIQUE_NUMBERS", c.UniqueNumbers)
 	s.Timeout = found.duration("QFPAY_TIMEOUT", c.Timeout, time.Second, time.Minute)

@@ -40,6 +40,7 @@ func (c *orderFlags) resolve(found *checks) (Redis, tasks.Keys, string) {
 // OrderShowCmd shows an order.
 type OrderShowCmd struct {
 	orderFlags
+	GoodsNameConfig
 	Format string `help:"table or json (one object)." default:"table"`
 	QR     bool   `name:"qr" help:"Draw the QR code."`
 }
@@ -47,13 +48,15 @@ type OrderShowCmd struct {
 // Help is shown below the flags.
 func (OrderShowCmd) Help() string {
 	return `The journal keeps an order until 30 days after its result. Times are from the clock
-of Redis, in UTC. Exit code 2: there is no such order.`
+of Redis, in UTC. What is sent of a goods_name is shown as QFPAY_GOODS_NAME of this
+command says, so it should be that of the workers. Exit code 2: there is no such order.`
 }
 
 // Run implements the command.
 func (c *OrderShowCmd) Run(ctx context.Context, std stdio) error {
 	var found checks
-	server, keys, id := c.resolve(&found)
+	server, keys, id := c.orderFlags.resolve(&found)
+	name := c.GoodsNameConfig.resolve(&found)
 	found.choice("--format", c.Format, "table", "json")
 	if c.QR && c.Format == "json" {
 		found.failed("--qr", "requires --format=table; in JSON, qrcode has the text of the code")
@@ -70,11 +73,14 @@ func (c *OrderShowCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	if c.Format == "table" {
-		return showOrder(std, h, c.QR)
+		return showOrder(std, h, name, c.QR)
 	}
 	out := json.NewEncoder(std.out)
 	out.SetEscapeHTML(false) // the text of a QR code contains &
-	return out.Encode(h)
+	return out.Encode(struct {
+		inspect.History
+		GoodsNameSent string `json:"goods_name_sent"`
+	}{h, name.Sent(nameOf(h.Order))})
 }
 
 // OrderRetryCmd re-opens an order.

@@ -153,6 +153,30 @@ func TestOrder_UnderWayIsShownWithItsDueTime(t *testing.T) {
 	}
 }
 
+func TestOrder_IsShownWithWhatIsSent(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	env := []string{"REDIS_URL=" + server.URL}
+	line := `{"out_trade_no":"A1","pay_type":"802001","txamt":1250,"txcurrcd":"HKD","goods_name":"Milk Tea ★","expired_time":30}`
+	if got := command(t, env, "enqueue", file(t, "orders", line)); got.code != exitDone {
+		t.Fatalf("%+v", got)
+	}
+	for form, want := range map[string][]string{
+		"clean": {"goods_name    Milk Tea ★\n              (sent as MilkTea)\n", "expired_time  30\n              (not sent: 802001 does not take it)\n"},
+		"asis":  {"goods_name    Milk Tea ★\nexpired_time"},
+	} {
+		got := command(t, append(env, "QFPAY_GOODS_NAME="+form), "order", "show", "A1")
+		for _, w := range want {
+			if !strings.Contains(got.out, w) {
+				t.Errorf("%s: %q is not in:\n%s", form, w, got.out)
+			}
+		}
+	}
+	if got := command(t, env, "order", "show", "A1", "--format=json"); !strings.Contains(got.out, `"goods_name_sent":"MilkTea"`) {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestOrder_MalformedPayloadIsShownAsItIs(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -229,7 +253,7 @@ func TestOrder_RefusalToShowOrRetrySaysWhy(t *testing.T) {
 	}{
 		{"show A2", "default:A2: no such order"},
 		{"show A1 --merchant=shop", "shop:A1: no such order"},
-		{"show A.1", "out_trade_no: must be 1 to 128 letters"},
+		{"show A.1", "out_trade_no: must be 1 to 124 letters"},
 		{"show A1 --merchant=a:b", "merchant: must be 1 to 64 letters"},
 		{"show A1 --format=yaml", "--format: must be table or json"},
 		{"show A1 --format=json --qr", "--qr: requires --format=table"},

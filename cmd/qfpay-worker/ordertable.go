@@ -13,6 +13,7 @@ import (
 	"github.com/rivo/uniseg"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -52,12 +53,12 @@ func (s sheet) time(label string, t time.Time) {
 
 // showOrder writes the history of an order for a person, and draws its QR code if qr is
 // set. It leaves out the text of the code, which is worth as much as the code itself.
-func showOrder(std stdio, h inspect.History, qr bool) error {
+func showOrder(std stdio, h inspect.History, form tasks.GoodsName, qr bool) error {
 	s := sheet{console.NewTable("order", h.ID)}
 	s.table.Fix(labelWidth - 2)
 	s.state(h)
 	s.table.Note("", shownWidth)
-	s.order(h.Order)
+	s.order(h.Order, form)
 	for _, r := range h.Results {
 		s.table.Note("", shownWidth)
 		s.result(r)
@@ -115,7 +116,7 @@ func inFlight(h inspect.History) string {
 
 // order writes the fields of an order in their usual sequence. A payload that is not an
 // order is written as it is.
-func (s sheet) order(payload json.RawMessage) {
+func (s sheet) order(payload json.RawMessage, form tasks.GoodsName) {
 	values := map[string]any{}
 	d := json.NewDecoder(strings.NewReader(string(payload)))
 	d.UseNumber()
@@ -123,15 +124,40 @@ func (s sheet) order(payload json.RawMessage) {
 		s.add("order", string(payload))
 		return
 	}
-	for _, name := range tasks.Fields() {
-		if v, ok := values[name]; ok {
-			s.add(name, fmt.Sprint(v))
-			delete(values, name)
+	payType := qfpay.PayType(fmt.Sprint(values["pay_type"]))
+	for _, field := range tasks.Fields() {
+		if v, ok := values[field]; ok {
+			s.add(field, fmt.Sprint(v))
+			delete(values, field)
+			s.notSent(field, fmt.Sprint(v), payType, form)
 		}
 	}
 	if len(values) > 0 { // a plain asynq producer can add any field
 		s.add("unknown", fmt.Sprint(values))
 	}
+}
+
+// notSent says what QFPay gets of a field, where that is not what was given.
+func (s sheet) notSent(field, given string, payType qfpay.PayType, form tasks.GoodsName) {
+	switch {
+	case field == "expired_time" && payType.Known() && !payType.TakesExpiredTime():
+		s.add("", "(not sent: "+string(payType)+" does not take it)")
+	case field == "goods_name" && form.Sent(given) == "":
+		s.add("", "(not sent)")
+	case field == "goods_name" && form.Sent(given) != given:
+		s.add("", "(sent as "+form.Sent(given)+")")
+	}
+}
+
+// nameOf returns the goods_name of an order's payload.
+func nameOf(payload json.RawMessage) string {
+	var o struct {
+		GoodsName string `json:"goods_name"`
+	}
+	if json.Unmarshal(payload, &o) != nil {
+		return ""
+	}
+	return o.GoodsName
 }
 
 func (s sheet) result(p inspect.PastResult) {

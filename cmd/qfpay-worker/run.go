@@ -140,6 +140,7 @@ func (s Settings) workerConfig(rdb redis.UniversalClient, m *metrics.Metrics, lo
 		Merchants:       s.Merchants,
 		CallTimeout:     s.Timeout,
 		Verify:          s.Verify,
+		GoodsName:       s.GoodsName,
 		LostResponse:    worker.LostResponse(s.LostResponse),
 		UniqueNumbers:   s.UniqueNumbers,
 		Concurrency:     s.Concurrency,

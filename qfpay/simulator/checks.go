@@ -24,11 +24,11 @@ type payTypeRule struct {
 }
 
 var payTypeRules = map[string]payTypeRule{
-	"800101": {expiredTime: true, limitPay: true, refund: true},
+	"800101": {expiredTime: true, payTag: true, limitPay: true, refund: true},
 	"801501": {onlyHKD: true, expiredTime: true, payTag: true, limitPay: true, refund: true},
 	"800201": {expiredTime: true, limitPay: true, refund: true},
 	"805801": {onlyHKD: true, refund: true},
-	"800701": {onlyHKD: true, refund: true},
+	"800701": {refund: true},
 	"802001": {onlyHKD: true},
 	"803701": {onlyHKD: true},
 }
@@ -109,10 +109,10 @@ var paramChecks = map[string]func(value string, r payTypeRule) string{
 		return unless(r.expiredTime && err == nil && n >= 5 && n <= 120, "must be 5 to 120 minutes, for Alipay and WeChat only")
 	},
 	"goods_name": func(v string, _ payTypeRule) string {
-		return unless(isGoodsName(v), "must be at most 20 letters, digits and Chinese characters, and 64 bytes")
+		return unless(isGoodsName(v), "must be at most 20 letters, digits, _ and Chinese characters, and 64 bytes")
 	},
 	"pay_tag": func(v string, r payTypeRule) string {
-		return unless(r.payTag && (v == "ALIPAYHK" || v == "ALIPAYCN"), "must be ALIPAYHK or ALIPAYCN, for 801501 only")
+		return unless(r.payTag && (v == "ALIPAYHK" || v == "ALIPAYCN"), "must be ALIPAYHK or ALIPAYCN, for Alipay only")
 	},
 	"limit_pay": func(v string, r payTypeRule) string {
 		return unless(r.limitPay && v == "no_credit", "must be no_credit, for wallets of mainland China only")
@@ -137,11 +137,12 @@ func isAmount(s string) bool {
 	return err == nil && n > 0 && s == strconv.FormatInt(n, 10)
 }
 
-// isGoodsName applies both "String(64)" and "at most 20 characters" of the same page.
+// isGoodsName applies both "String(64)" and "at most 20 characters" of the same page. QFPay's own
+// PayMe sample has an underscore.
 func isGoodsName(s string) bool {
 	for _, r := range s {
 		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
-		if !letter && !unicode.Is(unicode.Han, r) {
+		if !letter && r != '_' && !unicode.Is(unicode.Han, r) {
 			return false
 		}
 	}
