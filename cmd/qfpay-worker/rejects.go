@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,38 +11,39 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
-// named is how many invalid rows are named on standard error if a file has all of them.
-const named = 20
+// How many invalid rows are named on standard error: fewer if a file has all of them.
+const (
+	named        = 100
+	namedOfAFile = 20
+)
 
 // rejects counts the invalid rows, names them, and writes them to a file.
 type rejects struct {
-	count int
-	file  *os.File // nil: no --rejects
-	out   *bufio.Writer
-	err   error // of the file
-}
-
-// reject is one line of the file.
-type reject struct {
-	Line   int    `json:"line"`
-	Reason string `json:"reason"`
-	Order  string `json:"order"` // the row as it is in the input
+	name  string
+	count int // all of them
+	shown int // that were named
+	said  int // that were named, or will be with others of their kind
+	file  io.Closer
+	out   *bufio.Writer // nil: no --rejects
+	begun bool
 }
 
 // newRejects creates the file at once, so that an error occurs before the first order is
-// enqueued. With an empty name, no file is written.
-func newRejects(name, input string) (*rejects, error) {
-	if name == "" {
+// enqueued. With an empty name, no file is written; "-" is stdout.
+func newRejects(name, input string, stdout io.Writer) (*rejects, error) {
+	switch {
+	case name == "":
 		return &rejects{}, nil
-	}
-	if same(name, input) {
+	case name == "-":
+		return &rejects{name: "standard output", out: bufio.NewWriter(stdout), file: io.NopCloser(nil)}, nil
+	case same(name, input):
 		return nil, fmt.Errorf("--rejects: %s is the input file", name)
 	}
 	f, err := os.Create(name)
 	if err != nil {
 		return nil, fmt.Errorf("--rejects: %w", err)
 	}
-	return &rejects{file: f, out: bufio.NewWriter(f)}, nil
+	return &rejects{name: name, file: f, out: bufio.NewWriter(f)}, nil
 }
 
 // same reports whether two names are of the same existing file.
@@ -53,34 +53,51 @@ func same(a, b string) bool {
 	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
-// add counts an invalid row, names it on notes and writes it to the file. Without a file it
-// names every row, with a file only the first few.
-func (r *rejects) add(notes io.Writer, row orderfile.Row) {
-	r.count++
-	reason := printable.String(row.Err.Error())
-	if r.file == nil || r.count <= named {
-		fmt.Fprintf(notes, "line %d: %s\n", row.Line, reason)
+// add counts an invalid row, names it on notes and writes it to the file.
+func (r *rejects) add(notes io.Writer, rows *orderfile.Rows, row orderfile.Row) {
+	most := named
+	if r.out != nil {
+		most = namedOfAFile
 	}
-	if r.file == nil || r.err != nil {
-		return
+	if r.shown < most {
+		r.shown++
+		fmt.Fprintf(notes, "line %d: %s\n", row.Line, printable.String(row.Err.Error()))
+		r.said++
 	}
-	line := json.NewEncoder(r.out)
-	line.SetEscapeHTML(false)
-	r.err = line.Encode(reject{Line: row.Line, Reason: row.Err.Error(), Order: row.Raw})
+	r.write(rows, row)
 }
 
-// close finishes the file, and says on notes how many rows only the file names.
+// addUnnamed counts an invalid row that is named together with others of its kind, and writes it
+// to the file.
+func (r *rejects) addUnnamed(rows *orderfile.Rows, row orderfile.Row) {
+	r.said++
+	r.write(rows, row)
+}
+
+func (r *rejects) write(rows *orderfile.Rows, row orderfile.Row) {
+	r.count++
+	if r.out == nil {
+		return
+	}
+	if !r.begun {
+		r.begun = true
+		r.out.Write(rows.RejectHead()) // the buffer keeps an error until Flush
+	}
+	r.out.Write(rows.Rejected(row, fmt.Sprintf("line %d: %s", row.Line, printable.String(row.Err.Error()))))
+}
+
+// close finishes the file, and says on notes how many rows were not named.
 func (r *rejects) close(notes io.Writer) error {
-	if r.file == nil {
+	switch more := r.count - r.said; {
+	case more > 0 && r.out == nil:
+		fmt.Fprintf(notes, "… and %d more invalid rows; --rejects FILE writes all of them to a file\n", more)
+	case more > 0:
+		fmt.Fprintf(notes, "… and %d more, see %s\n", more, r.name)
+	}
+	if r.out == nil {
 		return nil
 	}
-	if r.count > named {
-		fmt.Fprintf(notes, "… and %d more, see %s\n", r.count-named, r.file.Name())
-	}
-	if r.err == nil {
-		r.err = r.out.Flush()
-	}
-	if err := errors.Join(r.err, r.file.Close()); err != nil {
+	if err := errors.Join(r.out.Flush(), r.file.Close()); err != nil {
 		return fmt.Errorf("--rejects: %w", err)
 	}
 	return nil

@@ -96,13 +96,15 @@ func (c *checks) yes(variable, text string) bool {
 	return b
 }
 
-// choice reads one of a few words.
+// choice reads one of a few words, in any case.
 func (c *checks) choice(variable, text string, words ...string) string {
 	text = strings.TrimSpace(text)
-	if !slices.Contains(words, text) {
+	i := slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, text) })
+	if i < 0 {
 		c.failed(variable, "must be %s, not %s", oneOf(words), quoted(text))
+		return text
 	}
-	return text
+	return words[i]
 }
 
 // oneOf writes a list of words as "a, b or c".

@@ -36,9 +36,6 @@ func (e *HeaderError) Error() string {
 	if len(e.Unknown) > 0 {
 		parts = append(parts, "the columns are "+strings.Join(tasks.Fields(), ", "))
 	}
-	if len(e.Unknown) == 1 && strings.ContainsAny(e.Unknown[0], ";\t") {
-		parts = append(parts, "columns are separated by commas")
-	}
 	return "header row: " + strings.Join(parts, "; ")
 }
 
@@ -69,13 +66,35 @@ func shorten(name string) string {
 	return string(runes[:most]) + "…"
 }
 
+// columnsOf returns the names of fields for the cells of a header row. Case, and whether words are
+// joined by an underscore, a hyphen, a space or not at all, do not matter. Other names stay.
+func columnsOf(cells []string) []string {
+	columns := make([]string, len(cells))
+	for i, cell := range cells {
+		cell = strings.Trim(cell, padding+"\r\n")
+		columns[i] = cell
+		for _, name := range append(tasks.Fields(), RejectReason) {
+			if folded(cell) == folded(name) {
+				columns[i] = name
+			}
+		}
+	}
+	return columns
+}
+
+// folded removes what does not matter in a name.
+func folded(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "", "\u00A0", "").Replace(name))
+}
+
 // checkHeader checks the columns of a file.
 func checkHeader(columns []string) error {
 	var e HeaderError
 	known := tasks.Fields()
 	for i, c := range columns {
 		switch {
-		case !slices.Contains(known, c):
+		case c == "": // it must be empty in every row
+		case c != RejectReason && !slices.Contains(known, c):
 			e.Unknown = append(e.Unknown, c)
 		case slices.Contains(columns[:i], c):
 			e.Repeated = append(e.Repeated, c)
@@ -85,6 +104,10 @@ func checkHeader(columns []string) error {
 		if !slices.Contains(columns, c) {
 			e.Missing = append(e.Missing, c)
 		}
+	}
+	if len(e.Missing) == len(tasks.RequiredFields()) && len(e.Unknown) > 0 {
+		e.Reason = fmt.Sprintf("the first line must be a header row with the names of the columns, %s and others; it has %s",
+			strings.Join(tasks.RequiredFields(), ", "), quoted(e.Unknown))
 	}
 	if e.Unknown == nil && e.Repeated == nil && e.Missing == nil {
 		return nil

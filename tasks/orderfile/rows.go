@@ -1,8 +1,9 @@
-// Package orderfile reads orders from files, CSV with a header row or NDJSON, for the
-// commands and for the HTTP API. A producer needs package tasks only.
+// Package orderfile reads orders from files, CSV with a header row or JSON, for the commands and
+// for the HTTP API. A producer needs package tasks only.
 //
 // Start with [NewRows] and [Rows.Next]. A bad row never hides the rows behind it, and a
-// file of any size needs the same small amount of memory.
+// file of any size needs the same small amount of memory. What spreadsheets and shops make of a
+// file is taken where nothing can be misread; otherwise the error says what to do.
 //
 // The package reads text, and nothing else: it decides neither what a valid order is, which
 // is for package tasks, nor what happens to an order, and it knows no Redis.
@@ -10,9 +11,10 @@ package orderfile
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"strings"
+
+	"golang.org/x/text/transform"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
@@ -21,26 +23,38 @@ import (
 type Row struct {
 	Line  int         // where the row begins, from 1
 	Order tasks.Order // as given, without defaults; if Err is set, the fields that could be read
-	Err   error       // why it is not an order: qfpay.FieldErrors, or the error in CSV or JSON
-	Raw   string      // the text in the file, cut off if it is too long to be read
+	Err   error       // why it is not an order: qfpay.FieldErrors, *EncodingError, or the error in CSV or JSON
+	Raw   string      // the bytes in the file, cut off if it is too long to be read
 }
 
-// Rows reads orders from a file. The content decides the format: NDJSON begins with a
-// brace, anything else is CSV with a header row. Both are UTF-8, with or without a byte
-// order mark, and their lines end in LF or CRLF. Blank lines are skipped.
+// Rows reads orders from a file. The content decides the format: an object or an array begins
+// JSON, which may have one order a line (NDJSON) or several lines an order; anything else is CSV
+// with a header row, its columns separated by comma, semicolon, tab or bar. Lines end in LF, CRLF
+// or CR. Blank lines and rows of empty cells are skipped. Files in UTF-8 and UTF-16 are
+// recognised, with or without a byte order mark.
 type Rows struct {
-	lines  *lines
-	format func() (Row, error) // reads the next row; nil before the first
-	csv    csvReader
+	lines    *lines
+	format   func() (Row, error) // reads the next row; nil before the first
+	encoding Encoding
+	csv      csvReader
+
+	strict bool // NDJSON and nothing else
+	resync bool // after a broken element of an array, until the next object
+
+	misread []byte // rows that are not in the encoding of the file; a few, for Looks
 }
 
 // NewRows returns a reader of the orders in r.
-func NewRows(r io.Reader) *Rows { return &Rows{lines: newLines(r)} }
+func NewRows(r io.Reader) *Rows { return NewEncodedRows(r, UTF8) }
+
+// NewEncodedRows returns a reader of the orders in r, which are in this encoding.
+func NewEncodedRows(r io.Reader, e Encoding) *Rows { return &Rows{lines: newLines(r), encoding: e} }
 
 // NewJSONRows returns a reader of the orders in r, which must be NDJSON: any other line is
 // a bad row. Next then never returns a [*HeaderError].
 func NewJSONRows(r io.Reader) *Rows {
 	rows := NewRows(r)
+	rows.strict = true
 	rows.format = func() (Row, error) {
 		rows.mark()
 		rows.format = rows.nextJSON
@@ -74,13 +88,22 @@ func (r *Rows) begin() error {
 	if err := r.space(); err != nil {
 		return err
 	}
-	start := r.lines.peek(2)
-	switch {
-	case bytes.Equal(start, []byte{0xFF, 0xFE}) || bytes.Equal(start, []byte{0xFE, 0xFF}) || bytes.IndexByte(start, 0) >= 0:
-		return &HeaderError{Reason: "the file is UTF-16 or binary, not text in UTF-8; save it as CSV UTF-8"}
-	case start[0] == '[':
-		return &HeaderError{Reason: "the file is a JSON array; write one order a line instead (NDJSON)"}
-	case start[0] == '{':
+	if narrow := wide(r.lines.peek(2)); narrow != nil {
+		r.lines = newLines(transform.NewReader(r.lines.br, narrow))
+		r.csv.mark = true // what is written of it is UTF-8
+		if err := r.space(); err != nil {
+			return err
+		}
+	}
+	first := r.lines.peek(1)[0]
+	if what := foreignKind(first, r.lines.peek); what != "" {
+		return &HeaderError{Reason: what}
+	}
+	switch first {
+	case '[':
+		r.format = r.nextElement
+		return nil
+	case '{':
 		r.format = r.nextJSON
 		return nil
 	}
@@ -95,6 +118,7 @@ func (r *Rows) begin() error {
 func (r *Rows) mark() {
 	if bytes.Equal(r.lines.peek(len(byteOrderMark)), byteOrderMark) {
 		r.lines.pass(len(byteOrderMark))
+		r.csv.mark = true
 	}
 }
 
@@ -119,8 +143,9 @@ func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\
 // nextLine returns the end of the next line that is not blank.
 func (r *Rows) nextLine() (int, error) {
 	for {
+		r.lines.begin()
 		n, err := r.lines.end(0)
-		if err != nil || len(bytes.TrimSpace(r.lines.ahead(n))) > 0 {
+		if err != nil || !r.csv.blank(r.lines.ahead(n)) {
 			return n, err
 		}
 		r.lines.pass(n)
@@ -139,18 +164,14 @@ func (r *Rows) tooLong() Row {
 	return row
 }
 
-// nextJSON reads a line of NDJSON.
-func (r *Rows) nextJSON() (Row, error) {
-	n, err := r.nextLine()
-	if errors.Is(err, errTooLong) {
-		return r.tooLong(), nil
-	} else if err != nil {
-		return Row{}, err
+// decode returns the text of bytes of the file, and remembers some that are no text.
+func (r *Rows) decode(b []byte) ([]byte, error) {
+	text, err := r.encoding.decode(b)
+	if err != nil && len(r.misread) < 4<<10 {
+		r.misread = append(append(r.misread, b...), '\n')
 	}
-	row := Row{Line: r.lines.number}
-	text := bytes.TrimRight(r.lines.ahead(n), "\r\n")
-	row.Order, row.Err = tasks.ParseOrder(text)
-	row.Raw = string(text)
-	r.lines.pass(n)
-	return row, nil
+	return text, err
 }
+
+// Looks returns the encoding that the rows with an [*EncodingError] are probably in.
+func (r *Rows) Looks() Encoding { return guess(r.misread) }

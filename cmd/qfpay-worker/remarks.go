@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
+)
+
+// remarks are what is said of a file once, with a count, however many rows it is about.
+type remarks struct {
+	name  tasks.GoodsName
+	looks orderfile.Encoding // of the rows that were not in the encoding of the file
+
+	kinds []*remark // in the sequence in which they occurred
+}
+
+// remark is one kind of remark.
+type remark struct {
+	kind  string
+	count int
+	line  int    // of the first row
+	first string // what was said of it
+}
+
+func newRemarks(name tasks.GoodsName) *remarks { return &remarks{name: name} }
+
+// misreadKind is the kind of rows that are not in the encoding of the file.
+const misreadKind = "encoding"
+
+// add keeps what is to be said of a valid row.
+func (r *remarks) add(row orderfile.Row) {
+	given := row.Order.GoodsName
+	switch sent := r.name.Sent(given); {
+	case sent == given:
+	case sent == "":
+		r.count(row, "goods_names are sent in another form (QFPAY_GOODS_NAME="+string(r.name)+")", fmt.Sprintf("nothing is sent of %q", given))
+	default:
+		r.count(row, "goods_names are sent in another form (QFPAY_GOODS_NAME="+string(r.name)+")", fmt.Sprintf("%q is sent as %q", given, sent))
+	}
+	for _, w := range row.Order.Warnings() {
+		r.count(row, "orders have a warning, "+w.Field+": "+w.Rule, w.Value)
+	}
+}
+
+// misread keeps that a row is not in the encoding of the file.
+func (r *remarks) misread(row orderfile.Row) { r.count(row, misreadKind, row.Err.Error()) }
+
+func (r *remarks) count(row orderfile.Row, kind, first string) {
+	for _, k := range r.kinds {
+		if k.kind == kind {
+			k.count++
+			return
+		}
+	}
+	r.kinds = append(r.kinds, &remark{kind, 1, row.Line, first})
+}
+
+// write says everything.
+func (r *remarks) write(w io.Writer) {
+	for _, k := range r.kinds {
+		if k.kind == misreadKind {
+			fmt.Fprintln(w, r.ofEncoding(k))
+		} else {
+			fmt.Fprintf(w, "%d %s; the first, in line %d: %s\n", k.count, k.kind, k.line, console.Clean(k.first))
+		}
+	}
+}
+
+func (r *remarks) ofEncoding(k *remark) string {
+	text := fmt.Sprintf("line %d: %s", k.line, k.first)
+	if k.count > 1 {
+		text += fmt.Sprintf(", nor are %d more rows", k.count-1)
+	}
+	if !strings.Contains(k.first, strings.ToUpper(string(orderfile.UTF8))) {
+		return text + ": --encoding is not that of the file"
+	}
+	return fmt.Sprintf("%s. It looks like %s: save the file as CSV UTF-8, or enqueue it again with --encoding %s", text, r.looks, r.looks)
+}
