@@ -18,7 +18,9 @@ const consumeCount = 16
 // received before and did not acknowledge, then with new ones, and from time to time with
 // those that another consumer received more than [ClaimAfter] ago and did not acknowledge.
 // After fn has returned nil, Consume acknowledges the entry. If the group does not exist,
-// Consume creates it at the beginning of the stream.
+// Consume creates it at the beginning of the stream; if it vanishes later (FLUSHALL, XGROUP
+// DESTROY, a failover), Consume creates it again, and fn receives all results in the stream
+// again: see [Results.OnNewGroup].
 //
 // fn also receives entries that are not results, with their Err set; it sets one aside by
 // returning nil.
@@ -41,14 +43,19 @@ func (r *Results) Drain(ctx context.Context, group, consumer string, fn func(Ent
 }
 
 func (r *Results) consume(ctx context.Context, c *consumption) error {
-	err := r.rdb.XGroupCreateMkStream(ctx, r.stream, c.group, "0").Err()
-	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
-		return fmt.Errorf("create group %s: %w", c.group, err)
+	if err := r.openGroup(ctx, c.group); err != nil {
+		return err
 	}
 	for ctx.Err() == nil {
 		messages, err := c.next(ctx)
 		if err == nil && len(messages) == 0 && c.drained() {
 			return nil
+		}
+		if vanished(err) {
+			if err = r.openGroup(ctx, c.group); err == nil {
+				c.reset()
+				r.newGroup(c.group)
+			}
 		}
 		if err == nil {
 			err = c.handle(ctx, messages)
@@ -58,6 +65,21 @@ func (r *Results) consume(ctx context.Context, c *consumption) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// vanished reports whether there is no such group, or no such stream, any more. A client that waits
+// for entries then is told in other words (Redis 7.0, blocked.c).
+func vanished(err error) bool {
+	return redis.HasErrorPrefix(err, "NOGROUP") || redis.HasErrorPrefix(err, "UNBLOCKED")
+}
+
+// openGroup creates the group, at the beginning of the stream, if it does not exist.
+func (r *Results) openGroup(ctx context.Context, group string) error {
+	err := r.rdb.XGroupCreateMkStream(ctx, r.stream, group, "0").Err()
+	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
+		return fmt.Errorf("create group %s: %w", group, err)
+	}
+	return nil
 }
 
 // consumption is one run of Consume or Drain.
@@ -73,6 +95,11 @@ type consumption struct {
 	end   string // of Drain: the last entry of the stream when it began
 	last  string // the last new entry that was read
 	again bool   // own entries were read again at the end
+}
+
+// reset begins again, in a group that is new.
+func (c *consumption) reset() {
+	c.left, c.looked, c.cursor, c.last, c.again = true, time.Time{}, "", "", false
 }
 
 // drained reports, when there is nothing to handle, whether Drain is done. It is not before the

@@ -17,6 +17,8 @@ type Results struct {
 	rdb    redis.UniversalClient
 	stream string
 
+	newGroup func(group string) // see OnNewGroup
+
 	// Constants except in tests.
 	idle  time.Duration // after this time an entry that is not acknowledged is taken over
 	hold  time.Duration // after this time an entry that waits here is read again
@@ -33,7 +35,16 @@ const ClaimAfter = time.Minute
 
 // NewResults returns a reader. The keys must have the same prefix as those of the workers.
 func NewResults(rdb redis.UniversalClient, keys Keys) *Results {
-	return &Results{rdb: rdb, stream: keys.Results(), idle: ClaimAfter, hold: ClaimAfter / 2, every: ClaimAfter / 4}
+	return &Results{rdb: rdb, stream: keys.Results(), newGroup: func(string) {}, idle: ClaimAfter, hold: ClaimAfter / 2, every: ClaimAfter / 4}
+}
+
+// OnNewGroup makes r call fn, with the name of the group, each time that Consume or Drain has
+// created a group again that had vanished. Then results may be delivered again, and if the stream
+// has vanished with the group, those that were in it are lost. fn must not block.
+func (r *Results) OnNewGroup(fn func(group string)) *Results {
+	again := *r
+	again.newGroup = fn
+	return &again
 }
 
 // Read returns up to count results after the entry from, the oldest first; "" is the

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"syscall"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -50,7 +49,7 @@ func (c *ResultsCmd) Run(ctx context.Context, std stdio) error {
 		role = redischeck.Consumer
 	}
 	if err = server.ready(ctx, std.err, rdb, keys, role); err == nil {
-		err = c.read(ctx, rdb, keys, p)
+		err = c.read(ctx, tasks.NewResults(rdb, keys).OnNewGroup(noteNewGroup(std.err)), p)
 	}
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
@@ -90,8 +89,7 @@ func (c *ResultsCmd) resolve() (Redis, tasks.Keys, error) {
 }
 
 // read prints results in one of the four ways.
-func (c *ResultsCmd) read(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys, p *printer) error {
-	results := tasks.NewResults(rdb, keys)
+func (c *ResultsCmd) read(ctx context.Context, results *tasks.Results, p *printer) error {
 	switch {
 	case c.Group != "" && c.Follow:
 		return results.Consume(ctx, c.Group, c.Consumer, p.printNow)
@@ -101,6 +99,14 @@ func (c *ResultsCmd) read(ctx context.Context, rdb redis.UniversalClient, keys t
 		return results.Follow(ctx, c.From, p.printNow)
 	}
 	return readAll(ctx, results, c.From, p)
+}
+
+// noteNewGroup returns a function that says that a group had vanished.
+func noteNewGroup(w io.Writer) func(group string) {
+	return func(group string) {
+		fmt.Fprintf(w, "qfpay-worker: the group %s had vanished (FLUSHALL, XGROUP DESTROY, or a failover), and was created again: "+
+			"results that are still in the stream follow again. If the stream was empty, enqueue again what has no result yet\n", group)
+	}
 }
 
 // page is how many results are read at once.

@@ -326,6 +326,43 @@ func TestResults_FollowingGoesOnUntilInterrupted(t *testing.T) {
 	}
 }
 
+// A group that vanishes is made again, and the results that are still there come again.
+func TestResults_FollowingMakesAVanishedGroupAgain(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	rdb := server.Client(t)
+	publish(t, rdb, result("A1"))
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	out, errs := &lines{came: make(chan string, 100)}, &lockedBuffer{}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, []string{"results", "--follow", "--group=g", "--consumer=c"}, []string{"REDIS_URL=" + server.URL},
+			stdio{in: strings.NewReader(""), out: out, err: errs})
+	}()
+	await := func(number string) {
+		t.Helper()
+		select {
+		case line := <-out.came:
+			if !strings.Contains(line, number) {
+				t.Errorf("got %q, want %s", line, number)
+			}
+		case code := <-ended:
+			t.Fatalf("exit code %d: %s", code, errs)
+		}
+	}
+	await("A1")
+	redistest.OK(t, rdb.XGroupDestroy(t.Context(), "{qfpay}:results", "g").Err())
+	await("A1")
+	redistest.OK(t, rdb.FlushAll(t.Context()).Err())
+	publish(t, rdb, result("A2"))
+	await("A2")
+	interrupt()
+	if code := <-ended; code != exitDone || strings.Count(errs.String(), "the group g had vanished") != 2 {
+		t.Errorf("exit code %d, %s", code, errs)
+	}
+}
+
 func TestResults_FollowingSaysThatRedisWentAway(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
