@@ -37,6 +37,8 @@ var promised = map[string][]string{
 	"qfpay_requests_length":         nil,
 	"qfpay_requests_oldest_seconds": nil,
 
+	"qfpay_http_connections_dropped_total": {"reason", "server"},
+
 	"qfpay_orders_judged_total":           {"lane", "verdict"},
 	"qfpay_orders_reissued_total":         {"merchant"},
 	"qfpay_limiter_limit":                 {"merchant", "window"},
@@ -92,6 +94,8 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_orders_in_flight":        2,         // lanes
 		"qfpay_redis_errors_total":      12,        // operations
 		"qfpay_build_info":              1,
+
+		"qfpay_http_connections_dropped_total": 2 * 3, // servers, reasons
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		n, err := testutil.GatherAndCount(reg, name)
@@ -102,7 +106,7 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 			t.Errorf("%s has %d series at the start, want %d", name, n, want[name])
 		}
 	}
-	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*7*4+2*5+2+8+2+24+4+2+4+2+8+2+12+1 {
+	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*7*4+2*5+2+8+2+24+4+2+4+2+8+2+12+1+2*3 {
 		t.Errorf("%d series at the start, error %v", n, err)
 	}
 }

@@ -56,3 +56,12 @@ func answer(w http.ResponseWriter, status int, line string) {
 	w.WriteHeader(status)
 	fmt.Fprintln(w, line)
 }
+
+// Dropped returns a function that counts the connections that a server, "api" or "pages", drops.
+func (m *Metrics) Dropped(server string) func(reason string) {
+	return func(reason string) {
+		m.mu.RLock()
+		defer m.mu.RUnlock()
+		m.dropped.WithLabelValues(m.known.server.label(server), m.known.dropReason.label(reason)).Inc()
+	}
+}

@@ -14,6 +14,12 @@ var endpoints = []string{"payment", "query", "close", "reversal"}
 // redisOps are the operations on Redis that may fail: those of a worker, and a scrape.
 var redisOps = []string{"attempt", "settle", "wait", "sweep", "dequeue", "wake", "clock", "intake", "trim", "pause", "release_reservation", opScrape}
 
+// servers are the HTTP servers of a process, and dropReasons why they drop connections.
+var (
+	servers     = []string{"api", "pages"}
+	dropReasons = []string{"accept_error", "full", "no_token"}
+)
+
 // mostMerchants limits what merchants cost Prometheus: each has some seventy series in every
 // process. The first ones of the configuration are shown by name, the others together as
 // "other"; only qfpay_merchant_held shows these by name too.
@@ -25,7 +31,7 @@ type labels struct {
 	merchant                                       set // those shown by name
 	configured                                     set // all of them
 	payType, outcome, lane, endpoint, result, hold set
-	redisOp                                        set
+	redisOp, server, dropReason                    set
 }
 
 type set map[string]bool
@@ -40,6 +46,8 @@ func newLabels(merchants []string) labels {
 		endpoint:   setOf(endpoints),
 		result:     setOf(qfpay.RespCds()).with(qfpay.CallResults()),
 		redisOp:    setOf(redisOps),
+		server:     setOf(servers),
+		dropReason: setOf(dropReasons),
 		hold:       setOf(qfpay.RespCds()).with([]string{"http"}), // an HTTP status without a respcd
 	}
 }

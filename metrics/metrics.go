@@ -43,6 +43,7 @@ type Metrics struct {
 	deferrals     *prometheus.CounterVec
 	inFlight      *prometheus.GaugeVec
 	redisFailures *prometheus.CounterVec
+	dropped       *prometheus.CounterVec
 }
 
 // BuildInfo identifies the program that is running.
@@ -101,6 +102,9 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 		redisFailures: in.NewCounterVec(counter("redis_errors_total",
 			"Operations on Redis that failed."),
 			[]string{"op"}),
+		dropped: in.NewCounterVec(counter("http_connections_dropped_total",
+			"Connections to the HTTP API or to these pages that were not served to their end: accept_error, full or no_token."),
+			[]string{"server", "reason"}),
 	}
 	reg.MustRegister(m.used)
 	m.foresee(merchants)

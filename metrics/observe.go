@@ -109,6 +109,11 @@ func (m *Metrics) foresee(merchants []string) {
 	for _, op := range redisOps {
 		m.redisFailures.WithLabelValues(op)
 	}
+	for _, server := range servers {
+		for _, reason := range dropReasons {
+			m.dropped.WithLabelValues(server, reason)
+		}
+	}
 	for _, merchant := range shown(merchants) {
 		m.foreseeShown(merchant)
 	}

@@ -6,18 +6,18 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/api"
-	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
 // withAPI runs work, and serves the HTTP API beside it if that is configured. When ctx
 // ends, the API accepts no more requests, and the requests and orders in flight are
 // finished. If the API cannot be served, the worker ends.
-func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(context.Context) error) error {
+func withAPI(ctx context.Context, s Settings, dropped func(reason string), log *slog.Logger, work func(context.Context) error) error {
 	if s.API.Addr == "" {
 		return work(ctx)
 	}
@@ -34,13 +34,17 @@ func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(contex
 	log.Info("taking orders over HTTP", "addr", listener.Addr().String(), "tls", s.API.Certificate != nil)
 
 	ctx, stop := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	defer following.Wait()
 	defer stop()
+	following.Go(func() { s.API.Callers.follow(ctx, pollInterval, log) })
 	served := make(chan error, 1)
 	go func() {
 		served <- api.Serve(ctx, listener, s.API.Certificate, s.ShutdownTimeout, api.Config{
 			Producer:  tasks.NewProducer(rdb, s.Keys).WithDurability(s.Durability).WithHighWater(s.HighWater).WithGoodsName(s.GoodsName),
 			Inspector: inspect.New(rdb, s.Keys),
-			Token:     s.API.Token,
+			Callers:   s.API.Callers.Callers,
+			Dropped:   dropped,
 			Logger:    log,
 		})
 		stop()
@@ -55,28 +59,26 @@ func withAPI(ctx context.Context, s Settings, log *slog.Logger, work func(contex
 
 // APIConfig configures the HTTP API for orders.
 type APIConfig struct {
-	Addr      string `name:"worker-api-addr" aliases:"api" group:"HTTP API" help:"Address of the HTTP API for orders, such as 127.0.0.1:9465; also --api. Empty: no API. Without a certificate, loopback only."`
-	TokenFile string `name:"worker-api-token-file" group:"HTTP API" help:"File with the bearer token of the API, 16 characters or more. Required with WORKER_API_ADDR."`
-	CertFile  string `name:"worker-api-cert-file" group:"HTTP API" help:"File with the TLS certificate and its chain, PEM. Read again when it changes."`
-	KeyFile   string `name:"worker-api-key-file" group:"HTTP API" help:"File with the key of the certificate, PEM."`
+	Addr       string `name:"worker-api-addr" aliases:"api" group:"HTTP API" help:"Address of the HTTP API for orders, such as 127.0.0.1:9465; also --api. Empty: no API. Without a certificate, loopback only."`
+	TokenFile  string `name:"worker-api-token-file" group:"HTTP API" help:"File with the bearer token of the API, 16 characters or more. Required with WORKER_API_ADDR, or the next one. Read again when it changes."`
+	TokensFile string `name:"worker-api-tokens-file" group:"HTTP API" help:"YAML list of callers: name, sha256 (of the token), merchants (for which it may order; * is every one), read (whether it may read orders and QR codes). Read again when it changes."`
+	CertFile   string `name:"worker-api-cert-file" group:"HTTP API" help:"File with the TLS certificate and its chain, PEM. Read again when it changes."`
+	KeyFile    string `name:"worker-api-key-file" group:"HTTP API" help:"File with the key of the certificate, PEM."`
 }
 
 // APISettings is a checked APIConfig.
 type APISettings struct {
 	Addr        string // host:port; empty: no API
-	Token       qfpay.Secret
+	Callers     *tokens
 	Certificate *api.Certificate // nil: plain HTTP
 }
-
-// minToken is the shortest token that is safe from guessing.
-const minToken = 16
 
 // resolve checks the settings of the API. Without an address, it ignores the others.
 func (c APIConfig) resolve(found *checks) APISettings {
 	if c.Addr == "" {
 		return APISettings{}
 	}
-	s := APISettings{Addr: listenAddr(found, "WORKER_API_ADDR", "9465", c.Addr), Token: c.token(found)}
+	s := APISettings{Addr: listenAddr(found, "WORKER_API_ADDR", "9465", c.Addr), Callers: c.tokens(found)}
 	host, _, err := net.SplitHostPort(c.Addr)
 	switch {
 	case c.CertFile != "" || c.KeyFile != "":
@@ -86,22 +88,6 @@ func (c APIConfig) resolve(found *checks) APISettings {
 			"the token must not cross a network in plain text")
 	}
 	return s
-}
-
-func (c APIConfig) token(found *checks) qfpay.Secret {
-	if c.TokenFile == "" {
-		found.failed("WORKER_API_TOKEN_FILE", "required with WORKER_API_ADDR: a file with the bearer token of the API (create one with openssl rand -hex 32)")
-		return ""
-	}
-	token, err := readSecret(c.TokenFile)
-	found.secretFile("WORKER_API_TOKEN_FILE", c.TokenFile)
-	if err == nil && len(token) < minToken {
-		found.failed("WORKER_API_TOKEN_FILE", "the token in %s has %d characters, but needs at least %d (create one with openssl rand -hex 32)", c.TokenFile, len(token), minToken)
-	}
-	if err != nil {
-		found.failed("WORKER_API_TOKEN_FILE", "%v", err)
-	}
-	return token
 }
 
 // certificate loads the certificate. An error names the variable of the file that cannot

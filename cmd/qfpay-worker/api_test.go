@@ -60,7 +60,7 @@ func TestAPI_HasAFlagOfItsOwnName(t *testing.T) {
 		{"--worker-api-addr=127.0.0.1:9465", "--worker-api-token-file=" + token},
 	} {
 		s, wrong := settings(t, oneMerchant(), flags...)
-		if want := (APISettings{Addr: "127.0.0.1:9465", Token: apiToken}); wrong != nil || s.API != want {
+		if wrong != nil || s.API.Addr != "127.0.0.1:9465" || s.API.Callers == nil {
 			t.Errorf("%q: %+v, %v", flags, s.API, wrong)
 		}
 	}
@@ -92,6 +92,7 @@ func TestAPI_EveryWrongSettingIsNamed(t *testing.T) {
 		{"token=/nowhere", "WORKER_API_TOKEN_FILE", "/nowhere cannot be read"},
 		{"token=" + file(t, "short", canary), "WORKER_API_TOKEN_FILE", "has 12 characters, but needs at least 16"},
 		{"token=" + file(t, "two", apiToken+"\n"+apiToken), "WORKER_API_TOKEN_FILE", "on one line"},
+		{"token=" + file(t, "as", strings.Repeat("a", 16)), "WORKER_API_TOKEN_FILE", "easy to guess"},
 		{"cert=" + cert, "WORKER_API_KEY_FILE", "required with WORKER_API_CERT_FILE"},
 		{"key=" + key, "WORKER_API_CERT_FILE", "required with WORKER_API_KEY_FILE"},
 		{"cert=" + cert + " key=/nowhere", "WORKER_API_KEY_FILE", "/nowhere cannot be read"},

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
@@ -65,7 +65,7 @@ func (r *remarks) write(w io.Writer) {
 		if k.kind == misreadKind {
 			fmt.Fprintln(w, r.ofEncoding(k))
 		} else {
-			fmt.Fprintf(w, "%d %s; the first, in line %d: %s\n", k.count, k.kind, k.line, console.Clean(k.first))
+			fmt.Fprintf(w, "%d %s; the first, in line %d: %s\n", k.count, k.kind, k.line, printable.String(k.first))
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/sethvargo/go-retry"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/build"
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 	"github.com/qfpay-worker/qfpay-worker/metrics"
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
@@ -59,8 +60,12 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 	if err := checkRedis(ctx, settings, log); err != nil {
 		return err
 	}
-	return withAPI(ctx, settings, log, func(ctx context.Context) error {
-		return serve(ctx, settings, reload, rdb, log)
+	registry := prometheus.NewRegistry()
+	m := metrics.New(registry, metrics.BuildInfo(build.Read()), namesOf(settings.Merchants))
+	registry.MustRegister(m.Queues(rdb, settings.Keys, scrapeTimeout))
+	showLimits(m, settings.Merchants)
+	return withAPI(ctx, settings, m.Dropped("api"), log, func(ctx context.Context) error {
+		return serve(ctx, settings, reload, rdb, registry, m, log)
 	})
 }
 
@@ -108,12 +113,7 @@ func reach(ctx context.Context, rdb redis.UniversalClient, server Redis, log *sl
 
 // serve runs the worker and its HTTP pages until ctx ends or the pages cannot be served.
 // rdb is for orders; serve makes the worker's two other clients.
-func serve(ctx context.Context, s Settings, reload *reloader, rdb redis.UniversalClient, log *slog.Logger) error {
-	registry := prometheus.NewRegistry()
-	m := metrics.New(registry, metrics.BuildInfo(build.Read()), namesOf(s.Merchants))
-	registry.MustRegister(m.Queues(rdb, s.Keys, scrapeTimeout))
-	showLimits(m, s.Merchants)
-
+func serve(ctx context.Context, s Settings, reload *reloader, rdb redis.UniversalClient, registry *prometheus.Registry, m *metrics.Metrics, log *slog.Logger) error {
 	config := s.workerConfig(rdb, m, log)
 	w, err := worker.New(config)
 	if err != nil {
@@ -127,7 +127,9 @@ func serve(ctx context.Context, s Settings, reload *reloader, rdb redis.Universa
 		return fmt.Errorf("WORKER_HTTP_ADDR: %w", err)
 	}
 	log.Info("serving /metrics, /healthz and /readyz", "addr", listener.Addr().String())
-	pages := &http.Server{Handler: metrics.Mux(registry, w.Ready), ReadHeaderTimeout: 5 * time.Second}
+	pages := &http.Server{Handler: metrics.Mux(registry, w.Ready), ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 8 << 10}
+	listener = conns.Bound(listener, pages, conns.Config{Limit: conns.Limit(32, 16, 64), Dropped: m.Dropped("pages"), Logger: log})
 	served := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
