@@ -31,11 +31,12 @@ type attempt struct {
 	session  *ratelimit.Session // of the merchant's limits
 
 	// What the latest answers were; they end in the result and in the log line.
-	payment qfpay.Payment
-	row     qfpay.Record
-	err     error
-	calls   int
-	refused *scope // what is held since QFPay refused the configuration; nil: it did not
+	payment      qfpay.Payment
+	row          qfpay.Record
+	err          error
+	calls        int
+	closeRefused bool   // QFPay refused the close that this attempt sent
+	refused      *scope // what is held since QFPay refused the configuration; nil: it did not
 }
 
 // run makes turns until the order has a result or must wait. When a slow gateway has left no
@@ -234,6 +235,7 @@ func (a *attempt) closeOrder(ctx context.Context) error {
 	}
 	a.known.Reply = policy.ReadClose(a.err)
 	a.known.CloseSentHere = true
+	_, a.closeRefused = errors.AsType[*qfpay.Refusal](a.err)
 	return nil
 }
 

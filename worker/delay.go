@@ -36,6 +36,9 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 			return 0
 		}
 		age := a.now().Sub(a.claim.SentAt)
+		if a.closeRefused { // the next attempt sends a close again
+			return wait.Jitter(min(max(age/2, h.times.CloseAgain), timing.MaxCloseAgain))
+		}
 		return wait.Jitter(min(max(age/2, h.times.Doubt), h.times.MaxDoubt))
 	}
 }

@@ -20,6 +20,7 @@ type Times struct {
 	LandingTime time.Duration // after a create has left; until then "not found" proves nothing
 	Doubt       time.Duration // between queries about an order in doubt, at first
 	MaxDoubt    time.Duration // between such queries at most
+	CloseAgain  time.Duration // before an order is closed again whose close was refused, at first
 	Held        time.Duration // until an order of a held or unknown merchant is tried again, at most
 	Maintenance time.Duration // before the next try when QFPay is being maintained (1100)
 	Damaged     time.Duration // before an order with a damaged journal is tried again, doubled each time
@@ -31,7 +32,8 @@ type Times struct {
 // so that they become rare, between Doubt and MaxDoubt. QFPay suggests 3 to 5 s before the first
 // query, and a delayed retry while it is being maintained.
 func For(call time.Duration) Times {
-	t := Times{Call: call, Doubt: 3 * time.Second, MaxDoubt: time.Minute, Held: 30 * time.Second, Maintenance: 30 * time.Second, Damaged: 3 * time.Second}
+	t := Times{Call: call, Doubt: 3 * time.Second, MaxDoubt: time.Minute, CloseAgain: 30 * time.Second,
+		Held: 30 * time.Second, Maintenance: 30 * time.Second, Damaged: 3 * time.Second}
 	t.Attempt = MaxWait + t.Call + Margin
 	t.Lease = t.Attempt + 2*Margin
 	t.LandingTime = t.Lease + t.Call
@@ -77,6 +79,9 @@ const (
 	// ProbeOther is how long a probe waits for an order that was not refused yet, while there is
 	// one. It is longer than such an order is put off.
 	ProbeOther = 40 * time.Second
+	// MaxCloseAgain is the longest pause before another close of an order whose close was refused.
+	// In between the order is left alone: its QR code, which nobody has, runs out.
+	MaxCloseAgain = 10 * time.Minute
 	// MerchantLimitPause is for an order over its merchant's share of the worker, where the
 	// merchant has no limits and so no wait queue.
 	MerchantLimitPause = time.Second
