@@ -1,7 +1,8 @@
 // Command qfpay-worker creates QFPay payments from a queue.
 //
 // It is the worker (run), a producer for files (enqueue), a reader of the result stream
-// (results), and a tool to inspect orders (order, audit). To try it without a gateway or a
+// (results), a tool to inspect orders (order, audit), and prints the rights of its users of Redis
+// (acl). To try it without a gateway or a
 // Redis, use qfpay-sandbox.
 package main
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -197,4 +198,41 @@ func TestSentinel_HasALoginOfItsOwn(t *testing.T) {
 	if got.code != exitInput || !strings.Contains(got.err, "watches no master of the name order. It watches: orders. Set master=") {
 		t.Errorf("a wrong master: %+v", got)
 	}
+}
+
+// A proxy that cuts idle connections cuts every read that waits for orders. That is no error, and
+// nothing waits for it; a Redis that is away is one.
+func TestRun_IsQuietBehindAProxyThatCutsIdleConnections(t *testing.T) {
+	t.Parallel()
+	server := redistest.StartTCP(t)
+	proxy := redistest.StartProxy(t, "tcp", server.Addr)
+	proxy.CutIdle(700 * time.Millisecond)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var log lockedBuffer
+	ended := make(chan int, 1)
+	env := oneMerchant("REDIS_URL=redis://"+proxy.Addr, "WORKER_HTTP_ADDR=127.0.0.1:0", "LOG_FORMAT=json")
+	go func() {
+		ended <- run(ctx, []string{"run"}, env, stdio{in: strings.NewReader(""), out: io.Discard, err: &log})
+	}()
+	eventually(t, "idle connections are cut", func() bool { return proxy.IdleCuts() >= 12 })
+	_, afterwards, _ := strings.Cut(log.String(), `"msg":"taking orders"`)
+	if strings.Contains(afterwards, `"level":"ERROR"`) || strings.Contains(afterwards, `"level":"WARN"`) {
+		t.Errorf("it is not quiet:\n%s", afterwards)
+	}
+	rdb := server.Client(t)
+	id, err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "{qfpay}:requests", Values: []any{"order", "none"}}).Result()
+	redistest.OK(t, err)
+	eventually(t, "a request is taken in", func() bool {
+		refused, err := rdb.XRange(t.Context(), "{qfpay}:requests:rejected", "-", "+").Result()
+		return err == nil && len(refused) == 1 && refused[0].Values["id"] == id
+	})
+	proxy.Cut()
+	eventually(t, "an outage is an error", func() bool {
+		return strings.Contains(log.String(), `"msg":"requests could not be read; trying again"`) && strings.Contains(log.String(), "Dequeue error")
+	})
+	proxy.Mend()
+	stop()
+	<-ended
+	eventually(t, "asynq has ended", func() bool { return server.Do(t, "zcard", "asynq:servers") == "0" })
 }

@@ -123,7 +123,7 @@ func TestCompose_WorkerIsTheSimulatorsSampleMerchant(t *testing.T) {
 	if got := variable(t, worker, "QFPAY_APP_CODE"); got != simulator.SampleAppCode {
 		t.Errorf("QFPAY_APP_CODE is %s, want %s", got, simulator.SampleAppCode)
 	}
-	if len(worker.Secrets) != 1 {
+	if len(worker.Secrets) != 2 {
 		t.Fatalf("the worker has %d secrets", len(worker.Secrets))
 	}
 	source := worker.Secrets[0].Source

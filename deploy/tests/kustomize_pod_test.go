@@ -2,8 +2,10 @@ package deploy
 
 import (
 	"net"
+	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,6 +103,9 @@ func TestKustomize_SelectorsFindThePods(t *testing.T) {
 			return
 		}
 		service := m["Service"].(*corev1.Service)
+		if monitor.Metadata.Labels["release"] == "" {
+			t.Error("kube-prometheus-stack does not take the ServiceMonitor: it has no label release")
+		}
 		if !has(service.Labels, monitor.Spec.Selector.MatchLabels) || monitor.Spec.Endpoints[0].Port != service.Spec.Ports[0].Name {
 			t.Errorf("the ServiceMonitor selects %v, the Service has %v", monitor.Spec, service.Labels)
 		}
@@ -139,6 +144,38 @@ func TestKustomize_NetworkIsOpenWhereItMustBeAndNowhereElse(t *testing.T) {
 			t.Errorf("open to the outside: %v", out)
 		}
 	})
+}
+
+// Each patch of the overlay networks opens one more way, and no patch opens everything.
+func TestKustomize_PatchesOpenTheWaysToOtherTopologies(t *testing.T) {
+	spec := build(t, "networks")["NetworkPolicy"].(*networkingv1.NetworkPolicy).Spec
+	var out []string
+	for _, e := range spec.Egress {
+		if len(e.To) != 1 {
+			t.Fatalf("open to %v", e.To)
+		}
+		to := "pods"
+		if b := e.To[0].IPBlock; b != nil {
+			to = b.CIDR
+		}
+		out = append(out, to+": "+strings.Join(portsOf(e.Ports), ", "))
+	}
+	want := []string{
+		"pods: UDP 53, TCP 53",
+		"pods: TCP 6379, TCP 26379, TCP 6380",
+		"0.0.0.0/0: TCP 443",
+		"169.254.20.10/32: UDP 53, TCP 53",
+		"10.20.0.0/24: TCP 6379, TCP 6380, TCP 26379",
+	}
+	if !slices.Equal(out, want) {
+		t.Errorf("open to the outside: %q, want %q", out, want)
+	}
+	for _, patch := range []string{"nodelocal-dns", "redis-sentinel", "redis-6380", "redis-outside"} {
+		text, err := os.ReadFile("../kustomize/overlays/networks/" + patch + ".yaml")
+		if err != nil || !strings.HasPrefix(string(text), "# ") {
+			t.Errorf("%s does not say when it is needed, error %v", patch, err)
+		}
+	}
 }
 
 func portsOf(ports []networkingv1.NetworkPolicyPort) (all []string) {

@@ -140,7 +140,7 @@ func (m manifests) setting(name string) string {
 
 func TestKustomize_OverlaysHaveTheObjectsTheySpeakOf(t *testing.T) {
 	base := []string{"ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"}
-	for overlay, more := range map[string][]string{"small": nil, "monitored": {"ServiceMonitor"}, "keda": {"ScaledObject", "ServiceMonitor"}} {
+	for overlay, more := range map[string][]string{"small": nil, "networks": nil, "monitored": {"ServiceMonitor"}, "keda": {"ScaledObject", "ServiceMonitor"}} {
 		var kinds []string
 		for kind := range build(t, overlay) {
 			kinds = append(kinds, kind)
@@ -189,8 +189,19 @@ func TestKustomize_KeysComeFromFilesOfASecret(t *testing.T) {
 		if !strings.HasPrefix(file, mount.MountPath+"/") || !mount.ReadOnly {
 			t.Errorf("%q is not under %s, or that can be written to", file, mount.MountPath)
 		}
-		if v := pod.Volumes[0]; v.Name != mount.Name || v.Secret == nil || *v.Secret.DefaultMode&0o007 != 0 {
-			t.Errorf("%s is no Secret, or everybody can read it", v.Name)
+		for i, v := range pod.Volumes {
+			if v.Name != c.VolumeMounts[i].Name || v.Secret == nil || *v.Secret.DefaultMode&0o007 != 0 {
+				t.Errorf("%s is no Secret, or everybody can read it", v.Name)
+			}
+		}
+		// Redis is spoken to with TLS, and as a user of its own.
+		for _, name := range []string{"REDIS_PASSWORD_FILE", "REDIS_TLS_CA_FILE"} {
+			if redis := c.VolumeMounts[1]; !strings.HasPrefix(m.setting(name), redis.MountPath+"/") || !redis.ReadOnly {
+				t.Errorf("%s is %q, not under %s, or that can be written to", name, m.setting(name), redis.MountPath)
+			}
+		}
+		if url := m.setting("REDIS_URL"); !strings.HasPrefix(url, "rediss://qfpay-worker@") {
+			t.Errorf("REDIS_URL is %s", url)
 		}
 	})
 }

@@ -4,6 +4,9 @@ package redispipe
 
 import (
 	"context"
+	"errors"
+	"io"
+	"syscall"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -27,4 +30,10 @@ func Exec(ctx context.Context, pipe redis.Pipeliner) error {
 		cmd.SetErr(err)
 	}
 	return err
+}
+
+// Cut reports whether a command failed because its connection ended: Redis has not refused it. A
+// proxy that ends idle connections does that to every command that waits for something.
+func Cut(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Proxy stands between clients and a server, and fails on request.
@@ -18,6 +19,8 @@ type Proxy struct {
 	mu      sync.Mutex
 	away    bool
 	stalled bool
+	idle    time.Duration // longest pause on a connection; 0: no limit
+	cuts    int           // connections that were cut for being idle
 	links   map[*link]bool
 	running sync.WaitGroup
 }
@@ -25,7 +28,8 @@ type Proxy struct {
 // link is one connection of a client, and ours to the server for it.
 type link struct {
 	client, server net.Conn
-	replica        bool // it asked for replication
+	replica        bool      // it asked for replication
+	used           time.Time // when something last passed
 }
 
 // StartProxy runs a proxy before a server, network unix or tcp, until the test ends.
@@ -72,6 +76,20 @@ func (p *Proxy) StallReplication() {
 	p.stalled = true
 }
 
+// CutIdle ends connections made from now on when nothing passes for d.
+func (p *Proxy) CutIdle(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = d
+}
+
+// IdleCuts returns how many connections were cut for being idle.
+func (p *Proxy) IdleCuts() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cuts
+}
+
 func (p *Proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
@@ -97,6 +115,10 @@ func (p *Proxy) join(l *link) {
 		return
 	}
 	p.links[l] = true
+	l.used = time.Now()
+	if p.idle > 0 {
+		p.running.Go(func() { p.watch(l, p.idle) })
+	}
 	p.running.Go(func() { p.copy(l, l.server, l.client) })
 	p.running.Go(func() { p.copy(l, l.client, l.server) })
 }
@@ -122,10 +144,29 @@ func (p *Proxy) copy(l *link, to, from net.Conn) {
 	l.server.Close()
 }
 
+// watch cuts a connection when nothing has passed for d.
+func (p *Proxy) watch(l *link, d time.Duration) {
+	for pause := d; ; {
+		time.Sleep(pause)
+		p.mu.Lock()
+		if pause = time.Until(l.used.Add(d)); !p.links[l] || pause <= 0 {
+			if p.links[l] {
+				p.cuts++
+			}
+			l.client.Close()
+			l.server.Close()
+			p.mu.Unlock()
+			return
+		}
+		p.mu.Unlock()
+	}
+}
+
 // passes reports whether bytes are passed on, and notes requests for replication.
 func (p *Proxy) passes(l *link, from io.Reader, sent []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	l.used = time.Now()
 	if from == l.client {
 		l.replica = l.replica || bytes.Contains(bytes.ToUpper(sent), []byte("PSYNC"))
 		return true

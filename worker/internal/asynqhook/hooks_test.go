@@ -168,6 +168,22 @@ func TestWakeHook_TellsThatTheServerRefuses(t *testing.T) {
 // asynq reckons a task's lease of 30 s from before it asks for one. A dequeue that was held
 // back for longer would take a task whose lease is over: asynq gives it up as it begins,
 // and runs it again a minute later.
+// A proxy that ends idle connections ends every wait for a task. Whether Redis is away, asynq's next
+// dequeue shows.
+func TestWakeHook_TakesACutConnectionForAnEmptyQueue(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, "unix", server.Socket)
+	proxy.CutIdle(50 * time.Millisecond)
+	behind := redis.NewClient(&redis.Options{Addr: proxy.Addr, MaxRetries: -1})
+	defer behind.Close()
+	dequeue := dequeueOf(t, server.Client(t))
+	_, err := asks(t.Context(), wakeHook{blocking: behind, stop: make(chan struct{})}, dequeue)
+	if !errors.Is(err, redis.Nil) || !errors.Is(dequeue.Err(), redis.Nil) {
+		t.Errorf("error %v, in the command %v", err, dequeue.Err())
+	}
+}
+
 func TestWakeHook_DelaysADequeueForLessThanALease(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)

@@ -105,6 +105,11 @@ func (h wakeHook) await(ctx context.Context, pending string, dequeue *redis.Cmd)
 			return nil
 		case wait.Closed(h.stop):
 			// The connection was closed to end the wait.
+		case redispipe.Cut(err):
+			// A proxy may end a connection on which nothing comes. Whether Redis is away, the next
+			// dequeue shows, which asynq sends at once and on another connection.
+			dequeue.SetErr(redis.Nil)
+			return redis.Nil
 		case !errors.Is(err, redis.Nil):
 			dequeue.SetErr(err)
 			return err

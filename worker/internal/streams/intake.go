@@ -21,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/sethvargo/go-retry"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
@@ -108,18 +109,24 @@ func (in *Intake) Run(ctx context.Context) {
 // given to this consumer, so after an error those are read first.
 func (in *Intake) readAll(ctx context.Context, batches chan<- []entry, inFlight *sync.WaitGroup) {
 	r := &intakeReader{Intake: in, batches: batches, inFlight: inFlight, left: true}
-	b, failing := wait.Backoff(), false
+	b, failing, cut := wait.Backoff(), false, false
 	for ctx.Err() == nil {
 		err := r.next(ctx)
 		if err == nil {
-			b, failing = wait.Backoff(), false
+			b, failing, cut = wait.Backoff(), false, false
 			continue
 		}
 		if ctx.Err() != nil {
 			return
 		}
+		r.left, r.open = true, false
+		if !failing && !cut && redispipe.Cut(err) { // a proxy may end a connection on which nothing comes
+			cut = true
+			in.log.Debug("the connection to Redis ended; reading requests on another", "error", err)
+			continue
+		}
 		in.failed("requests could not be read; trying again", err, failing)
-		r.left, r.open, failing = true, false, true
+		failing = true
 		p, _ := b.Next()
 		wait.Sleep(ctx, p)
 	}
