@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,25 +18,41 @@ import (
 
 // TestExamples_ProgramsOfEveryLanguageGetTheirResults runs the examples of producers and
 // consumers in four languages at once, against one worker. Each enqueues 100 orders on
-// the request stream, reads their results, and prints a QR code.
+// the request stream, reads their results, and prints a QR code. They speak TLS, with a password
+// that needs percent-encoding. Their groups have entries that an earlier run left: one that was
+// trimmed since, and one of a consumer that does not come back.
 func TestExamples_ProgramsOfEveryLanguageGetTheirResults(t *testing.T) {
 	t.Parallel()
-	redis := redistest.StartTCP(t)
-	startWorker(t, quick(redis, startGateway(t, "--per-second", "0", "--per-minute", "0"), "QFPAY_PER_SECOND=0"))
+	authority := redistest.NewAuthority(t)
+	redis := redistest.StartTLS(t, authority, "--tls-auth-clients", "no")
+	redis.Do(t, "acl", "setuser", "shop", "on", ">p@ss/w#rd", "~*", "&*", "+@all")
+	env := []string{"REDIS_URL=rediss://shop:p%40ss%2Fw%23rd@" + redis.Addr + "/0", "WORKER_KEY_PREFIX=",
+		"SSL_CERT_FILE=" + authority.File, "NODE_EXTRA_CA_CERTS=" + authority.File}
+	startWorker(t, append(quick(redis, startGateway(t, "--per-second", "0", "--per-minute", "0"), "QFPAY_PER_SECOND=0"), "REDIS_URL=unix://"+redis.Socket))
+	languages := []string{"python", "node", "php", "go"}
+	leavePending(t, redis.Client(t), languages)
 	node, program := nodeExample(t), filepath.Join(t.TempDir(), "example")
 	if out, err := exec.Command("go", "build", "-o", program, "../../examples/go").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
+	commands := map[string][]string{
+		"Python": {"/usr/bin/python3", "../../examples/python/enqueue_and_read.py"}, // Debian's, which has Debian's libraries
+		"Node":   {"node", node},
+		"PHP":    {"php", "../../examples/php/enqueue_and_read.php"},
+		"Go":     {program},
+	}
 	t.Run("at once", func(t *testing.T) {
-		for name, command := range map[string][]string{
-			"Python": {"/usr/bin/python3", "../../examples/python/enqueue_and_read.py"}, // Debian's, which has Debian's libraries
-			"Node":   {"node", node},
-			"PHP":    {"php", "../../examples/php/enqueue_and_read.php"},
-			"Go":     {program},
-		} {
+		for name, command := range commands {
+			t.Run(name+" refuses", func(t *testing.T) {
+				t.Parallel()
+				refusesAnotherScheme(t, command)
+			})
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				out := runExample(t, []string{"REDIS_URL=" + redis.URL}, command...)
+				out := runExample(t, env, command...)
+				if !strings.Contains(out, "trimmed") && !strings.Contains(out, "deleted") {
+					t.Errorf("it does not say that an entry was trimmed:\n%s", out)
+				}
 				if !strings.Contains(out, "created=100 missing=0") || !strings.Contains(out, "https://") && !strings.Contains(out, "weixin://") {
 					t.Errorf("it wrote:\n%s", out)
 				}
@@ -45,8 +62,52 @@ func TestExamples_ProgramsOfEveryLanguageGetTheirResults(t *testing.T) {
 			})
 		}
 	})
-	checkRequests(t, redis.Client(t), 400)
+	checkRequests(t, redis.Client(t), 401) // with the one of the consumer that does not come back
 	checkGroups(t, redis.Client(t))
+}
+
+// leavePending leaves in the group of each language an entry that was trimmed, to the consumer that
+// runs again, and one to a consumer that went away two minutes ago.
+func leavePending(t *testing.T, rdb redis.UniversalClient, languages []string) {
+	t.Helper()
+	stream := tasks.Keys{Prefix: tasks.DefaultPrefix}.Results()
+	add := func() string {
+		r := tasks.Result{V: "1", ID: "default:OLD", Merchant: "default", OutTradeNo: "OLD", Outcome: "expired"}
+		id, err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: stream, Values: r.Values()}).Result()
+		redistest.OK(t, err)
+		return id
+	}
+	for _, name := range languages {
+		redistest.OK(t, rdb.XGroupCreateMkStream(t.Context(), stream, "example-"+name, "0").Err())
+	}
+	trimmed, left := add(), add()
+	for _, name := range languages {
+		group := "example-" + name
+		for _, consumer := range []string{"consumer-1", "went-away"} {
+			redistest.OK(t, rdb.XReadGroup(t.Context(), &redis.XReadGroupArgs{Group: group, Consumer: consumer, Streams: []string{stream, ">"}, Count: 1}).Err())
+		}
+		redistest.OK(t, rdb.Do(t.Context(), "XCLAIM", stream, group, "went-away", 0, left, "IDLE", 120_000, "JUSTID").Err())
+	}
+	redistest.OK(t, rdb.XDel(t.Context(), stream, trimmed).Err())
+}
+
+// refusesAnotherScheme: nothing is tried in plain text instead, and the password is not shown.
+func refusesAnotherScheme(t *testing.T, command []string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	redistest.OK(t, err)
+	defer listener.Close()
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "REDIS_URL=valkeys://u:C4NARY@" + listener.Addr().String()}
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "REDIS_URL:") || strings.Contains(string(out), "C4NARY") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	redistest.OK(t, listener.(*net.TCPListener).SetDeadline(time.Now()))
+	if conn, err := listener.Accept(); err == nil {
+		conn.Close()
+		t.Error("it connected")
+	}
 }
 
 // drawn counts the lines that hold nothing but half blocks and spaces.

@@ -1,6 +1,6 @@
 // Enqueues 100 orders on the request stream and reads their 100 results.
 //
-// Run: REDIS_URL=redis://127.0.0.1:6379/0 go run ./examples/go
+// Run: REDIS_URL=redis://127.0.0.1:6379/0 go run ./examples/go [CONSUMER]
 //
 // It ends with 0 when every order has its QR code, else with 1. A producer in Go may as well
 // use tasks.Producer, which answers for each order at once; this one does what a producer
@@ -8,7 +8,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,9 +95,18 @@ func enqueue(ctx context.Context, rdb *redis.Client, keys tasks.Keys) (map[strin
 func read(ctx context.Context, rdb *redis.Client, keys tasks.Keys, waiting map[string]bool) (created []tasks.Result, err error) {
 	ctx, done := context.WithCancel(ctx)
 	defer done()
-	consumer, _ := os.Hostname() // the same after a restart: what it has left is then given to it first
-	err = tasks.NewResults(rdb, keys).Consume(ctx, group, cmp.Or(consumer, "example"), func(e tasks.Entry) error {
-		if e.Err != nil || !waiting[e.Result.ID] {
+	// A name of its own that is the same after a restart: what it has left is then given to it first.
+	// The name of the host is none: a container gets another one each time.
+	consumer := "consumer-1"
+	if len(os.Args) > 1 {
+		consumer = os.Args[1]
+	}
+	err = tasks.NewResults(rdb, keys).Consume(ctx, group, consumer, func(e tasks.Entry) error {
+		if e.Err != nil {
+			fmt.Fprintln(os.Stderr, e.Err) // such as an entry that was trimmed before it was acknowledged
+			return nil
+		}
+		if !waiting[e.Result.ID] {
 			return nil // somebody else's order, or one that came twice
 		}
 		delete(waiting, e.Result.ID)

@@ -1,20 +1,28 @@
 // Enqueues 100 orders and reads their 100 results, with ioredis.
 //
 // Install: cd examples/node && npm ci
-// Run:     REDIS_URL=redis://127.0.0.1:6379/0 node examples/node/enqueue_and_read.mjs
+// Run:     REDIS_URL=redis://127.0.0.1:6379/0 node examples/node/enqueue_and_read.mjs [CONSUMER]
 //
+// REDIS_URL may be rediss:// and have user and password, percent-encoded (@ is %40, / is %2F, # is %23).
 // Ends with 0 when every order has its QR code, else with 1.
-import os from "node:os";
 import Redis from "ioredis";
 import qrcode from "qrcode-terminal";
 
-const prefix = process.env.WORKER_KEY_PREFIX ?? "{qfpay}";
+const url = process.env.REDIS_URL || "redis://127.0.0.1:6379/0";
+const prefix = process.env.WORKER_KEY_PREFIX || "{qfpay}";
 const [requests, results, rejected] = [":requests", ":results", ":requests:rejected"].map((name) => prefix + name);
-// The name is the same after a restart: what this consumer has left is then given to it first.
-const [group, consumer] = ["example-node", os.hostname()];
+// Give each consumer a name of its own that is the same after a restart: what it has left is then given to it
+// first. The name of the host is none: a container gets another one each time.
+const [group, consumer] = ["example-node", process.argv[2] || "consumer-1"];
+const claimAfter = 60_000; // ms: entries that another consumer has not acknowledged for so long are taken over
 const patience = 150_000; // ms: an interactive order has its result, whatever it is, after two minutes or a little more
 
-const db = new Redis(process.env.REDIS_URL ?? "redis://127.0.0.1:6379/0");
+// ioredis takes any other scheme for the name of a host, and would connect in plain text.
+if (!/^rediss?:\/\//.test(url)) {
+  console.error("REDIS_URL: must begin with redis:// or rediss://");
+  process.exit(1);
+}
+const db = new Redis(url);
 
 // Puts n orders on the request stream, one field for each of the order's. Returns their ids, and the
 // entries they are in.
@@ -35,22 +43,38 @@ async function enqueue(n) {
   return [ids, entries];
 }
 
-// Names and values by turns, as Redis gives them, become an object.
+// Names and values by turns, as Redis gives them, become an object; RESP3 may give a map at once.
 function object(fields) {
+  if (!Array.isArray(fields)) return fields instanceof Map ? Object.fromEntries(fields) : fields;
   const named = {};
   for (let i = 0; i < fields.length; i += 2) named[fields[i]] = fields[i + 1];
   return named;
 }
 
-// Yields lists of the results that fall to this consumer: what it left, then new ones. Reading
-// is at least once: a reader must accept a result that comes again.
+// The entries of one XREADGROUP: the answer is a list of pairs in RESP2, a map in RESP3.
+async function read(start) {
+  const answer = await db.xreadgroup("GROUP", group, consumer, "COUNT", 50, "BLOCK", 1000, "STREAMS", results, start);
+  if (!answer) return [];
+  if (Array.isArray(answer)) return answer[0][1];
+  return (answer instanceof Map ? answer.get(results) : answer[results]) ?? [];
+}
+
+// Yields lists of the results that fall to this consumer: what it left, then new ones, and from time to time
+// those of a consumer that does not come back. Reading is at least once: a reader must accept a result that
+// comes again.
 async function* batches() {
   const end = Date.now() + patience;
+  let [claim, cursor] = [0, "0-0"];
   for (let start = "0"; Date.now() < end; ) {
-    const answer = await db.xreadgroup("GROUP", group, consumer, "COUNT", 50, "BLOCK", 1000, "STREAMS", results, start);
-    const entries = answer?.[0][1] ?? [];
+    const entries = await read(start);
     if (entries.length === 0) start = ">";
     yield entries;
+    if (start === ">" && Date.now() >= claim) {
+      const answer = await db.xautoclaim(results, group, consumer, claimAfter, cursor, "COUNT", 50);
+      cursor = answer[0];
+      if (cursor === "0-0") claim = Date.now() + claimAfter; // all were looked at
+      yield answer[1];
+    }
   }
 }
 
@@ -67,8 +91,11 @@ async function main() {
   const [waiting, entries] = await enqueue(100);
   const created = [];
   for await (const batch of batches()) {
-    for (const [entry, fields] of batch) {
-      settle(object(fields), waiting, created);
+    for (const pair of batch) {
+      if (!pair) continue; // Redis 6.2 says only that an entry is gone
+      const [entry, fields] = pair;
+      if (fields) settle(object(fields), waiting, created);
+      else console.error(`entry ${entry} was trimmed before it was acknowledged: its result is lost to this group`);
       await db.xack(results, group, entry); // only now: done with it
     }
     if (waiting.size === 0) break;

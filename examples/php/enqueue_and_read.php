@@ -2,8 +2,9 @@
 // Enqueues 100 orders and reads their 100 results, with phpredis.
 //
 // Debian: apt-get install php-cli php-redis php-bacon-qr-code
-// Run:    REDIS_URL=redis://127.0.0.1:6379/0 php examples/php/enqueue_and_read.php
+// Run:    REDIS_URL=redis://127.0.0.1:6379/0 php examples/php/enqueue_and_read.php [CONSUMER]
 //
+// REDIS_URL may be rediss:// and have user and password, percent-encoded (@ is %40, / is %2F, # is %23).
 // Ends with 0 when every order has its QR code, else with 1.
 declare(strict_types=1);
 
@@ -11,20 +12,42 @@ require 'Bacon/BaconQrCode/autoload.php';
 
 $prefix = getenv('WORKER_KEY_PREFIX') ?: '{qfpay}';
 [$requests, $results, $rejected] = ["$prefix:requests", "$prefix:results", "$prefix:requests:rejected"];
-// The name is the same after a restart: what this consumer has left is then given to it first.
-[$group, $consumer] = ['example-php', gethostname()];
+// Give each consumer a name of its own that is the same after a restart: what it has left is then given to it
+// first. The name of the host is none: a container gets another one each time.
+[$group, $consumer] = ['example-php', $argv[1] ?? 'consumer-1'];
+const CLAIM_AFTER = 60_000; // ms: entries that another consumer has not acknowledged for so long are taken over
 $patience = 150; // seconds: an interactive order has its result, whatever it is, after two minutes or a little more
 
+/** Connects as the URL says. Other schemes than redis:// and rediss:// are refused, never tried in plain text. */
 function connect(string $url): Redis
 {
     $at = parse_url($url);
+    $tls = match ($at['scheme'] ?? '') {
+        'redis' => '',
+        'rediss' => 'tls://',
+        default => throw new InvalidArgumentException('REDIS_URL: must begin with redis:// or rediss://'),
+    };
+    if (!isset($at['host'])) {
+        throw new InvalidArgumentException('REDIS_URL: names no host; special characters in a password must be percent-encoded');
+    }
     $db = new Redis();
-    $db->connect($at['host'], $at['port'] ?? 6379);
+    $db->connect($tls . $at['host'], $at['port'] ?? 6379);
+    $user = rawurldecode($at['user'] ?? '');
     if (isset($at['pass'])) {
-        $db->auth(($at['user'] ?? '') !== '' ? [$at['user'], $at['pass']] : $at['pass']);
+        $password = rawurldecode($at['pass']);
+        $db->auth($user !== '' ? [$user, $password] : $password);
     }
     $db->select((int) ltrim($at['path'] ?? '0', '/'));
     return $db;
+}
+
+/** Creates the group, before the orders, so that no result is missed. */
+function createGroup(Redis $db, string $results, string $group): void
+{
+    if (!$db->xGroup('CREATE', $results, $group, '$', true) && !str_starts_with((string) $db->getLastError(), 'BUSYGROUP')) {
+        throw new RuntimeException('XGROUP CREATE: ' . $db->getLastError());
+    }
+    $db->clearLastError();
 }
 
 /** Puts n orders on the request stream, as JSON. Returns their ids as keys, and the entries they are in. */
@@ -43,12 +66,14 @@ function enqueue(Redis $db, string $requests, int $n): array
 }
 
 /**
- * Yields lists of the results that fall to this consumer: what it left, then new ones. Reading
- * is at least once: a reader must accept a result that comes again.
+ * Yields lists of the results that fall to this consumer: what it left, then new ones, and from time to time
+ * those of a consumer that does not come back. Reading is at least once: a reader must accept a result that
+ * comes again.
  */
 function batches(Redis $db, string $results, string $group, string $consumer, int $patience): Generator
 {
     $end = time() + $patience;
+    [$claim, $cursor] = [0, '0-0'];
     for ($start = '0'; time() < $end;) {
         $answer = $db->xReadGroup($group, $consumer, [$results => $start], 50, 1000) ?: [];
         $entries = $answer[$results] ?? [];
@@ -56,12 +81,31 @@ function batches(Redis $db, string $results, string $group, string $consumer, in
             $start = '>';
         }
         yield $entries;
+        if ($start === '>' && time() >= $claim) {
+            // As a raw command: phpredis 5.3 has no xAutoClaim, and fields come as names and values by turns.
+            [$cursor, $entries] = $db->rawCommand('XAUTOCLAIM', $results, $group, $consumer, CLAIM_AFTER, $cursor, 'COUNT', 50);
+            if ($cursor === '0-0') { // all were looked at
+                $claim = time() + CLAIM_AFTER / 1000;
+            }
+            yield named($entries);
+        }
     }
+}
+
+/** Turns entries as Redis gives them into those of xReadGroup: id => fields, or null where they are gone. */
+function named(array $entries): array
+{
+    $byId = [];
+    foreach (array_filter($entries) as [$id, $fields]) { // Redis 6.2 gives nothing for an entry that is gone
+        $pairs = array_chunk($fields ?: [], 2);
+        $byId[$id] = array_column($pairs, 1, 0) ?: null;
+    }
+    return $byId;
 }
 
 function settle(array $result, array &$waiting, array &$created): void
 {
-    if (!isset($waiting[$result['id']])) {
+    if (!isset($waiting[$result['id'] ?? ''])) {
         return; // somebody else's order, or one that came twice
     }
     unset($waiting[$result['id']]);
@@ -72,14 +116,22 @@ function settle(array $result, array &$waiting, array &$created): void
     }
 }
 
-$db = connect(getenv('REDIS_URL') ?: 'redis://127.0.0.1:6379/0');
-$db->xGroup('CREATE', $results, $group, '$', true); // false when it is there already
-$db->clearLastError();
+try {
+    $db = connect(getenv('REDIS_URL') ?: 'redis://127.0.0.1:6379/0');
+} catch (InvalidArgumentException $e) {
+    fwrite(STDERR, $e->getMessage() . "\n");
+    exit(1);
+}
+createGroup($db, $results, $group);
 [$waiting, $entries] = enqueue($db, $requests, 100);
 $created = [];
 foreach (batches($db, $results, $group, $consumer, $patience) as $batch) {
     foreach ($batch as $entry => $result) {
-        settle($result, $waiting, $created);
+        if ($result) {
+            settle($result, $waiting, $created);
+        } else {
+            fwrite(STDERR, "entry $entry was trimmed before it was acknowledged: its result is lost to this group\n");
+        }
         $db->xAck($results, $group, [$entry]); // only now: done with it
     }
     if (!$waiting) {

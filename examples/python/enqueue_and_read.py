@@ -2,23 +2,26 @@
 """Enqueues 100 orders and reads their 100 results, with redis-py alone.
 
 Debian: apt-get install python3-redis python3-qrcode
-Run:    REDIS_URL=redis://127.0.0.1:6379/0 python3 examples/python/enqueue_and_read.py
+Run:    REDIS_URL=redis://127.0.0.1:6379/0 python3 examples/python/enqueue_and_read.py [CONSUMER]
 
+REDIS_URL may be rediss:// and have user and password, percent-encoded (@ is %40, / is %2F, # is %23).
 Ends with 0 when every order has its QR code, else with 1.
 """
 import json
 import os
-import socket
 import sys
 import time
 
 import qrcode
 import redis
 
-PREFIX = os.environ.get("WORKER_KEY_PREFIX", "{qfpay}")
+URL = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
+PREFIX = os.environ.get("WORKER_KEY_PREFIX") or "{qfpay}"
 REQUESTS, RESULTS, REJECTED = PREFIX + ":requests", PREFIX + ":results", PREFIX + ":requests:rejected"
-# The name is the same after a restart: what this consumer has left is then given to it first.
-GROUP, CONSUMER = "example-python", socket.gethostname()
+# Give each consumer a name of its own that is the same after a restart: what it has left is then given to it
+# first. The name of the host is none: a container gets another one each time.
+GROUP, CONSUMER = "example-python", sys.argv[1] if len(sys.argv) > 1 else "consumer-1"
+CLAIM_AFTER = 60_000  # ms: entries that another consumer has not acknowledged for so long are taken over
 PATIENCE = 150  # seconds: an interactive order has its result, whatever it is, after two minutes or a little more
 
 
@@ -35,23 +38,37 @@ def enqueue(db, n):
     return ids, pipe.execute()
 
 
+def read(db, start):
+    """Returns the entries of one XREADGROUP, as [(id, fields)]: a list of pairs in RESP2, a dictionary in RESP3."""
+    answer = db.xreadgroup(GROUP, CONSUMER, {RESULTS: start}, count=50, block=1000)
+    if isinstance(answer, dict):
+        return [entry for part in answer.values() for entry in (part[0] if part else [])]
+    return answer[0][1] if answer else []
+
+
 def batches(db):
-    """Yields lists of the results that fall to this consumer: what it left, then new ones.
+    """Yields lists of the results that fall to this consumer: what it left, then new ones, and from time to time
+    those of a consumer that does not come back.
 
     Reading is at least once: a reader must accept a result that comes again.
     """
     start = "0"  # what we were given before and have not acknowledged
+    claim, cursor = 0.0, "0-0"
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        answer = db.xreadgroup(GROUP, CONSUMER, {RESULTS: start}, count=50, block=1000)
-        entries = answer[0][1] if answer else []
+        entries = read(db, start)
         if not entries:
             start = ">"
         yield entries
+        if start == ">" and time.monotonic() >= claim:
+            cursor, entries, *_ = db.xautoclaim(RESULTS, GROUP, CONSUMER, CLAIM_AFTER, start_id=cursor, count=50)
+            if cursor in ("0-0", b"0-0"):  # all were looked at
+                claim = time.monotonic() + CLAIM_AFTER / 1000
+            yield entries
 
 
 def settle(result, waiting, created):
-    if result["id"] not in waiting:
+    if result.get("id") not in waiting:
         return  # somebody else's order, or one that came twice
     waiting.remove(result["id"])
     if result["outcome"] == "created":
@@ -60,8 +77,17 @@ def settle(result, waiting, created):
         print(result["out_trade_no"], result["outcome"], result["reason"], file=sys.stderr)
 
 
+def connect():
+    """Connects as REDIS_URL says. Other schemes than redis:// and rediss:// are refused, never tried in plain text."""
+    scheme = URL.split("://")[0]
+    if scheme not in ("redis", "rediss"):
+        sys.exit("REDIS_URL: must begin with redis:// or rediss://")
+    tls = {"ssl_check_hostname": True} if scheme == "rediss" else {}
+    return redis.Redis.from_url(URL, decode_responses=True, **tls)
+
+
 def main():
-    db = redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"), decode_responses=True)
+    db = connect()
     try:
         db.xgroup_create(RESULTS, GROUP, id="$", mkstream=True)  # before the orders: no result is missed
     except redis.ResponseError as e:
@@ -70,7 +96,12 @@ def main():
     (waiting, entries), created = enqueue(db, 100), []
     for batch in batches(db):
         for entry, result in batch:
-            settle(result, waiting, created)
+            if entry is None:
+                continue  # Redis 6.2 says only that an entry is gone
+            if result:
+                settle(result, waiting, created)
+            else:
+                print(f"entry {entry} was trimmed before it was acknowledged: its result is lost to this group", file=sys.stderr)
             db.xack(RESULTS, GROUP, entry)  # only now: done with it
         if not waiting:
             break
