@@ -16,7 +16,7 @@ type plan struct {
 	kill    time.Duration // between two SIGKILLs; 0: none
 	frozen  float64       // share of attacks that are a SIGSTOP for up to twice the lease
 	calm    time.Duration // from the last order to the end of kills and faults; 0: never
-	faults  float64       // share of the gateway's calls with a fault
+	faults  float64       // share of the gateway's calls with a fault, at most: some happen at one endpoint only
 	late    time.Duration // the delay of the gateway's late faults
 	latency string        // of the gateway
 	twice   float64       // share of orders delivered twice
@@ -47,7 +47,7 @@ func init() {
 	flag.DurationVar(&given.kill, "chaos.kill", given.kill, "time between two SIGKILLs; 0: none")
 	flag.Float64Var(&given.frozen, "chaos.frozen", given.frozen, "share of attacks that are a SIGSTOP for up to twice the lease")
 	flag.DurationVar(&given.calm, "chaos.calm", given.calm, "so long after the last order kills and faults end; 0: never")
-	flag.Float64Var(&given.faults, "chaos.faults", given.faults, "share of the gateway's calls that go wrong")
+	flag.Float64Var(&given.faults, "chaos.faults", given.faults, "share of the gateway's calls that go wrong, at most")
 	flag.DurationVar(&given.late, "chaos.late", given.late, "how late the gateway's late faults are")
 	flag.StringVar(&given.latency, "chaos.latency", given.latency, "latency of the gateway")
 	flag.Float64Var(&given.twice, "chaos.twice", given.twice, "share of orders delivered twice")
@@ -62,7 +62,8 @@ func init() {
 }
 
 // mishaps are the faults of a run, in equal shares, except that the most dangerous ones are
-// listed more than once. All except the last two are over within seconds.
+// listed more than once. All except the last two are over within seconds. A run draws no forger:
+// without strict verification, a forged code is a code.
 var mishaps = []string{
 	"land_late", "land_late", "land_late", "drop_after", "slow_visibility",
 	"drop", "drop_after", "reset", "reset_after", "land_late", "answer_late", "truncated",
@@ -70,6 +71,11 @@ var mishaps = []string{
 	"slow_visibility", "notify_first", "http_429", "http_500", "http_502_after", "http_503_after",
 	"respcd_1102", "respcd_1298", "respcd_1298_live", "respcd_1298_unsaid", "respcd_1205_failed",
 	"respcd_1294", "respcd_1294_live", "respcd_7777",
+	// Answers that are odd. A mishap at one endpoint is drawn only there.
+	"respcd_1204_live", "respcd_1147", "respcd_2999_live", "respcd_1147_http_422", "http_422_after", "status_201",
+	"empty_body", "gzip", "gzip_unsaid", "gzip_untrue", "encoding_odd", "bom",
+	"code_url", "qrcode_newline", "txamt_number", "number_case", "respmsg_list", "chnlsn_false", "sysdtm_object",
+	"data_missing", "data_null", "data_object", "data_renamed", "order_type_odd", "page_text", "unscanned", "young",
 	"respcd_1203", "respcd_1100", // the breaker holds the merchant; maintenance, retry in half a minute
 }
 

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -38,7 +39,7 @@ func TestDemo_ShowsEveryPayTypeAndAQRCode(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"orders=14 created=14 rejected=0 expired=0 unresolved=0", "14 orders waiting to be paid",
-		"issued again as DEMO-0001_2", "https://qr.alipay.com/", "█▀"} {
+		"issued again as DEMO-0001_2", "QFPay may not", "https://qr.alipay.com/", "█▀"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
 		}
@@ -88,6 +89,9 @@ func TestUsage_WrongUsageEndsWithTwo(t *testing.T) {
 		"other content":       {"demo", write(t, head+",A1,800101,1,HKD\n,A1,800101,2,HKD\n")},
 		"a fault not known":   {"simulator", "--fault", "gremlins=0.5"},
 		"a probability above": {"simulator", "--fault", "drop=1.5"},
+		"a fault elsewhere":   {"simulator", "--fault", "query.code_url=1"},
+		"no such Retry-After": {"simulator", "--retry-after", "soon"},
+		"no answer to repeat": {"simulator", "--duplicate", "1103"},
 		"no merchant":         {"simulator", "--merchants", "0"},
 		"a negative limit":    {"simulator", "--per-second=-1"},
 	} {
@@ -126,6 +130,30 @@ func TestSimulator_SaysThatItsPortIsTaken(t *testing.T) {
 	defer taken.Close()
 	code, _, stderr := runWith(t.Context(), "simulator", "--addr", taken.Addr().String())
 	if code != 1 || !strings.Contains(stderr, "--addr") {
+		t.Errorf("exit code %d, says %q", code, stderr)
+	}
+}
+
+func TestSimulator_HelpListsEveryFault(t *testing.T) {
+	code, out, _ := runWith(t.Context(), "simulator", "--help")
+	if code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	for _, line := range simulator.FaultList() {
+		if !strings.Contains(out, line) {
+			t.Errorf("%q is missing", line)
+		}
+	}
+}
+
+// Odd modes are taken by the program as it stands.
+func TestSimulator_TakesOddModes(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(100*time.Millisecond, cancel)
+	code, _, stderr := runWith(ctx, "simulator", "--addr", "127.0.0.1:0", "--fault", "payment.respcd_1104:filter error@800201=1",
+		"--fault", "http_403_after@A17*=0.5", "--retry-after", "date", "--duplicate", "1251:订单号重复")
+	if code != 0 || !strings.Contains(stderr, "filter error@800201=1 http_403_after@A17*=0.5") {
 		t.Errorf("exit code %d, says %q", code, stderr)
 	}
 }

@@ -25,6 +25,7 @@ func show(w io.Writer, results []tasks.Result, gateway *simulator.Gateway) error
 		table.Add(r.OutTradeNo, qfpay.PayType(r.PayType).Wallet(), r.Outcome, r.RespCd, r.Syssn)
 		if r.IssuedAs != r.OutTradeNo {
 			table.Note("  its QR code was lost on the way: closed, and issued again as "+r.IssuedAs, 80)
+			table.Note("  the sandbox closes a code that nobody has scanned; QFPay may not", 80)
 		} else if r.Reason != "" {
 			table.Note("  "+r.Reason+" "+r.RespErr, 80)
 		}

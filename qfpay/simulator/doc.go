@@ -7,6 +7,9 @@
 //	client := &http.Client{Transport: g.Transport()}   // in process, without a socket
 //	server := httptest.NewServer(g)                    // or on a port
 //
+// A fault can be restricted to an endpoint, a pay type or some order numbers; see [Fault].
+// [FaultList] explains all faults. They change answers; the books stay true.
+//
 // [Gateway.Orders] returns its orders, [Gateway.Calls] the requests and their answers, and
 // [Gateway.Peak] the most calls in a window of time. The package shares only types with the
 // client in package qfpay: the two are written independently from the same documents, so that

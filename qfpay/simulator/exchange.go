@@ -141,8 +141,6 @@ func (g *Gateway) onTheWay(x *exchange, a answer) answer {
 	}
 	a.cut = x.effect.cut
 	a.at = x.due.Add(x.after)
-	if a.fields == nil {
-		a.retryAfter = g.config.RetryAfter.header(a.status, x.wait, a.at)
-	}
+	a.retryAfter = g.config.RetryAfter.header(a.status, x.wait, a.at)
 	return a
 }
