@@ -6,10 +6,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
+
+// printable matches an app_code, an mchid or a key.
+var printable = regexp.MustCompile(`^[!-~]+$`)
 
 // maxSecret is the largest file of a key or password. Keys have 32 characters; a larger
 // file is the wrong one.
