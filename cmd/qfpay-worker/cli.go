@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -23,26 +22,12 @@ type cli struct {
 	Audit   AuditCmd   `cmd:"" help:"Check that journal, due set and result stream agree about every order."`
 	ACL     ACLCmd     `cmd:"" name:"acl" help:"Print the rights that users of Redis need."`
 	Version VersionCmd `cmd:"" help:"Print version, commit and Go version."`
+
+	Help       HelpCmd       `cmd:"" help:"Explain a command; the same as COMMAND --help."`
+	Completion CompletionCmd `cmd:"" help:"Print a script that completes commands and flags."`
+
+	ShowVersion versionFlag `name:"version" help:"Print version, commit and Go version."`
 }
-
-// stdio is where a command reads and writes. Results go to out, everything else to err.
-type stdio struct {
-	in       io.Reader
-	out, err io.Writer
-}
-
-// The exit codes of every command.
-const (
-	exitDone    = 0
-	exitOutside = 1 // something outside failed: Redis, a file, a port
-	exitInput   = 2 // invalid usage, configuration or input
-)
-
-// inputError marks an error that the user can fix: exit code 2.
-type inputError struct{ error }
-
-// Unwrap returns the cause, for [errors.Is] and [errors.As].
-func (e inputError) Unwrap() error { return e.error }
 
 // run is the whole program. args are without the program's name, environ is as from
 // os.Environ. It returns the exit code.
@@ -62,12 +47,15 @@ func run(ctx context.Context, args, environ []string, std stdio) int {
 	if err != nil {
 		return fail(std, err)
 	}
-	chosen, err := parser.Parse(args)
+	chosen, err := parser.Parse(helpFlag(args))
 	if helped {
 		return exitDone
 	}
 	if err != nil {
 		return fail(std, usageError(err))
+	}
+	if err := vars.quoted(chosen.Flags()); err != nil {
+		return fail(std, err)
 	}
 	for _, warning := range vars.unknown(settingNames(parser.Model.Node)) {
 		fmt.Fprintln(std.err, "qfpay-worker:", printable.String(warning))
@@ -91,26 +79,39 @@ func newParser(commands *cli, vars env, more ...kong.Option) (*kong.Kong, error)
 // errors are an unknown flag or command, and a missing value or command.
 func usageError(err error) error {
 	text := strings.ReplaceAll(err.Error(), `expected string value but got "EOL" (<EOL>)`, "needs a value")
-	return inputError{fmt.Errorf("%s (see qfpay-worker --help)", text)}
+	command := "qfpay-worker"
+	usage := " COMMAND [flags]"
+	if wrong, ok := errors.AsType[*kong.ParseError](err); ok && wrong.Context.Selected() != nil {
+		command += " " + wrong.Context.Selected().Path()
+		usage = strings.TrimPrefix(wrong.Context.Selected().Summary(), wrong.Context.Selected().Path())
+	}
+	return inputError{fmt.Errorf("%s\nUsage: %s%s (see %s --help)", text, command, usage, command)}
 }
 
-// fail prints an error, each line with the name of the program in front, and returns the
-// exit code.
-func fail(std stdio, err error) int {
-	if err == nil {
-		return exitDone
+// helpFlag turns "help COMMAND" into "COMMAND --help", which people also try.
+func helpFlag(args []string) []string {
+	if len(args) == 0 || args[0] != "help" {
+		return args
 	}
-	if text := err.Error(); text != "" {
-		for line := range strings.Lines(text) {
-			fmt.Fprintln(std.err, "qfpay-worker:", printable.String(strings.TrimSuffix(line, "\n")))
-		}
-	}
-	var input inputError
-	var settings SettingErrors
-	if errors.As(err, &input) || errors.As(err, &settings) {
-		return exitInput
-	}
-	return exitOutside
+	return append(args[1:len(args):len(args)], "--help")
+}
+
+// HelpCmd is the command help, for the list of commands; see helpFlag.
+type HelpCmd struct {
+	Command []string `arg:"" optional:"" help:"The command to explain."`
+}
+
+// Run implements the command. It is not reached.
+func (HelpCmd) Run() error { return nil }
+
+// versionFlag is the flag --version.
+type versionFlag bool
+
+// BeforeReset prints the version, and ends the program before kong misses a command.
+func (versionFlag) BeforeReset(app *kong.Kong, std stdio) error {
+	err := VersionCmd{}.Run(std)
+	app.Exit(exitDone)
+	return err
 }
 
 // VersionCmd prints the version and commit that this binary was built from.

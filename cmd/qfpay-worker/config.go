@@ -2,13 +2,9 @@ package main
 
 import (
 	"math"
-	"net"
-	"strconv"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // Config holds every setting of the worker as text, from the environment or from flags. A
@@ -57,15 +53,9 @@ func (c HighWaterConfig) resolve(found *checks) int {
 
 // Settings is a checked Config, as values.
 type Settings struct {
-	Redis     Redis
-	Keys      tasks.Keys
-	Merchants []worker.Merchant // at least one, names distinct
-
-	LostResponse  string        // auto, reissue or unresolved
-	UniqueNumbers bool          // trust QFPay to refuse a repeated out_trade_no
-	Timeout       time.Duration // of one gateway call, 1 s to 60 s
-	Verify        qfpay.Verify
-	GoodsName     tasks.GoodsName
+	Redis Redis
+	Keys  tasks.Keys
+	GatewaySettings
 
 	Concurrency     int    // per lane
 	HTTPAddr        string // host:port
@@ -88,8 +78,9 @@ func (c Config) Resolve() (Settings, error) {
 		Redis: c.redis(&found),
 		Keys:  c.keys(&found),
 		Log:   c.LogConfig.resolve(&found),
+
+		GatewaySettings: c.GatewayConfig.resolve(&found),
 	}
-	c.GatewayConfig.resolve(&found, &s)
 	c.WorkerConfig.resolve(&found, &s)
 	s.API = c.API.resolve(&found)
 	s.Warnings = found.warnings
@@ -116,13 +107,4 @@ func (c WorkerConfig) resolve(found *checks, s *Settings) {
 	if len(found.wrong) == before && s.ShutdownTimeout <= s.Timeout {
 		found.failed("WORKER_SHUTDOWN_TIMEOUT", "must be longer than QFPAY_TIMEOUT (%s), not %s, so that calls in flight can be answered", s.Timeout, s.ShutdownTimeout)
 	}
-}
-
-// listenAddr checks an address to listen on. port is for the example in the message.
-func listenAddr(found *checks, variable, port, addr string) string {
-	_, given, err := net.SplitHostPort(addr)
-	if n, numErr := strconv.Atoi(given); err != nil || numErr != nil || n < 0 || n > 65535 {
-		found.failed(variable, "must be host:port, such as 127.0.0.1:%s or :%s, not %s", port, port, quoted(addr))
-	}
-	return addr
 }

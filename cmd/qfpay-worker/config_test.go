@@ -55,12 +55,12 @@ func TestConfig_MissingSettingsTakeTheDefaults(t *testing.T) {
 	s.Redis = Redis{}
 	want := Settings{
 		Keys: tasks.Keys{Prefix: "{qfpay}"},
-		Merchants: []worker.Merchant{{
+		GatewaySettings: GatewaySettings{Merchants: []worker.Merchant{{
 			Merchant: qfpay.Merchant{Name: "default", BaseURL: "https://openapi-hk.qfapi.com", AppCode: "APP1",
 				Key: canary, SignType: qfpay.SHA256},
 			PerSecond: 100, PerMinute: 400,
 		}},
-		LostResponse: "auto", UniqueNumbers: true, Timeout: 10 * time.Second, Verify: qfpay.VerifyWarn,
+			LostResponse: "auto", UniqueNumbers: true, Timeout: 10 * time.Second, Verify: qfpay.VerifyWarn, GoodsName: tasks.CleanName},
 		Concurrency: 64, HTTPAddr: "127.0.0.1:9464", ShutdownTimeout: 25 * time.Second,
 		Durability: tasks.Standard, ResultsKeep: 168 * time.Hour, HighWater: 5_000_000,
 		Log: LogSettings{Level: slog.LevelInfo},
@@ -75,7 +75,7 @@ func TestConfig_EverySettingIsRead(t *testing.T) {
 		"REDIS_URL=redis-cluster://a:1,b:2", "QFPAY_BASE_URL=http://10.0.0.1:8088/", "QFPAY_ALLOW_HTTP=true",
 		"QFPAY_APP_CODE=APP2", "QFPAY_CLIENT_KEY_FILE=" + file(t, "key", " "+canary+"\n"), "QFPAY_MCHID=M1",
 		"QFPAY_SIGN_TYPE=MD5", "QFPAY_PER_SECOND=0", "QFPAY_PER_MINUTE=1200", "QFPAY_LOST_RESPONSE=unresolved",
-		"QFPAY_UNIQUE_NUMBERS=false", "QFPAY_TIMEOUT=1s", "QFPAY_VERIFY_RESPONSES=strict", "WORKER_CONCURRENCY=1",
+		"QFPAY_UNIQUE_NUMBERS=false", "QFPAY_GOODS_NAME=asis", "QFPAY_TIMEOUT=1s", "QFPAY_VERIFY_RESPONSES=strict", "WORKER_CONCURRENCY=1",
 		"WORKER_HTTP_ADDR=:0", "WORKER_SHUTDOWN_TIMEOUT=2s", "WORKER_DURABILITY=strict", "WORKER_RESULTS_KEEP=48h", "WORKER_RESULTS_HIGH_WATER=1000", "WORKER_KEY_PREFIX={eu-1}", "LOG_LEVEL=debug", "LOG_FORMAT=text",
 	})
 	if wrong != nil {
@@ -84,12 +84,12 @@ func TestConfig_EverySettingIsRead(t *testing.T) {
 	s.Redis = Redis{address: s.Redis.address}
 	want := Settings{
 		Redis: Redis{address: "redis-cluster://a:1,b:2"}, Keys: tasks.Keys{Prefix: "{eu-1}"},
-		Merchants: []worker.Merchant{{
+		GatewaySettings: GatewaySettings{Merchants: []worker.Merchant{{
 			Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://10.0.0.1:8088", AppCode: "APP2",
 				Key: canary, MchID: "M1", SignType: qfpay.MD5},
 			PerSecond: 0, PerMinute: 1200,
 		}},
-		LostResponse: "unresolved", Timeout: time.Second, Verify: qfpay.VerifyStrict,
+			LostResponse: "unresolved", Timeout: time.Second, Verify: qfpay.VerifyStrict, GoodsName: tasks.AsIsName},
 		Concurrency: 1, HTTPAddr: ":0", ShutdownTimeout: 2 * time.Second,
 		Durability: tasks.Strict, ResultsKeep: 48 * time.Hour, HighWater: 1000,
 		Log: LogSettings{Level: slog.LevelDebug, Format: "text"},
@@ -146,7 +146,7 @@ func TestConfig_EveryWrongSettingIsNamed(t *testing.T) {
 		{"-QFPAY_APP_CODE", "QFPAY_APP_CODE", "required"},
 		{"-QFPAY_BASE_URL", "QFPAY_BASE_URL", "required"},
 		{"QFPAY_MERCHANTS_FILE=/nowhere/m.yaml", "QFPAY_APP_CODE", "set together with QFPAY_MERCHANTS_FILE"},
-		{"QFPAY_SIGN_TYPE=sha256", "QFPAY_SIGN_TYPE", "SHA256 or MD5"},
+		{"QFPAY_SIGN_TYPE=sha1", "QFPAY_SIGN_TYPE", "SHA256 or MD5"},
 		{"QFPAY_PER_SECOND=-1", "QFPAY_PER_SECOND", "from 0 to"},
 		{"QFPAY_PER_MINUTE=400.5", "QFPAY_PER_MINUTE", "whole number"},
 		{"QFPAY_LOST_RESPONSE=close", "QFPAY_LOST_RESPONSE", "auto, reissue or unresolved"},

@@ -19,7 +19,7 @@ func parseEnv(environ []string) env {
 	e := env{}
 	for _, pair := range environ {
 		if name, value, ok := strings.Cut(pair, "="); ok && value != "" {
-			e[name] = value
+			e[name] = strings.TrimSuffix(value, "\r") // of a file with Windows' line ends
 		}
 	}
 	return e
@@ -59,22 +59,39 @@ func settingNames(node *kong.Node) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// quoted returns an error for each setting of a command whose value stands in quotes. A shell
+// removes them, but docker's --env-file and systemd's older versions do not.
+func (e env) quoted(flags []*kong.Flag) error {
+	var found checks
+	for _, flag := range flags {
+		name := variable(flag.Name)
+		v := e[name]
+		if n := len(v); name != "" && n > 1 && v[0] == v[n-1] && (v[0] == '"' || v[0] == '\'') {
+			found.failed(name, "has quotes around its value, which nothing has removed; write the value without them")
+		}
+	}
+	return found.err()
+}
+
 // injected matches the variables that Kubernetes adds to every container for a service whose
 // name begins with qfpay- or worker-.
 var injected = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
 // unknown warns about variables that look like settings but are not. Otherwise a misspelt
-// variable would silently leave the default in effect.
+// variable would silently leave the default in effect. Other programs have variables that begin
+// with REDIS_ and LOG_ too, so of those only one that is nearly a setting is named.
 func (e env) unknown(known []string) []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(e)) {
 		ours := strings.HasPrefix(name, "QFPAY_") || strings.HasPrefix(name, "WORKER_")
-		if !ours || slices.Contains(known, name) || injected.MatchString(name) {
+		shared := strings.HasPrefix(name, "REDIS_") || strings.HasPrefix(name, "LOG_")
+		meant := nearest(name, known)
+		if !ours && !(shared && meant != "") || slices.Contains(known, name) || injected.MatchString(name) {
 			continue
 		}
 		warning := name + " is not a setting"
-		if n := nearest(name, known); n != "" {
-			warning += fmt.Sprintf("; did you mean %s?", n)
+		if meant != "" {
+			warning += fmt.Sprintf("; did you mean %s?", meant)
 		}
 		warnings = append(warnings, warning)
 	}

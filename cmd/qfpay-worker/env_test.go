@@ -51,29 +51,33 @@ func TestHelp_ShowsEverySettingAsAFlagOfRun(t *testing.T) {
 	}
 }
 
-func TestUsage_WrongUsageIsOneLineAndExitCode2(t *testing.T) {
+func TestUsage_WrongUsageIsExplainedWithExitCode2(t *testing.T) {
 	for _, tt := range []struct {
-		args []string
-		says string
+		args    []string
+		says    string
+		command string // whose usage is shown
 	}{
-		{nil, `expected one of "run", "enqueue", "results", `},
-		{[]string{"go"}, "unexpected argument go"},
-		{[]string{"run", "--worker-concurency=1"}, "unknown flag --worker-concurency"},
-		{[]string{"run", "--qfpay-clientkey=" + canary}, "unknown flag --qfpay-clientkey"},
-		{[]string{"run", "--log-level"}, "--log-level: needs a value"},
-		{[]string{"enqueue"}, `expected "<file>"`},
-		{[]string{"enqueue", "--lane=fast", "-"}, `--lane: must be interactive or bulk, not "fast"`},
-		{[]string{"enqueue", "--merchant=a:b", "-"}, "--merchant: must be 1 to 64"},
-		{[]string{"results", "--format=xml"}, `--format: must be table or json, not "xml"`},
-		{[]string{"results", "--group=g"}, "--group, --consumer: need each other"},
-		{[]string{"results", "--group=g", "--consumer=c", "--from=1-0"}, "--from: cannot be combined with --group"},
-		{[]string{"results", "--from=yesterday"}, "--from: must be the ID of an entry"},
-		{[]string{"results", "--from=$"}, "--from: must be the ID of an entry"},
-		{[]string{"results", "--qr", "--format=json"}, "--qr: requires --format=table"},
+		{nil, `expected one of "run", "enqueue", "results", `, "COMMAND"},
+		{[]string{"go"}, "unexpected argument go", "COMMAND"},
+		{[]string{"run", "--worker-concurency=1"}, "unknown flag --worker-concurency", "run [flags]"},
+		{[]string{"run", "--qfpay-clientkey=" + canary}, "unknown flag --qfpay-clientkey", "run [flags]"},
+		{[]string{"run", "--log-level"}, "--log-level: needs a value", ""},
+		{[]string{"enqueue"}, `expected "<file>"`, "enqueue <file> [flags]"},
+		{[]string{"enqueue", "--lane=fast", "-"}, `--lane: must be interactive or bulk, not "fast"`, ""},
+		{[]string{"enqueue", "--merchant=a:b", "-"}, "--merchant: must be 1 to 64", ""},
+		{[]string{"results", "--format=xml"}, `--format: must be table or json, not "xml"`, ""},
+		{[]string{"results", "--group=g"}, "--group, --consumer: need each other", ""},
+		{[]string{"results", "--group=g", "--consumer=c", "--from=1-0"}, "--from: cannot be combined with --group", ""},
+		{[]string{"results", "--from=yesterday"}, "--from: must be the ID of an entry", ""},
+		{[]string{"results", "--from=$"}, "--from: must be the ID of an entry", ""},
+		{[]string{"results", "--qr", "--format=json"}, "--qr: requires --format=table", ""},
 	} {
 		got := command(t, nil, tt.args...)
-		if got.code != exitInput || got.out != "" || strings.Count(got.err, "\n") != 1 || !strings.Contains(got.err, tt.says) {
-			t.Errorf("%v: exit code %d, %q, want 2 and one line with %q", tt.args, got.code, got.err, tt.says)
+		if got.code != exitInput || got.out != "" || !strings.Contains(got.err, tt.says) {
+			t.Errorf("%v: exit code %d, %q, want 2 and %q", tt.args, got.code, got.err, tt.says)
+		}
+		if !strings.HasPrefix(tt.says, "--") && !strings.Contains(got.err, "\nqfpay-worker: Usage: qfpay-worker "+tt.command) {
+			t.Errorf("%v: no usage of %q: %s", tt.args, tt.command, got.err)
 		}
 		if strings.Contains(got.err, canary) {
 			t.Errorf("%v: a secret is shown: %s", tt.args, got.err)
@@ -84,15 +88,17 @@ func TestUsage_WrongUsageIsOneLineAndExitCode2(t *testing.T) {
 func TestConfig_MisspeltVariablesAreNamed(t *testing.T) {
 	got := command(t, []string{
 		"QFPAY_BASEURL=" + canary, "WORKER_CONCURENCY=1", "QFPAY_CLIENTKEY=" + canary, "QFPAY_COFFEE=strong",
-		"QFPAY_EMPTY=", "PATH=/bin", "QFPAY_BASE_URL=x",
+		"QFPAY_EMPTY=", "PATH=/bin", "REDIS_UR=x", "LOG_LEVLE=debug", "QFPAY_BASE_URL=x",
 		// What Kubernetes injects for services called qfpay-worker and worker.
-		"QFPAY_WORKER_SERVICE_HOST=10.0.0.1", "QFPAY_WORKER_SERVICE_PORT_HTTP=9464", "WORKER_PORT=tcp://10.0.0.1:9464",
+		"REDIS_PORT=tcp://10.0.0.1:6379", "REDIS_HOST=10.0.0.1", "LOG_DIR=/var/log", "QFPAY_WORKER_SERVICE_HOST=10.0.0.1", "QFPAY_WORKER_SERVICE_PORT_HTTP=9464", "WORKER_PORT=tcp://10.0.0.1:9464",
 		"WORKER_PORT_9464_TCP_ADDR=10.0.0.1", "WORKER_PORT_9464_TCP=tcp://10.0.0.1:9464",
 	}, "version")
 	want := strings.Join([]string{
+		"qfpay-worker: LOG_LEVLE is not a setting; did you mean LOG_LEVEL?",
 		"qfpay-worker: QFPAY_BASEURL is not a setting; did you mean QFPAY_BASE_URL?",
 		"qfpay-worker: QFPAY_CLIENTKEY is not a setting; did you mean QFPAY_CLIENT_KEY?",
 		"qfpay-worker: QFPAY_COFFEE is not a setting",
+		"qfpay-worker: REDIS_UR is not a setting; did you mean REDIS_URL?",
 		"qfpay-worker: WORKER_CONCURENCY is not a setting; did you mean WORKER_CONCURRENCY?",
 		"",
 	}, "\n")
@@ -112,8 +118,43 @@ func TestDistance_IsLevenshteins(t *testing.T) {
 	}
 }
 
+// docker's --env-file keeps quotes, and an editor on Windows leaves carriage returns.
+func TestConfig_QuotesAroundAValueAreNamed(t *testing.T) {
+	got := command(t, []string{`QFPAY_BASE_URL="https://openapi-hk.qfapi.com"`, "QFPAY_CLIENT_KEY='" + canary + "'", `WORKER_CONCURRENCY="`}, "run")
+	want := "qfpay-worker: QFPAY_BASE_URL: has quotes around its value, which nothing has removed; write the value without them\n" +
+		"qfpay-worker: QFPAY_CLIENT_KEY: has quotes around its value, which nothing has removed; write the value without them\n"
+	if got.err != want && !strings.HasSuffix(want, got.err) || got.code != exitInput || strings.Contains(got.err, canary) {
+		t.Errorf("got %+v", got)
+	}
+	if got := command(t, []string{"REDIS_URL=redis-cluster://\r", `QFPAY_APP_CODE="x"`}, "results", "--format", "JSON"); strings.Contains(got.err, "QFPAY_APP_CODE") || strings.Contains(got.err, "\\r") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestConfig_WordsAreTakenInAnyCase(t *testing.T) {
+	s, wrong := settings(t, append(oneMerchant(), "LOG_LEVEL=INFO", "LOG_FORMAT=Json", "QFPAY_SIGN_TYPE=md5", "WORKER_DURABILITY=STRICT"))
+	if wrong != nil || s.Log.Format != "json" || s.Merchants[0].SignType != "MD5" || s.Durability != "strict" {
+		t.Errorf("%+v, %v", s, wrong)
+	}
+}
+
+func TestHelp_IsAlsoACommand(t *testing.T) {
+	for _, c := range [][2]string{{"help", "--help"}, {"help enqueue", "enqueue --help"}, {"help order show", "order show --help"}} {
+		got, want := command(t, nil, strings.Fields(c[0])...), command(t, nil, strings.Fields(c[1])...)
+		if got != want || got.code != exitDone || got.out == "" {
+			t.Errorf("%s: %+v", c[0], got)
+		}
+	}
+	if got := command(t, nil, "help", "tea"); got.code != exitInput {
+		t.Errorf("help of no command: %+v", got)
+	}
+}
+
 func TestVersion_IsOneLine(t *testing.T) {
 	got := command(t, nil, "version")
+	if flag := command(t, nil, "--version"); flag != got {
+		t.Errorf("--version: %+v", flag)
+	}
 	if got.code != exitDone || !strings.HasPrefix(got.out, "qfpay-worker ") || !strings.Contains(got.out, "go1.") || strings.Count(got.out, "\n") != 1 {
 		t.Errorf("got %+v", got)
 	}

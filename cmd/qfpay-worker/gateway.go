@@ -9,6 +9,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
 // GatewayConfig configures the gateway, the merchants, and how the worker treats answers.
@@ -50,7 +51,18 @@ func (c GoodsNameConfig) resolve(found *checks) tasks.GoodsName {
 // its calls, which must stay small.
 const maxRate = 100_000
 
-func (c GatewayConfig) resolve(found *checks, s *Settings) {
+// GatewaySettings is a checked GatewayConfig.
+type GatewaySettings struct {
+	Merchants []worker.Merchant // at least one, names distinct
+
+	LostResponse  string        // auto, reissue or unresolved
+	UniqueNumbers bool          // trust QFPay to refuse a repeated out_trade_no
+	Timeout       time.Duration // of one gateway call, 1 s to 60 s
+	Verify        qfpay.Verify
+	GoodsName     tasks.GoodsName
+}
+
+func (c GatewayConfig) resolve(found *checks) (s GatewaySettings) {
 	s.Merchants = c.merchants(found)
 	s.GoodsName = c.GoodsNameConfig.resolve(found)
 	s.LostResponse = found.choice("QFPAY_LOST_RESPONSE", c.LostResponse, "auto", "reissue", "unresolved")
@@ -58,6 +70,7 @@ func (c GatewayConfig) resolve(found *checks, s *Settings) {
 	s.Timeout = found.duration("QFPAY_TIMEOUT", c.Timeout, time.Second, time.Minute)
 	s.Verify = qfpay.Verify(found.choice("QFPAY_VERIFY_RESPONSES", c.VerifyResponses,
 		string(qfpay.VerifyOff), string(qfpay.VerifyWarn), string(qfpay.VerifyStrict)))
+	return s
 }
 
 // baseURL checks an address of the gateway and returns it without a trailing slash. Orders

@@ -29,7 +29,7 @@ func (c LogConfig) resolve(found *checks) LogSettings {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 	s.Level = levels[found.choice("LOG_LEVEL", c.Level, "debug", "info", "warn", "error")]
 	if c.Format != "" {
-		found.choice("LOG_FORMAT", c.Format, "text", "json")
+		s.Format = found.choice("LOG_FORMAT", c.Format, "text", "json")
 	}
 	return s
 }

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
 )
 
 func main() {
@@ -20,7 +22,8 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks the command to finish its work. A second one ends it at once.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], os.Environ(), stdio{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	code := run(ctx, os.Args[1:], os.Environ(), stdio{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, columns: console.Columns(os.Stdout)})
 	stop()
 	os.Exit(code)
 }

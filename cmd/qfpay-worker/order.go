@@ -58,7 +58,7 @@ func (c *OrderShowCmd) Run(ctx context.Context, std stdio) error {
 	var found checks
 	server, keys, id := c.orderFlags.resolve(&found)
 	name := c.GoodsNameConfig.resolve(&found)
-	found.choice("--format", c.Format, "table", "json")
+	c.Format = found.choice("--format", c.Format, "table", "json")
 	if c.QR && c.Format == "json" {
 		found.failed("--qr", "requires --format=table; in JSON, qrcode has the text of the code")
 	}

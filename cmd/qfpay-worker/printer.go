@@ -15,24 +15,28 @@ import (
 
 // printer writes results to standard output.
 type printer struct {
-	std   stdio
-	out   *bufio.Writer
-	json  *json.Encoder // nil: a table
-	table *console.Table
-	rows  bool // the table has rows that are not yet written
-	qr    bool
+	std     stdio
+	out     *bufio.Writer
+	json    *json.Encoder // nil: a table
+	table   *console.Table
+	follows bool // waits for results
+	rows    bool // the table has rows that are not yet written
+	qr      bool
 
 	last    string // the last entry that was written
 	printed int
 	writing error // of standard output, to distinguish it from an error of Redis
 }
 
-// shownWidth is the greatest width of a table.
+// shownWidth is the greatest width of a table of one order.
 const shownWidth = 80
 
-func newPrinter(std stdio, format string, qr bool, from string) *printer {
-	p := &printer{std: std, out: bufio.NewWriter(std.out), qr: qr, last: from}
-	if format == "json" {
+// restWidth is the width of a row of results beside its order number.
+const restWidth = 2 + len(tasks.Unresolved) + 2 + widestRespCd + 2 + widestSyssn
+
+func newPrinter(std stdio, c *ResultsCmd) *printer {
+	p := &printer{std: std, out: bufio.NewWriter(std.out), qr: c.QR, last: c.From, follows: c.Follow}
+	if c.Format == "json" {
 		p.json = json.NewEncoder(printable.Writer(p.out))
 		p.json.SetEscapeHTML(false) // the text of a QR code contains &
 		return p
@@ -69,10 +73,10 @@ func (p *printer) write(r tasks.Result) error {
 		return p.json.Encode(r)
 	}
 	p.rows = true
-	row, notes := shownRow(r)
+	row, notes := shownRow(r, p.std.columns)
 	p.table.Add(row...)
 	for _, note := range notes {
-		p.table.Note(note, shownWidth)
+		p.table.Note(note, p.std.columns)
 	}
 	if p.qr && r.QRCode != "" {
 		return p.draw(r)
@@ -109,32 +113,34 @@ func (p *printer) flush() error {
 // JSON on standard output.
 func (p *printer) end() {
 	switch {
-	case p.printed == 0 && p.table != nil:
-		fmt.Fprintln(p.std.err, "no results")
+	case p.printed == 0 && p.follows:
+	case p.printed == 0:
+		fmt.Fprintln(p.std.err, "no results yet; --follow waits for them")
 	case p.printed > 0 && console.IsTerminal(p.std.err):
 		fmt.Fprintf(p.std.err, "%d results; continue with --from %s\n", p.printed, p.last)
 	}
 }
 
-// The greatest widths of cells. With two spaces between them, they fill shownWidth.
+// The greatest widths of cells on a terminal.
 const (
-	widestNumber = 32
 	widestRespCd = 6
 	widestSyssn  = 26
 )
 
-// shownRow returns the cells of a result's row, and the notes below it. A value that is too
-// wide for its column, such as an order number with a long merchant, is in a note.
-func shownRow(r tasks.Result) (row, notes []string) {
+// shownRow returns the cells of a result's row, and the notes below it. On a terminal, a value that
+// is too wide for its column, such as an order number with a long merchant, is in a note. Without
+// one (columns is 0) nothing is cut.
+func shownRow(r tasks.Result, columns int) (row, notes []string) {
 	fits := func(text, label string, widest int) string {
-		if text = printable.String(text); uniseg.StringWidth(text) <= widest {
+		if text = printable.String(text); columns == 0 || uniseg.StringWidth(text) <= widest {
 			return text
 		}
 		notes = append(notes, "  "+label+" "+text)
 		return "…"
 	}
 	number := printable.String(shownNumber(r))
-	if uniseg.StringWidth(number) > widestNumber {
+	widestNumber := max(columns, shownWidth) - restWidth
+	if columns > 0 && uniseg.StringWidth(number) > widestNumber {
 		notes = append(notes, "  of merchant "+r.Merchant)
 		number = fits(r.OutTradeNo, "out_trade_no", widestNumber)
 	}

@@ -43,7 +43,7 @@ func (c *ResultsCmd) Run(ctx context.Context, std stdio) error {
 	}
 	rdb := server.Connect("qfpay-worker-results", 0)
 	defer rdb.Close()
-	p := newPrinter(std, c.Format, c.QR, c.From)
+	p := newPrinter(std, c)
 	role := redischeck.Reader
 	if c.Group != "" {
 		role = redischeck.Consumer
@@ -70,7 +70,7 @@ func (c *ResultsCmd) Run(ctx context.Context, std stdio) error {
 func (c *ResultsCmd) resolve() (Redis, tasks.Keys, error) {
 	var found checks
 	server, keys := c.redis(&found), c.keys(&found)
-	found.choice("--format", c.Format, "table", "json")
+	c.Format = found.choice("--format", c.Format, "table", "json")
 	if (c.Group == "") != (c.Consumer == "") {
 		found.failed("--group, --consumer", "need each other: give both, or neither")
 	}

@@ -55,7 +55,15 @@ func TestResults_TableFitsATerminal(t *testing.T) {
 	many.RespCd, many.Syssn = "RESPCD-0001", strings.Repeat("7", 40) // longer than QFPay's
 	publish(t, server.Client(t), reissued, refused, long, many)
 
-	got := command(t, []string{"REDIS_URL=" + server.URL}, "results")
+	piped := command(t, []string{"REDIS_URL=" + server.URL}, "results")
+	for _, whole := range []string{strings.Repeat("長", 60), strings.Repeat("m", 64) + ":" + strings.Repeat("N", 32), "RESPCD-0001"} {
+		if !strings.Contains(piped.out, whole) || strings.Contains(piped.out, "…") {
+			t.Errorf("%s is cut, where there is no terminal:\n%s", whole, piped.out)
+		}
+	}
+	var out lockedBuffer
+	got := ended{code: run(t.Context(), []string{"results"}, []string{"REDIS_URL=" + server.URL}, stdio{out: &out, err: &out, columns: 80})}
+	got.out = out.String()
 	want := strings.Join([]string{
 		"out_trade_no                      outcome     respcd  syssn",
 		"A1                                created     0000    20260302000300020012345678",
@@ -116,7 +124,7 @@ func TestResults_ReadingBeginsAfterFromAndGoesThroughPages(t *testing.T) {
 	if got := command(t, env, "results", "--from="+ids[page]); strings.Count(got.out, "created") != 1 || !strings.Contains(got.out, "A0501") {
 		t.Errorf("after the last but one: %s", got.out)
 	}
-	if got := command(t, env, "results", "--from="+ids[page+1]); got.out != "" || got.err != "no results\n" || got.code != exitDone {
+	if got := command(t, env, "results", "--from="+ids[page+1]); got.out != "" || got.err != "no results yet; --follow waits for them\n" || got.code != exitDone {
 		t.Errorf("after the last: %+v", got)
 	}
 }

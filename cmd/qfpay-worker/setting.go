@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -114,4 +115,13 @@ func oneOf(words []string) string {
 		return strings.Join(words, "")
 	}
 	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+// listenAddr checks an address to listen on. port is for the example in the message.
+func listenAddr(found *checks, variable, port, addr string) string {
+	_, given, err := net.SplitHostPort(addr)
+	if n, numErr := strconv.Atoi(given); err != nil || numErr != nil || n < 0 || n > 65535 {
+		found.failed(variable, "must be host:port, such as 127.0.0.1:%s or :%s, not %s", port, port, quoted(addr))
+	}
+	return addr
 }

@@ -35,14 +35,14 @@ func (t *Table) Add(cells ...string) {
 	t.rows = append(t.rows, row)
 }
 
-// Note adds a line below the last row, outside the columns, cut to a width.
+// Note adds a line below the last row, outside the columns, cut to a width; 0 is no bound.
 func (t *Table) Note(text string, width int) {
 	t.rows = append(t.rows, []string{cut(printable.String(text), width)})
 }
 
 // cut shortens a text to a width on the screen.
 func cut(s string, width int) string {
-	if uniseg.StringWidth(s) <= width {
+	if width == 0 || uniseg.StringWidth(s) <= width {
 		return s
 	}
 	var out strings.Builder
