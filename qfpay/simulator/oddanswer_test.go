@@ -174,7 +174,7 @@ func TestFault_AnOrderIsClosedOnceItWasScanned(t *testing.T) {
 // One pay type, or one order, meets a fault; the others do not. A query and a close count as
 // those of the order that they are about.
 func TestFault_SomeOrdersMeetItAndOthersDoNot(t *testing.T) {
-	g := still(Config{Faults: Faults{"respcd_1104:filter error@800201": 1, "http_403@B*": 1, "query.respcd_1298@A2": 1, "drop": 0}})
+	g := still(Config{Faults: Faults{"respcd_1104:filter error@800201": 1, "http_403@B*": 1, "query.respcd_1298@A2": 1}})
 	expect(t, g, "payment", order("A1"), "0000")
 	expect(t, g, "payment", order("A2"), "0000")
 	if r := expect(t, g, "payment", order("A3", "pay_type", "800201"), "1104"); r.str("respmsg") != "filter error" {
@@ -187,6 +187,10 @@ func TestFault_SomeOrdersMeetItAndOthersDoNot(t *testing.T) {
 	expect(t, g, "query", qfpay.Params{"out_trade_no": "A1,A2"}, "1298")
 	if r := call(t, g, "query", qfpay.Params{"out_trade_no": "A1,B7"}); r.status != 403 {
 		t.Error(r.raw)
+	}
+	g.SetFaults(Faults{"drop": 1, "reset@B*": 1}) // those of some orders are drawn first
+	if got := outcome(send(t.Context(), g, "payment", order("B2"))); got != "reset" {
+		t.Error(got)
 	}
 	g.SetFaults(nil)
 	expect(t, g, "payment", order("W1", "pay_type", "800201"), "0000")
