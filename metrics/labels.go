@@ -40,7 +40,7 @@ func newLabels(merchants []string) labels {
 		endpoint:   setOf(endpoints),
 		result:     setOf(qfpay.RespCds()).with(qfpay.CallResults()),
 		redisOp:    setOf(redisOps),
-		hold:       setOf(qfpay.RespCds()).with([]string{"http"}), // an HTTP status without a respcd
+		hold:       setOf(qfpay.RespCds()).with([]string{"http", "answer"}), // an HTTP status without a respcd; answers that cannot be used
 	}
 }
 

@@ -17,6 +17,7 @@ type breaker struct {
 	probing  bool   // a probe is on its way
 	pause    time.Duration
 	until    time.Time
+	strikes  int                            // answers in a row that may be the merchant's fault or one order's
 	retired  bool                           // the merchant has other credentials now, or is gone
 	onChange func(reason string, held bool) // is called, in order, when the breaker opens or closes; may be nil
 }
@@ -57,6 +58,17 @@ func (b *breaker) trip(now time.Time, reason string) bool {
 	return begins
 }
 
+// mostStrikes is how many answers in a row that may be one order's fault are the merchant's.
+const mostStrikes = 3
+
+// strike counts such an answer, and reports whether the breaker must trip.
+func (b *breaker) strike() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.strikes++
+	return b.strikes >= mostStrikes
+}
+
 // reset closes the breaker, and returns the reason why it was open, if it was.
 func (b *breaker) reset() string {
 	b.mu.Lock()
@@ -67,7 +79,7 @@ func (b *breaker) reset() string {
 // resetLocked is reset for callers that hold the lock.
 func (b *breaker) resetLocked() string {
 	reason := b.reason
-	b.reason, b.pause, b.probing = "", 0, false
+	b.reason, b.pause, b.probing, b.strikes = "", 0, false, 0
 	if reason != "" {
 		b.notify(reason, false)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
@@ -32,9 +33,22 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 		if a.claim.SentAt.IsZero() { // reissued, and the attempt had no time left for the create
 			return 0
 		}
-		age := a.now().Sub(a.claim.SentAt)
-		return wait.Jitter(min(max(age/2, h.times.Doubt), h.times.MaxDoubt))
+		return max(wait.Jitter(h.untilQuery(&a.claim, a.now().Sub(a.claim.SentAt))), a.retryAfter)
 	}
+}
+
+// untilQuery returns how long an order in doubt waits for its next query, when its create left
+// age ago. Half of that, if the create may still be on its way; twice that, if it was answered: then
+// there is less to gain. An order that QFPay says it cannot create now waits as for maintenance.
+func (h *handler) untilQuery(c *journal.Claim, age time.Duration) time.Duration {
+	pause := age / 2
+	switch {
+	case c.Verdict == policy.Failing:
+		return h.times.Maintenance
+	case isAnswered(c):
+		pause = 2 * age
+	}
+	return min(max(pause, h.times.Doubt), h.times.MaxDoubt)
 }
 
 // beforeDeadline shortens a delay that would pass the order's deadline, so that the order
@@ -73,21 +87,19 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *
 func whenQueued(length time.Duration) time.Duration { return 2*length + timing.QueueGrace }
 
 // updateBreaker trips the merchant's breaker when the gateway refuses the merchant's
-// configuration, and resets it when the gateway takes a create.
+// configuration, or cannot be spoken to in its name, and resets it when the gateway takes a create.
+// Answers that may be the fault of one order trip it when several come in a row.
 func (h *handler) updateBreaker(a *attempt) {
 	name := a.merchant.client.Merchant.Name
-	switch a.known.Reply {
-	case policy.MerchantRefused:
-		reason := "http"
-		var refusal *qfpay.Refusal
-		if errors.As(a.err, &refusal) && refusal.RespCd != "" {
-			reason = string(refusal.RespCd)
-		}
-		if a.merchant.breaker.trip(time.Now(), reason) {
+	if reason, sure := policy.Fault(a.err); reason != "" {
+		if (sure || a.merchant.breaker.strike()) && a.merchant.breaker.trip(time.Now(), reason) {
 			h.log.Error("QFPay refuses this merchant's configuration; its orders wait, and one is tried now and then",
 				"merchant", name, "error", a.err, "hint", hint(reason))
 		}
-	case policy.Created, policy.Refused:
+		return
+	}
+	switch a.known.Reply {
+	case policy.Created, policy.Refused, policy.NotNow:
 		if a.merchant.breaker.reset() != "" {
 			h.log.Info("QFPay takes this merchant's orders again", "merchant", name)
 		}
@@ -97,9 +109,11 @@ func (h *handler) updateBreaker(a *attempt) {
 // hint says what to check for a code that trips the breaker.
 func hint(reason string) string {
 	switch reason {
-	case "1108":
+	case "1108", "1109", "2003":
 		return "compare the client key, the mchid and QFPAY_SIGN_TYPE with what QFPay issued for this base URL"
-	case "http":
+	case policy.FaultAnswer:
+		return "look at one of its orders with order show: the answers have no QR code, or are not QFPay's"
+	case policy.FaultHTTP:
 		return "compare the base URL with the environment of these credentials"
 	case "1104":
 		return "ask QFPay whether this pay type is enabled for the merchant"

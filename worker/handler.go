@@ -260,7 +260,6 @@ func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
 // finish writes down how an attempt ended. The journal must have what the gateway did even when
 // the task's own time is up, so finish has time of its own.
 func (h *handler) finish(ctx context.Context, a *attempt, s policy.Step) error {
-	h.updateBreaker(a)
 	if s.Do == policy.Settle {
 		return h.publish(ctx, a, a.result(s))
 	}

@@ -67,7 +67,9 @@ func newMerchantState(m Merchant, c Config, http *http.Client, call time.Duratio
 			HTTP:     http,
 			Timeout:  call,
 			Verify:   c.Verify,
-			OnCall:   func(call qfpay.Call) { c.Observer.Observe(event.Called{Call: call}) },
+
+			HasSigned: new(atomic.Bool),
+			OnCall:    func(call qfpay.Call) { c.Observer.Observe(event.Called{Call: call}) },
 		},
 		limits: [2]int{m.PerSecond, m.PerMinute},
 		breaker: &breaker{onChange: func(reason string, held bool) {

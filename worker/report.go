@@ -8,6 +8,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
@@ -54,6 +55,12 @@ func (a *attempt) attrs() []slog.Attr {
 		slog.String("took", time.Since(a.began).Round(time.Millisecond).String()))
 	if c.Reissues > 0 {
 		attrs = append(attrs, slog.String("issued_as", journal.IssuedAs(o.OutTradeNo, c.Reissues)))
+	}
+	if words := c.LastWords(); words != "" {
+		attrs = append(attrs, slog.String("last_create", words))
+	}
+	if c.Answer != nil && c.Answer.Signature != "" && c.Answer.Signature != qfpay.SignatureRight {
+		attrs = append(attrs, slog.String("signature", string(c.Answer.Signature)))
 	}
 	return append(attrs, traceAttrs(&c)...)
 }

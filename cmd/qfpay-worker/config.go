@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"net"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -60,6 +61,8 @@ type Settings struct {
 	UniqueNumbers bool          // trust QFPay to refuse a repeated out_trade_no
 	Timeout       time.Duration // of one gateway call, 1 s to 60 s
 	Verify        qfpay.Verify
+	Proxy         *url.URL // to the gateway; nil: none
+	ProxyPassword qfpay.Secret
 
 	Concurrency     int    // per lane
 	HTTPAddr        string // host:port

@@ -10,7 +10,7 @@ Answers
   {"reserved"}        the number belongs to another order, which was issued again under it
   {"busy", ms}        another attempt has the lease for so long
   {"ours", now, state, attempts, reissues, creates_sent, not_found, accepted_at, first_sent_at,
-   sent_at, deferred_for, order, traceparent}
+   sent_at, deferred_for, order, traceparent, reopens, verdict, answer, no_answer}
                       the attempt has the lease; now is in ms, and what the journal does not
                       have is ""
 The order is due when the lease ends: a sweep finds it then, unless the attempt was faster.
@@ -21,7 +21,8 @@ local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local h = redis.call("HMGET", journal, "state", "token", "lease_until", "attempts", "reissues", "creates_sent",
-  "first_attempt_at", "not_found", "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent")
+  "first_attempt_at", "not_found", "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent", "reopens", "verdict",
+  "answer", "no_answer")
 local state, holder, lease_until = h[1], h[2], tonumber(h[3] or 0)
 if not state then return {"none"} end
 if state == "DONE" then return {"settled"} end
@@ -35,5 +36,5 @@ redis.call("HSET", journal, "token", token, "lease_until", now + lease, "sweeps"
 redis.call("ZADD", due, now + lease, id)
 
 local answer = {"ours", now, state, attempts, reissues, creates_sent}
-for i = 8, 14 do answer[#answer + 1] = h[i] or "" end
+for i = 8, 18 do answer[#answer + 1] = h[i] or "" end
 return answer
