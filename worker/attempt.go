@@ -218,7 +218,7 @@ func (a *attempt) answered(ctx context.Context, r policy.Reply) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.Margin)
 	defer cancel()
-	err := a.handler.journal.Answered(ctx, &a.claim, journal.NewAnswer(answer, a.issued().OutTradeNo, a.now()),
+	err := a.handler.journal.Answered(ctx, &a.claim, policy.NewAnswer(answer, a.issued().OutTradeNo, a.now()),
 		policy.VerdictOf(r, answer.HTTPStatus != 0))
 	failpoint.Hit("answer_kept")
 	if r == policy.Created {

@@ -197,7 +197,7 @@ func (w *twins) answered(*rapid.T) {
 	verdict := policy.Verdict(rapid.IntRange(0, int(policy.Verdicts)-1).Draw(w.T, "verdict"))
 	w.twice(c, func(c *journal.Claim) {
 		want := w.book.answered(t, uint8(c.Reissues), uint8(c.CreatesSent), verdict)
-		w.agree(w.real.Answered(w.ctx, c, journal.Answer{HTTPStatus: 200}, verdict), want)
+		w.agree(w.real.Answered(w.ctx, c, policy.Answer{HTTPStatus: 200}, verdict), want)
 		if want && verdict != policy.NoVerdict && c.Verdict != w.book.verdict {
 			w.Fatalf("the attempt knows %d, the model %d", c.Verdict, w.book.verdict)
 		}

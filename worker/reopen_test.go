@@ -370,7 +370,7 @@ func TestReopen_BringsTheOrderToAGoodEnd(t *testing.T) {
 		first, issued string
 	}{
 		{"its QR code was lost", "drop_after", false, "unresolved", "A0000_2"}, // closed now, and issued again
-		{"refused", "respcd_1294", false, "rejected", "A0000"}, // QFPay does not have it
+		{"refused", "respcd_1294", false, "rejected", "A0000"},                 // QFPay does not have it
 		{"expired", "", true, "expired", "A0000"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

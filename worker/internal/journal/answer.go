@@ -5,41 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
-// Answer is what came of a create, as the journal keeps it: QFPay's answer, or why none came.
-type Answer struct {
-	At         time.Time       `json:"at"`
-	IssuedAs   string          `json:"issued_as"`
-	HTTPStatus int             `json:"http_status,omitempty"` // 0: no answer came
-	RespCd     string          `json:"respcd,omitempty"`
-	RespErr    string          `json:"resperr,omitempty"`
-	RespMsg    string          `json:"respmsg,omitempty"`
-	Syssn      string          `json:"syssn,omitempty"`
-	Signature  qfpay.Signature `json:"signature,omitempty"`
-	Cause      string          `json:"cause,omitempty"` // why there is no answer, or why it says too little
-	Body       string          `json:"body,omitempty"`  // as received, at most 4 KiB
-}
-
-// maxBody is the part of a body that the journal keeps. A real answer has about 500 bytes.
-const maxBody = 4 << 10
-
-// NewAnswer returns what the journal keeps of an answer to a create.
-func NewAnswer(a qfpay.Answer, issuedAs string, at time.Time) Answer {
-	body := strings.ToValidUTF8(string(a.Body[:min(len(a.Body), maxBody)]), "\uFFFD")
-	return Answer{At: at.UTC().Truncate(time.Millisecond), IssuedAs: issuedAs, HTTPStatus: a.HTTPStatus, RespCd: string(a.RespCd),
-		RespErr: a.RespErr, RespMsg: a.RespMsg, Syssn: a.Syssn, Signature: a.Signature, Cause: a.Cause, Body: body}
-}
-
-// Words returns the answer in a few words on one line.
-func (a *Answer) Words() string {
-	return qfpay.Answer{RespCd: qfpay.RespCd(a.RespCd), RespErr: a.RespErr, RespMsg: a.RespMsg, Cause: a.Cause}.String()
-}
+// Answer is what came of a create, as the journal keeps it.
+type Answer = policy.Answer
 
 // ParseAnswer reads an answer of the journal. It returns nil for what is none.
 func ParseAnswer(text string) *Answer {
@@ -88,7 +59,7 @@ func (j *Journal) Answered(ctx context.Context, c *Claim, a Answer, verdict poli
 
 // Row keeps the row of a query that decided.
 func (j *Journal) Row(ctx context.Context, c *Claim, row string) error {
-	return j.note(ctx, c, "row", strings.ToValidUTF8(row[:min(len(row), maxBody)], "\uFFFD"), policy.NoVerdict)
+	return j.note(ctx, c, "row", policy.Clip(row), policy.NoVerdict)
 }
 
 func (j *Journal) note(ctx context.Context, c *Claim, field, text string, verdict policy.Verdict) error {
