@@ -25,7 +25,7 @@ type labels struct {
 	merchant                                       set // those shown by name
 	configured                                     set // all of them
 	payType, outcome, lane, endpoint, result, hold set
-	redisOp                                        set
+	redisOp, signature                             set
 }
 
 type set map[string]bool
@@ -40,6 +40,7 @@ func newLabels(merchants []string) labels {
 		endpoint:   setOf(endpoints),
 		result:     setOf(qfpay.RespCds()).with(qfpay.CallResults()),
 		redisOp:    setOf(redisOps),
+		signature:  setOf(qfpay.Signatures()),
 		hold:       setOf(qfpay.RespCds()).with([]string{"http", "answer"}), // an HTTP status without a respcd; answers that cannot be used
 	}
 }
