@@ -31,7 +31,7 @@ type labels struct {
 	merchant                                       set // those shown by name
 	configured                                     set // all of them
 	payType, outcome, lane, endpoint, result, hold set
-	redisOp, server, dropReason                    set
+	redisOp, server, dropReason, signature         set
 }
 
 type set map[string]bool
@@ -48,7 +48,8 @@ func newLabels(merchants []string) labels {
 		redisOp:    setOf(redisOps),
 		server:     setOf(servers),
 		dropReason: setOf(dropReasons),
-		hold:       setOf(qfpay.RespCds()).with([]string{"http"}), // an HTTP status without a respcd
+		signature:  setOf(qfpay.Signatures()),
+		hold:       setOf(qfpay.RespCds()).with([]string{"http", "answer"}), // an HTTP status without a respcd; answers that cannot be used
 	}
 }
 

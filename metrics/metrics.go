@@ -36,6 +36,7 @@ type Metrics struct {
 	orderSeconds  *prometheus.HistogramVec
 	waitSeconds   *prometheus.HistogramVec
 	requests      *prometheus.CounterVec
+	signatures    *prometheus.CounterVec
 	callSeconds   *prometheus.HistogramVec
 	permitSeconds *prometheus.HistogramVec
 	used          *usage
@@ -81,6 +82,9 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 		requests: in.NewCounterVec(counter("gateway_requests_total",
 			"Calls to the gateway, by respcd, or by the error if there was no respcd."),
 			[]string{"merchant", "endpoint", "result"}),
+		signatures: in.NewCounterVec(counter("response_signatures_total",
+			"Answers of the gateway by their signature: right, absent, wrong, reflected (the request's own) or uncovered (right, but not about what decides)."),
+			[]string{"merchant", "result"}),
 		callSeconds: in.NewHistogramVec(histogram("gateway_request_seconds",
 			"Duration of calls to the gateway, without the wait for the limiter.", gatewayBuckets),
 			[]string{"endpoint"}),

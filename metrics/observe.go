@@ -49,6 +49,9 @@ func (m *Metrics) observeCall(c qfpay.Call) {
 	endpoint := m.known.endpoint.label(c.Endpoint)
 	result := m.known.result.label(c.Result)
 	m.requests.WithLabelValues(m.known.merchant.label(c.Merchant), endpoint, result).Inc()
+	if c.Signature != "" {
+		m.signatures.WithLabelValues(m.known.merchant.label(c.Merchant), m.known.signature.label(string(c.Signature))).Inc()
+	}
 	// A call that was not sent took no time at the gateway. If it were counted, the gateway
 	// would look fast when it cannot be reached.
 	if result != notSent {
@@ -139,6 +142,9 @@ func (m *Metrics) foreseeMerchant(merchant string) {
 		for _, result := range foreseen {
 			m.requests.WithLabelValues(merchant, endpoint, result)
 		}
+	}
+	for _, wrong := range []qfpay.Signature{qfpay.SignatureWrong, qfpay.SignatureReflected, qfpay.SignatureUncovered} {
+		m.signatures.WithLabelValues(merchant, string(wrong)) // an alerting rule uses them
 	}
 	m.permitSeconds.WithLabelValues(merchant)
 	m.reissued.WithLabelValues(merchant)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -85,12 +86,15 @@ func (e *Unanswered) Error() string {
 	return fmt.Sprintf("qfpay: %s: answered, but not what became of the call (%s): %v%s", e.Endpoint, e.Reason, e.Err, e.words())
 }
 
+// codes finds members that may hold the text of a QR code, which is worth as much as the code.
+var codes = regexp.MustCompile(`(?i)("[a-z_]*(?:qr|code|url|link|pay)[a-z_]*"\s*:\s*")[^"]*`)
+
 // words returns the respcd, or else how the body begins.
 func (e *Unanswered) words() string {
 	if e.RespCd != "" {
 		return ": " + codeWords(e.RespCd, e.RespErr, e.RespMsg)
 	}
-	if head := oneLine(string(e.Body)); head != "" {
+	if head := oneLine(string(codes.ReplaceAll(e.Body[:min(len(e.Body), 8*maxWords)], []byte("$1…")))); head != "" {
 		return fmt.Sprintf("; the answer begins %q", head)
 	}
 	return ""

@@ -35,19 +35,23 @@ const (
 //   - No compression is asked for; an answer that is compressed all the same is read.
 //
 // It has no timeout of its own; [Client.Timeout] limits every call.
-func NewHTTPClient() *http.Client { return NewHTTPClientVia(nil) }
+func NewHTTPClient() *http.Client { return NewHTTPClientVia(nil, "") }
 
 // NewHTTPClientVia returns a client like that of [NewHTTPClient] that reaches the gateway through
-// a proxy: http, https or socks5, with user and password in the URL if it needs them. To an https
-// gateway the proxy passes encrypted bytes on. When it cannot be reached, or refuses, nothing was
-// sent. nil: no proxy.
-func NewHTTPClientVia(proxy *url.URL) *http.Client {
+// a proxy: http, https or socks5, with a user in the URL if it needs one. To an https gateway the
+// proxy passes encrypted bytes on. When it cannot be reached, or refuses, nothing was sent. nil:
+// no proxy.
+func NewHTTPClientVia(proxy *url.URL, password Secret) *http.Client {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	var via func(*http.Request) (*url.URL, error)
 	if proxy != nil {
-		via = http.ProxyURL(proxy)
+		with := *proxy
+		if password != "" {
+			with.User = url.UserPassword(proxy.User.Username(), string(password))
+		}
+		via = http.ProxyURL(&with)
 	}
 	return &http.Client{
 		CheckRedirect: noRedirect,

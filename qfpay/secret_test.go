@@ -99,6 +99,8 @@ func TestErrors_EveryErrorSaysAllThatIsKnown(t *testing.T) {
 		{&Unanswered{Endpoint: "payment", Reason: "reset", Err: cause}, "qfpay: payment: sent, and no answer came (reset): no route"},
 		{&Unanswered{Endpoint: "payment", Reason: "http_403", HTTPStatus: 403, Err: errors.New("HTTP 403"), Body: []byte("<html>\n<b>Blocked\x00")},
 			`qfpay: payment: answered, but not what became of the call (http_403): HTTP 403; the answer begins "<html> <b>Blocked"`},
+		{&Unanswered{Endpoint: "payment", Reason: "bad_answer", HTTPStatus: 200, Err: errors.New("cut"), Body: []byte(`{"qrcode": "https://qr.alipay.com/bax`)},
+			`qfpay: payment: answered, but not what became of the call (bad_answer): cut; the answer begins "{\"qrcode\": \"…"`},
 		{&Unanswered{Endpoint: "query", Reason: "http_502", HTTPStatus: 502, RespCd: "1205", RespErr: "later\n", Err: errors.New("HTTP 502")},
 			"qfpay: query: answered, but not what became of the call (http_502): HTTP 502: respcd 1205 (failed, try again later): later"},
 		{FieldErrors{{"txamt", "0", "must be more"}, {"udid", "", "is required"}}, `txamt: must be more (got "0"); udid: is required`},

@@ -195,8 +195,8 @@ func TestHTTPClient_AProxyIsUsedAndItsPasswordNotShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at.User = url.UserPassword("shop", "pass-word")
-	c.HTTP = NewHTTPClientVia(at)
+	at.User = url.User("shop")
+	c.HTTP = NewHTTPClientVia(at, "pass-word")
 	t.Cleanup(c.HTTP.CloseIdleConnections)
 	if _, err := c.CreatePayment(t.Context(), testOrder(), nil); err != nil {
 		t.Fatal(err)

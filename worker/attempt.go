@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"net/http"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
@@ -35,8 +36,9 @@ type attempt struct {
 	row          qfpay.Record
 	err          error
 	calls        int
-	closeRefused bool   // QFPay refused the close that this attempt sent
-	refused      *scope // what is held since QFPay refused the configuration; nil: it did not
+	retryAfter   time.Duration  // the longest that an answer has asked for
+	closeRefused bool           // QFPay refused the close that this attempt sent
+	refused      *refusedCreate // the last create that may have been refused for its configuration; nil: none
 }
 
 // run makes turns until the order has a result or must wait. When a slow gateway has left no
@@ -62,6 +64,8 @@ func (a *attempt) turn(ctx context.Context) (s policy.Step, outOfTime bool, err 
 	for {
 		s := policy.Next(a.facts())
 		switch {
+		case s.Do == policy.Create && a.calls > 0 && a.isHeld():
+			return policy.Step{Do: policy.Wait, Why: event.DeferHeld}, false, nil
 		case s.Do == policy.Settle || s.Do == policy.Wait || s.Do == policy.WaitNotFound:
 			return s, false, nil
 		case s.Calls() && !a.timeFor(ctx):
@@ -71,6 +75,13 @@ func (a *attempt) turn(ctx context.Context) (s policy.Step, outOfTime bool, err 
 			return policy.Step{}, false, err
 		}
 	}
+}
+
+// isHeld reports whether a reissue must wait, since the order was refused in this attempt or is held
+// by now. Nothing was sent under its number, and without this an order whose answers are all useless
+// would use up its numbers in one attempt.
+func (a *attempt) isHeld() bool {
+	return a.claim.State == policy.StateNew && (a.refused != nil || a.handler.held(a) > 0)
 }
 
 // maxRenewals bounds how long one attempt keeps its order, and with it room in the worker: a
@@ -87,21 +98,37 @@ func (a *attempt) timeFor(ctx context.Context) bool {
 func (a *attempt) facts() policy.Facts {
 	h, c, f := a.handler, &a.claim, &a.known
 	now := a.now()
-	f.State = c.State
+	f.State, f.Verdict = c.State, c.Verdict
 	f.CreateMayLand = !c.SentAt.IsZero() && now.Sub(c.SentAt) < h.times.LandingTime
 	f.NotFoundBefore = c.NotFound > 0
 	f.PastDeadline = now.After(a.order.Deadline)
 	f.PastDoubtTimeout = now.After(a.order.Deadline.Add(timing.DoubtTimeout))
 	f.Close = h.lost.mayClose(a.order.PayType, h.unique)
-	f.Reissue = h.lost.mayReissue(a.order.PayType, h.unique, c.Reissues)
-	f.Resend = h.unique && c.CreatesSent < maxCreates
+	f.Reopened = c.Reissues < c.Reopens
+	f.Reissue = f.Reopened || h.lost.mayReissue(a.order.PayType, h.unique, c.Reissues-c.Reopens)
+	f.Resend = h.unique && c.CreatesSent < mostCreates(c)
 	f.Unique = h.unique
 	return *f
 }
 
-// maxCreates bounds how often a create is sent under one number. Without it, a gateway that
-// calls a number a duplicate and then does not find it would get creates for ever.
-const maxCreates = 4
+// maxCreates and maxAnswered bound how often a create is sent under one number. Without them, a
+// gateway that calls a number a duplicate and then does not find it would get creates for ever.
+// Where an answer came to each, the next one will hardly differ.
+const (
+	maxCreates  = 4
+	maxAnswered = 2
+)
+
+// mostCreates is the bound for an order. A person who re-opens it grants one more.
+func mostCreates(c *journal.Claim) int {
+	if isAnswered(c) {
+		return maxAnswered + c.Reopens
+	}
+	return maxCreates + c.Reopens
+}
+
+// isAnswered reports whether every create under the number got an answer, of whatever kind.
+func isAnswered(c *journal.Claim) bool { return c.Verdict > policy.Lost }
 
 // now is the time on Redis's clock, which the journal is written by.
 func (a *attempt) now() time.Time { return a.claim.ClaimedAt.Add(time.Since(a.began)) }
@@ -123,7 +150,7 @@ func (a *attempt) act(ctx context.Context, do policy.Action) error {
 		defer failpoint.Hit("retracted")
 		return a.handler.journal.Retract(ctx, &a.claim)
 	case policy.Query:
-		a.query(ctx)
+		return a.query(ctx)
 	case policy.CloseOrder:
 		return a.closeOrder(ctx)
 	case policy.Reissue:
@@ -169,10 +196,47 @@ func (a *attempt) create(ctx context.Context) error {
 	if !ok {
 		return a.err
 	}
-	a.handler.updateBreaker(a, r)
 	a.known.Reply = r
 	a.known.OnlyCreate = intended && a.claim.CreatesSent == 1
-	return nil
+	a.noteRetryAfter()
+	a.handler.updateBreaker(a)
+	if !intended {
+		return nil
+	}
+	return a.answered(ctx, r)
+}
+
+// answered keeps what came of a create in the journal. The QR code of a payment goes into the
+// result at once; its answer is kept only when its signature is wrong, for people to see.
+func (a *attempt) answered(ctx context.Context, r policy.Reply) error {
+	answer := qfpay.AnswerOf(a.err)
+	if r == policy.Created {
+		p := a.payment
+		if p.Signature == "" || p.Signature == qfpay.SignatureAbsent || p.Signature == qfpay.SignatureRight {
+			return nil
+		}
+		answer = qfpay.Answer{HTTPStatus: http.StatusOK, RespCd: p.RespCd, RespErr: p.RespErr, RespMsg: p.RespMsg, Syssn: p.Syssn, Signature: p.Signature}
+	}
+	if answer.HTTPStatus == 0 && answer.Cause == "" {
+		return nil // throttled by our own limiter
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.Margin)
+	defer cancel()
+	err := a.handler.journal.Answered(ctx, &a.claim, policy.NewAnswer(answer, a.issued().OutTradeNo, a.now()),
+		policy.VerdictOf(r, answer.HTTPStatus != 0))
+	failpoint.Hit("answer_kept")
+	if r == policy.Created {
+		return nil // the payment is published whatever the journal says
+	}
+	return err
+}
+
+// noteRetryAfter remembers how long the latest answer asks to wait.
+func (a *attempt) noteRetryAfter() {
+	var unanswered *qfpay.Unanswered
+	if errors.As(a.err, &unanswered) {
+		a.retryAfter = max(a.retryAfter, unanswered.RetryAfter)
+	}
 }
 
 // journalError marks an error of the journal that passes through the client.
@@ -183,7 +247,7 @@ func (e *journalError) Unwrap() error { return e.error }
 // query asks QFPay about the current number, in the months in which QFPay may have stored it. A
 // query changes nothing, so one that got no answer is repeated while the attempt has time for
 // it.
-func (a *attempt) query(ctx context.Context) {
+func (a *attempt) query(ctx context.Context) error {
 	o := a.issued()
 	sent := a.claim.FirstSentAt
 	if sent.IsZero() { // the journal always has it; without it, the order's whole life
@@ -200,7 +264,14 @@ func (a *attempt) query(ctx context.Context) {
 		}
 		return err
 	})
+	a.noteRetryAfter()
 	a.known.Reply, a.row = policy.ReadQuery(rows, a.err, o, sent)
+	if a.row.Body == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.Margin)
+	defer cancel()
+	return a.handler.journal.Row(ctx, &a.claim, a.row.Body)
 }
 
 // queryBackoff spaces the tries of one query: three at most.
@@ -208,13 +279,13 @@ func queryBackoff() retry.Backoff {
 	return retry.WithMaxRetries(2, retry.WithJitterPercent(30, retry.NewExponential(100*time.Millisecond)))
 }
 
-// noAnswer reports whether a call got no answer at all, not even a refusal.
+// noAnswer reports whether a call got no answer that says something, and none that asks to wait.
 func noAnswer(err error) bool {
 	var (
 		notSent    *qfpay.NotSent
 		unanswered *qfpay.Unanswered
 	)
-	return errors.As(err, &notSent) || errors.As(err, &unanswered)
+	return errors.As(err, &notSent) || errors.As(err, &unanswered) && unanswered.RetryAfter == 0
 }
 
 // closeOrder closes the order at QFPay. Once the journal has the intent, the order's QR code is

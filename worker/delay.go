@@ -9,6 +9,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
@@ -21,7 +22,7 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 	}
 	switch s.Why {
 	case event.DeferHeld:
-		if a.refused != nil && a.refused.reason == "" {
+		if a.refused != nil && a.refused.holds.reason == "" {
 			return wait.Jitter(alonePause(a.claim.Attempts))
 		}
 		return wait.Jitter(h.times.Held)
@@ -39,8 +40,22 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 		if a.closeRefused { // the next attempt sends a close again
 			return wait.Jitter(min(max(age/2, h.times.CloseAgain), timing.MaxCloseAgain))
 		}
-		return wait.Jitter(min(max(age/2, h.times.Doubt), h.times.MaxDoubt))
+		return max(wait.Jitter(h.untilQuery(&a.claim, age)), a.retryAfter)
 	}
+}
+
+// untilQuery returns how long an order in doubt waits for its next query, when its create left
+// age ago. Half of that, if the create may still be on its way; twice that, if it was answered: then
+// there is less to gain. An order that QFPay says it cannot create now waits as for maintenance.
+func (h *handler) untilQuery(c *journal.Claim, age time.Duration) time.Duration {
+	pause := age / 2
+	switch {
+	case c.Verdict == policy.Failing:
+		return h.times.Maintenance
+	case isAnswered(c):
+		pause = 2 * age
+	}
+	return min(max(pause, h.times.Doubt), h.times.MaxDoubt)
 }
 
 // beforeDeadline shortens a delay that would pass the order's deadline, so that the order

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -23,30 +22,31 @@ func (h *handler) held(a *attempt) time.Duration {
 	return min(left, wait.Jitter(h.times.Held))
 }
 
+// refusedCreate is an answer to a create that may be the fault of the configuration.
+type refusedCreate struct {
+	reason string // as policy.Fault names it
+	err    error
+	holds  scope
+}
+
 // updateBreaker tells the merchant's breaker how QFPay answered a create, and the operator what
 // is held since.
-func (h *handler) updateBreaker(a *attempt, r policy.Reply) {
+func (h *handler) updateBreaker(a *attempt) {
 	b, now := a.merchant.breaker, time.Now()
-	switch r {
-	case policy.MerchantRefused:
-		s, begins := b.refuse(now, a.claim.ID, a.order.PayType, refusedAs(a.err))
-		a.refused = &s
+	if reason := policy.Fault(a.err); reason != "" {
+		s, begins := b.refuse(now, a.claim.ID, a.order.PayType, reason)
+		a.refused = &refusedCreate{reason, a.err, s}
 		if begins {
-			h.log.LogAttrs(context.Background(), slog.LevelError, heldText(s), append(a.attrs(), refusalAttrs(a.err, s)...)...)
+			h.log.LogAttrs(context.Background(), slog.LevelError, heldText(s), append(a.attrs(), a.refused.attrs()...)...)
 		}
-	case policy.Created, policy.Refused:
+		return
+	}
+	switch a.known.Reply {
+	case policy.Created, policy.Refused, policy.NotNow:
 		for _, s := range b.take(now, a.order.PayType) {
 			h.log.Info("QFPay takes these orders again", "merchant", a.order.Merchant, "pay_type", s.payType, "reason", s.reason)
 		}
 	}
-}
-
-// refusedAs names a refusal of the configuration in metrics.
-func refusedAs(err error) string {
-	if refusal, ok := errors.AsType[*qfpay.Refusal](err); ok && refusal.RespCd != "" {
-		return string(refusal.RespCd)
-	}
-	return "http"
 }
 
 // heldText says what is held.
@@ -61,15 +61,11 @@ func heldText(s scope) string {
 	}
 }
 
-// refusalAttrs are the log attributes of a refusal: QFPay's words, and what to check.
-func refusalAttrs(err error, s scope) []slog.Attr {
-	var respCd, text string
-	if refusal, ok := errors.AsType[*qfpay.Refusal](err); ok {
-		respCd = string(refusal.RespCd)
-		text = strings.TrimSpace(refusal.RespErr + " " + refusal.RespMsg)
-	}
-	return []slog.Attr{slog.String("respcd", respCd), slog.String("text", text), slog.Any("error", err),
-		slog.String("hint", hint(refusedAs(err), s))}
+// attrs are the log attributes of a refusal: QFPay's words, and what to check.
+func (r *refusedCreate) attrs() []slog.Attr {
+	answer := qfpay.AnswerOf(r.err)
+	return []slog.Attr{slog.String("respcd", string(answer.RespCd)), slog.String("text", strings.TrimSpace(answer.RespErr+" "+answer.RespMsg)),
+		slog.Any("error", r.err), slog.String("hint", hint(r.reason, r.holds))}
 }
 
 // hint says what to check after a refusal. The key is to blame only when QFPay takes nothing of
@@ -82,9 +78,11 @@ func hint(reason string, s scope) string {
 		return "ask QFPay whether this pay type is enabled for the merchant"
 	case s.payType != "":
 		return "the credentials are good, since other pay types are taken: ask QFPay about this pay type of the merchant"
-	case reason == "1108":
+	case reason == "1108", reason == "1109", reason == "2003":
 		return "compare the client key, the mchid and QFPAY_SIGN_TYPE (try MD5) with what QFPay issued for this base URL"
-	case reason == "http":
+	case reason == policy.FaultAnswer:
+		return "look at one of its orders with order show: the answers have no QR code, or are not QFPay's"
+	case reason == policy.FaultHTTP:
 		return "compare the base URL with the environment of these credentials"
 	default:
 		return "ask QFPay's support about this code: it concerns the merchant's store or account"

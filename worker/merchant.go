@@ -9,6 +9,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // Merchant is one merchant of the worker: its credentials, and what QFPay allows
@@ -67,7 +68,9 @@ func newMerchantState(m Merchant, c Config, http *http.Client, call time.Duratio
 			HTTP:     http,
 			Timeout:  call,
 			Verify:   c.Verify,
-			OnCall:   func(call qfpay.Call) { c.Observer.Observe(event.Called{Call: call}) },
+
+			HasSigned: new(atomic.Bool),
+			OnCall:    onCall(m.Name, c),
 		},
 		limits: [2]int{m.PerSecond, m.PerMinute},
 		breaker: &breaker{onChange: func(s scope, held bool) {
@@ -79,6 +82,26 @@ func newMerchantState(m Merchant, c Config, http *http.Client, call time.Duratio
 		state.limiter = newLimiter(c, m)
 	}
 	return state
+}
+
+// onCall reports the calls of a merchant to the observer, and wrong signatures to the log, once a
+// minute: all answers of a gateway that signs in another way would have one.
+func onCall(merchant string, c Config) func(qfpay.Call) {
+	var logged atomic.Int64 // Unix seconds
+	return func(call qfpay.Call) {
+		c.Observer.Observe(event.Called{Call: call})
+		switch call.Signature {
+		case qfpay.SignatureWrong, qfpay.SignatureReflected, qfpay.SignatureUncovered:
+		default:
+			return
+		}
+		now, before := time.Now().Unix(), logged.Load()
+		if now-before < int64(timing.LogAgain/time.Second) || !logged.CompareAndSwap(before, now) || c.Logger == nil {
+			return
+		}
+		c.Logger.Error("an answer in QFPay's name has a wrong signature", "merchant", merchant, "endpoint", call.Endpoint,
+			"signature", string(call.Signature), "hint", "see QfpayResponseSignatureWrong in the runbook; it is logged once a minute")
+	}
 }
 
 // merchant returns the merchant that the state was made of.

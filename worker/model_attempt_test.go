@@ -35,11 +35,18 @@ type hand struct {
 	notFound      bool // the claim knows of a query that found nothing
 	onlyCreate    bool
 	closeSentHere bool
+	verdict       policy.Verdict
+	reopens       uint8
 }
 
 // handOf is what an attempt knows right after its claim.
 func handOf(b book) hand {
-	return hand{state: b.state, reissues: b.reissues, createsSent: b.createsSent, sent: b.sent, notFound: b.notFound > 0}
+	h := hand{state: b.state, reissues: b.reissues, createsSent: b.createsSent, sent: b.sent, notFound: b.notFound > 0,
+		verdict: b.verdict, reopens: b.reopens}
+	if b.was {
+		h.verdict = policy.NoVerdict
+	}
+	return h
 }
 
 // The times of an order's life that matter.
@@ -58,7 +65,8 @@ var untilDeadline = [clocks]time.Duration{inTime: time.Hour, pastDeadline: -timi
 func (s setting) factsAt(h hand, clock uint8) policy.Facts {
 	now := time.Now()
 	times := timing.For(10 * time.Second)
-	c := journal.Claim{State: h.state, Reissues: int(h.reissues), CreatesSent: int(h.createsSent), ClaimedAt: now}
+	c := journal.Claim{State: h.state, Reissues: int(h.reissues), CreatesSent: int(h.createsSent), ClaimedAt: now,
+		Verdict: h.verdict, Reopens: int(h.reopens)}
 	switch h.sent {
 	case flying:
 		c.SentAt = now.Add(-times.LandingTime / 2)
@@ -77,7 +85,10 @@ func (s setting) factsAt(h hand, clock uint8) policy.Facts {
 }
 
 // createsBound is one more than the policy sends under one number, and so never reached.
-const createsBound = maxCreates + 1
+const createsBound = maxCreates + mostReopens + 1
+
+// mostReopens is how often a person re-opens an order in the model.
+const mostReopens = 1
 
 // table has the facts of every attempt at every time, so that a search does not
 // compute them again and again.
@@ -102,8 +113,13 @@ func everyHand(yield func(hand) bool) {
 			for createsSent := range uint8(createsBound + 1) {
 				for _, sent := range []flight{unsent, flying, landed} {
 					for _, notFound := range []bool{false, true} {
-						if !yield(hand{state: st, reissues: reissues, createsSent: createsSent, sent: sent, notFound: notFound}) {
-							return
+						for verdict := range policy.Verdicts {
+							for reopens := range uint8(mostReopens + 1) {
+								if !yield(hand{state: st, reissues: reissues, createsSent: createsSent, sent: sent, notFound: notFound,
+									verdict: verdict, reopens: reopens}) {
+									return
+								}
+							}
 						}
 					}
 				}
@@ -114,7 +130,8 @@ func everyHand(yield func(hand) bool) {
 
 // known is what of a hand is knowledge from its claim.
 func (h hand) known() hand {
-	return hand{state: h.state, reissues: h.reissues, createsSent: h.createsSent, sent: h.sent, notFound: h.notFound}
+	return hand{state: h.state, reissues: h.reissues, createsSent: h.createsSent, sent: h.sent, notFound: h.notFound,
+		verdict: h.verdict, reopens: h.reopens}
 }
 
 // decide asks the policy.

@@ -34,12 +34,26 @@ func TestModel_SeesEveryBrokenRule(t *testing.T) {
 		}},
 		{"a duplicate is a failure", "I3", nil, func(f policy.Facts) policy.Step {
 			if f.Reply == policy.Unknown {
-				f.Reply, f.OnlyCreate = policy.Refused, true
+				return policy.Settled(tasks.Rejected, "")
 			}
 			return policy.Next(f)
 		}},
 		{"a refusal of a repetition is believed", "I3", nil, func(f policy.Facts) policy.Step {
-			f.OnlyCreate = f.OnlyCreate || f.Reply == policy.Refused
+			if f.Reply == policy.Refused {
+				return policy.Settled(tasks.Rejected, "")
+			}
+			return policy.Next(f)
+		}},
+		{"a status of a proxy takes a create back", "I", nil, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.Unknown {
+				f.Reply = policy.NotExecuted
+			}
+			return policy.Next(f)
+		}},
+		{"the last answer speaks for all creates", "I3", nil, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.Refused || f.Reply == policy.NotNow {
+				f.Reply, f.Verdict = policy.NotFound, policy.Refusing
+			}
 			return policy.Next(f)
 		}},
 		{"a close that was sent is taken for one that was made", "I", nil, func(f policy.Facts) policy.Step {

@@ -25,12 +25,17 @@ func TestAttempt_TakesItsFactsFromTheClaimAndTheClock(t *testing.T) {
 	for _, s := range settings {
 		for h := range everyHand {
 			for clock := range clocks {
+				creates := 4 + h.reopens
+				if h.verdict > policy.Lost {
+					creates = 2 + h.reopens
+				}
 				want := policy.Facts{
 					State: h.state, CreateMayLand: h.sent == flying, NotFoundBefore: h.notFound, Unique: s.trusted,
 					PastDeadline: clock != inTime, PastDoubtTimeout: clock == pastDoubtTimeout,
 					Close:   s.lost.mayClose(s.payType, s.trusted),
-					Reissue: s.lost.mayReissue(s.payType, s.trusted, int(h.reissues)),
-					Resend:  s.trusted && h.createsSent < 4,
+					Reissue: h.reissues < h.reopens || s.lost.mayReissue(s.payType, s.trusted, int(h.reissues)-int(h.reopens)),
+					Resend:  s.trusted && h.createsSent < creates,
+					Verdict: h.verdict, Reopened: h.reissues < h.reopens,
 				}
 				if got := s.factsAt(h, clock); got != want {
 					t.Fatalf("%s, %+v, clock %d:\n got %+v\nwant %+v", s.name, h, clock, got, want)
@@ -44,9 +49,9 @@ func TestAttempt_TakesItsFactsFromTheClaimAndTheClock(t *testing.T) {
 func TestAnswer_IsReadAsTheGatewayMeansIt(t *testing.T) {
 	t.Parallel()
 	got := []policy.Reply{replyCreated, replyLost, replyNotSent, replyThrottled, replyBusy, replyHeld, replyRefused,
-		replyDuplicate, replyUnknown, replyStored, replyClosed, replyCloseLost, replyNotClosed, replyNoAnswer}
+		replyDuplicate, replyUnknown, replyStored, replyNotNow, replyProxy, replyClosed, replyCloseLost, replyNotClosed, replyNoAnswer}
 	want := []policy.Reply{policy.Created, policy.Unknown, policy.NotExecuted, policy.NotExecuted, policy.NotExecuted, policy.MerchantRefused, policy.Refused,
-		policy.Unknown, policy.Unknown, policy.Unknown, policy.CloseSent, policy.CloseSent, policy.CloseSent, policy.Unclear}
+		policy.Unknown, policy.Unknown, policy.Unknown, policy.NotNow, policy.Unknown, policy.CloseSent, policy.CloseSent, policy.CloseSent, policy.Unclear}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -43,7 +43,7 @@ func (m *model) queue(w *world) {
 	const most = 2
 	if w.book.end != unsettled { // an attempt that wakes finds the result
 		t := *w
-		if t.clock = inTime; t.book.reopen() && t.book.reissues < numbers {
+		if t.clock = inTime; t.book.reopens < mostReopens && t.book.reopen() && t.book.reissues < numbers {
 			m.add(fault, 0, "a person re-opens the order, with a new deadline", t)
 		}
 		return

@@ -39,6 +39,8 @@ var (
 	replyBusy       = reading(refusal("1100"))
 	replyHeld       = reading(refusal("1108"))
 	replyRefused    = reading(refusal("1294"))
+	replyNotNow     = reading(refusal("1205"))
+	replyProxy      = reading(&qfpay.Unanswered{Reason: "http_403", HTTPStatus: 403})
 	replyDuplicate  = reading(refusal("1102"))
 	replyUnknown    = reading(refusal("7777"))
 	replyStored     = reading(&qfpay.Refusal{RespCd: "1294", Class: qfpay.Refused, Syssn: "20260301"})
@@ -69,7 +71,7 @@ var rows = map[record][]qfpay.Record{
 	ranOut:  {{RespCd: "1181"}},
 	broken:  {{RespCd: "1205"}},
 	barred:  {{RespCd: "1294"}},
-	others:  {{RespCd: "1143", TxAmt: "777"}},
+	others:  {{RespCd: "1143", TxAmt: "777", SysDtm: "2020-01-01 00:00:00"}},
 	earlier: {{RespCd: "1143", SysDtm: "2020-01-01 00:00:00"}},
 	twofold: {{RespCd: "1143"}, {RespCd: "1143"}},
 }

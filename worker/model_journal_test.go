@@ -63,6 +63,9 @@ type book struct {
 	entries     uint8 // in the result stream
 	reopens     uint8 // how often it was re-opened
 	due         bool
+	verdict     policy.Verdict // about all creates under the number
+	before      policy.Verdict // about all but the latest
+	was         bool           // the verdict is of before it was re-opened, and so none
 }
 
 func newBook() book { return book{due: true} }
@@ -89,7 +92,12 @@ func (b *book) intent(t token, reissues, createsSent uint8) bool {
 	case b.createsSent != createsSent:
 		return false
 	}
+	b.before = max(b.verdict, policy.Lost)
+	if createsSent == 0 {
+		b.before = policy.Refusing
+	}
 	b.state, b.createsSent, b.sentBy, b.sent, b.notFound = policy.StateSent, createsSent+1, t, flying, 0
+	b.verdict, b.was = policy.NoVerdict, false
 	return true
 }
 
@@ -103,6 +111,21 @@ func (b *book) retract(t token, reissues uint8) bool {
 		return false
 	}
 	b.state, b.createsSent, b.sentBy, b.sent = policy.StateNew, 0, nobodys, unsent
+	b.forget()
+	return true
+}
+
+// forget forgets what was answered to the creates under a number.
+func (b *book) forget() { b.verdict, b.before, b.was = policy.NoVerdict, policy.NoVerdict, false }
+
+// answered keeps the verdict about the latest create.
+func (b *book) answered(t token, reissues, createsSent uint8, verdict policy.Verdict) bool {
+	if !b.heldBy(t) || b.reissues != reissues || b.createsSent != createsSent {
+		return false
+	}
+	if verdict != policy.NoVerdict {
+		b.verdict, b.was = min(verdict, max(b.before, policy.Lost)), false
+	}
 	return true
 }
 
@@ -125,6 +148,7 @@ func (b *book) reissue(t token, reissues uint8) bool {
 	}
 	b.reissues++
 	b.state, b.createsSent, b.notFound, b.sentBy, b.sent = policy.StateNew, 0, 0, nobodys, unsent
+	b.forget()
 	return true
 }
 
@@ -172,14 +196,10 @@ func (b *book) reopen() bool {
 	switch {
 	case b.end == unsettled || b.end == endCreated:
 		return false
-	case b.end == endUnresolved && b.state != policy.StateSent:
+	case b.state == policy.StateNew && (b.createsSent > 0 || b.end == endUnresolved): // a worker would not leave it so
 		b.state = policy.StateClosing
-	case b.end != endUnresolved:
-		if b.createsSent > 0 || b.state == policy.StateClosing {
-			b.reissues++
-		}
-		b.state, b.createsSent, b.sentBy, b.sent = policy.StateNew, 0, nobodys, unsent
 	}
+	b.was = b.verdict != policy.NoVerdict
 	b.end, b.author, b.notFound, b.due = unsettled, nobodys, 0, true
 	b.reopens++
 	return true

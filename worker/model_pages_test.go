@@ -19,6 +19,7 @@ type pages struct {
 	Reissues, CreatesSent, NotFound        string
 	Sent, Due                              bool
 	Entries                                int64
+	Verdict                                string
 }
 
 func (w *twins) pagesOfTheModel() pages {
@@ -26,12 +27,17 @@ func (w *twins) pagesOfTheModel() pages {
 	p := pages{State: nameOf(b.state), Outcome: string(outcomes[b.end]),
 		Holder: w.name(b.holder), SentBy: w.name(b.sentBy), Author: w.name(b.author),
 		Reissues: strconv.Itoa(int(b.reissues)), CreatesSent: strconv.Itoa(int(b.createsSent)), NotFound: strconv.Itoa(int(b.notFound)),
-		Sent: b.sent != unsent, Due: b.due, Entries: int64(b.entries)}
+		Sent: b.sent != unsent, Due: b.due, Entries: int64(b.entries), Verdict: verdictWords[b.verdict]}
+	if b.was {
+		p.Verdict = "was " + p.Verdict
+	}
 	if b.end != unsettled {
 		p.State = "DONE"
 	}
 	return p
 }
+
+var verdictWords = [policy.Verdicts]string{"", "lost", "open", "failing", "refusing"}
 
 // nameOf is the word for a state in the journal.
 func nameOf(s policy.State) string {
@@ -54,7 +60,7 @@ func (w *twins) pagesOfRedis() pages {
 	}
 	p := pages{State: f["state"], Outcome: f["outcome"], Holder: f["token"], SentBy: f["sent_by"], Author: f["settled_by"],
 		Reissues: counted(f["reissues"]), CreatesSent: counted(f["creates_sent"]), NotFound: counted(f["not_found"]),
-		Sent: f["sent_at"] != "", Due: err == nil, Entries: entries}
+		Sent: f["sent_at"] != "", Due: err == nil, Entries: entries, Verdict: f["verdict"]}
 	if (f["first_sent_at"] != "") != p.Sent {
 		w.Fatalf("first_sent_at is %q and sent_at %q", f["first_sent_at"], f["sent_at"])
 	}

@@ -120,8 +120,12 @@ func (w *twins) foresee(m *model, clock uint8, gateway *scheduler) {
 		case h.place == deciding:
 			h = m.decide(h, clock)
 		case h.place == posting:
-			h.reply, h.onlyCreate = gateway.create(k).reply, h.createsSent == 1
+			said := gateway.create(k)
+			h.reply, h.onlyCreate = said.reply, h.createsSent == 1
 			h.place = deciding
+			if !w.book.notes(firsts, &h, said.status != 0) {
+				return
+			}
 		case h.place == closing:
 			h.reply, h.closeSentHere = gateway.close(k).reply, true
 			h.place = deciding

@@ -43,6 +43,9 @@ var creates = []prompt{
 	{reply: replyDuplicate, status: 200, body: `{"respcd":"1102"}`},
 	{reply: replyUnknown, status: 200, body: `{"respcd":"7777"}`},
 	{reply: replyStored, status: 200, body: `{"respcd":"1294","syssn":"20260301"}`},
+	{reply: replyNotNow, status: 200, body: `{"respcd":"1205"}`},
+	{reply: replyProxy, status: 403, body: `<html>`},
+	{reply: replyProxy, status: 303, body: ``},
 }
 
 var closes = []prompt{
@@ -55,7 +58,7 @@ var closes = []prompt{
 var queries = func() []prompt {
 	all := []prompt{{reply: replyNoAnswer, status: 200, body: `{"respcd":"1254"}`}}
 	for r := range records {
-		var data []map[string]any
+		data := []map[string]any{}
 		for _, row := range rows[r] {
 			data = append(data, map[string]any{"out_trade_no": "%s", "respcd": row.RespCd, "txamt": row.TxAmt, "sysdtm": row.SysDtm})
 		}

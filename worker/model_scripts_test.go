@@ -82,6 +82,7 @@ func (w *twins) walk() {
 		"claim":        w.claim,
 		"claim ":       w.claim,
 		"intent":       w.intent,
+		"answered":     w.answered,
 		"retract":      w.retract,
 		"close_intent": w.closeIntent,
 		"reissue":      w.reissue,
@@ -169,7 +170,8 @@ func (w *twins) claimed(t token, c *journal.Claim, got journal.Claim) bool {
 
 // knows compares what a claim says with what the model's attempt would know.
 func (w *twins) knows(c *journal.Claim, h hand) {
-	got := hand{state: c.State, reissues: uint8(c.Reissues), createsSent: uint8(c.CreatesSent), notFound: c.NotFound > 0, sent: h.sent}
+	got := hand{state: c.State, reissues: uint8(c.Reissues), createsSent: uint8(c.CreatesSent), notFound: c.NotFound > 0, sent: h.sent,
+		verdict: c.Verdict, reopens: uint8(c.Reopens)}
 	if c.SentAt.IsZero() != (h.sent == unsent) || c.FirstSentAt.IsZero() != (h.sent == unsent) {
 		w.Fatalf("first sent at %s, sent at %s; in the model: %d", c.FirstSentAt, c.SentAt, h.sent)
 	}
@@ -186,6 +188,18 @@ func (w *twins) intent(*rapid.T) {
 		w.agree(w.real.Intent(w.ctx, c), want)
 		if want && (c.State != policy.StateSent || c.CreatesSent != int(h.createsSent)+1 || c.NotFound != 0) {
 			w.Fatalf("after an intent the attempt knows %+v", c)
+		}
+	})
+}
+
+func (w *twins) answered(*rapid.T) {
+	t, c := w.who()
+	verdict := policy.Verdict(rapid.IntRange(0, int(policy.Verdicts)-1).Draw(w.T, "verdict"))
+	w.twice(c, func(c *journal.Claim) {
+		want := w.book.answered(t, uint8(c.Reissues), uint8(c.CreatesSent), verdict)
+		w.agree(w.real.Answered(w.ctx, c, policy.Answer{HTTPStatus: 200}, verdict), want)
+		if want && verdict != policy.NoVerdict && c.Verdict != w.book.verdict {
+			w.Fatalf("the attempt knows %d, the model %d", c.Verdict, w.book.verdict)
 		}
 	})
 }

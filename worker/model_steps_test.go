@@ -81,17 +81,18 @@ func (b *book) write(t token, h hand) (after hand, held bool) {
 	case policy.Create:
 		held = b.intent(t, h.reissues, h.createsSent)
 		after.state, after.createsSent, after.notFound, after.sent = policy.StateSent, h.createsSent+1, false, flying
+		after.verdict = policy.NoVerdict
 		after.place = posting
 	case policy.Retract:
 		held = b.retract(t, h.reissues)
-		after.state, after.createsSent, after.sent = policy.StateNew, 0, unsent
+		after.state, after.createsSent, after.sent, after.verdict = policy.StateNew, 0, unsent, policy.NoVerdict
 		after.place = deciding
 	case policy.CloseOrder:
 		held = b.closeIntent(t, h.reissues)
 		after.state, after.place = policy.StateClosing, closing
 	case policy.Reissue:
 		held = b.reissue(t, h.reissues)
-		after = hand{place: deciding, reissues: h.reissues + 1}
+		after = hand{place: deciding, reissues: h.reissues + 1, reopens: h.reopens}
 	case policy.Settle:
 		return hand{}, b.settle(t, h.reissues, h.end) == published
 	case policy.Wait, policy.WaitNotFound:
@@ -121,8 +122,25 @@ func (m *model) hears(w *world, i int, k kind, what string, to world, r policy.R
 	to.hands[i].place, to.hands[i].reply = deciding, r
 	if w.hands[i].place == posting {
 		to.hands[i].onlyCreate = w.hands[i].createsSent == 1
+		if !to.book.notes(token(i+1), &to.hands[i], r != replyLost) {
+			to.hands[i] = hand{} // it has lost the order
+		}
 	}
 	m.add(k, i+1, what, to)
+}
+
+// notes keeps what came of a hand's create, and reports whether it still has the order. A QR
+// code is published whatever the journal says.
+func (b *book) notes(t token, h *hand, answered bool) bool {
+	if h.reply == policy.Created {
+		return true
+	}
+	verdict := policy.VerdictOf(h.reply, answered)
+	held := b.answered(t, h.reissues, h.createsSent, verdict)
+	if held && verdict != policy.NoVerdict {
+		h.verdict = b.verdict
+	}
+	return held
 }
 
 // post: a create is on its way to the gateway, and somebody waits for the answer.
@@ -132,6 +150,7 @@ func (m *model) post(w *world, i int) {
 	t.posts[k]++
 	m.hears(w, i, fault, "gives up waiting for the answer to its create, which is still on its way", t, replyLost)
 	m.hears(w, i, fault, "has its create refused for good", *w, replyRefused)
+	m.hears(w, i, fault, "has its create refused for now", *w, replyNotNow)
 	for _, r := range different(replyNotSent, replyThrottled, replyBusy) {
 		m.hears(w, i, fault, "has its create turned away, to be sent again later", *w, r)
 	}
@@ -147,11 +166,12 @@ func (m *model) post(w *world, i int) {
 	t = *w
 	m.store(&t, int(k))
 	m.hears(w, i, course, "sends its create, and gets a QR code", t, replyCreated)
-	for _, r := range different(replyLost, replyUnknown, replyStored, replyDuplicate) {
+	for _, r := range different(replyLost, replyUnknown, replyStored, replyDuplicate, replyProxy) {
 		m.hears(w, i, fault, "sends its create, which is carried out, and gets an answer that does not say so", t, r)
 	}
 	t.records[k] = broken
 	m.hears(w, i, fault, "sends its create, which fails at the channel", t, replyUnknown)
+	m.hears(w, i, fault, "sends its create, which fails at the channel, and is told so", t, replyNotNow)
 	t.records[k] = barred
 	m.hears(w, i, fault, "sends its create, which is refused and kept", t, replyStored)
 }

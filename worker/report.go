@@ -8,6 +8,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
@@ -41,8 +42,8 @@ func (a *attempt) logDeferred(s policy.Step, delay time.Duration) {
 	}
 	attrs := append(a.attrs(), slog.String("deferred_for", string(s.Why)), slog.String("back_in", delay.Round(time.Millisecond).String()))
 	switch {
-	case a.refused != nil && a.refused.reason == "" && s.Why == event.DeferHeld:
-		a.handler.log.LogAttrs(context.Background(), slog.LevelWarn, heldText(*a.refused), append(attrs, refusalAttrs(a.err, *a.refused)...)...)
+	case a.refused != nil && a.refused.holds.reason == "" && s.Why == event.DeferHeld:
+		a.handler.log.LogAttrs(context.Background(), slog.LevelWarn, heldText(a.refused.holds), append(attrs, a.refused.attrs()...)...)
 		return
 	case a.err != nil:
 		attrs = append(attrs, slog.Any("error", a.err))
@@ -58,6 +59,12 @@ func (a *attempt) attrs() []slog.Attr {
 		slog.String("took", time.Since(a.began).Round(time.Millisecond).String()))
 	if c.Reissues > 0 {
 		attrs = append(attrs, slog.String("issued_as", journal.IssuedAs(o.OutTradeNo, c.Reissues)))
+	}
+	if words := c.LastWords(); words != "" {
+		attrs = append(attrs, slog.String("last_create", words))
+	}
+	if c.Answer != nil && c.Answer.Signature != "" && c.Answer.Signature != qfpay.SignatureRight {
+		attrs = append(attrs, slog.String("signature", string(c.Answer.Signature)))
 	}
 	return append(attrs, traceAttrs(&c)...)
 }

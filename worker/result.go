@@ -3,14 +3,12 @@ package worker
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
-	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
@@ -25,7 +23,7 @@ func (a *attempt) result(s policy.Step) tasks.Result {
 		OutTradeNo: o.OutTradeNo,
 		IssuedAs:   journal.IssuedAs(o.OutTradeNo, c.Reissues),
 		Outcome:    string(s.Outcome),
-		Reason:     s.Reason,
+		Reason:     a.reason(s),
 		PayType:    string(o.PayType),
 		TxAmt:      strconv.FormatInt(o.TxAmt, 10),
 		TxCurrCd:   o.TxCurrCd,
@@ -41,21 +39,32 @@ func (a *attempt) result(s policy.Step) tasks.Result {
 	return r
 }
 
-// answer fills in the gateway's answer that decided the outcome.
+// answer fills in the answer of QFPay to the last create, or else the row of a query that decided.
 func (a *attempt) answer(r *tasks.Result) {
-	var refusal *qfpay.Refusal
-	switch {
-	case a.known.Reply == policy.Created:
+	if a.known.Reply == policy.Created {
 		p := a.payment
 		r.QRCode, r.Syssn, r.SysDtm, r.ChnlSn = p.QRCode, p.Syssn, p.SysDtm, p.ChnlSn
 		r.RespCd, r.RespErr, r.RespMsg, r.Response = string(p.RespCd), p.RespErr, p.RespMsg, compact(p.Body)
-	case errors.As(a.err, &refusal):
-		r.RespCd, r.RespErr, r.RespMsg = string(refusal.RespCd), refusal.RespErr, refusal.RespMsg
-		r.Syssn, r.Response = refusal.Syssn, compact(refusal.Body)
-	case a.row.OutTradeNo != "":
-		r.RespCd, r.RespErr = string(a.row.RespCd), a.row.ErrMsg
-		r.Syssn, r.SysDtm, r.ChnlSn = a.row.Syssn, a.row.SysDtm, a.row.ChnlSn
+		return
 	}
+	row, last := a.row, a.claim.Answer
+	if row.OutTradeNo != "" {
+		r.RespCd, r.RespErr, r.Response = string(row.RespCd), row.ErrMsg, compact([]byte(row.Body))
+		r.Syssn, r.SysDtm, r.ChnlSn = row.Syssn, row.SysDtm, row.ChnlSn
+	}
+	if last != nil && (last.RespCd != "" || row.OutTradeNo == "") {
+		r.RespCd, r.RespErr, r.RespMsg, r.Response = last.RespCd, last.RespErr, last.RespMsg, last.Body
+		r.Syssn = cmp.Or(r.Syssn, last.Syssn)
+	}
+}
+
+// reason returns why the order has its outcome, with what came of its last create.
+func (a *attempt) reason(s policy.Step) string {
+	words := a.claim.LastWords()
+	if s.Outcome == tasks.Created || words == "" {
+		return s.Reason
+	}
+	return s.Reason + "; last create: " + words
 }
 
 // compact keeps an answer as it was received, except for bytes that are not text.

@@ -57,6 +57,7 @@ func (m *merchantState) replace(next *merchantState) *merchantState {
 	next.inFlight = m.inFlight
 	if m.client.Merchant == next.client.Merchant {
 		next.breaker = m.breaker
+		next.client.HasSigned = m.client.HasSigned
 	}
 	if m.limits == next.limits && m.client.Merchant.AppCode == next.client.Merchant.AppCode {
 		next.limiter = m.limiter

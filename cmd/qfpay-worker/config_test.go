@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ func TestConfig_MissingSettingsTakeTheDefaults(t *testing.T) {
 		Durability: tasks.Standard, ResultsKeep: 168 * time.Hour, HighWater: 5_000_000,
 		Log: LogSettings{Level: slog.LevelInfo},
 	}
-	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{})); d != "" {
+	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{}, url.Userinfo{})); d != "" {
 		t.Error(d)
 	}
 }
@@ -75,7 +76,8 @@ func TestConfig_EverySettingIsRead(t *testing.T) {
 		"REDIS_URL=redis-cluster://a:1,b:2", "QFPAY_BASE_URL=http://10.0.0.1:8088/", "QFPAY_ALLOW_HTTP=true",
 		"QFPAY_APP_CODE=APP2", "QFPAY_CLIENT_KEY_FILE=" + file(t, "key", " "+canary+"\n"), "QFPAY_MCHID=M1",
 		"QFPAY_SIGN_TYPE=MD5", "QFPAY_PER_SECOND=0", "QFPAY_PER_MINUTE=1200", "QFPAY_LOST_RESPONSE=unresolved",
-		"QFPAY_UNIQUE_NUMBERS=false", "QFPAY_GOODS_NAME=asis", "QFPAY_TIMEOUT=1s", "QFPAY_VERIFY_RESPONSES=strict", "WORKER_CONCURRENCY=1",
+		"QFPAY_UNIQUE_NUMBERS=false", "QFPAY_GOODS_NAME=asis", "QFPAY_TIMEOUT=1s", "QFPAY_VERIFY_RESPONSES=require", "WORKER_CONCURRENCY=1",
+		"QFPAY_PROXY_URL=socks5://shop@proxy.internal:1080/", "QFPAY_PROXY_PASSWORD_FILE=" + file(t, "proxy", canary),
 		"WORKER_HTTP_ADDR=:0", "WORKER_SHUTDOWN_TIMEOUT=2s", "WORKER_DURABILITY=strict", "WORKER_RESULTS_KEEP=48h", "WORKER_RESULTS_HIGH_WATER=1000", "WORKER_KEY_PREFIX={eu-1}", "LOG_LEVEL=debug", "LOG_FORMAT=text",
 	})
 	if wrong != nil {
@@ -89,13 +91,28 @@ func TestConfig_EverySettingIsRead(t *testing.T) {
 				Key: canary, MchID: "M1", SignType: qfpay.MD5},
 			PerSecond: 0, PerMinute: 1200,
 		}},
-			LostResponse: "unresolved", Timeout: time.Second, Verify: qfpay.VerifyStrict, GoodsName: tasks.AsIsName},
+			LostResponse: "unresolved", Timeout: time.Second, Verify: qfpay.VerifyAlways, GoodsName: tasks.AsIsName,
+			Proxy: &url.URL{Scheme: "socks5", User: url.User("shop"), Host: "proxy.internal:1080", Path: "/"}, ProxyPassword: canary},
 		Concurrency: 1, HTTPAddr: ":0", ShutdownTimeout: 2 * time.Second,
 		Durability: tasks.Strict, ResultsKeep: 48 * time.Hour, HighWater: 1000,
 		Log: LogSettings{Level: slog.LevelDebug, Format: "text"},
 	}
-	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{})); d != "" {
+	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{}, url.Userinfo{})); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestConfig_TheProxysPasswordComesFromAFile(t *testing.T) {
+	for _, c := range []struct{ url, file, variable, problem string }{
+		{"http://u@proxy:3128", file(t, "empty", " "), "QFPAY_PROXY_PASSWORD_FILE", "is empty"},
+		{"http://u@proxy:3128", "/nowhere", "QFPAY_PROXY_PASSWORD_FILE", "cannot be read"},
+		{"http://proxy:3128", file(t, "password", canary), "QFPAY_PROXY_URL", "must carry the user"},
+	} {
+		var found checks
+		GatewayConfig{ProxyURL: c.url, ProxyPasswordFile: c.file}.proxy(&found)
+		if len(found.wrong) != 1 || found.wrong[0].Variable != c.variable || !strings.Contains(found.wrong[0].Problem, c.problem) {
+			t.Errorf("%s: %v, want %s: …%s…", c.url, found.wrong, c.variable, c.problem)
+		}
 	}
 }
 
@@ -132,6 +149,11 @@ func TestConfig_EveryWrongSettingIsNamed(t *testing.T) {
 		{"QFPAY_BASE_URL=openapi-hk.qfapi.com", "QFPAY_BASE_URL", "must be an address"}, // no scheme
 		{"QFPAY_BASE_URL=http://openapi-hk.qfapi.com", "QFPAY_BASE_URL", "must be https"},
 		{"QFPAY_BASE_URL=https://openapi-hk.qfapi.com/trade/v1", "QFPAY_BASE_URL", "without a path"},
+		{"QFPAY_PROXY_URL=proxy:3128", "QFPAY_PROXY_URL", "must be an address"},
+		{"QFPAY_PROXY_URL=ftp://proxy:3128", "QFPAY_PROXY_URL", "must be an address"},
+		{"QFPAY_PROXY_URL=http://proxy:3128/path", "QFPAY_PROXY_URL", "without a path"},
+		{"QFPAY_PROXY_URL=http://u:" + canary + "@proxy:3128", "QFPAY_PROXY_URL", "must not carry a password"},
+		{"QFPAY_PROXY_PASSWORD_FILE=" + empty, "QFPAY_PROXY_PASSWORD_FILE", "needs QFPAY_PROXY_URL"},
 		{"QFPAY_ALLOW_HTTP=perhaps", "QFPAY_ALLOW_HTTP", "must be true or false"},
 		{"QFPAY_APP_CODE=A B", "QFPAY_APP_CODE", "without spaces"},
 		{"QFPAY_MCHID=商戶", "QFPAY_MCHID", "printable ASCII"},
@@ -154,7 +176,7 @@ func TestConfig_EveryWrongSettingIsNamed(t *testing.T) {
 		{"QFPAY_TIMEOUT=10", "QFPAY_TIMEOUT", "must be a duration"}, // of what?
 		{"QFPAY_TIMEOUT=999ms", "QFPAY_TIMEOUT", "from 1s to 60s"},
 		{"QFPAY_TIMEOUT=61s", "QFPAY_TIMEOUT", "from 1s to 60s"},
-		{"QFPAY_VERIFY_RESPONSES=yes", "QFPAY_VERIFY_RESPONSES", "off, warn or strict"},
+		{"QFPAY_VERIFY_RESPONSES=yes", "QFPAY_VERIFY_RESPONSES", "off, warn, strict or require"},
 		{"WORKER_CONCURRENCY=0", "WORKER_CONCURRENCY", "from 1 to 10000"},
 		{"WORKER_CONCURRENCY=10001", "WORKER_CONCURRENCY", "from 1 to 10000"},
 		{"WORKER_HTTP_ADDR=9464", "WORKER_HTTP_ADDR", "host:port"},

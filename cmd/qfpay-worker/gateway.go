@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,10 @@ type GatewayConfig struct {
 	LostResponse    string `name:"qfpay-lost-response" group:"Gateway" default:"auto" help:"What to do with an order whose QR code was lost: reissue, unresolved, or auto (reissue if QFPay documents a way to close the order)."`
 	UniqueNumbers   string `name:"qfpay-unique-numbers" group:"Gateway" default:"true" help:"Whether to trust QFPay to refuse a repeated out_trade_no. false: never more than one create per order."`
 	Timeout         string `name:"qfpay-timeout" group:"Gateway" default:"10s" help:"Timeout of one gateway call, 1s to 60s."`
-	VerifyResponses string `name:"qfpay-verify-responses" group:"Gateway" default:"warn" help:"How to treat a wrong response signature: off, warn or strict."`
+	VerifyResponses string `name:"qfpay-verify-responses" group:"Gateway" default:"warn" help:"How to treat the signatures of answers: off, warn (report a wrong one), strict (refuse a wrong one, and an unsigned answer of a merchant whose answers have been signed) or require (refuse unsigned answers too)."`
+
+	ProxyURL          string `name:"qfpay-proxy-url" group:"Gateway" help:"Proxy to the gateway: http, https or socks5, with a user but without a password."`
+	ProxyPasswordFile string `name:"qfpay-proxy-password-file" group:"Gateway" help:"File with the password of the proxy."`
 }
 
 // GoodsNameConfig says what is sent of a goods_name. Every command that accepts or shows orders
@@ -60,6 +64,8 @@ type GatewaySettings struct {
 	Timeout       time.Duration // of one gateway call, 1 s to 60 s
 	Verify        qfpay.Verify
 	GoodsName     tasks.GoodsName
+	Proxy         *url.URL // to the gateway; nil: none
+	ProxyPassword qfpay.Secret
 }
 
 func (c GatewayConfig) resolve(found *checks) (s GatewaySettings) {
@@ -69,8 +75,41 @@ func (c GatewayConfig) resolve(found *checks) (s GatewaySettings) {
 	s.UniqueNumbers = found.yes("QFPAY_UNIQUE_NUMBERS", c.UniqueNumbers)
 	s.Timeout = found.duration("QFPAY_TIMEOUT", c.Timeout, time.Second, time.Minute)
 	s.Verify = qfpay.Verify(found.choice("QFPAY_VERIFY_RESPONSES", c.VerifyResponses,
-		string(qfpay.VerifyOff), string(qfpay.VerifyWarn), string(qfpay.VerifyStrict)))
+		string(qfpay.VerifyOff), string(qfpay.VerifyWarn), string(qfpay.VerifyStrict), string(qfpay.VerifyAlways)))
+	s.Proxy, s.ProxyPassword = c.proxy(found)
 	return s
+}
+
+// proxy checks the proxy and reads its password. A password in the URL is refused, and not shown:
+// a URL is printed too easily.
+func (c GatewayConfig) proxy(found *checks) (*url.URL, qfpay.Secret) {
+	if c.ProxyURL == "" {
+		if c.ProxyPasswordFile != "" {
+			found.failed("QFPAY_PROXY_PASSWORD_FILE", "needs QFPAY_PROXY_URL")
+		}
+		return nil, ""
+	}
+	u, err := url.Parse(strings.TrimSpace(c.ProxyURL))
+	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		found.failed("QFPAY_PROXY_URL", "must be an address such as http://proxy.internal:3128, https://… or socks5://…, without a path")
+		return nil, ""
+	}
+	if _, has := u.User.Password(); has {
+		found.failed("QFPAY_PROXY_URL", "must not carry a password; put it into the file that QFPAY_PROXY_PASSWORD_FILE names")
+		return nil, ""
+	}
+	if c.ProxyPasswordFile == "" {
+		return u, ""
+	}
+	password, err := readSecret(c.ProxyPasswordFile)
+	switch {
+	case err != nil:
+		found.failed("QFPAY_PROXY_PASSWORD_FILE", "%v", err)
+	case u.User.Username() == "":
+		found.failed("QFPAY_PROXY_URL", "must carry the user that the password belongs to, such as http://user@proxy.internal:3128")
+	}
+	return u, password
 }
 
 // baseURL checks an address of the gateway and returns it without a trailing slash. Orders

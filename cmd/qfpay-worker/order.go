@@ -92,11 +92,11 @@ type OrderRetryCmd struct {
 
 // Help is shown below the flags.
 func (OrderRetryCmd) Help() string {
-	return `The workers try the order again at once. If it ended unresolved, they first query
-QFPay, and the order keeps its order number. If it expired or was rejected, they
-create it again, under a new order number if anything was sent under the last one.
-In both cases it never has two QR codes. It gets a second result, whose id ends
-in "#2".
+	return `The workers try the order again at once. If anything was ever sent for it, they
+first query QFPay about its order number, whatever its outcome was. What QFPay
+does not have is created under the same number; an order that QFPay shows dead is
+created under the next one. So it never has two QR codes. It gets a second result,
+whose id ends in "#2".
 
 Exit code 2: there is no such order, or it cannot be re-opened; the message says why.`
 }

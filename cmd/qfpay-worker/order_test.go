@@ -198,6 +198,28 @@ func TestOrder_MalformedPayloadIsShownAsItIs(t *testing.T) {
 	}
 }
 
+func TestOrder_ShowsWhatQFPayAnsweredAndWhyNothingCame(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	journal(t, server.Client(t), "default:A1", "row", `{"respcd":"1143","qrcode":"https://q"}`,
+		"answer", `{"at":"2026-03-01T04:00:01Z","issued_as":"A1","http_status":403,"signature":"absent","cause":"http_403: HTTP 403","body":"<html>Blocked</html>"}`,
+		"no_answer", `{"at":"2026-03-01T04:00:02Z","issued_as":"A1","cause":"not sent: lookup gateway: no such host"}`)
+	out := command(t, []string{"REDIS_URL=" + server.URL}, "order", "show", "A1").out
+	for _, part := range []string{"last answer   2026-03-01T04:00:01.000Z to A1: http_403: HTTP 403", "signature     absent", "<html>Blocked</html>",
+		"no answer     2026-03-01T04:00:02.000Z to A1: not sent: lookup gateway: no such", "last row      available"} {
+		if !strings.Contains(out, part) {
+			t.Errorf("%q is not in\n%s", part, out)
+		}
+	}
+	if strings.Contains(out, "https://q") {
+		t.Error("the text of a code is shown")
+	}
+	out = command(t, []string{"REDIS_URL=" + server.URL}, "order", "show", "A1", "--format=json").out
+	if !strings.Contains(out, `"row":{"respcd":"1143","qrcode":"https://q"}`) {
+		t.Error(out)
+	}
+}
+
 func TestOrder_InJSONIsOneObject(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -228,7 +250,7 @@ func TestOrder_RetrySaysHowItGoesOn(t *testing.T) {
 	if d := cmp.Diff(want, got.out); d != "" || got.code != exitDone || got.err != "" {
 		t.Errorf("%+v\n%s", got, d)
 	}
-	if got := command(t, env, "order", "retry", "A2"); !strings.Contains(got.out, "NEW: it will be created again\nissued as  A2_3\n") {
+	if got := command(t, env, "order", "retry", "A2"); !strings.Contains(got.out, "SENT: QFPay is queried first for its order number\nissued as  A2_2\n") {
 		t.Errorf("%+v", got)
 	}
 	out := command(t, env, "order", "show", "A1").out

@@ -95,6 +95,24 @@ func (s sheet) state(h inspect.History) {
 	s.time("re-opened", h.ReopenedAt)
 	s.time("settled", h.SettledAt)
 	s.add("traceparent", h.Traceparent)
+	s.answer("last answer", h.Answer)
+	s.answer("no answer", h.NoAnswer)
+	if h.Row != nil {
+		s.add("last row", "available; --format=json shows it") // it may hold the text of a code
+	}
+}
+
+// answer writes what came of a create. The body is left out where a respcd says what it means; it
+// is in the JSON.
+func (s sheet) answer(label string, a *inspect.Answer) {
+	if a == nil {
+		return
+	}
+	s.add(label, a.At.UTC().Format(tasks.TimeLayout)+" to "+a.IssuedAs+": "+a.Words())
+	s.add("signature", string(a.Signature))
+	if a.RespCd == "" {
+		s.add("body", a.Body)
+	}
 }
 
 func dueIn(h inspect.History) string {

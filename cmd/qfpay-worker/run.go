@@ -18,6 +18,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/build"
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 	"github.com/qfpay-worker/qfpay-worker/metrics"
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 
@@ -155,6 +156,7 @@ func (s Settings) workerConfig(rdb redis.UniversalClient, m *metrics.Metrics, lo
 		Blocking:        s.Redis.Connect("qfpay-worker:blocking", 0),
 		Keys:            s.Keys,
 		Merchants:       s.Merchants,
+		HTTP:            qfpay.NewHTTPClientVia(s.Proxy, s.ProxyPassword),
 		CallTimeout:     s.Timeout,
 		Verify:          s.Verify,
 		GoodsName:       s.GoodsName,

@@ -37,6 +37,10 @@ type History struct {
 
 	Traceparent string `json:"traceparent,omitempty"` // of the producer, W3C Trace Context
 
+	Answer   *Answer         `json:"answer,omitempty"`    // the last answer to a create that brought no result at once
+	NoAnswer *Answer         `json:"no_answer,omitempty"` // the last create that got no answer, and why
+	Row      json.RawMessage `json:"row,omitempty"`       // the last row of a query about it, as received
+
 	Order   json.RawMessage `json:"order"`   // as accepted; a JSON string when that is not JSON
 	Results []PastResult    `json:"results"` // the oldest first; several when it was re-opened
 	Orphans []Orphan        `json:"orphans"` // see [Orphan]
@@ -50,6 +54,9 @@ type Orphan struct {
 	IssuedAs string `json:"issued_as"`
 	Syssn    string `json:"syssn"`
 }
+
+// Answer is what came of a create: QFPay's answer, or why none came.
+type Answer = journal.Answer
 
 // PastResult is the result of an order, or one that it had before it was re-opened.
 type PastResult struct {
@@ -84,7 +91,11 @@ func (f fields) history(id string) History {
 		Now: f.moment("now"), Due: f.moment("due"), AcceptedAt: f.moment("accepted_at"),
 		FirstAttemptAt: f.moment("first_attempt_at"), FirstSentAt: f.moment("first_sent_at"), SentAt: f.moment("sent_at"),
 		ReopenedAt: f.moment("reopened_at"), SettledAt: f.moment("settled_at"), Traceparent: f["traceparent"],
-		Order: f.order(), Results: f.results(), Orphans: f.orphans(),
+		Order: f.json("order"), Results: f.results(), Orphans: f.orphans(),
+		Answer: journal.ParseAnswer(f["answer"]), NoAnswer: journal.ParseAnswer(f["no_answer"]),
+	}
+	if f["row"] != "" {
+		h.Row = f.json("row")
 	}
 	if until := f.moment("lease_until"); f["token"] != "" && until.After(h.Now) {
 		h.InFlight, h.LeaseUntil = true, until
@@ -92,12 +103,13 @@ func (f fields) history(id string) History {
 	return h
 }
 
-// order is the order as JSON, even if a plain asynq producer enqueued something else.
-func (f fields) order() json.RawMessage {
-	if json.Valid([]byte(f["order"])) {
-		return json.RawMessage(f["order"])
+// json is a field as JSON, even if something else is in it, such as what a plain asynq producer
+// enqueued as its order.
+func (f fields) json(name string) json.RawMessage {
+	if json.Valid([]byte(f[name])) {
+		return json.RawMessage(f[name])
 	}
-	text, err := json.Marshal(f["order"])
+	text, err := json.Marshal(f[name])
 	if err != nil {
 		return json.RawMessage(`""`)
 	}

@@ -15,7 +15,7 @@ import (
 type Reopened struct {
 	ID       string
 	Was      tasks.Outcome // the outcome that it had so far
-	State    string        // NEW: it is created anew; SENT, CLOSING: QFPay is queried first
+	State    string        // NEW: nothing was sent, and it is created; SENT, CLOSING: QFPay is queried first
 	IssuedAs string        // the order number that it goes on under
 	Deadline time.Time
 	ResultID string // the id that its next result will have
@@ -32,7 +32,8 @@ func (e *NotReopened) Error() string { return e.ID + " cannot be re-opened: " + 
 
 // Reopen lets the workers try an order again that ended unresolved, expired or rejected, at once
 // and until a new deadline; the zero deadline is as far off as after an enqueue now. It never
-// leads to a second QR code: see reopen.lua. The result that follows has an id of its own, since
+// leads to a second QR code: if anything was ever sent, QFPay is queried first, and only a number that
+// it shows dead is replaced by another (see reopen.lua). The result that follows has an id of its own, since
 // readers of results have the first one already.
 //
 // The error is [ErrNoOrder], a [*NotReopened], or one of Redis; after an error of Redis the

@@ -14,20 +14,17 @@ Answers
   {"kept", outcome}                     this outcome is for good
   {"moved", entry}                      it was re-opened meanwhile, and has another result
 
-Never two QR codes:
-  unresolved         QFPay may hold the order under its number: it keeps reissues, creates_sent
-                     and first_sent_at, and goes on as SENT or CLOSING. The next attempt begins
-                     with a query. That the order was not found before is forgotten, so that it
-                     is believed only when it is shown twice anew.
-  expired, rejected  QFPay holds nothing that can be paid: it is NEW. Its number is used
-                     up if a create or a close was ever sent under it; then it takes the
-                     next one.
+Never two QR codes. If anything was ever sent under the order's number, whatever the outcome was,
+it goes on as SENT or CLOSING with what it knows: the next attempt begins with a query, and QFPay
+must show the old number dead before the order takes the next one. That the order was not found
+before is forgotten, so that it is believed only when it is shown twice anew; and an answer
+of before ends nothing any more. Only an order under whose number nothing was sent is NEW.
 ]]
 local journal, due = KEYS[1], KEYS[2]
 local id, known, nonce, order = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local h = redis.call("HMGET", journal, "state", "outcome", "entry", "reissues", "creates_sent", "settled_from",
-  "reopens", "reopened_by", "past_results")
+  "reopens", "reopened_by", "past_results", "verdict")
 local state, outcome, entry = h[1], h[2], h[3]
 local reissues, creates_sent, reopens = tonumber(h[4] or 0), tonumber(h[5] or 0), tonumber(h[7] or 0)
 if not state then return {"none"} end
@@ -36,15 +33,14 @@ if state ~= "DONE" then return {"open", state} end
 if outcome ~= "unresolved" and outcome ~= "expired" and outcome ~= "rejected" then return {"kept", outcome} end
 if entry ~= known then return {"moved", entry} end
 
-if outcome == "unresolved" then
+if h[6] == "NEW" and creates_sent == 0 and outcome ~= "unresolved" then
+  state = "NEW"
+else
   -- Where the journal does not say whether a close was sent, one counts as sent.
   state = h[6] == "SENT" and "SENT" or "CLOSING"
-else
-  state = "NEW"
-  if creates_sent > 0 or h[6] == "CLOSING" then reissues = reissues + 1 end
-  redis.call("HSET", journal, "creates_sent", 0)
-  redis.call("HDEL", journal, "sent_at", "first_sent_at", "sent_by")
 end
+local verdict = h[10]
+if verdict and string.sub(verdict, 1, 4) ~= "was " then redis.call("HSET", journal, "verdict", "was " .. verdict) end
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local past_results = (h[9] and h[9] .. " " or "") .. outcome .. ":" .. entry

@@ -74,6 +74,10 @@ type Claim struct {
 	Order       []byte            // JSON, as accepted
 	Traceparent string            // of the producer, or ""
 	Fingerprint string            // of the order's content, as accepted
+	Reopens     int               // how often a person re-opened it
+	Verdict     policy.Verdict    // what QFPay has answered to the creates under this number
+	Answer      *Answer           // the last answer to a create of this order; nil: none came
+	NoAnswer    *Answer           // why the last create that got no answer got none; nil: there is none
 }
 
 // StateNames are the states of orders without a result, by the names that they have in Redis.
@@ -149,12 +153,14 @@ func (c *Claim) read(fields []string) error {
 	c.AcceptedAt, c.FirstSentAt, c.SentAt = moment(6), moment(7), moment(8)
 	c.DeferredFor, c.Order, c.Traceparent = event.DeferReason(fields[9]), []byte(fields[10]), fields[11]
 	c.Fingerprint = fields[12]
+	c.Reopens, c.Verdict = int(number(13)), verdictNamed(fields[14])
+	c.Answer, c.NoAnswer = ParseAnswer(fields[15]), ParseAnswer(fields[16])
 	return bad
 }
 
 // claimFields are the fields that claim.lua answers of a claimed order.
 var claimFields = []string{"now", "state", "attempts", "reissues", "creates_sent", "not_found", "accepted_at", "first_sent_at", "sent_at",
-	"deferred_for", "order", "traceparent", "fingerprint"}
+	"deferred_for", "order", "traceparent", "fingerprint", "reopens", "verdict", "answer", "no_answer"}
 
 // Intent writes down that a create is about to leave.
 func (j *Journal) Intent(ctx context.Context, c *Claim) error {
@@ -175,7 +181,7 @@ func (j *Journal) Intent(ctx context.Context, c *Claim) error {
 		return ErrLost
 	}
 	c.CreatesSent++
-	c.State, c.NotFound = policy.StateSent, 0
+	c.State, c.NotFound, c.Verdict = policy.StateSent, 0, policy.NoVerdict
 	return nil
 }
 
@@ -188,7 +194,7 @@ func (j *Journal) Retract(ctx context.Context, c *Claim) error {
 	if answer[0] != "retracted" {
 		return ErrLost
 	}
-	c.State, c.CreatesSent = policy.StateNew, 0
+	c.State, c.CreatesSent, c.Verdict = policy.StateNew, 0, policy.NoVerdict
 	c.FirstSentAt, c.SentAt = time.Time{}, time.Time{}
 	return nil
 }
@@ -217,7 +223,7 @@ func (j *Journal) Reissue(ctx context.Context, c *Claim) error {
 		return ErrLost
 	}
 	c.Reissues++
-	c.State, c.CreatesSent, c.NotFound = policy.StateNew, 0, 0
+	c.State, c.CreatesSent, c.NotFound, c.Verdict = policy.StateNew, 0, 0, policy.NoVerdict
 	c.FirstSentAt, c.SentAt = time.Time{}, time.Time{}
 	return nil
 }

@@ -15,6 +15,7 @@ var (
 	retractScript     = redisscript.Load(luaFiles, "lease", "retract")
 	closeIntentScript = redisscript.Load(luaFiles, "lease", "close_intent")
 	reissueScript     = redisscript.Load(luaFiles, "lease", "reissue")
+	answeredScript    = redisscript.Load(luaFiles, "lease", "answered")
 	settleScript      = redisscript.Load(luaFiles, "lease", "settle")
 	releaseScript     = redisscript.Load(luaFiles, "lease", "release")
 	sweepScript       = redisscript.Load(luaFiles, "sweep")

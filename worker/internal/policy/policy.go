@@ -29,10 +29,11 @@ type Reply uint8
 const (
 	Nothing         Reply = iota // no call yet
 	Created                      // create: here is the QR code
-	Refused                      // create: refused for good
-	NotExecuted                  // create: certainly not carried out; it may be sent again later
-	MerchantRefused              // create: not carried out, since the merchant's configuration is refused
-	Unknown                      // create: carried out or not, or known before: only a query can tell
+	Refused                      // create: refused for good, says QFPay
+	NotNow                       // create: it failed, says QFPay, and another try may succeed
+	NotExecuted                  // create: nothing left this machine, or QFPay itself defines the answer as "not processed"
+	MerchantRefused              // create: QFPay refuses the merchant's configuration, before it looks at the order
+	Unknown                      // create: any other answer, or none: only a query can tell
 	Unpaid                       // query: the order stands and can be paid
 	Paid                         // query: it is paid
 	Closed                       // query: it is closed or expired, and was never paid
@@ -46,10 +47,24 @@ const (
 	replies
 )
 
+// Verdict is what QFPay has answered to all creates under a number: the mildest word of its
+// answers, in this sequence.
+type Verdict uint8
+
+const (
+	NoVerdict Verdict = iota // a create has no answer yet
+	Lost                     // a create got no answer
+	Open                     // each got an answer, and one does not say what became of it
+	Failing                  // each failed, says QFPay
+	Refusing                 // each was refused for good, says QFPay
+	Verdicts
+)
+
 // Facts is all that the policy may look at.
 type Facts struct {
 	Reply            Reply
 	State            State
+	Verdict          Verdict
 	OnlyCreate       bool // the create just made is the only one ever made under this number
 	CreateMayLand    bool // a create may still arrive at QFPay: "not found" proves nothing yet
 	NotFoundBefore   bool // an earlier query, when every create had landed, did not find the order either
@@ -58,6 +73,7 @@ type Facts struct {
 	PastDoubtTimeout bool // the doubt timeout is over too
 	Close            bool // closing its unpaid order is allowed and documented for its pay type
 	Reissue          bool // another number is allowed
+	Reopened         bool // a person wants another try, under another number where this one is dead
 	Resend           bool // the same number may be sent once more
 	Unique           bool // QFPay is trusted to refuse a number it has
 }
@@ -97,7 +113,8 @@ const (
 	reasonMaybeOurs   = "out_trade_no stands at QFPay since before it was sent from here"
 	ReasonPaid        = "paid at QFPay, but its QR code is not known here"
 	reasonQRLost      = "stands unpaid at QFPay, and its QR code is lost"
-	reasonNotFound    = "sent, unanswered, and not found at QFPay"
+	reasonNotFound    = "sent, and not found at QFPay"
+	reasonFailing     = "QFPay says that it cannot be created now, and does not have it"
 	reasonUnclearLong = "sent, and QFPay could not be asked what became of it"
 )
 
@@ -107,6 +124,8 @@ const (
 //   - a create leaves only when the number is new, or after two queries did not find the
 //     order, the second of them when every create must have landed;
 //   - a reissue needs the gateway's word that the order under the old number is closed;
+//   - a create is taken back only when nothing left, or QFPay itself defines its answer as "not
+//     processed"; every other answer, status or silence is followed by a query;
 //   - rejected and expired are published only when it is certain that QFPay holds
 //     no live order;
 //   - an order that may be live and cannot be cleared up is unresolved, never a failure.
@@ -116,7 +135,7 @@ func Next(f Facts) Step {
 		return begin(f)
 	case Created:
 		return Settled(tasks.Created, reasonCreated)
-	case Refused, NotExecuted, MerchantRefused, Unknown:
+	case Refused, NotNow, NotExecuted, MerchantRefused, Unknown:
 		return afterCreate(f)
 	case CloseSent:
 		return Step{Do: Query}
@@ -137,15 +156,11 @@ func begin(f Facts) Step {
 	}
 }
 
-// afterCreate handles a create that brought no QR code. A refusal counts only when no other
-// create can have been accepted; otherwise it may refuse the repetition alone.
+// afterCreate handles a create that brought no QR code. A refusal is no end either: QFPay says with
+// several codes that it has the number already.
 func afterCreate(f Facts) Step {
 	switch {
-	case f.Reply == Unknown:
-		return Step{Do: Query}
-	case f.Reply == Refused && f.OnlyCreate:
-		return Settled(tasks.Rejected, reasonRefused)
-	case f.Reply == Refused:
+	case f.Reply == Unknown, f.Reply == Refused, f.Reply == NotNow:
 		return Step{Do: Query}
 	case f.State == StateSent && f.OnlyCreate:
 		return Step{Do: Retract} // as if it had never left
@@ -173,6 +188,9 @@ func afterQuery(f Facts) Step {
 		}
 		return Settled(tasks.Rejected, reasonFailed)
 	case Declined:
+		if f.Reopened && f.Reissue && !f.PastDeadline {
+			return Step{Do: Reissue}
+		}
 		return Settled(tasks.Rejected, reasonRefused)
 	case NotFound:
 		return afterNotFound(f)
@@ -215,9 +233,14 @@ func afterClosed(f Facts) Step {
 
 // afterNotFound handles "no such order". It is believed only when every create must have landed,
 // and only the second time. Even then it allows the same number again, but neither a reissue nor
-// a failure: a late request may still land.
+// a failure: a late request may still land. What was answered has landed: if QFPay has refused
+// every create, or says that each failed, it confirms that.
 func afterNotFound(f Facts) Step {
 	switch {
+	case f.State == StateSent && f.Verdict == Refusing:
+		return Settled(tasks.Rejected, reasonRefused)
+	case f.State == StateSent && f.Verdict == Failing:
+		return afterFailing(f)
 	case f.CreateMayLand:
 		return InDoubt()
 	case !f.NotFoundBefore:
@@ -226,6 +249,18 @@ func afterNotFound(f Facts) Step {
 		return Step{Do: Create}
 	default:
 		return Settled(tasks.Unresolved, reasonNotFound)
+	}
+}
+
+// afterFailing handles an order that QFPay says it could not create now, and does not have.
+func afterFailing(f Facts) Step {
+	switch {
+	case !f.NotFoundBefore:
+		return Step{Do: WaitNotFound, Why: event.DeferDoubt}
+	case f.Resend && !f.PastDeadline:
+		return Step{Do: Create}
+	default:
+		return Settled(tasks.Rejected, reasonFailing)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-// everyFacts calls yield with every combination of facts there is: 49,152.
+// everyFacts calls yield with every combination of facts there is: 522,240.
 func everyFacts(yield func(Facts) bool) {
 	flags := []func(*Facts, bool){
 		func(f *Facts, v bool) { f.OnlyCreate = v }, func(f *Facts, v bool) { f.CreateMayLand = v },
@@ -16,16 +16,19 @@ func everyFacts(yield func(Facts) bool) {
 		func(f *Facts, v bool) { f.PastDeadline = v }, func(f *Facts, v bool) { f.PastDoubtTimeout = v },
 		func(f *Facts, v bool) { f.Close = v }, func(f *Facts, v bool) { f.Reissue = v },
 		func(f *Facts, v bool) { f.Resend = v }, func(f *Facts, v bool) { f.Unique = v },
+		func(f *Facts, v bool) { f.Reopened = v },
 	}
 	for r := Nothing; r < replies; r++ {
 		for s := StateNew; s < States; s++ {
-			for bits := range 1 << len(flags) {
-				f := Facts{Reply: r, State: s}
-				for i, set := range flags {
-					set(&f, bits>>i&1 == 1)
-				}
-				if !yield(f) {
-					return
+			for v := NoVerdict; v < Verdicts; v++ {
+				for bits := range 1 << len(flags) {
+					f := Facts{Reply: r, State: s, Verdict: v}
+					for i, set := range flags {
+						set(&f, bits>>i&1 == 1)
+					}
+					if !yield(f) {
+						return
+					}
 				}
 			}
 		}
@@ -46,16 +49,17 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 			func(s Step) bool { return s.Do == Create },
 			func(f Facts) bool {
 				first := f.Reply == Nothing && f.State == StateNew
-				again := f.Reply == NotFound && f.State == StateSent && !f.CreateMayLand && f.NotFoundBefore && f.Resend
+				landed := !f.CreateMayLand || f.Verdict == Failing
+				again := f.Reply == NotFound && f.State == StateSent && landed && f.NotFoundBefore && f.Resend
 				return !f.PastDeadline && (first || again)
 			}},
 		{"a new number only when the gateway has shown the old one closed",
 			func(s Step) bool { return s.Do == Reissue },
-			func(f Facts) bool { return in(f.Reply, Closed, Failed) && f.Reissue && !f.PastDeadline }},
+			func(f Facts) bool { return in(f.Reply, Closed, Failed, Declined) && f.Reissue && !f.PastDeadline }},
 		{"a close only when the order stands unpaid",
 			func(s Step) bool { return s.Do == CloseOrder },
 			func(f Facts) bool { return f.Reply == Unpaid && f.Close && !f.CloseSentHere }},
-		{"a create is taken back only by the one who made it alone",
+		{"a create is taken back only by the one who made it alone, and only when nothing left or QFPay defines the answer as not processed",
 			func(s Step) bool { return s.Do == Retract },
 			func(f Facts) bool {
 				return in(f.Reply, NotExecuted, MerchantRefused) && f.OnlyCreate && f.State == StateSent
@@ -67,7 +71,8 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 			func(s Step) bool { return s.Do == Settle && s.Outcome == tasks.Rejected },
 			func(f Facts) bool {
 				taken := f.Reply == OtherOrder && f.Unique && !f.CreateMayLand
-				return f.Reply == Refused && f.OnlyCreate || in(f.Reply, Closed, Failed, Declined) || taken
+				confirmed := f.Reply == NotFound && f.State == StateSent && (f.Verdict == Refusing || f.Verdict == Failing && f.NotFoundBefore)
+				return in(f.Reply, Closed, Failed, Declined) || taken || confirmed
 			}},
 		{"expired only late, and when nothing was sent or what was is closed",
 			func(s Step) bool { return s.Do == Settle && s.Outcome == tasks.Expired },
@@ -80,7 +85,10 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 			func(f Facts) bool { return in(f.Reply, Unpaid, Paid, NotFound, MaybeOurs, OtherOrder, Unclear) }},
 		{"not found is remembered only when nothing can be on its way",
 			func(s Step) bool { return s.Do == WaitNotFound },
-			func(f Facts) bool { return f.Reply == NotFound && !f.CreateMayLand }},
+			func(f Facts) bool { return f.Reply == NotFound && (!f.CreateMayLand || f.Verdict == Failing) }},
+		{"an answer to a create is no end, but for a QR code and an order that never left",
+			func(s Step) bool { return s.Do == Settle },
+			func(f Facts) bool { return !in(f.Reply, Refused, NotNow, Unknown) }},
 	}
 	n := 0
 	for f := range everyFacts {
@@ -98,7 +106,7 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 			t.Fatalf("settled without an outcome: %+v", f)
 		}
 	}
-	if want := int(replies) * int(States) << 10; n != want {
+	if want := int(replies) * int(States) * int(Verdicts) << 11; n != want {
 		t.Errorf("walked %d combinations, want %d", n, want)
 	}
 }
@@ -175,6 +183,27 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 		},
 		"a refusal of a repetition is not believed": {
 			{Facts{Reply: Refused, State: StateSent}, Step{Do: Query}},
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Lost, CreateMayLand: true}, doubt},
+		},
+		"a refusal is confirmed by a query": {
+			{Facts{Reply: Refused, State: StateSent, OnlyCreate: true, CreateMayLand: true}, Step{Do: Query}},
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Refusing, CreateMayLand: true}, Settled(tasks.Rejected, reasonRefused)},
+		},
+		"a refusal of a number that QFPay has": {
+			{Facts{Reply: Refused, State: StateSent, OnlyCreate: true, CreateMayLand: true}, Step{Do: Query}},
+			{Facts{Reply: Unpaid, State: StateSent, Verdict: Refusing, Close: true}, Step{Do: CloseOrder}},
+		},
+		"not now: a few calls, and QFPay's word": {
+			{Facts{Reply: NotNow, State: StateSent, CreateMayLand: true}, Step{Do: Query}},
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Failing, CreateMayLand: true, Resend: true}, Step{Do: WaitNotFound, Why: event.DeferDoubt}},
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Failing, NotFoundBefore: true, Resend: true}, Step{Do: Create}},
+			{Facts{Reply: NotNow, State: StateSent, CreateMayLand: true}, Step{Do: Query}},
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Failing, CreateMayLand: true}, Step{Do: WaitNotFound, Why: event.DeferDoubt}},
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Failing, NotFoundBefore: true}, Settled(tasks.Rejected, reasonFailing)},
+		},
+		"a person re-opens what QFPay shows refused: another number": {
+			{Facts{Reply: Declined, State: StateSent, Reissue: true}, Settled(tasks.Rejected, reasonRefused)},
+			{Facts{Reply: Declined, State: StateSent, Reissue: true, Reopened: true}, Step{Do: Reissue}},
 		},
 		"the deadline passes in the queue": {
 			{Facts{Reply: Nothing, PastDeadline: true}, Settled(tasks.Expired, ReasonLate)},

@@ -55,8 +55,8 @@ var stateTitles = []string{"NEW", "SENT", "CLOSING"}
 
 // replyTitles say what the latest call has shown.
 var replyTitles = []string{
-	"*(start of an attempt)*", "create: a QR code", "create: refused for good", "create: not carried out",
-	"create: merchant refused", "create: no answer, or a duplicate", "query: stands unpaid", "query: paid",
+	"*(start of an attempt)*", "create: a QR code", "create: refused for good", "create: failed, not now", "create: not carried out",
+	"create: merchant refused", "create: any other answer, or none", "query: stands unpaid", "query: paid",
 	"query: closed or expired", "query: failed at the channel", "query: refused", "query: no such order",
 	"query: somebody else's order", "query: ours or not", "no answer to rely on", "close: sent",
 }
@@ -144,7 +144,7 @@ func (f Facts) possible() bool {
 		return true
 	case NotExecuted, MerchantRefused:
 		return f.State != StateClosing
-	case Created, Refused, Unknown:
+	case Created, Refused, NotNow, Unknown:
 		return f.State == StateSent
 	case CloseSent:
 		return f.State == StateClosing

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"errors"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
@@ -33,6 +35,9 @@ func ReadCreate(err error) (r Reply, ok bool) {
 // readRefusal reads an answer to a create that is not a yes. When it has a syssn, the gateway
 // has stored an order under this number, whatever the code says.
 func readRefusal(r *qfpay.Refusal) Reply {
+	if r.Class == qfpay.NotNow {
+		return NotNow
+	}
 	if r.Syssn != "" {
 		return Unknown
 	}
@@ -47,6 +52,52 @@ func readRefusal(r *qfpay.Refusal) Reply {
 		return Unknown
 	}
 }
+
+// VerdictOf returns the verdict that the reply to a create means for this create alone. answered
+// says that an answer came, whatever it was. A create that was not carried out has none.
+func VerdictOf(r Reply, answered bool) Verdict {
+	switch {
+	case r == NotExecuted, r == MerchantRefused:
+		return NoVerdict
+	case r == Refused:
+		return Refusing
+	case r == NotNow:
+		return Failing
+	case answered:
+		return Open
+	}
+	return Lost
+}
+
+// Fault returns why the answer to a create may concern every order of the merchant, and not this
+// one alone: the respcd of a refused configuration, "http" for a status without a respcd that
+// speaks of the address or the credentials, or the reason why an answer of QFPay could not be
+// used; "" when it does not. One such answer proves nothing: the breaker decides by several.
+func Fault(err error) string {
+	var (
+		refusal    *qfpay.Refusal
+		unanswered *qfpay.Unanswered
+	)
+	switch {
+	case errors.As(err, &refusal) && refusal.Class == qfpay.Hold:
+		return string(refusal.RespCd)
+	case !errors.As(err, &unanswered), unanswered.HTTPStatus == 0:
+		return ""
+	}
+	switch status := unanswered.HTTPStatus; {
+	case status >= 200 && status < 300:
+		return FaultAnswer
+	case status >= 300 && status < 500 && status != http.StatusRequestTimeout:
+		return FaultHTTP
+	}
+	return ""
+}
+
+// The faults that are no respcd.
+const (
+	FaultHTTP   = "http"   // a status without a respcd
+	FaultAnswer = "answer" // a success without a QR code, with another echo, a wrong signature, or no answer of QFPay at all
+)
 
 // ReadQuery reads the answer to a query about order o, first sent at sentAt, and returns the row
 // that decided. QFPay may have several rows under one number; the one that may still cost a
@@ -67,11 +118,19 @@ func ReadQuery(rows []qfpay.Record, err error, o qfpay.Order, sentAt time.Time) 
 // rank orders what rows can show by how much it matters.
 var rank = map[Reply]int{NotFound: 0, Declined: 1, Failed: 2, Closed: 3, OtherOrder: 4, Unclear: 5, MaybeOurs: 6, Unpaid: 7, Paid: 8}
 
+// readRow reads a row under the number of o. An order with another amount or currency is not ours
+// only if something else speaks for that too: another pay type, or a time before our first create.
+// QFPay may keep numbers in another case, so that one of them may be of another order of ours:
+// where the case differs, txdtm must be ours to the second.
 func readRow(row qfpay.Record, o qfpay.Order, sentAt time.Time) Reply {
-	if !row.Matches(o) {
+	at, err := qfpay.ParseDateTime(row.SysDtm)
+	isEarlier := err == nil && at.Before(sentAt.Add(-timing.ClockSkew))
+	isOther := row.PayType != "" && row.PayType != o.PayType
+	otherCase := row.OutTradeNo != "" && strings.TrimSpace(row.OutTradeNo) != o.OutTradeNo && row.TxDtm != o.TxDtm
+	switch {
+	case !row.Matches(o) && (isEarlier || isOther):
 		return OtherOrder
-	}
-	if t, err := qfpay.ParseDateTime(row.SysDtm); err == nil && t.Before(sentAt.Add(-timing.ClockSkew)) {
+	case !row.Matches(o), isEarlier, otherCase:
 		return MaybeOurs
 	}
 	switch row.Standing() {

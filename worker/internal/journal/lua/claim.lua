@@ -10,7 +10,7 @@ Answers
   {"reserved"}        the number belongs to another order, which was issued again under it
   {"busy", ms}        another attempt has the lease for so long
   {"ours", now, state, attempts, reissues, creates_sent, not_found, accepted_at, first_sent_at,
-   sent_at, deferred_for, order, traceparent, fingerprint}
+   sent_at, deferred_for, order, traceparent, fingerprint, reopens, verdict, answer, no_answer}
                       the attempt has the lease; now is in ms, and what the journal does not
                       have is ""
 The order is due when the lease ends: a sweep finds it then, unless the attempt was faster.
@@ -26,8 +26,8 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local h = redis.call("HMGET", journal, "state", "token", "lease_until", "attempts", "reissues", "creates_sent",
   "first_attempt_at", "not_found", "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent",
-  "fingerprint", "leased_at")
-local state, holder, lease_until, leased_at = h[1], h[2], tonumber(h[3] or 0), tonumber(h[16] or 0)
+  "fingerprint", "reopens", "verdict", "answer", "no_answer", "leased_at")
+local state, holder, lease_until, leased_at = h[1], h[2], tonumber(h[3] or 0), tonumber(h[20] or 0)
 if not state then return {"none"} end
 if state == "DONE" then return {"settled"} end
 if state == "RESERVED" then return {"reserved"} end
@@ -48,5 +48,5 @@ redis.call("HSET", journal, "token", token, "leased_at", now, "lease_until", now
 redis.call("ZADD", due, now + lease, id)
 
 local answer = {"ours", now, state, attempts, reissues, creates_sent}
-for i = 8, 15 do answer[#answer + 1] = h[i] or "" end
+for i = 8, 19 do answer[#answer + 1] = h[i] or "" end
 return answer

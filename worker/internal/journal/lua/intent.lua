@@ -17,14 +17,16 @@ Answers
                           create may leave yet
   {"lost"}                the token does not have the lease, or not for long enough, or the
                           order moved on
-A repetition of the same intent gets the same answer and counts once.
+A repetition of the same intent gets the same answer and counts once. What was answered to the
+creates before becomes verdict_before: a create without an answer leaves no verdict. A re-opened
+order has "was …", which is no verdict until the next create is answered.
 ]]
 local journal, numbered = KEYS[1], KEYS[2]
 local id, keep = ARGV[5], ARGV[6]
 local token, reissues, creates_sent, need = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
-local lease_until, state, current, sent, sent_by, first =
-  holds_lease(journal, token, "state", "reissues", "creates_sent", "sent_by", "first_sent_at")
+local lease_until, state, current, sent, sent_by, first, verdict =
+  holds_lease(journal, token, "state", "reissues", "creates_sent", "sent_by", "first_sent_at", "verdict")
 if not lease_until then return {"lost"} end
 if current ~= reissues or tonumber(lease_until) < now + need then return {"lost"} end
 if state == "SENT" and sent_by == token and tonumber(sent) == creates_sent + 1 then return {"sent", creates_sent + 1} end
@@ -40,6 +42,8 @@ if numbered ~= journal then
   redis.call("HSET", numbered, "state", "RESERVED", "reserved_for", id, "fingerprint", "reserved for " .. id)
   redis.call("PEXPIRE", numbered, keep)
 end
+local before = creates_sent == 0 and "refusing" or string.gsub(verdict or "lost", "^was ", "")
 redis.call("HSET", journal, "state", "SENT", "creates_sent", creates_sent + 1, "sent_by", token, "sent_at", now,
-  "first_sent_at", first or now, "not_found", 0)
+  "first_sent_at", first or now, "not_found", 0, "verdict_before", before)
+redis.call("HDEL", journal, "verdict")
 return {"sent", creates_sent + 1}

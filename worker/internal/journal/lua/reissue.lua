@@ -17,5 +17,5 @@ if state == "NEW" and tonumber(current) == reissues + 1 then return {"reissued",
 if tonumber(current) ~= reissues or (state ~= "SENT" and state ~= "CLOSING") then return {"lost"} end
 
 redis.call("HSET", journal, "state", "NEW", "reissues", reissues + 1, "creates_sent", 0, "not_found", 0)
-redis.call("HDEL", journal, "sent_at", "first_sent_at", "sent_by")
+redis.call("HDEL", journal, "sent_at", "first_sent_at", "sent_by", "verdict", "verdict_before")
 return {"reissued", reissues + 1}

@@ -17,5 +17,5 @@ if state == "NEW" and creates_sent == "0" then return {"retracted"} end
 if state ~= "SENT" or creates_sent ~= "1" or sent_by ~= token then return {"lost"} end
 
 redis.call("HSET", journal, "state", "NEW", "creates_sent", 0)
-redis.call("HDEL", journal, "sent_at", "first_sent_at", "sent_by")
+redis.call("HDEL", journal, "sent_at", "first_sent_at", "sent_by", "verdict", "verdict_before")
 return {"retracted"}
