@@ -24,19 +24,22 @@ is gone: it is dropped from its queue.
 local queues, due = KEYS[7], KEYS[8]
 local app, most, name, silence = ARGV[6], tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[12])
 
-local dispatched, next_at = {}, nil
+local dispatched, next_at, full = {}, nil, false
+local function look_at(at) next_at = math.min(next_at or at, at) end
 for class = 0, 2 do
-  local queue = KEYS[4 + class]
+  local queue, blocked = KEYS[4 + class], full
   local ahead, soonest, n = tonumber(ARGV[9]), tonumber(ARGV[11]), class == 0 and tonumber(ARGV[13]) or 1
   if class == 2 and not uncontended() then ahead, soonest = tonumber(ARGV[10]), 0 end
-  while not next_at do
+  while not blocked do
     local id = redis.call("ZRANGE", queue, 0, 0)[1]
     if not id then break end
     local at = earliest(class, n)
     if at - now > ahead then
-      next_at = math.max(at - ahead, now + soonest)
+      look_at(math.max(at - ahead, now + soonest))
+      blocked = true
     elseif #dispatched == most then
-      next_at = now
+      look_at(now)
+      blocked = true
     else
       redis.call("ZREM", queue, id)
       if redis.call("ZSCORE", due, id) then
@@ -48,6 +51,8 @@ for class = 0, 2 do
       end
     end
   end
+  -- Where orders in doubt wait for their share only, new ones go on.
+  full = blocked and (class > 0 or share_of_doubt() <= now + ahead)
 end
 if next_at then
   redis.call("ZADD", queues, whole(next_at / 1000), app)
