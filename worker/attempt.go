@@ -256,13 +256,13 @@ func (a *attempt) query(ctx context.Context) error {
 	months := qfpay.MonthsAround(sent, a.now())
 	var rows []qfpay.Record
 	a.err = retry.Do(ctx, queryBackoff(), func(ctx context.Context) error {
-		var err error
-		rows, err = a.client(ratelimit.Doubt).Query(ctx, []string{o.OutTradeNo}, months)
+		answer := a.ask(ctx, o.OutTradeNo, months)
 		a.calls++
-		if noAnswer(err) && a.timeFor(ctx) {
-			return retry.RetryableError(err)
+		rows = answer.rows
+		if (answer.apart || noAnswer(answer.err)) && a.timeFor(ctx) {
+			return retry.RetryableError(answer.err)
 		}
-		return err
+		return answer.err
 	})
 	a.noteRetryAfter()
 	a.known.Reply, a.row = policy.ReadQuery(rows, a.err, o, sent)
@@ -272,6 +272,21 @@ func (a *attempt) query(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.Margin)
 	defer cancel()
 	return a.handler.journal.Row(ctx, &a.claim, a.row.Body)
+}
+
+// ask asks about one number, in one call with the other orders of the merchant that ask now.
+func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Month) queryAnswer {
+	client, limiter := a.client(ratelimit.Doubt), a.merchant.limiter
+	q := &question{outTradeNo: outTradeNo, months: months, limiter: client.Limiter, reserved: limiter != nil && a.session.Reserved(limiter)}
+	answer := a.merchant.collector.ask(ctx, client, q)
+	switch throttled, is := errors.AsType[*qfpay.Throttled](answer.err); {
+	case limiter == nil:
+	case is && !throttled.ByGateway:
+		a.session.Join(limiter.Queue(ratelimit.Doubt))
+	default:
+		a.session.Joined()
+	}
+	return answer
 }
 
 // queryBackoff spaces the tries of one query: three at most.

@@ -31,6 +31,8 @@ type merchantState struct {
 	limiter  *ratelimit.Limiter // nil: no limit
 	breaker  *breaker
 	inFlight *atomic.Int64 // of this merchant's orders
+
+	collector collector
 }
 
 // merchantSet is the merchants at one moment. It does not change; another set replaces it.

@@ -61,6 +61,10 @@ type Usage struct {
 // journal knows more: a query in two months, and a close by two ways.
 const callsInDoubt = 4
 
+// joinQuery is how many further orders in doubt are dispatched with one that has slots: they join
+// its query, which asks about many orders.
+const joinQuery = 24
+
 //go:embed lua/*.lua
 var luaFiles embed.FS
 

@@ -59,7 +59,8 @@ func (l *Limiter) QueueLength(ctx context.Context, c Class) (time.Duration, erro
 	return time.Duration(n) * l.each, nil
 }
 
-// Dispatched is an order whose turn has come, with the reservation for its first call.
+// Dispatched is an order whose turn has come, with the reservation for its first call. One in doubt
+// may have none: it joins the query of another.
 type Dispatched struct {
 	ID          string
 	Reservation *Reservation
@@ -70,7 +71,7 @@ func (l *Limiter) Dispatch(ctx context.Context, n int) ([]Dispatched, error) {
 	asked := time.Now()
 	answer, err := dispatchScript.Run(ctx, l.Redis, l.dispatch, l.with(l.Limits.AppCode, n, rand.Text(),
 		timing.DispatchAhead.Microseconds(), timing.BulkReserveAhead.Microseconds(), timing.DispatchInterval.Microseconds(),
-		timing.ClaimWithin.Milliseconds(), callsInDoubt)...).Slice()
+		timing.ClaimWithin.Milliseconds(), callsInDoubt, joinQuery)...).Slice()
 	if err != nil {
 		return nil, fmt.Errorf("limiter: dispatch: %w", err)
 	}
@@ -94,6 +95,9 @@ func (l *Limiter) dispatched(row any, asked time.Time) (Dispatched, bool) {
 	_, n, ok := parse(fields[1:])
 	if !ok {
 		return Dispatched{}, false
+	}
+	if fields[1] == "" {
+		return Dispatched{ID: fmt.Sprint(fields[0])}, true
 	}
 	r := newReservation(l, fmt.Sprint(fields[1]), asked, microseconds(n[0]))
 	r.reserveFurther(n[1])

@@ -137,14 +137,14 @@ func TestWaitQueue_PutsANewcomerBehindTheOthers(t *testing.T) {
 }
 
 // A continuation does not go behind the wait queue. An order in doubt is dispatched with slots
-// for its further calls, and the next order goes behind these.
+// for its further calls; another one goes with it, to join its query, and has no slots.
 func TestWaitQueue_LetsAFollowingCallGoFirst(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t, 0, 6)
 	first, second := q.join("D1", Doubt), q.join("D2", Doubt)
 	up, err := q.limiter.Dispatch(t.Context(), 9)
 	ok(t, err)
-	if len(up) != 1 || up[0].ID != first || len(slots(t, q.rdb, q.limiter)) != callsInDoubt {
+	if len(up) != 2 || up[0].ID != first || up[1] != (Dispatched{ID: second}) || len(slots(t, q.rdb, q.limiter)) != callsInDoubt {
 		t.Fatalf("dispatched: %v, with %d slots in all", up, len(slots(t, q.rdb, q.limiter)))
 	}
 	calls := NewSession(up[0].Reservation).Limiter(q.limiter, Doubt)
@@ -157,6 +157,7 @@ func TestWaitQueue_LetsAFollowingCallGoFirst(t *testing.T) {
 		t.Error("a seventh call of six a minute is granted")
 	}
 	ok(t, q.rdb.Del(t.Context(), q.limiter.keys[0]).Err()) // a minute passes
+	q.join(second, Doubt)
 	q.dispatches(9, second)
 }
 

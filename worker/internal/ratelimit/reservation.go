@@ -32,6 +32,9 @@ func newReservation(l *Limiter, name string, asked time.Time, off time.Duration)
 // Cancel gives up what was not used: the slot, and those of the calls that were to follow.
 // It does so also when ctx has ended.
 func (r *Reservation) Cancel(ctx context.Context) {
+	if r == nil {
+		return
+	}
 	names := r.further
 	if !r.used {
 		names = append(names, r.name)

@@ -22,11 +22,16 @@ func (s *Session) Queue() *Queue { return s.queue }
 // Join notes that the order has to wait, although no call was refused.
 func (s *Session) Join(q *Queue) { s.queue = q }
 
+// Joined notes that a call was made for this attempt with the permit of another one: the next call
+// is its continuation.
+func (s *Session) Joined() { s.called = true }
+
+// Reserved reports whether the attempt has a reservation that it can still use.
+func (s *Session) Reserved(l *Limiter) bool { return s.reservation.usable(l) }
+
 // Close gives up what the attempt had reserved and did not use.
 func (s *Session) Close(ctx context.Context) {
-	if s.reservation != nil {
-		s.reservation.Cancel(ctx)
-	}
+	s.reservation.Cancel(ctx)
 }
 
 // Limiter returns the limiter of the attempt's calls of one class.

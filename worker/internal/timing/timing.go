@@ -32,7 +32,7 @@ type Times struct {
 // so that they become rare, between Doubt and MaxDoubt. QFPay suggests 3 to 5 s before the first
 // query, and a delayed retry while it is being maintained.
 func For(call time.Duration) Times {
-	t := Times{Call: call, Doubt: 3 * time.Second, MaxDoubt: time.Minute, CloseAgain: 30 * time.Second,
+	t := Times{Call: call, Doubt: 3 * time.Second, MaxDoubt: time.Minute, CloseAgain: 2 * time.Minute,
 		Held: 30 * time.Second, Maintenance: 30 * time.Second, Damaged: 3 * time.Second}
 	t.Attempt = MaxWait + t.Call + Margin
 	t.Lease = t.Attempt + 2*Margin
@@ -116,6 +116,11 @@ const (
 	// have it.
 	FirstPause = time.Second
 	MaxPause   = 30 * FirstPause
+	// JoinQuery is how long a query waits for others of the merchant, to go with it in one call.
+	JoinQuery = 20 * time.Millisecond
+	// AskApart is how long orders are asked about one by one after a query for several failed for
+	// what may be one of them.
+	AskApart = time.Minute
 	// CancelTimeout bounds how long it takes to cancel reservations. They run out anyway.
 	CancelTimeout = time.Second
 )

@@ -3,7 +3,8 @@
 KEYS[1] its calls, a sorted set: call → µs at which it leaves or left
 KEYS[2] those of them that are interactive, the same
 KEYS[3] its state, a hash: pause (no call before, µs), paused_at (when that was written); bulk (µs
-        of the latest slot of bulk); rate_factor, factor_at (see below); consecutive_429
+        of the latest slot of bulk); rate_factor, factor_at (see below); consecutive_429; doubt,
+        created (see share_of_doubt)
 ARGV[1] calls a second, 0 for any number   ARGV[2] that window, µs, guard included
 ARGV[3] calls a minute, 0 for any number   ARGV[4] that window, µs, guard included
 ARGV[5] least time between two calls, µs
@@ -20,7 +21,7 @@ local second, minute, spacing = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(A
 local clock = redis.call("TIME")
 local now = clock[1] * 1000000 + clock[2]
 local function whole(x) return string.format("%.0f", x) end -- tostring would round to 14 digits
-local state = redis.call("HMGET", mine, "pause", "bulk", "rate_factor", "factor_at", "paused_at")
+local state = redis.call("HMGET", mine, "pause", "bulk", "rate_factor", "factor_at", "paused_at", "doubt", "created")
 
 -- A clock that was set back, or that of a replica which has taken over, leaves times that cannot be:
 -- no slot is reserved further ahead than MaxWait (1 s) and the guard, and no pause has begun later
@@ -35,7 +36,7 @@ local function mend_clock()
     local all = redis.call("ZRANGE", key, 0, -1, "WITHSCORES")
     for i = 1, #all, 2 do redis.call("ZADD", key, whole(all[i + 1] - back), all[i]) end
   end
-  for i, field in pairs({[1] = "pause", [2] = "bulk", [4] = "factor_at", [5] = "paused_at"}) do
+  for i, field in pairs({[1] = "pause", [2] = "bulk", [4] = "factor_at", [5] = "paused_at", [6] = "doubt", [7] = "created"}) do
     if state[i] then
       state[i] = whole(state[i] - back)
       redis.call("HSET", mine, field, state[i])
@@ -88,14 +89,36 @@ local function paced()
   return last + 1 / (1.1 * math.max(rate - interactive_rate(), rate / 20))
 end
 
+-- The earliest slot of calls about orders in doubt, so that they leave the rest of the minute to
+-- new orders: half of it when there was a new order within the minute, and else a fifth, for those
+-- that may come. Doubt is the moment at which the calls so far are paid for, each with a gap. A
+-- few may go at once. However low the limits are, and however many calls were made before, one
+-- may go 2 s after the last.
+local burst, longest = 8, minute / 30
+local function gap()
+  if per_minute == 0 then return 0 end
+  local contended = tonumber(redis.call("HGET", mine, "created") or 0) > now - minute
+  return math.min(longest, (contended and 2 or 1.25) * minute / per_minute)
+end
+local function share_of_doubt()
+  local paid = tonumber(redis.call("HGET", mine, "doubt") or 0)
+  return math.min(paid - burst * gap(), now + longest)
+end
+local function pay(n)
+  local paid = math.max(tonumber(redis.call("HGET", mine, "doubt") or 0), now)
+  redis.call("HSET", mine, "doubt", whole(math.min(paid + n * gap(), now + longest + burst * gap())))
+  redis.call("PEXPIRE", mine, 900000)
+end
+
 -- The earliest slot: after the pause, and after the calls that fill a window have left it.
 -- With n, the minute has room for n calls there.
 --
--- Bulk goes behind the last call. A more urgent class may go between two calls that are
--- already reserved, where these are twice the spacing apart. No window gets too many calls
+-- Calls about orders in doubt keep to their share, unless they are paid for already. Bulk goes
+-- behind the last call of bulk. Else a call may go between two calls that are already reserved,
+-- where these are twice the spacing apart. No window gets too many calls
 -- by that: the limit-th newest of ALL calls, reserved ones included, has left the window before
 -- the slot, so every window that holds the slot holds fewer than limit other calls.
-local function earliest(class, n)
+local function earliest(class, n, paid)
   local at = math.max(now, tonumber(state[1] or 0))
   local function behind(n, pause)
     local nth = redis.call("ZRANGE", calls, -n, -n, "WITHSCORES")
@@ -104,10 +127,8 @@ local function earliest(class, n)
   if per_second > 0 then behind(per_second, second) end
   local most = class == 2 and per_minute - headroom() or per_minute
   if per_minute > 0 then behind(math.max(1, most - (n or 1) + 1), minute) end
-  if class == 2 then
-    behind(1, spacing)
-    return math.max(at, paced())
-  end
+  if class == 0 and not paid then at = math.max(at, share_of_doubt()) end
+  if class == 2 then at = math.max(at, tonumber(state[2] or 0) + spacing, paced()) end
   while true do
     local near = redis.call("ZRANGE", calls, "(" .. whole(at - spacing), "(" .. whole(at + spacing), "BYSCORE", "LIMIT", 0, 1, "WITHSCORES")
     if not near[2] then return at end
@@ -115,16 +136,21 @@ local function earliest(class, n)
   end
 end
 
-local function reserve(class, at, name)
+local function reserve(class, at, name, paid)
   local function log(key)
     redis.call("ZADD", key, whole(at), name)
     redis.call("PEXPIRE", key, math.ceil((at - now + minute) / 1000) + 1000)
   end
   log(calls)
   if class == 1 then log(interactive) end
+  if class == 0 then
+    if not paid then pay(1) end
+    return
+  end
+  redis.call("HSET", mine, "created", whole(at))
   if class == 2 then
     state[2] = whole(at)
     redis.call("HSET", mine, "bulk", state[2])
-    redis.call("PEXPIRE", mine, 900000)
   end
+  redis.call("PEXPIRE", mine, 900000)
 end

@@ -13,7 +13,8 @@ Answers
   {"granted", wait, second, minute}   the slot is reserved; the call may leave in wait µs
   {"later", wait, second, minute}     nothing is reserved: the slot is too far off, or orders of this
                                       class or a more urgent one are queued; wait is how long
-                                      the wait queue takes at the full rate, µs
+                                      the wait queue takes at the full rate, µs. New orders go
+                                      behind those in doubt only while the minute is nearly full
 second and minute: how many calls are in the windows now.
 ]]
 local class, name, max_wait, continuation, instead = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8]), ARGV[10] == "1", ARGV[11]
@@ -21,12 +22,15 @@ if class == 2 and not uncontended() then max_wait = tonumber(ARGV[9]) end
 local used_second = redis.call("ZCOUNT", calls, whole(now - second), whole(now))
 local used_minute = redis.call("ZCOUNT", calls, "-inf", whole(now))
 
-if instead ~= "" then redis.call("ZREM", calls, instead) end
-local waiting = 0
-for queue = 0, class do waiting = waiting + redis.call("ZCARD", KEYS[4 + queue]) end
-local at = earliest(class)
+local paid = instead ~= "" -- for the slot that is given up
+if paid then redis.call("ZREM", calls, instead) end
+-- New orders go behind those in doubt only where the minute has too little room for both.
+local behind_doubt = class == 0 or share_of_doubt() <= now and earliest(0, burst) > now + longest
+local waiting = behind_doubt and redis.call("ZCARD", KEYS[4]) or 0
+for queue = 1, class do waiting = waiting + redis.call("ZCARD", KEYS[4 + queue]) end
+local at = earliest(class, 1, paid)
 if (continuation or waiting == 0) and at - now <= max_wait then
-  reserve(class, at, name)
+  reserve(class, at, name, paid)
   return {"granted", whole(at - now), used_second, used_minute}
 end
 local each = per_minute > 0 and minute / per_minute or second / per_second

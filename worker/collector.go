@@ -1,0 +1,189 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+)
+
+// collector joins the queries of one merchant that want to leave at the same time. QFPay takes a
+// list of order numbers in one query, so after an outage many orders in doubt need few calls.
+//
+// There is no goroutine of its own: of the attempts that ask, one leads. It waits a moment for
+// others, and for a permit; it makes the call for as many as fit, and answers each.
+type collector struct {
+	mu      sync.Mutex
+	waiting []*question
+	led     bool      // an attempt collects for the next call
+	apart   time.Time // until then each asks for itself
+}
+
+// question is one order's query.
+type question struct {
+	outTradeNo string
+	months     []qfpay.Month
+	limiter    qfpay.Limiter // of the attempt that asks; nil: no limit
+	reserved   bool          // the attempt has a reservation
+
+	lead     chan struct{}    // the attempt has to lead now
+	answered chan queryAnswer // the answer of another one's call
+}
+
+type queryAnswer struct {
+	rows  []qfpay.Record
+	err   error
+	apart bool // the error may be another order's: ask again, alone
+}
+
+// ask returns the rows of one order. It waits even when ctx ends meanwhile: by then another
+// attempt may have used this one's permit.
+func (c *collector) ask(ctx context.Context, client *qfpay.Client, q *question) queryAnswer {
+	q.lead, q.answered = make(chan struct{}, 1), make(chan queryAnswer, 1)
+	if !c.join(q) {
+		select {
+		case a := <-q.answered:
+			return a
+		case <-q.lead:
+		}
+	}
+	c.collect(ctx, client, q)
+	return <-q.answered
+}
+
+// join adds a question, and reports whether its attempt leads.
+func (c *collector) join(q *question) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = append(c.waiting, q)
+	leads := !c.led
+	c.led = true
+	return leads
+}
+
+// collect makes one call for those who wait, the leader's question among them, and lets another
+// one lead the rest.
+func (c *collector) collect(ctx context.Context, client *qfpay.Client, leader *question) {
+	if leader.limiter != nil {
+		wait.Sleep(ctx, timing.JoinQuery) // when ctx has ended, there is no permit
+	}
+	var batch []*question
+	a := queryAnswer{err: &qfpay.NotSent{Endpoint: "query", Err: errNotAsked}}
+	defer func() { // also when the leader panics: its fault is not that of those who wait
+		if batch == nil {
+			batch = c.take(leader, a.err)
+		}
+		for _, q := range batch {
+			q.answered <- queryAnswer{rowsOf(q.outTradeNo, a.rows), a.err, a.apart}
+		}
+	}()
+	permit, err := c.permit(ctx, leader)
+	if a.err = err; err != nil {
+		return
+	}
+	batch = c.take(leader, nil)
+	joined := *client
+	if leader.limiter != nil {
+		joined.Limiter = &prepaid{permit: permit, Limiter: leader.limiter}
+	}
+	a.rows, a.err = joined.Query(ctx, numbersOf(batch), leader.months)
+	if a.apart = len(batch) > 1 && aboutOne(a.err); a.apart {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.apart = time.Now().Add(timing.AskApart)
+	}
+}
+
+// errNotAsked is the answer when the attempt that was to ask for several could not.
+var errNotAsked = errors.New("the attempt that was to ask for this order did not")
+
+func rowsOf(outTradeNo string, rows []qfpay.Record) (own []qfpay.Record) {
+	for _, r := range rows {
+		if r.OutTradeNo == outTradeNo {
+			own = append(own, r)
+		}
+	}
+	return own
+}
+
+// permit acquires the permit for a call: with the reservation of one who waits and has one, else
+// of the leader. Who waits does nothing else meanwhile.
+func (c *collector) permit(ctx context.Context, leader *question) (qfpay.Permit, error) {
+	if leader.limiter == nil {
+		return qfpay.Permit{}, nil
+	}
+	by := leader
+	c.mu.Lock()
+	if i := slices.IndexFunc(c.waiting, func(q *question) bool { return q.reserved }); i >= 0 && !leader.reserved {
+		by = c.waiting[i]
+		by.reserved = false
+	}
+	c.mu.Unlock()
+	permit, err := by.limiter.Acquire(ctx)
+	if _, throttled := errors.AsType[*qfpay.Throttled](err); err != nil && !throttled {
+		err = &qfpay.NotSent{Endpoint: "query", Err: err}
+	}
+	return permit, err
+}
+
+// aboutOne reports whether an error may come from one order of many: QFPay refused the query, or
+// one of its rows cannot be read.
+func aboutOne(err error) bool {
+	_, refused := errors.AsType[*qfpay.Refusal](err)
+	unread, is := errors.AsType[*qfpay.Unanswered](err)
+	return refused || is && unread.HTTPStatus == http.StatusOK
+}
+
+// take returns the questions that the call is for, the leader's first: those of the same months
+// whose numbers fit into it. Without a permit the answer is the same for all who wait.
+func (c *collector) take(leader *question, err error) []*question {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	batch, rest := []*question{leader}, c.waiting[:0:0]
+	apart := time.Now().Before(c.apart)
+	for _, q := range c.waiting {
+		switch {
+		case q == leader:
+		case err != nil, !apart && slices.Equal(q.months, leader.months) && qfpay.OneQuery(append(numbersOf(batch), q.outTradeNo)):
+			batch = append(batch, q)
+		default:
+			rest = append(rest, q)
+		}
+	}
+	c.waiting, c.led = rest, len(rest) > 0
+	if c.led {
+		rest[0].lead <- struct{}{}
+	}
+	return batch
+}
+
+func numbersOf(batch []*question) []string {
+	all := make([]string, len(batch))
+	for i, q := range batch {
+		all[i] = q.outTradeNo
+	}
+	return all
+}
+
+// prepaid is a limiter whose first permit was acquired before. A query of two months, or of more
+// than one page, needs further ones.
+type prepaid struct {
+	qfpay.Limiter
+	permit qfpay.Permit
+	used   bool
+}
+
+// Acquire implements [qfpay.Limiter].
+func (p *prepaid) Acquire(ctx context.Context) (qfpay.Permit, error) {
+	if !p.used {
+		p.used = true
+		return p.permit, nil
+	}
+	return p.Limiter.Acquire(ctx)
+}
