@@ -325,6 +325,33 @@ func TestConsume_EntriesHeldTooLongAreReadAnew(t *testing.T) {
 	}
 }
 
+// A group that vanishes is created again, and everything in the stream comes again. The stream may
+// vanish too, also while Consume waits for results.
+func TestConsume_MakesAVanishedGroupAgain(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	publish(t, rdb, "A1", "A2")
+	var again []string
+	c := collector{n: 6}
+	err := NewResults(rdb, keys).OnNewGroup(func(group string) { again = append(again, group) }).
+		Consume(soon(t), "g", "c", func(e Entry) error {
+			switch len(c.seen) {
+			case 1:
+				redistest.OK(t, rdb.XGroupDestroy(t.Context(), keys.Results(), "g").Err())
+			case 3:
+				redistest.OK(t, rdb.FlushAll(t.Context()).Err())
+				publish(t, rdb, "A3", "A4")
+			}
+			return c.take(e)
+		})
+	if diff := cmp.Diff([]string{"A1", "A2", "A1", "A2", "A3", "A4"}, c.seen); diff != "" || !errors.Is(err, errEnough) {
+		t.Error(err, diff)
+	}
+	if diff := cmp.Diff([]string{"g", "g"}, again); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestConsume_EntriesThatAreNoResultsCanBeSetAside(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
