@@ -172,7 +172,7 @@ func (r *fileReader) key(e entry) qfpay.Secret {
 	}
 	path := beside(r.path, e.ClientKeyFile)
 	if _, err := os.Lstat(path); err != nil {
-		r.wrong(e.line, "client_key_file: %v", cannotRead(e.ClientKeyFile, err))
+		r.wrong(e.line, "client_key_file: %v", cannotReadSetting(e.ClientKeyFile, err))
 		return ""
 	}
 	key, err := readSecret(path)

@@ -31,7 +31,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
 	case err != nil:
-		return nil, cannotRead(path, err)
+		return nil, cannotReadSetting(path, err)
 	case int64(len(text)) > limit:
 		return nil, fmt.Errorf("%s is longer than %d bytes: it is the wrong file", path, limit)
 	}
@@ -43,7 +43,7 @@ func readFile(path string, limit int64) ([]byte, error) {
 func openFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, cannotRead(path, err)
+		return nil, cannotReadSetting(path, err)
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -51,7 +51,7 @@ func openFile(path string) (*os.File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, cannotRead(path, err)
+		return nil, cannotReadSetting(path, err)
 	}
 	return f, nil
 }
@@ -72,8 +72,11 @@ func cannotRead(path string, err error) error {
 	if errors.As(err, &cause) {
 		err = cause.Err
 	}
-	return fmt.Errorf("%s cannot be read: %w", shownPath(path), err)
+	return fmt.Errorf("%s cannot be read: %w", path, err)
 }
+
+// cannotReadSetting is cannotRead for a file that a setting names.
+func cannotReadSetting(path string, err error) error { return cannotRead(shownPath(path), err) }
 
 // shownPath returns a path for a message. A path to nowhere may be the secret itself, set where
 // the name of its file belongs. So it is shown only if it is short and absolute, or its directory

@@ -90,19 +90,15 @@ func (s *server) logged(next http.Handler) http.Handler {
 			}
 			s.log(r, rec, time.Since(began))
 			if rec.status >= http.StatusBadRequest && s.Stopping.Err() == nil {
-				rec.body.readOn(control, rec.patience())
+				patience := bodyTimeout
+				if rec.caller == nil {
+					patience = s.Patience
+				}
+				rec.body.readOn(control, patience)
 			}
 		}()
 		next.ServeHTTP(rec, r)
 	})
-}
-
-// patience is how long the rest of a body may take.
-func (rec *record) patience() time.Duration {
-	if rec.caller == nil {
-		return strangerTimeout
-	}
-	return bodyTimeout
 }
 
 func (s *server) log(r *http.Request, rec *record, took time.Duration) {

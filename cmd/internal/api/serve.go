@@ -46,7 +46,7 @@ func Serve(ctx context.Context, l net.Listener, certificate *Certificate, grace 
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	l = conns.Bound(l, h, conns.Config{Limit: orElse(c.Connections, conns.Limit(8, minConnections, maxConnections)),
-		Patience: strangerTimeout, Dropped: c.Dropped, Logger: log})
+		Patience: orElse(c.Patience, strangerTimeout), Dropped: c.Dropped, Logger: log})
 	stopped := make(chan struct{})
 	stay := context.AfterFunc(ctx, func() {
 		defer close(stopped)

@@ -90,7 +90,7 @@ func (r *rig) serving(certificate *Certificate, grace time.Duration, change ...f
 	ended := make(chan error, 1)
 	c := Config{
 		Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Callers: r.callers,
-		Logger: slog.New(slog.NewTextHandler(r.log, nil)),
+		Logger: slog.New(slog.NewTextHandler(r.log, nil)), Patience: time.Minute, // on a busy machine, a second is short
 	}
 	for _, f := range change {
 		f(&c)

@@ -27,6 +27,7 @@ type Config struct {
 	Stopping  context.Context // when it ends, uploads end too; nil: never
 	Logger    *slog.Logger    // nil: no log
 
+	Patience     time.Duration // how long anybody without a token may hold something; 0: 1 s
 	Connections  int           // the most at once; 0: an eighth of the descriptors of the process
 	Requests     int           // the most at once, including uploads; 0: 64
 	Uploads      int           // the most uploads at once; 0: 8
@@ -60,6 +61,7 @@ func newServer(c Config) *server {
 		}),
 	}
 	s.RedisTimeout = orElse(c.RedisTimeout, redisTimeout)
+	s.Patience = orElse(c.Patience, strangerTimeout)
 	return s
 }
 

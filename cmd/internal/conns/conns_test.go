@@ -107,7 +107,7 @@ func TestBound_FloodDoesNotStarveOthers(t *testing.T) {
 func TestBound_StrangerHasNoMoreThanItsTime(t *testing.T) {
 	t.Parallel()
 	var dropped counts
-	addr := serve(t, Config{Limit: 8, Patience: 50 * time.Millisecond, Dropped: dropped.add})
+	addr := serve(t, Config{Limit: 8, Patience: 2 * time.Second, Dropped: dropped.add})
 	known, silent, slow := dial(t, addr), dial(t, addr), dial(t, addr)
 	fmt.Fprint(known, "GET /known HTTP/1.1\r\nHost: x\r\n\r\n")
 	fmt.Fprint(slow, "GET / HTTP/1.1\r\nHo")
