@@ -38,7 +38,7 @@ build: ## Build static binaries into bin/
 
 .PHONY: test
 test: ## Run every test, with the race detector: before a commit; 5 min on two cores
-	.ci/install gcc redis-server python3 promtool prometheus $(LANGUAGES)
+	.ci/install gcc redis-server curl python3 promtool prometheus $(LANGUAGES)
 	go test -race -count=1 -timeout 10m -p 2 -parallel 8 ./...
 	cd deploy/tests && go test -count=1 -parallel 8 ./...
 	cd bench && go vet ./... && go test -count=1 ./...
@@ -49,7 +49,7 @@ quick: ## Run the tests that need neither Redis nor time: while writing; seconds
 
 .PHONY: e2e
 e2e: ## Run the end-to-end tests only, and show them
-	.ci/install gcc redis-server $(LANGUAGES)
+	.ci/install gcc redis-server curl $(LANGUAGES)
 	go test -race -count=1 -v $(E2E)
 
 OBSERVE_FOR ?= 5m

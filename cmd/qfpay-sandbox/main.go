@@ -30,6 +30,8 @@ type cli struct {
 	Demo      DemoCmd      `cmd:"" help:"Watch orders become QR codes: Redis, gateway and worker in this one process. Nothing is stored."`
 	Simulator SimulatorCmd `cmd:"" help:"Simulate the QFPay gateway on a port."`
 	Version   VersionCmd   `cmd:"" help:"Print version, commit and Go version."`
+
+	ShowVersion versionFlag `name:"version" help:"Print version, commit and Go version."`
 }
 
 // stdio is where a command writes: results to out, everything else to err.
@@ -53,6 +55,9 @@ func run(ctx context.Context, args []string, out, err io.Writer) int {
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(stdio{out, err}),
 	)
+	if len(args) > 0 && args[0] == "help" { // people try it
+		args = append(args[1:len(args):len(args)], "--help")
+	}
 	chosen, wrong := parser.Parse(args)
 	switch {
 	case helped:
@@ -71,6 +76,16 @@ func run(ctx context.Context, args []string, out, err io.Writer) int {
 		fmt.Fprintln(err, "qfpay-sandbox:", failed)
 		return 1
 	}
+}
+
+// versionFlag is the flag --version.
+type versionFlag bool
+
+// BeforeReset prints the version, and ends the program before kong misses a command.
+func (versionFlag) BeforeReset(app *kong.Kong, std stdio) error {
+	err := VersionCmd{}.Run(std)
+	app.Exit(0)
+	return err
 }
 
 // VersionCmd prints the version and commit that this binary was built from.

@@ -162,6 +162,11 @@ func TestUsage_HelpAndVersionAreShown(t *testing.T) {
 	if code, out, _ := runWith(t.Context(), "--help"); code != 0 || !strings.Contains(out, "demo") || !strings.Contains(out, "simulator") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
+	for _, args := range [][]string{{"--version"}, {"help", "demo"}} {
+		if code, out, stderr := runWith(t.Context(), args...); code != 0 || !strings.Contains(out, "qfpay-sandbox ") || stderr != "" {
+			t.Errorf("%v: %d, %q, %q", args, code, out, stderr)
+		}
+	}
 	if code, out, _ := runWith(t.Context(), "version"); code != 0 || !strings.HasPrefix(out, "qfpay-sandbox ") {
 		t.Errorf("exit code %d: %s", code, out)
 	}

@@ -229,9 +229,9 @@ func TestEnqueue_SaysOnceWhatIsDoubtful(t *testing.T) {
 	name := file(t, "orders.csv", text+"B,800201,1250,HKD,★,\n")
 	got := command(t, env, "enqueue", name)
 	want := strings.Join([]string{
-		`1501 goods_names are sent in another form (QFPAY_GOODS_NAME=clean); the first, in line 3: "Milk Tea 0" is sent as "MilkTea0"`,
-		"1500 orders have a warning, txamt: should be a multiple of 10 for Octopus (HKD 0.10), or Octopus may refuse it; the first, in line 3: 2501",
-		"1500 orders have a warning, expired_time: is not sent: only 800101, 801501 and 800201 take it; the first, in line 3: 30", ""}, "\n")
+		`goods_name is sent in another form (QFPAY_GOODS_NAME=clean); rows: 1501, the first in line 3: "Milk Tea 0" is sent as "MilkTea0"`,
+		"warning: txamt should be a multiple of 10 for Octopus (HKD 0.10), or Octopus may refuse it; rows: 1500, the first in line 3: 2501",
+		"warning: expired_time is not sent: only 800101, 801501 and 800201 take it; rows: 1500, the first in line 3: 30", ""}, "\n")
 	if d := cmp.Diff(want, got.err); d != "" || got.code != exitDone || got.out != "enqueued=1502 duplicate=0 invalid=0\n" {
 		t.Errorf("%d, %s\n%s", got.code, got.out, d)
 	}
@@ -241,7 +241,7 @@ func TestEnqueue_SaysOnceWhatIsDoubtful(t *testing.T) {
 	if got = command(t, append(env, "QFPAY_GOODS_NAME=strict"), "enqueue", name); got.code != exitInput || got.out != "enqueued=0 duplicate=1 invalid=1501\n" {
 		t.Errorf("strict names: %d, %s", got.code, got.out)
 	}
-	if got = command(t, append(env, "QFPAY_GOODS_NAME=asis"), "enqueue", name); got.code != exitDone || strings.Contains(got.err, "goods_names") {
+	if got = command(t, append(env, "QFPAY_GOODS_NAME=asis"), "enqueue", name); got.code != exitDone || strings.Contains(got.err, "goods_name") {
 		t.Errorf("names as they are: %+v", got)
 	}
 }

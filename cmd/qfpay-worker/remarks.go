@@ -34,15 +34,15 @@ const misreadKind = "encoding"
 // add keeps what is to be said of a valid row.
 func (r *remarks) add(row orderfile.Row) {
 	given := row.Order.GoodsName
-	switch sent := r.name.Sent(given); {
-	case sent == given:
-	case sent == "":
-		r.count(row, "goods_names are sent in another form (QFPAY_GOODS_NAME="+string(r.name)+")", fmt.Sprintf("nothing is sent of %q", given))
-	default:
-		r.count(row, "goods_names are sent in another form (QFPAY_GOODS_NAME="+string(r.name)+")", fmt.Sprintf("%q is sent as %q", given, sent))
+	if sent := r.name.Sent(given); sent != given {
+		as := fmt.Sprintf("%q is sent as %q", given, sent)
+		if sent == "" {
+			as = fmt.Sprintf("nothing is sent of %q", given)
+		}
+		r.count(row, "goods_name is sent in another form (QFPAY_GOODS_NAME="+string(r.name)+")", as)
 	}
 	for _, w := range row.Order.Warnings() {
-		r.count(row, "orders have a warning, "+w.Field+": "+w.Rule, w.Value)
+		r.count(row, "warning: "+w.Field+" "+w.Rule, w.Value)
 	}
 }
 
@@ -65,7 +65,7 @@ func (r *remarks) write(w io.Writer) {
 		if k.kind == misreadKind {
 			fmt.Fprintln(w, r.ofEncoding(k))
 		} else {
-			fmt.Fprintf(w, "%d %s; the first, in line %d: %s\n", k.count, k.kind, k.line, printable.String(k.first))
+			fmt.Fprintf(w, "%s; rows: %d, the first in line %d: %s\n", k.kind, k.count, k.line, printable.String(k.first))
 		}
 	}
 }
