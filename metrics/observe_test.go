@@ -119,6 +119,18 @@ func TestInFlight_OrdersAreCountedUpAndDown(t *testing.T) {
 	}
 }
 
+func TestObserve_ASignatureIsCountedByMerchantAndKind(t *testing.T) {
+	m, _ := newMetrics(t, "default")
+	for _, signature := range append(qfpay.Signatures(), "", "new") {
+		m.Observe(event.Called{Call: qfpay.Call{Merchant: "default", Endpoint: "query", Result: "0000", Signature: signature}})
+	}
+	for _, signature := range append(qfpay.Signatures(), other) {
+		if got := testutil.ToFloat64(m.signatures.WithLabelValues("default", string(signature))); got != 1 {
+			t.Errorf("%s is at %v", signature, got)
+		}
+	}
+}
+
 func TestObserve_ACallThatWasNotSentHasNoDuration(t *testing.T) {
 	m, reg := newMetrics(t, "default")
 	m.Observe(called("payment", "not_sent"))

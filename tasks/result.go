@@ -55,7 +55,7 @@ type Result struct {
 	Lane       string `json:"lane"`
 	EnqueuedAt string `json:"enqueued_at"`
 	SettledAt  string `json:"settled_at"`
-	Response   string `json:"response"` // the JSON of the gateway as received
+	Response   string `json:"response"` // the last answer to a create as received, or else the row of a query that decided; with respcd, resperr and respmsg
 
 	Traceparent string `json:"traceparent"` // from the producer, W3C Trace Context
 }
