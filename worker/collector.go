@@ -126,7 +126,10 @@ func (c *collector) permit(ctx context.Context, leader *question) (qfpay.Permit,
 	}
 	c.mu.Unlock()
 	permit, err := by.limiter.Acquire(ctx)
-	if _, throttled := errors.AsType[*qfpay.Throttled](err); err != nil && !throttled {
+	switch throttled, is := errors.AsType[*qfpay.Throttled](err); {
+	case is:
+		err = &qfpay.Throttled{Endpoint: "query", RetryAfter: throttled.RetryAfter}
+	case err != nil:
 		err = &qfpay.NotSent{Endpoint: "query", Err: err}
 	}
 	return permit, err

@@ -17,7 +17,7 @@ import (
 // delay returns when a deferred order is due again, and completes the reason in s.
 func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Duration {
 	var throttled *qfpay.Throttled
-	if errors.As(a.err, &throttled) {
+	if errors.As(a.err, &throttled) && (throttled.ByGateway || !a.closeRefused) {
 		return h.throttled(ctx, a, s, throttled)
 	}
 	switch s.Why {
