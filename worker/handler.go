@@ -120,6 +120,9 @@ func readWakeUp(payload []byte) (wakeUp, error) {
 		w.id, err = tasks.ID(w.order.Merchant, w.order.OutTradeNo)
 		return w, err
 	}
+	if errors.Is(w.invalid, tasks.ErrOrderTooLong) { // a journal would keep it for a month
+		return w, fmt.Errorf("%w; this payload has %d", w.invalid, len(payload))
+	}
 	var err error
 	w.id, err = identify(payload)
 	return w, err
