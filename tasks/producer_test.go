@@ -325,6 +325,19 @@ func dueIn(t *testing.T, rdb redis.UniversalClient, id string) time.Duration {
 	return time.Until(time.UnixMilli(int64(score)))
 }
 
+// A wake-up may fail after its worker was woken all the same: what the worker has made of the order
+// by then stays.
+func TestEnqueue_AFailedWakeUpPutsNoOrderOff(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	sooner := float64(time.Now().Add(time.Second).UnixMilli())
+	rdb.ZAdd(t.Context(), keys.Due(), redis.Z{Score: sooner, Member: "default:A1"})
+	NewProducer(rdb, keys).dueSoon(t.Context(), []pendingOrder{{id: "default:A1"}, {id: "default:SETTLED"}})
+	if all := rdb.ZRangeWithScores(t.Context(), keys.Due(), 0, -1).Val(); len(all) != 1 || all[0].Score != sooner {
+		t.Errorf("due: %v, want A1 at %f", all, sooner)
+	}
+}
+
 // A long queue of bulk orders is not worked on twice; an interactive order does not wait for a
 // lost task. A producer that repeats an order may have lost its wake-up.
 func TestEnqueue_AnOrderIsLookedAtByItsLane(t *testing.T) {
