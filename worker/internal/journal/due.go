@@ -51,7 +51,7 @@ func (j *Journal) ClaimDue(ctx context.Context, room Room) (Due, error) {
 	}
 	d, err := readDue(answer, token)
 	if err != nil {
-		return Due{}, fmt.Errorf("journal: claim_due: unexpected answer %v: %w", answer, err)
+		return Due{}, fmt.Errorf("journal: claim_due: unexpected answer: %w", err)
 	}
 	return d, nil
 }
