@@ -237,7 +237,7 @@ func (a *attempt) closeOrder(ctx context.Context) error {
 func (a *attempt) client(c ratelimit.Class) *qfpay.Client {
 	client := *a.merchant.client
 	if a.merchant.limiter != nil {
-		client.Limiter = a.session.Limiter(a.merchant.limiter, c)
+		client.Limiter = a.session.Limiter(a.merchant.limiter, c, a.order.Lane)
 	}
 	return &client
 }
