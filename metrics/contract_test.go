@@ -95,7 +95,7 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_merchant_held":           2,         // merchants
 		"qfpay_order_deferrals_total":   8,         // reasons
 		"qfpay_orders_in_flight":        2,         // lanes
-		"qfpay_redis_errors_total":      12,        // operations
+		"qfpay_redis_errors_total":      11,        // operations
 		"qfpay_build_info":              1,
 
 		"qfpay_http_connections_dropped_total": 2 * 3, // servers, reasons
@@ -110,7 +110,7 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 			t.Errorf("%s has %d series at the start, want %d", name, n, want[name])
 		}
 	}
-	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*3+2*7*4+2*5+2+8+2+24+4+2+4+2+8+2+12+1+2*3 {
+	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*3+2*7*4+2*5+2+8+2+24+4+2+4+2+8+2+11+1+2*3 {
 		t.Errorf("%d series at the start, error %v", n, err)
 	}
 }

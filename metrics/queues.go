@@ -45,7 +45,7 @@ var (
 	queuePaused = desc("queue_paused", "1 while the queue of a lane is paused in asynq: no worker takes an order from it.", "lane")
 	damaged     = desc("orders_damaged", "Orders that were put aside because their journals are damaged; a person must look.")
 	unsettled   = desc("orders_unsettled", "Orders that were accepted and have no result yet.")
-	dueLate     = desc("due_late_seconds", "How long the order that became due first has been due; rises when no worker sweeps.")
+	dueLate     = desc("due_late_seconds", "How long the order that became due first has been due; rises when no worker looks.")
 	results     = desc("results_length", "Entries in the result stream.")
 	unread      = desc("results_unread", "Entries that a group has not read or not acknowledged.", "group")
 	waiting     = desc("requests_length", "Entries in the request stream that no worker has accepted or rejected yet.")

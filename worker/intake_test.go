@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
@@ -221,4 +222,32 @@ func TestIntake_OpensItsGroupAgain(t *testing.T) {
 	r.request(requestOf(anOrder("S2"))...)
 	r.results(2)
 	r.takenIn()
+}
+
+// Neither a request nor a task is kept whole when it is far too long for an order; the others go on.
+func TestIntake_KeepsOnlyTheBeginningOfWhatIsTooLong(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	long := strings.Repeat("x", 2<<20)
+	r.request("order", long)
+	r.request("out_trade_no", "S1", "notify_url", long)
+	named := fmt.Sprintf(`{"out_trade_no":"T1","pay_type":"800101","txamt":100,"txcurrcd":"HKD","notify_url":%q}`, long)
+	for _, payload := range []string{long, named} {
+		_, err := asynq.NewClientFromRedisClient(r.rdb).EnqueueContext(t.Context(), asynq.NewTask(tasks.TypeCreate, []byte(payload)),
+			asynq.Queue(r.keys.Queue(tasks.Bulk)))
+		ok(t, err)
+	}
+	r.request(requestOf(anOrder("S2"))...)
+	r.start()
+	r.onceEach(r.results(1))
+	r.takenIn()
+	r.eventually("all four are refused", func() bool { return len(r.refusals()) == 4 })
+	for _, e := range r.refusals() {
+		if reason := e["reason"].(string); !strings.Contains(reason, "too long") || !strings.Contains(reason, " has 2097") || len(e["order"].(string)) > 5000 {
+			t.Errorf("%s: %d bytes of it are kept", reason, len(e["order"].(string)))
+		}
+	}
+	if n := r.rdb.Exists(t.Context(), r.keys.Order("default:T1")).Val(); n != 0 {
+		t.Error("a task that is too long for an order has a journal")
+	}
 }

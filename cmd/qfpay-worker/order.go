@@ -123,6 +123,11 @@ func (c *OrderRetryCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
+	if r.PutBack {
+		_, err = fmt.Fprintf(std.out, "%s was put aside as damaged, and goes on\nstate      %s\nissued as  %s\ndeadline   %s\n",
+			r.ID, r.State, r.IssuedAs, r.Deadline.Format(tasks.TimeLayout))
+		return err
+	}
 	_, err = fmt.Fprintf(std.out, "%s was %s and is open again\n"+
 		"state      %s: %s\nissued as  %s\ndeadline   %s\nresult id  %s\n",
 		r.ID, r.Was, r.State, goesOn(r.State), r.IssuedAs, r.Deadline.Format(tasks.TimeLayout), r.ResultID)

@@ -38,7 +38,7 @@ const auditBatch = 100
 
 // Audit walks all orders and all results, and reports every violation of these rules:
 //
-//   - an order without a result is in due, and only such an order;
+//   - an order without a result is in due, and only such an order; none is put aside as damaged;
 //   - an order's result is in the stream, unless the stream was trimmed since;
 //   - a result in the stream is the one that its order has, or had before it was
 //     re-opened.
@@ -51,7 +51,7 @@ func (i *Inspector) Audit(ctx context.Context, report func(Violation)) (AuditRep
 		return AuditReport{}, err
 	}
 	a := &audit{Inspector: i, node: node, suspects: map[string]string{}}
-	for _, walk := range []func(context.Context) error{a.journals, a.due, a.checkAgain, a.results} {
+	for _, walk := range []func(context.Context) error{a.journals, a.due, a.checkAgain, a.aside, a.results} {
 		if err := walk(ctx); err != nil {
 			return a.AuditReport, fmt.Errorf("audit: %w", err)
 		}
@@ -94,6 +94,18 @@ func (a *audit) due(ctx context.Context) error {
 			ids = append(ids, found[n])
 		}
 		return a.check(ctx, ids, func(auditRow) {})
+	})
+}
+
+// aside reports every order that was put aside.
+func (a *audit) aside(ctx context.Context) error {
+	return walk(func(cursor uint64) ([]string, uint64, error) {
+		return a.node.ZScan(ctx, a.keys.Damaged(), cursor, "", auditBatch).Result()
+	}, func(found []string) error {
+		for n := 0; n < len(found); n += 2 { // members and scores by turns
+			a.suspects[found[n]] = "was put aside: its journal is damaged; mend it, then qfpay-worker order retry"
+		}
+		return nil
 	})
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
@@ -18,6 +20,7 @@ type Reopened struct {
 	State    string        // NEW: nothing was sent, and it is created; SENT, CLOSING: QFPay is queried first
 	IssuedAs string        // the order number that it goes on under
 	Deadline time.Time
+	PutBack  bool   // it was put aside as damaged and had no result; it goes on where it was
 	ResultID string // the id that its next result will have
 }
 
@@ -36,9 +39,15 @@ func (e *NotReopened) Error() string { return e.ID + " cannot be re-opened: " + 
 // it shows dead is replaced by another (see reopen.lua). The result that follows has an id of its own, since
 // readers of results have the first one already.
 //
+// An order that was put aside because its journal was damaged goes on where it was, with its own
+// deadline, once the journal is mended.
+//
 // The error is [ErrNoOrder], a [*NotReopened], or one of Redis; after an error of Redis the
 // order may have been re-opened.
 func (i *Inspector) Reopen(ctx context.Context, id string, deadline time.Time) (Reopened, error) {
+	if r, err := i.putBack(ctx, id); err != nil || r.PutBack {
+		return r, err
+	}
 	h, f, err := i.read(ctx, id)
 	if err != nil {
 		return Reopened{}, err
@@ -66,6 +75,25 @@ func (i *Inspector) Reopen(ctx context.Context, id string, deadline time.Time) (
 	now := fields{"state": words[1], "reissues": words[2], "reopens": words[3]}.history(id)
 	return Reopened{ID: id, Was: tasks.Outcome(h.Outcome), State: now.State, IssuedAs: now.IssuedAs,
 		Deadline: order.Deadline, ResultID: fmt.Sprintf("%s#%d", id, now.Reopens+1)}, nil
+}
+
+// putBack lets the workers go on with an order that was put aside because its journal was damaged, if
+// it was mended since.
+func (i *Inspector) putBack(ctx context.Context, id string) (Reopened, error) {
+	j := journal.Journal{Redis: i.rdb, Scripts: i.rdb, Keys: i.keys}
+	done, err := j.PutBack(ctx, id)
+	if damaged, is := errors.AsType[*journal.DamagedError](err); is {
+		return Reopened{}, &NotReopened{ID: id, Why: "its journal is still damaged: " + damaged.Problem}
+	}
+	if err != nil || !done {
+		return Reopened{}, err
+	}
+	h, _, err := i.read(ctx, id)
+	if err != nil {
+		return Reopened{}, err
+	}
+	o, err := tasks.ParseOrder(h.Order)
+	return Reopened{ID: id, PutBack: true, State: h.State, IssuedAs: h.IssuedAs, Deadline: o.Deadline, ResultID: id}, err
 }
 
 // whyNotReopened returns why an order cannot be re-opened, or "".

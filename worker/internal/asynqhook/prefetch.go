@@ -22,7 +22,7 @@ import (
 // them.
 //
 // A buffered task is active in Redis, as those that asynq runs are. If the process dies, asynq
-// recovers the task and the sweeper recovers the order.
+// recovers the task, and a dispatcher the order.
 type Prefetcher struct {
 	concurrency int
 	stop        <-chan struct{} // closed when the worker stops taking orders
@@ -69,6 +69,10 @@ func (p *Prefetcher) note(err error) int {
 // maxFetched bounds how many tasks are fetched at once: other processes want some too.
 const maxFetched = 32
 
+// maxBytes is what the tasks that are fetched at once may have in sum, so that more than one is
+// fetched the next time. Tasks of orders are far shorter; anybody may put others into the queue.
+const maxBytes = 1 << 20
+
 // dequeue answers asynq's dequeue, with a buffered task or by asking Redis for as many tasks as
 // there is room for.
 func (p *Prefetcher) dequeue(ctx context.Context, cmd *redis.Cmd, scripts *redisscript.Autopipeline, direct redis.ProcessHook) error {
@@ -99,9 +103,16 @@ func (p *Prefetcher) buffer(answers []*redis.Cmd) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fetching, p.next = false, 2*len(answers)
+	bytes := 0
 	for _, a := range answers {
 		if a.Err() == nil {
 			p.buffered = append(p.buffered, a.Val())
+			if task, is := a.Val().(string); is {
+				bytes += len(task)
+			}
+			if bytes > maxBytes {
+				p.next = 1
+			}
 			continue
 		}
 		p.next = 1
@@ -154,7 +165,7 @@ func (p *Prefetcher) count(delivered, running int) {
 }
 
 // Drain waits until asynq has taken the buffered tasks, once nothing more is fetched ahead. That
-// takes a moment, as there is room for them; if there is none, the sweeper recovers their
+// takes a moment, as there is room for them; if there is none, a dispatcher recovers their
 // orders.
 func (p *Prefetcher) Drain() {
 	for end := time.Now().Add(timing.DrainTimeout); time.Now().Before(end); time.Sleep(time.Millisecond) { // polling

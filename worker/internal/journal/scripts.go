@@ -10,7 +10,8 @@ import (
 var luaFiles embed.FS
 
 var (
-	claimScript       = redisscript.Load(luaFiles, "claim")
+	claimScript       = redisscript.Load(luaFiles, "claimable", "claim")
+	claimDueScript    = redisscript.Load(luaFiles, "claimable", "claim_due")
 	intentScript      = redisscript.Load(luaFiles, "lease", "intent")
 	retractScript     = redisscript.Load(luaFiles, "lease", "retract")
 	closeIntentScript = redisscript.Load(luaFiles, "lease", "close_intent")
@@ -18,7 +19,7 @@ var (
 	answeredScript    = redisscript.Load(luaFiles, "lease", "answered")
 	settleScript      = redisscript.Load(luaFiles, "lease", "settle")
 	releaseScript     = redisscript.Load(luaFiles, "lease", "release")
-	sweepScript       = redisscript.Load(luaFiles, "sweep")
+	putBackScript     = redisscript.Load(luaFiles, "claimable", "put_back")
 	setAsideScript    = redisscript.Load(luaFiles, "set_aside")
 	clockScript       = redisscript.Load(luaFiles, "clock")
 )

@@ -147,6 +147,7 @@ type intakeReader struct {
 	inFlight *sync.WaitGroup // batches that were handed over and are not accepted yet
 	open     bool            // the group is there
 	left     bool            // this consumer may have pending entries
+	more     bool            // the last read found new entries: there may be more
 	looked   time.Time       // when entries of other consumers were last looked for
 	cursor   string          // where to go on with that
 }
@@ -172,7 +173,20 @@ func (r *intakeReader) next(ctx context.Context) error {
 	if time.Since(r.looked) >= r.Idle/3 {
 		return r.takeOver(ctx)
 	}
-	entries, err := r.fresh(ctx, intakeBatch, timing.IntakeBlock)
+	return r.new(ctx)
+}
+
+// new reads new entries. It waits for the first of them, and then reads those behind it.
+func (r *intakeReader) new(ctx context.Context) error {
+	var entries []requestEntry
+	var err error
+	if r.more {
+		entries, err = r.fresh(ctx, intakeBatch)
+	}
+	if err == nil && len(entries) == 0 {
+		entries, err = r.wait(ctx, timing.IntakeBlock)
+	}
+	r.more = len(entries) > 0
 	r.handOver(ctx, entries)
 	return err
 }
@@ -204,7 +218,7 @@ func (r *intakeReader) handOver(ctx context.Context, entries []requestEntry) {
 	batch := make([]entry, len(entries))
 	for i, e := range entries {
 		batch[i].requestEntry = e
-		if e.fields != nil {
+		if batch[i].bad = e.refused(); batch[i].bad == nil && e.fields != nil {
 			batch[i].order, batch[i].bad = tasks.ParseRequest(e.fields)
 		}
 	}
@@ -219,13 +233,16 @@ func (r *intakeReader) handOver(ctx context.Context, entries []requestEntry) {
 // acceptUntilDone accepts a batch, and repeats that for orders that could not be accepted, while
 // Redis fails or the result stream is full.
 func (in *Intake) acceptUntilDone(ctx context.Context, batch []entry) {
-	paused, failing := false, false
+	paused, failing, survived := false, false, false
 	err := retry.Do(ctx, wait.Backoff(), func(ctx context.Context) error {
 		left, err := in.accept(ctx, batch)
 		if err == nil {
 			return nil
 		}
 		batch = left
+		if !survived {
+			survived = in.survived(ctx, idsOf(batch)) == nil
+		}
 		if _, full := errors.AsType[*tasks.HighWaterError](err); !full {
 			in.failed("requests could not be accepted; trying again", err, failing)
 			failing = true
@@ -271,6 +288,14 @@ func (in *Intake) accept(ctx context.Context, batch []entry) (left []entry, err 
 		return nil, nil
 	}
 	return left, failed
+}
+
+func idsOf(batch []entry) []string {
+	ids := make([]string, len(batch))
+	for i, e := range batch {
+		ids[i] = e.id
+	}
+	return ids
 }
 
 // orders returns the orders of a batch.

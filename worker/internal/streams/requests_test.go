@@ -2,7 +2,6 @@ package streams
 
 import (
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
@@ -11,7 +10,7 @@ import (
 func TestIntake_ReadsAnswersOfRedisInEitherProtocol(t *testing.T) {
 	t.Parallel()
 	entries := []any{[]any{"1-0", []any{"a", "1", "a", "2"}}, []any{"2-0", nil}, nil}
-	want := []requestEntry{{id: "1-0", fields: []string{"a", "1", "a", "2"}}, {id: "2-0"}}
+	want := []requestEntry{{id: "1-0", fields: []string{"a", "1", "a", "2"}, size: 4}, {id: "2-0"}}
 	for _, answer := range []any{map[any]any{"s": entries}, []any{[]any{"s", entries}}} {
 		got, err := entriesOf(answer, "s")
 		if diff := cmp.Diff(want, got, cmp.AllowUnexported(requestEntry{})); diff != "" || err != nil {
@@ -33,7 +32,7 @@ func TestIntake_DoesNotForgetAConsumerWithEntries(t *testing.T) {
 	ok(t, dead.open(t.Context()))
 	id, err := r.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: r.keys.Requests(), Values: []any{"order", "x"}}).Result()
 	ok(t, err)
-	_, err = dead.fresh(t.Context(), 10, time.Millisecond)
+	_, err = dead.fresh(t.Context(), 10)
 	ok(t, err)
 	ok(t, dead.forget(t.Context(), -1, "dead"))
 	consumers := func() (names []string) {

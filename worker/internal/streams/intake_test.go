@@ -1,0 +1,126 @@
+package streams
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+)
+
+// sizeOf is what entries take in memory.
+func sizeOf(entries []requestEntry) (bytes int) {
+	for _, e := range entries {
+		for _, text := range e.fields {
+			bytes += len(text)
+		}
+	}
+	return bytes
+}
+
+// Large entries come a few at a time, and of one that is too long for an order only its beginning:
+// when they are new, when they are left from before, and when they are taken over.
+func TestIntake_ReadsNoMoreThanItHasMemoryFor(t *testing.T) {
+	t.Parallel()
+	r := newResults(t)
+	one, other := requestsOf(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys}, "one"), requestsOf(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys}, "other")
+	ok(t, one.open(t.Context()))
+	const n = 60
+	for i := range n {
+		size := []int{300, tasks.MaxOrderBytes, 1 << 20}[i%3]
+		ok(t, r.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: r.keys.Requests(), Values: []any{"traceparent", "t", "order", strings.Repeat("x", size)}}).Err())
+	}
+	from := "0-0"
+	for name, read := range map[string]func() ([]requestEntry, error){
+		"fresh": func() ([]requestEntry, error) { return one.fresh(t.Context(), 1000) },
+		"left":  func() ([]requestEntry, error) { return one.left(t.Context(), 1000) },
+		"taken over": func() (found []requestEntry, err error) {
+			found, from, err = other.claim(t.Context(), 0, from, 1000)
+			return found, err
+		},
+	} {
+		ok(t, r.rdb.XGroupDestroy(t.Context(), r.keys.Requests(), intakeGroup).Err())
+		ok(t, one.open(t.Context()))
+		if name != "fresh" {
+			for got := 0; got < n; {
+				entries, err := one.fresh(t.Context(), 1000)
+				ok(t, err)
+				got += len(entries)
+			}
+		}
+		seen := map[string]bool{}
+		for len(seen) < n {
+			entries, err := read()
+			ok(t, err)
+			if len(entries) == 0 {
+				t.Fatalf("%s: %d entries of %d", name, len(seen), n)
+			}
+			if bytes := sizeOf(entries); bytes > batchBytes+8*maxEntryBytes {
+				t.Errorf("%s: %d entries with %d bytes at once", name, len(entries), bytes)
+			}
+			var ids []string
+			for _, e := range entries {
+				if e.size > maxEntryBytes && (!errors.Is(e.refused(), tasks.ErrOrderTooLong) || len(e.fields[1]) != keptBytes) {
+					t.Errorf("%s: an entry of %d bytes: %v, %d bytes of it", name, e.size, e.refused(), len(e.fields[1]))
+				}
+				seen[e.id] = true
+				ids = append(ids, e.id)
+			}
+			if name == "left" {
+				ok(t, r.rdb.XAck(t.Context(), r.keys.Requests(), intakeGroup, ids...).Err())
+			}
+		}
+	}
+}
+
+// An entry that no reader outlives is refused, not given to one worker after the other. A reader that
+// lives, and cannot accept the entry because the result stream is full, does not count.
+func TestIntake_RefusesAnEntryThatItsReadersDoNotOutlive(t *testing.T) {
+	t.Parallel()
+	r := newResults(t)
+	id, err := r.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: r.keys.Requests(), Values: []any{"order", "x"}}).Result()
+	ok(t, err)
+	worker := func(i int) requests {
+		return requestsOf(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys}, fmt.Sprint("worker ", i))
+	}
+	ok(t, worker(0).open(t.Context()))
+	_, err = worker(0).wait(t.Context(), time.Millisecond)
+	ok(t, err)
+	takeOver := func(i int) error {
+		found, next, err := worker(i).claim(t.Context(), 0, "0-0", 10)
+		ok(t, err)
+		if len(found) != 1 || next != "0-0" {
+			t.Fatalf("taken over: %v, %q", found, next)
+		}
+		return found[0].refused()
+	}
+	for i := range 4 {
+		if err := takeOver(i); err != nil {
+			t.Fatalf("taken over %d times: %v", i+1, err)
+		}
+	}
+	ok(t, worker(3).survived(t.Context(), []string{id}))
+	for i := range 5 {
+		if err := takeOver(i); err != nil {
+			t.Fatalf("taken over %d times since a worker lived: %v", i+1, err)
+		}
+	}
+	if err := takeOver(9); err == nil || !strings.Contains(err.Error(), "5 workers in turn") {
+		t.Errorf("after five: %v", err)
+	}
+}
+
+func TestDeadLetter_KeepsTheBeginningOfWhatIsTooLong(t *testing.T) {
+	t.Parallel()
+	keys := tasks.Keys{Prefix: tasks.DefaultPrefix}
+	for size, want := range map[int]int{tasks.MaxOrderBytes: tasks.MaxOrderBytes, 20 << 20: keptBytes + len("…")} {
+		kept := DeadLetter(keys, "", tasks.ErrOrderTooLong, strings.Repeat("x", size)).Values.([]any)[5].(string)
+		if len(kept) != want {
+			t.Errorf("%d bytes of %d are kept, want %d", len(kept), size, want)
+		}
+	}
+}
