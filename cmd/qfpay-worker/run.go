@@ -16,6 +16,7 @@ import (
 	"github.com/sethvargo/go-retry"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/build"
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/metrics"
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
@@ -52,10 +53,7 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 	if warning := settings.Redis.unverified(); warning != "" {
 		log.Warn(warning)
 	}
-	if err := reach(ctx, rdb, settings.Redis, log); err != nil {
-		return err
-	}
-	if err := checkRedis(ctx, settings, log); err != nil {
+	if err := reachAndCheck(ctx, rdb, settings, log); err != nil {
 		return err
 	}
 	return withAPI(ctx, settings, log, func(ctx context.Context) error {
@@ -71,6 +69,21 @@ func collectRarely() {
 		return
 	}
 	debug.SetGCPercent(400)
+}
+
+// reachAndCheck waits for Redis and checks it. A Redis may go away in between, when it starts at
+// the same time or fails over: then both begin again, twice.
+func reachAndCheck(ctx context.Context, rdb redis.UniversalClient, s Settings, log *slog.Logger) error {
+	for tries := 0; ; tries++ {
+		if err := reach(ctx, rdb, s.Redis, log); err != nil {
+			return err
+		}
+		err := checkRedis(ctx, s, log)
+		if tries == 2 || !errors.Is(err, redischeck.ErrUnanswered) {
+			return err
+		}
+		log.Warn("Redis went away while it was checked", "error", err)
+	}
 }
 
 // reach waits until Redis answers.
