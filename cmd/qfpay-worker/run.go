@@ -17,6 +17,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/build"
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/metrics"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker"
@@ -55,10 +56,7 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 	if warning := settings.Redis.unverified(); warning != "" {
 		log.Warn(warning)
 	}
-	if err := reach(ctx, rdb, settings.Redis, log); err != nil {
-		return err
-	}
-	if err := checkRedis(ctx, settings, log); err != nil {
+	if err := reachAndCheck(ctx, rdb, settings, log); err != nil {
 		return err
 	}
 	registry := prometheus.NewRegistry()
@@ -85,6 +83,21 @@ func collectRarely() {
 		return
 	}
 	debug.SetGCPercent(400)
+}
+
+// reachAndCheck waits for Redis and checks it. A Redis may go away in between, when it starts at
+// the same time or fails over: then both begin again, twice.
+func reachAndCheck(ctx context.Context, rdb redis.UniversalClient, s Settings, log *slog.Logger) error {
+	for tries := 0; ; tries++ {
+		if err := reach(ctx, rdb, s.Redis, log); err != nil {
+			return err
+		}
+		err := checkRedis(ctx, s, log)
+		if tries == 2 || !errors.Is(err, redischeck.ErrUnanswered) {
+			return err
+		}
+		log.Warn("Redis went away while it was checked", "error", err)
+	}
 }
 
 // reach waits until Redis answers.

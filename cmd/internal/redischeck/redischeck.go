@@ -19,6 +19,9 @@ type ConfigError string
 // Error implements error.
 func (e ConfigError) Error() string { return string(e) }
 
+// ErrUnanswered means that Redis went away during the check: nothing is known of it.
+var ErrUnanswered = errors.New("Redis did not answer the checks")
+
 // Check checks the server that holds this shard for what a role does, and, for a worker, against
 // the durability that is configured. A problem that rules the server out is part of the error, one
 // line each, with the remedy; one that is wrong with REDIS_URL is a [ConfigError]. A problem that
@@ -29,7 +32,7 @@ func (e ConfigError) Error() string { return string(e) }
 func Check(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys, role Role, d tasks.Durability) (warnings []string, err error) {
 	found, err := findAll(ctx, rdb, keys, role, d)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrUnanswered, err)
 	}
 	var refused []error
 	for _, p := range found {
