@@ -78,5 +78,8 @@ func (r *remarks) ofEncoding(k *remark) string {
 	if !strings.Contains(k.first, strings.ToUpper(string(orderfile.UTF8))) {
 		return text + ": --encoding is not that of the file"
 	}
+	if r.looks == "" { // the file was not read to its end
+		return text + ": save the file as CSV UTF-8, or enqueue it again with --encoding"
+	}
 	return fmt.Sprintf("%s. It looks like %s: save the file as CSV UTF-8, or enqueue it again with --encoding %s", text, r.looks, r.looks)
 }

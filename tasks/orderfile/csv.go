@@ -77,9 +77,7 @@ func (r *Rows) readHeader() error {
 		if possible = string(given[1]); !strings.Contains(separators, possible) {
 			return &HeaderError{Reason: fmt.Sprintf("the first line says that columns are separated by %q; use a comma, semicolon, tab or bar", possible)}
 		}
-		if err := r.keepHead(len(text)); err != nil {
-			return err
-		}
+		r.keepHead(len(text))
 		if text, err = r.headLine(); err != nil {
 			return err
 		}
@@ -93,7 +91,8 @@ func (r *Rows) readHeader() error {
 	}
 	r.csv.columns = columns
 	r.csv.headerAt = len(r.csv.head)
-	return r.keepHead(len(text))
+	r.keepHead(len(text))
+	return nil
 }
 
 // headLine returns the next line of the head, as bytes of the file.
@@ -111,11 +110,10 @@ func (r *Rows) headLine() ([]byte, error) {
 }
 
 // keepHead consumes a line of the head, and keeps it for a file of rejects.
-func (r *Rows) keepHead(n int) error {
+func (r *Rows) keepHead(n int) {
 	line := bytes.TrimRight(r.lines.ahead(n), "\r\n")
 	r.csv.head = append(append(r.csv.head, line...), '\n')
 	r.lines.pass(n)
-	return nil
 }
 
 // bestColumns parses the header row with the separator that gives most fields of an order.
