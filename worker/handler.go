@@ -383,7 +383,7 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 func (h *handler) reject(ctx context.Context, a *attempt, why error) error {
 	a.order.Lane = tasks.Bulk
 	if a.claim.State != policy.StateNew {
-		return a.claim.Damaged("it holds an order that is not valid, though one was sent: "+why.Error())
+		return a.claim.Damaged("it holds an order that is not valid, though one was sent: " + why.Error())
 	}
 	return h.publish(ctx, a, invalidResult(a.claim, a.order.Merchant, a.order.OutTradeNo, why, a.now()))
 }
