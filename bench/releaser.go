@@ -25,7 +25,7 @@ type releaser struct {
 }
 
 // fillReleaser accepts n orders on an empty Redis, in both lanes and for all merchants, and sets
-// their tasks aside. The sweeper finds such orders only after half a minute.
+// their tasks aside. Their first looks are put off: a dispatcher would start what was not released.
 func fillReleaser(ctx context.Context, s *environment, n int) (*releaser, error) {
 	if err := s.redis.Client.FlushAll(ctx).Err(); err != nil {
 		return nil, err
@@ -36,6 +36,10 @@ func fillReleaser(ctx context.Context, s *environment, n int) (*releaser, error)
 		orders[i].Lane = tasks.Lanes()[i%2]
 	}
 	if _, err := tasks.NewProducer(s.redis.Client, keys).EnqueueAll(ctx, orders); err != nil {
+		return nil, err
+	}
+	later := &redis.ZStore{Keys: []string{keys.Due()}, Weights: []float64{1.001}} // by weeks
+	if err := s.redis.Client.ZUnionStore(ctx, keys.Due(), later).Err(); err != nil {
 		return nil, err
 	}
 	for _, lane := range tasks.Lanes() {

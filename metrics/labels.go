@@ -12,7 +12,7 @@ const other = "other"
 var endpoints = []string{"payment", "query", "close", "reversal"}
 
 // redisOps are the operations on Redis that may fail: those of a worker, and a scrape.
-var redisOps = []string{"attempt", "settle", "wait", "sweep", "intake", "trim", "pause", "release_reservation", opScrape}
+var redisOps = []string{"attempt", "settle", "wait", "dispatch", "intake", "trim", "pause", "release_reservation", opScrape}
 
 // mostMerchants limits what merchants cost Prometheus: each has some seventy series in every
 // process. The first ones of the configuration are shown by name, the others together as

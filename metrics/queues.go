@@ -43,7 +43,7 @@ var (
 	queueOrders = desc("queue_orders", "Tasks in the queue of a lane, by asynq's state.", "lane", "state")
 	queueOldest = desc("queue_oldest_seconds", "How long the oldest pending task of a lane has waited.", "lane")
 	unsettled   = desc("orders_unsettled", "Orders that were accepted and have no result yet.")
-	dueLate     = desc("due_late_seconds", "How long the order that became due first has been due; rises when no worker sweeps.")
+	dueLate     = desc("due_late_seconds", "How long the order that became due first has been due; rises when no worker looks.")
 	results     = desc("results_length", "Entries in the result stream.")
 	unread      = desc("results_unread", "Entries that a group has not read or not acknowledged.", "group")
 	waiting     = desc("requests_length", "Entries in the request stream that no worker has accepted or rejected yet.")

@@ -18,13 +18,21 @@ var acceptSource string
 
 var acceptScript = redis.NewScript(acceptSource)
 
-// When an order becomes due for a worker that has received no task for it, because the
-// producer died between accept and wake, or Redis lost the task. Bulk orders that arrive in
-// great numbers wait in the queue first, so an earlier check would be useless.
+// When a worker looks at an order that it has received no task for, because the producer died
+// between accept and wake, or Redis lost the task. Bulk orders may wait in a long queue, where an
+// earlier look would only do their work twice; an order whose wake-up failed is looked at soon.
 const (
-	firstDue     = 3 * time.Second
-	firstDueBulk = 30 * time.Second
+	earlyLook = 3 * time.Second
+	bulkLook  = 5 * time.Minute
 )
+
+// firstLook is when an order that a worker was woken for becomes due.
+func firstLook(l Lane) time.Duration {
+	if l == Bulk {
+		return bulkLook
+	}
+	return earlyLook
+}
 
 // AcceptStatus says how an order was accepted.
 type AcceptStatus string
@@ -83,10 +91,10 @@ func (e *HighWaterError) Error() string {
 }
 
 // Accept writes an order into its journal and wakes no worker: it is for a worker that has
-// the task already. Otherwise it is Enqueue. The order must be valid, with its defaults set.
+// the task already. Without a task the order is due in 3 s. Otherwise it is Enqueue. The order must be valid, with its defaults set.
 func (p *Producer) Accept(ctx context.Context, o Order) (AcceptStatus, error) {
 	var result AcceptResult
-	pending, err := pendingOrderOf(o, firstDue, &result)
+	pending, err := pendingOrderOf(o, earlyLook, &result)
 	if err != nil {
 		return "", err
 	}
@@ -102,7 +110,7 @@ func (p *Producer) Accept(ctx context.Context, o Order) (AcceptStatus, error) {
 func (p *Producer) AcceptInvalid(ctx context.Context, id string, payload []byte, traceparent string) error {
 	var result AcceptResult
 	pending := pendingOrder{id: id, lane: Bulk, fingerprint: fingerprintOf(payload), payload: payload,
-		due: firstDue, result: &result}
+		due: earlyLook, result: &result}
 	pending.trace(traceparent)
 	if err := p.accept(ctx, []pendingOrder{pending}, nil); err != nil {
 		return err
@@ -138,18 +146,14 @@ func pendingOrderOf(o Order, due time.Duration, result *AcceptResult) (pendingOr
 }
 
 // pendingOrders prepares the valid orders for accept, and writes the errors of the others
-// into their results. bulkDue is when those in lane bulk become due.
-func pendingOrders(orders []Order, results []AcceptResult, bulkDue time.Duration) []pendingOrder {
+// into their results.
+func pendingOrders(orders []Order, results []AcceptResult) []pendingOrder {
 	now := time.Now()
 	valid := make([]pendingOrder, 0, len(orders))
 	for i, o := range orders {
 		o = o.WithDefaults(now)
 		results[i].ID = o.ID()
-		due := firstDue
-		if o.Lane == Bulk {
-			due = bulkDue
-		}
-		pending, err := pendingOrderOf(o, due, &results[i])
+		pending, err := pendingOrderOf(o, firstLook(o.Lane), &results[i])
 		if err != nil {
 			results[i].Err = err
 			continue
@@ -237,9 +241,9 @@ func (p *Producer) runAccept(ctx context.Context, all []pendingOrder, wake *pigg
 // acceptInput returns the keys and arguments of accept.lua.
 func (p *Producer) acceptInput(all []pendingOrder, nonce string) (keys []string, args []any) {
 	keys = make([]string, 0, 2+len(all))
-	args = make([]any, 0, 2+5*len(all))
+	args = make([]any, 0, 3+5*len(all))
 	keys = append(keys, p.keys.Due(), p.keys.Results())
-	args = append(args, nonce, p.highWater)
+	args = append(args, nonce, p.highWater, earlyLook.Milliseconds())
 	for _, o := range all {
 		keys = append(keys, p.keys.Order(o.id))
 		args = append(args, o.id, o.fingerprint, o.payload, string(o.lane), o.due.Milliseconds())

@@ -56,7 +56,8 @@ func (p *Producer) WithDurability(d Durability) *Producer {
 
 // Enqueue accepts one order: it sets the defaults, validates the order, writes it into its
 // journal and wakes a worker. After it returns without an error, the order is safe: if the
-// wake-up fails, which is not an error, a worker finds the order within seconds.
+// wake-up fails, which is not an error, a worker finds the order within seconds, and if the
+// task is lost later, within 5 minutes.
 //
 // Repeating a call, after an error or a crash, is harmless. The error, which is also in the
 // result, is a [qfpay.FieldErrors], a [*ConflictError], a [*HighWaterError], a
@@ -64,7 +65,7 @@ func (p *Producer) WithDurability(d Durability) *Producer {
 // accepted; repeat the call.
 func (p *Producer) Enqueue(ctx context.Context, o Order) (AcceptResult, error) {
 	results := make([]AcceptResult, 1)
-	for _, valid := range pendingOrders([]Order{o}, results, firstDue) { // none, if it is invalid
+	for _, valid := range pendingOrders([]Order{o}, results) { // none, if it is invalid
 		p.acceptAndWake(ctx, valid)
 	}
 	return results[0], results[0].Err
@@ -87,7 +88,7 @@ func (p *Producer) EnqueueAll(ctx context.Context, orders []Order) ([]AcceptResu
 	next := make(chan []pendingOrder, 1)
 	prepare := func(from int) {
 		to := min(from+chunk, len(orders))
-		next <- pendingOrders(orders[from:to], results[from:to], firstDueBulk)
+		next <- pendingOrders(orders[from:to], results[from:to])
 	}
 	prepare(0)
 	for from := 0; from < len(orders); from += chunk {

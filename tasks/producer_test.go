@@ -75,8 +75,8 @@ func TestEnqueue_AnOrderIsInItsJournalInDueAndInItsQueue(t *testing.T) {
 		t.Errorf("journal (-want +got):\n%s", diff)
 	}
 	due, err := rdb.ZScore(t.Context(), keys.Due(), "default:A1001").Result()
-	if err != nil || due < before+3000 || due > now(t, rdb)+3000 {
-		t.Errorf("due %f, %v; want 3 s from now", due, err)
+	if err != nil || due < before+300_000 || due > now(t, rdb)+300_000 {
+		t.Errorf("due %f, %v; want 5 min from now", due, err)
 	}
 	task := pending(t, rdb, Bulk)[0]
 	if task.ID != "default:A1001" || task.Type != TypeCreate || string(task.Payload) != string(payload) ||
@@ -308,8 +308,57 @@ func TestEnqueue_AnOrderThatCouldNotBeWokenIsAcceptedAndInDue(t *testing.T) {
 	if n := len(pending(t, sound, Bulk)); n != 0 {
 		t.Errorf("%d tasks: this test tests nothing", n)
 	}
-	if n := sound.ZCard(t.Context(), keys.Due()).Val(); n != 3 {
-		t.Errorf("%d orders in due, want 3", n)
+	for _, id := range []string{"default:A1", "default:A2", "default:A3"} {
+		if in := dueIn(t, sound, id); in > earlyLook {
+			t.Errorf("%s is due in %s, want %s: no worker was woken for it", id, in, earlyLook)
+		}
+	}
+}
+
+// dueIn returns when an order is due, from now.
+func dueIn(t *testing.T, rdb redis.UniversalClient, id string) time.Duration {
+	t.Helper()
+	score, err := rdb.ZScore(t.Context(), keys.Due(), id).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Until(time.UnixMilli(int64(score)))
+}
+
+// A wake-up may fail after its worker was woken all the same: what the worker has made of the order
+// by then stays.
+func TestEnqueue_AFailedWakeUpPutsNoOrderOff(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	sooner := float64(time.Now().Add(time.Second).UnixMilli())
+	rdb.ZAdd(t.Context(), keys.Due(), redis.Z{Score: sooner, Member: "default:A1"})
+	NewProducer(rdb, keys).dueSoon(t.Context(), []pendingOrder{{id: "default:A1"}, {id: "default:SETTLED"}})
+	if all := rdb.ZRangeWithScores(t.Context(), keys.Due(), 0, -1).Val(); len(all) != 1 || all[0].Score != sooner {
+		t.Errorf("due: %v, want A1 at %f", all, sooner)
+	}
+}
+
+// A long queue of bulk orders is not worked on twice; an interactive order does not wait for a
+// lost task. A producer that repeats an order may have lost its wake-up.
+func TestEnqueue_AnOrderIsLookedAtByItsLane(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	p := NewProducer(rdb, keys)
+	customer := numbered("A3")
+	customer.Lane = Interactive
+	must(p.Enqueue(t.Context(), numbered("A1")))
+	must(p.EnqueueAll(t.Context(), []Order{numbered("A2"), customer}))
+	for id, want := range map[string]time.Duration{"default:A1": bulkLook, "default:A2": bulkLook, "default:A3": earlyLook} {
+		if in := dueIn(t, rdb, id); in > want || in < want-time.Second*2 {
+			t.Errorf("%s is due in %s, want %s", id, in, want)
+		}
+	}
+	rdb.HSet(t.Context(), keys.Order("default:A2"), "first_attempt_at", 1) // a worker has had it
+	must(p.EnqueueAll(t.Context(), []Order{numbered("A1"), numbered("A2")}))
+	for id, want := range map[string]time.Duration{"default:A1": earlyLook, "default:A2": bulkLook} {
+		if in := dueIn(t, rdb, id); in > want || in < want-time.Minute {
+			t.Errorf("repeated, %s is due in %s, want %s", id, in, want)
+		}
 	}
 }
 

@@ -3,7 +3,7 @@ package tasks
 import (
 	"context"
 	_ "embed"
-	"fmt"
+	"errors"
 	"math"
 	"time"
 
@@ -20,27 +20,16 @@ import (
 // longer than any attempt of the worker, which ends by its own deadline.
 const TaskTimeout = 4 * time.Minute
 
-// Wake enqueues a task, with which a worker claims the order. It does not change the journal:
-// a task is only a wake-up, and one too many is harmless. order is the order as JSON, the
-// payload of the task. taskID begins with the order's id; if a task with that ID exists, the
-// error is [asynq.ErrTaskIDConflict].
-func (p *Producer) Wake(ctx context.Context, id string, lane Lane, order []byte, taskID string) error {
-	if err := wake(ctx, p.asynq, p.keys.Queue(lane), order, taskID); err != nil {
-		return fmt.Errorf("wake a worker for order %s: %w", id, err)
-	}
-	return nil
-}
-
-// wake sets no limit to the retries of asynq, which archives a task after the last one. Only
-// the worker's policy ends an order.
-func wake(ctx context.Context, client *asynq.Client, queue string, order []byte, taskID string) error {
-	_, err := client.EnqueueContext(ctx, asynq.NewTask(TypeCreate, order),
-		asynq.TaskID(taskID), asynq.Queue(queue), asynq.MaxRetry(math.MaxInt32), asynq.Timeout(TaskTimeout))
-	return err
-}
-
+// wakeOne enqueues the task of an order as asynq does. It sets no limit to the retries of asynq,
+// which archives a task after the last one: only the worker's policy ends an order. A task that
+// exists already is as good.
 func (p *Producer) wakeOne(ctx context.Context, client *asynq.Client, o pendingOrder) error {
-	return wake(ctx, client, p.keys.Queue(o.lane), o.payload, o.id)
+	_, err := client.EnqueueContext(ctx, asynq.NewTask(TypeCreate, o.payload),
+		asynq.TaskID(o.id), asynq.Queue(p.keys.Queue(o.lane)), asynq.MaxRetry(math.MaxInt32), asynq.Timeout(TaskTimeout))
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		return nil
+	}
+	return err
 }
 
 // enqueueSHA is the digest of the script with which asynq v0.26.0 enqueues one task.
@@ -88,41 +77,68 @@ var wakeSource string
 var wakeScript = redis.NewScript(wakeSource)
 
 // wakeAll wakes workers for the new orders among these; for a duplicate, a worker was woken
-// when it was new. wakeAll returns no error: every accepted order is also in due, where the
-// workers find it.
+// when it was new.
 func (p *Producer) wakeAll(ctx context.Context, all []pendingOrder) {
 	queues := map[string]*tasksOfQueue{} // by pending list
+	var failed []pendingOrder
 	for _, o := range all {
 		if o.result.Status != Enqueued {
 			continue
 		}
 		call, err := p.recordEnqueue(ctx, o)
+		if err == nil && call == nil {
+			err = p.wakeOne(ctx, p.asynq, o) // an unknown version of asynq
+		}
 		if err != nil {
-			continue
+			failed = append(failed, o)
 		}
 		if call == nil {
-			p.wakeOne(ctx, p.asynq, o) // an unknown version of asynq
 			continue
 		}
 		if queues[call.pending] == nil {
 			queues[call.pending] = &tasksOfQueue{keys: []string{call.pending}}
 		}
-		queues[call.pending].add(call)
+		queues[call.pending].add(call, o)
 	}
 	for _, q := range queues {
-		wakeScript.Run(ctx, p.rdb, q.keys, q.args...)
+		if wakeScript.Run(ctx, p.rdb, q.keys, q.args...).Err() != nil {
+			failed = append(failed, q.orders...)
+		}
 	}
+	p.dueSoon(ctx, failed)
 }
 
 // tasksOfQueue is one call of wake.lua.
 type tasksOfQueue struct {
-	keys []string
-	args []any
+	keys   []string
+	args   []any
+	orders []pendingOrder
 }
 
-func (q *tasksOfQueue) add(c *enqueueCall) {
+func (q *tasksOfQueue) add(c *enqueueCall, o pendingOrder) {
 	q.keys = append(q.keys, c.task)
 	q.args = append(q.args, c.args...)
+	q.orders = append(q.orders, o)
+}
+
+//go:embed lua/soon.lua
+var soonSource string
+
+var soonScript = redis.NewScript(soonSource)
+
+// dueSoon makes orders due soon whose wake-up failed: until then no worker would look at them. It
+// returns no error: what accept has written stays, and the orders are due at their first look.
+func (p *Producer) dueSoon(ctx context.Context, orders []pendingOrder) {
+	if len(orders) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), earlyLook)
+	defer cancel()
+	args := []any{earlyLook.Milliseconds()}
+	for _, o := range orders {
+		args = append(args, o.id)
+	}
+	soonScript.Run(ctx, p.rdb, []string{p.keys.Due()}, args...)
 }
 
 //go:embed lua/wakenew.lua
@@ -131,8 +147,7 @@ var wakeNewSource string
 var wakeNewScript = redis.NewScript(wakeNewSource)
 
 // acceptAndWake accepts one order and, if it is new, wakes a worker for it. If one server has
-// all keys, both take one round trip. An error of the wake-up does not count: every accepted
-// order is also in due.
+// all keys, both take one round trip.
 func (p *Producer) acceptAndWake(ctx context.Context, o pendingOrder) {
 	var wake *piggybackWake
 	if _, oneServer := p.rdb.(*redis.Client); oneServer {
@@ -141,8 +156,8 @@ func (p *Producer) acceptAndWake(ctx context.Context, o pendingOrder) {
 		}
 	}
 	p.accept(ctx, []pendingOrder{o}, wake) // its error is in the result
-	if o.result.Status == Enqueued && !wake.done() {
-		p.wakeOne(ctx, p.asynq, o)
+	if o.result.Status == Enqueued && !wake.done() && p.wakeOne(ctx, p.asynq, o) != nil {
+		p.dueSoon(ctx, []pendingOrder{o})
 	}
 }
 

@@ -209,7 +209,7 @@ func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Mon
 	switch throttled, is := errors.AsType[*qfpay.Throttled](answer.err); {
 	case limiter == nil:
 	case is && !throttled.ByGateway:
-		a.session.Join(limiter.Queue(ratelimit.Doubt))
+		a.session.Join(limiter.Queue(ratelimit.Doubt, a.order.Lane))
 	default:
 		a.session.Joined()
 	}
@@ -256,7 +256,7 @@ func (a *attempt) closeOrder(ctx context.Context) error {
 func (a *attempt) client(c ratelimit.Class) *qfpay.Client {
 	client := *a.merchant.client
 	if a.merchant.limiter != nil {
-		client.Limiter = a.session.Limiter(a.merchant.limiter, c)
+		client.Limiter = a.session.Limiter(a.merchant.limiter, c, a.order.Lane)
 	}
 	return &client
 }

@@ -53,7 +53,7 @@ func (a *attempt) beforeDeadline(delay time.Duration) time.Duration {
 }
 
 // throttled handles a call that was throttled. At our own limit the order joins the wait queue and
-// is dispatched from there; if that fails, a sweep finds it long after its turn. HTTP 429 from the
+// is dispatched from there; if that fails, it is due long after its turn. HTTP 429 from the
 // gateway pauses the whole app_code, in every process.
 func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *qfpay.Throttled) time.Duration {
 	if !t.ByGateway {
@@ -74,6 +74,6 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *
 	return wait.Jitter(pause)
 }
 
-// whenQueued is when the sweeper looks at a queued order, given how long its wait queue takes at
+// whenQueued is when a queued order is due, given how long its wait queue takes at
 // the full rate. The order is dispatched before, unless it is missing from the queue.
 func whenQueued(length time.Duration) time.Duration { return 2*length + timing.QueueGrace }

@@ -9,9 +9,10 @@
 //   - internal/journal is the truth about every order. Each of its transitions is one script, so
 //     that a crash falls before or after it.
 //   - internal/ratelimit issues a permit for each call, within both limits of an app_code over all
-//     processes. The dispatcher (dispatcher.go) starts the orders that waited for one.
-//   - An asynq task is a wake-up and nothing more. The sweeper (sweeper.go) makes a new one for
-//     every order that is due, so no order depends on one task.
+//     processes.
+//   - An asynq task is an order's first wake-up and nothing more. The dispatcher (dispatcher.go)
+//     starts every order that is due, and those that waited for a permit, so no order depends
+//     on a task.
 //
 // The package never decides by itself what an answer of the gateway means, and never retries what
 // the table in docs/retries.md does not list. Start reading at [Worker.Run] and handler.work.

@@ -27,6 +27,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/pool"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
@@ -34,19 +35,19 @@ import (
 // an order is tried again because it is in due, not because asynq retries. Only when Redis
 // itself fails does asynq get an error, and retries.
 type handler struct {
-	journal    *journal.Journal
-	producer   *tasks.Producer
-	rdb        redis.UniversalClient
-	keys       tasks.Keys
-	merchants  atomic.Pointer[merchantSet] // an attempt keeps the state that it began with
-	times      timing.Times
-	lost       LostResponse
-	unique     bool
-	observer   event.Observer
-	log        *slog.Logger
-	sweepTimer *sweepTimer     // wakes this process's sweeper
-	stop       <-chan struct{} // closed when the worker stops taking orders
-	pool       pool
+	journal   *journal.Journal
+	producer  *tasks.Producer
+	rdb       redis.UniversalClient
+	keys      tasks.Keys
+	merchants atomic.Pointer[merchantSet] // an attempt keeps the state that it began with
+	times     timing.Times
+	lost      LostResponse
+	unique    bool
+	observer  event.Observer
+	log       *slog.Logger
+	timer     *roundTimer     // of this process's dispatcher
+	stop      <-chan struct{} // closed when the worker stops taking orders
+	pool      pool.Pool
 }
 
 // isStopping reports whether orders in flight should be deferred as soon as they can be.
@@ -54,12 +55,19 @@ func (h *handler) isStopping(ctx context.Context) bool {
 	return wait.Closed(h.stop) || ctx.Err() != nil
 }
 
-// ProcessTask implements [asynq.Handler].
-func (h *handler) ProcessTask(ctx context.Context, t *asynq.Task) error {
-	if err := h.pool.enter(); err != nil {
-		return err
-	}
-	defer h.pool.leave()
+// lane returns asynq's handler for the queue of a lane.
+func (h *handler) lane(l tasks.Lane) asynq.Handler {
+	return asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
+		if err := h.pool.Enter(l); err != nil {
+			return err
+		}
+		defer h.pool.Leave(l)
+		return h.processTask(ctx, t)
+	})
+}
+
+// processTask handles one wake-up.
+func (h *handler) processTask(ctx context.Context, t *asynq.Task) error {
 	w, err := readWakeUp(t.Payload())
 	if err != nil {
 		return h.deadLetter(ctx, t.Payload(), err)
@@ -81,14 +89,13 @@ func (h *handler) attemptError(id string, err error) error {
 }
 
 // wakeUp names the order to claim. A task's payload, the order as JSON, is parsed once, since as
-// a rule it is byte for byte what the journal has. A dispatched order has a reservation instead of
-// a payload.
+// a rule it is byte for byte what the journal has. A dispatched order has no payload.
 type wakeUp struct {
 	id          string
 	payload     []byte
 	order       tasks.Order
-	invalid     error // why the payload is not a valid order, although it names one
-	reservation *ratelimit.Reservation
+	invalid     error                  // why the payload is not a valid order, although it names one
+	reservation *ratelimit.Reservation // of an order that was dispatched from a wait queue
 
 	traceparent string // from the task's headers, for an order that has no journal yet
 }
@@ -159,6 +166,12 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	return nil
 }
 
+// due works on an order that was due, and that the dispatcher has claimed.
+func (h *handler) due(ctx context.Context, c journal.Claim) error {
+	failpoint.Hit("claimed")
+	return traced(&c, h.work(ctx, c, wakeUp{id: c.ID}))
+}
+
 // dispatched claims an order that was dispatched with a reservation. When the order cannot be
 // claimed, or the reservation is not needed, another call may have the slot.
 func (h *handler) dispatched(ctx context.Context, o ratelimit.Dispatched) error {
@@ -194,7 +207,7 @@ func (h *handler) adopt(ctx context.Context, w wakeUp, token string) (journal.Cl
 }
 
 // sameContent reports a task of a plain asynq producer whose order has the number of another
-// order. The order that was accepted first goes on; the worker's own wake-ups always match.
+// order. The order that was accepted first goes on.
 func (h *handler) sameContent(ctx context.Context, c journal.Claim, payload []byte) error {
 	if bytes.Equal(payload, c.Order) {
 		return nil
@@ -249,11 +262,12 @@ func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
 	if a.merchant.limiter == nil {
 		return h.deferOrder(ctx, a, s, wait.Jitter(timing.MerchantLimitPause))
 	}
-	length, err := a.merchant.limiter.QueueLength(ctx, a.class())
+	queue := a.merchant.limiter.Queue(a.class(), a.order.Lane)
+	length, err := a.merchant.limiter.QueueLength(ctx, queue)
 	if err != nil {
 		return err
 	}
-	a.session.Join(a.merchant.limiter.Queue(a.class()))
+	a.session.Join(queue)
 	return h.deferOrder(ctx, a, s, whenQueued(length))
 }
 
@@ -318,7 +332,7 @@ func (h *handler) deferOrder(ctx context.Context, a *attempt, s policy.Step, del
 	if in != nil {
 		soon = 0 // a dispatcher must look at the wait queue
 	}
-	defer h.sweepTimer.orderDue(soon)
+	defer h.timer.orderDue(soon)
 	return h.journal.Release(ctx, &a.claim, delay, s.Do == policy.WaitNotFound, s.Why, (*journal.WaitQueue)(in))
 }
 

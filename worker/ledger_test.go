@@ -69,7 +69,8 @@ func again(t *testing.T, r *rig, orders []tasks.Order) {
 	for i, o := range orders {
 		for n := range 2 {
 			payload := r.rdb.HGet(t.Context(), r.keys.Order("default:"+o.OutTradeNo), "order").Val()
-			err := r.producer().Wake(t.Context(), "default:"+o.OutTradeNo, tasks.Lanes()[i%2], []byte(payload), fmt.Sprintf("again:%d:%d", i, n))
+			_, err := asynq.NewClientFromRedisClient(r.rdb).Enqueue(asynq.NewTask(tasks.TypeCreate, []byte(payload)),
+				asynq.Queue(r.keys.Queue(tasks.Lanes()[i%2])), asynq.TaskID(fmt.Sprintf("again:%d:%d", i, n)))
 			ok(t, err)
 		}
 	}

@@ -62,7 +62,7 @@ func TestModel_SeesEveryBrokenRule(t *testing.T) {
 		}},
 		{"numbers are trusted that are not unique", "I1", func(m *model) { m.unique = false }, policy.Next},
 		{"anybody may write the journal", "I", func(m *model) { m.unfenced = true }, policy.Next},
-		{"nothing sweeps", "L1", func(m *model) { m.unswept = true }, policy.Next},
+		{"nothing is dispatched", "L1", func(m *model) { m.undispatched = true }, policy.Next},
 		{"an order in doubt is not given up", "L1", func(m *model) { m.setting.payType = qfpay.FPS }, func(f policy.Facts) policy.Step {
 			if f.Reply == policy.Unpaid {
 				return policy.InDoubt()

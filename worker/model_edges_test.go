@@ -2,17 +2,13 @@ package worker
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
-	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
@@ -102,29 +98,4 @@ func TestAttempt_WritesDownHowItEndedWhenItIsCutOff(t *testing.T) {
 			t.Errorf("prompt %d: the journal says %s, want %s; held by %q", c.prompt, got, c.state, f.field("token"))
 		}
 	}
-}
-
-// A task that asynq will not run is no reason to wait; one that it will is.
-func TestSweep_ReplacesATaskThatWillNotRun(t *testing.T) {
-	t.Parallel()
-	f := newJournalFixture(t)
-	inspector := asynq.NewInspectorFromRedisClient(f.Redis)
-	s := &sweeper{journal: f.Journal, producer: tasks.NewProducer(f.Redis, f.Keys), inspector: inspector,
-		keys: f.Keys, observer: nobody{}, log: slog.New(slog.DiscardHandler)}
-	queue := f.Keys.Queue(tasks.Bulk)
-	pending := func(want int) {
-		t.Helper()
-		ok(t, f.Redis.ZAdd(t.Context(), f.Keys.Due(), redis.Z{Score: 1, Member: f.id}).Err())
-		_, err := s.sweep(t.Context())
-		ok(t, err)
-		info, err := inspector.GetQueueInfo(queue)
-		ok(t, err)
-		if info.Pending != want {
-			t.Errorf("%d tasks are pending, want %d", info.Pending, want)
-		}
-	}
-	pending(1)
-	pending(1) // it is waiting: no second one
-	ok(t, inspector.ArchiveTask(queue, f.id))
-	pending(1)
 }

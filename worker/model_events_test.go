@@ -38,7 +38,7 @@ func (w *world) flies() bool {
 	return w.book.sent == flying || w.hands[0].sent == flying || w.hands[1].sent == flying
 }
 
-// queue: asynq delivers at least once, and sometimes never; the sweeper makes up for it.
+// queue: asynq delivers at least once, and sometimes never; the dispatcher makes up for it.
 func (m *model) queue(w *world) {
 	const most = 2
 	if w.book.end != unsettled { // an attempt that wakes finds the result
@@ -58,16 +58,20 @@ func (m *model) queue(w *world) {
 		t.wakes--
 		m.add(fault, 0, "asynq loses or archives the task", t)
 	}
-	if w.wakes == 0 && w.book.due && w.book.lease == over && !m.unswept {
-		t := *w
-		t.wakes++
-		m.add(course, 0, "the order is due, and a sweeper enqueues a task", t)
-	}
 	for i := range w.hands {
-		if w.wakes == 0 || w.hands[i].place != idle {
+		if w.hands[i].place != idle {
 			continue
 		}
 		t := *w
+		if !m.undispatched && t.book.claimDue(token(i+1)) {
+			t.hands[i] = handOf(t.book)
+			t.hands[i].place = deciding
+			m.add(course, i+1, "finds the order due and claims it", t)
+		}
+		if w.wakes == 0 {
+			continue
+		}
+		t = *w
 		t.wakes--
 		what := "takes the task, but the order is in other hands"
 		if t.book.claim(token(i+1)) == journal.ClaimOurs {

@@ -78,6 +78,11 @@ func (b *book) claim(t token) journal.ClaimStatus {
 	return journal.ClaimOurs
 }
 
+// claimDue is the claim of a dispatcher, which always is an attempt of its own.
+func (b *book) claimDue(t token) bool {
+	return b.due && b.lease == over && b.claim(t) == journal.ClaimOurs
+}
+
 func (b *book) heldBy(t token) bool { return b.holder == t && b.lease != over }
 
 func (b *book) intent(t token, reissues, createsSent uint8) bool {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -90,7 +89,7 @@ func (w *twins) walk() {
 		"reopen":       func(*rapid.T) { w.reopen() },
 		"lapse":        func(*rapid.T) { w.setLease(over, 0) },
 		"run low":      func(*rapid.T) { w.setLease(short, w.real.Times.Call/2) },
-		"sweep":        func(*rapid.T) { w.sweep() },
+		"claim due":    w.claimDue,
 	})
 }
 
@@ -261,22 +260,35 @@ func (w *twins) setLease(l lease, left time.Duration) {
 	w.must(w.real.Redis.HSet(w.ctx, w.real.Keys.Order(w.id), "lease_until", until).Err())
 }
 
-// sweep lets the order's time come. It is handed out if it is in due, once.
-func (w *twins) sweep() {
-	due := w.real.Keys.Due()
-	w.must(w.real.Redis.ZAddXX(w.ctx, due, redis.Z{Score: 1, Member: w.id}).Err())
-	for _, want := range []bool{w.book.due, false} {
-		found, err := w.real.Sweep(w.ctx, 1000, time.Hour, time.Hour)
-		all := found.Due
+// claimDue lets the order's time come: it is claimed if it is in due and nobody's, once.
+func (w *twins) claimDue(*rapid.T) {
+	t, c := w.who()
+	w.must(w.real.Redis.ZAddXX(w.ctx, w.real.Keys.Due(), redis.Z{Score: 1, Member: w.id}).Err())
+	for _, want := range []bool{w.book.claimDue(t), false} {
+		found, err := w.real.ClaimDue(w.ctx, journal.Room{tasks.Bulk: 1})
 		w.must(err)
-		got := slices.ContainsFunc(all, func(d journal.DueOrder) bool { return d.ID == w.id && d.Lane == tasks.Bulk })
-		if got != want {
-			w.Fatalf("swept: %t, in the model %t", got, want)
+		if got := len(found.Claims) == 1 && found.Claims[0].ID == w.id; got != want || len(found.Damaged) != 0 {
+			w.Fatalf("claimed %+v, in the model %t", found, want)
 		}
+		if !want {
+			continue
+		}
+		*c = found.Claims[0].Claim
+		c.Token = w.name(t) // the model has no other names for its attempts
+		w.must(w.real.Redis.HSet(w.ctx, w.real.Keys.Order(w.id), "token", c.Token).Err())
+		w.dueIn(w.real.Times.Lease)
+		w.knows(c, handOf(w.book))
 	}
 	if w.book.due {
-		w.dueIn(time.Hour)
+		w.dueAgain()
 	}
+}
+
+// dueAgain tells that an order whose time has come is due again when its lease ends.
+func (w *twins) dueAgain() {
+	until, err := w.real.Redis.HGet(w.ctx, w.real.Keys.Order(w.id), "lease_until").Int64()
+	w.must(err)
+	w.dueIn(time.Until(time.UnixMilli(until)))
 }
 
 // reopen has a person re-opens the order.

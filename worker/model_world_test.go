@@ -24,11 +24,11 @@ type setting struct {
 // model is a setting and the policy under test.
 type model struct {
 	setting
-	table    table
-	next     func(policy.Facts) policy.Step
-	unfenced bool // the scripts let anybody in, to see what comes of it
-	unswept  bool // and nobody looks for orders that are due
-	out      []edge
+	table        table
+	next         func(policy.Facts) policy.Step
+	unfenced     bool // the scripts let anybody in, to see what comes of it
+	undispatched bool // and nobody looks for orders that are due
+	out          []edge
 }
 
 func newModel(s setting) *model { return &model{setting: s, table: s.table(), next: policy.Next} }

@@ -143,7 +143,7 @@ func TestWaitQueue_KeepsABacklogToItsOwnMerchant(t *testing.T) {
 	const backlog = 6 * perMinute
 	r.enqueue(backlog, func(_ int, o *tasks.Order) { o.Merchant = "m0" })
 	r.eventually("the backlog is queued", func() bool {
-		return r.rdb.ZCard(t.Context(), r.keys.Calls(accounts[0].AppCode)+":waiting:2").Val() > backlog/2
+		return r.rdb.ZCard(t.Context(), r.keys.Calls(accounts[0].AppCode)+":waiting:3").Val() > backlog/2
 	})
 	r.enqueue(4, func(i int, o *tasks.Order) { o.Merchant, o.OutTradeNo = fmt.Sprint("m", i+1), fmt.Sprint("S", i) })
 	results := r.results(backlog + 4)

@@ -74,8 +74,8 @@ func (r *rig) faultsInTurn(faults ...simulator.Fault) {
 // everyScriptRan asks the node whether it has been given every script of the worker.
 func (r *rig) everyScriptRan() {
 	r.t.Helper()
-	const journal, lease = "internal/journal/lua/", "internal/journal/lua/lease.lua"
-	scripts := [][]string{{journal + "claim.lua"}, {journal + "sweep.lua"}, {"internal/streams/lua/forget.lua"}}
+	const journal, lease, claimable = "internal/journal/lua/", "internal/journal/lua/lease.lua", "internal/journal/lua/claimable.lua"
+	scripts := [][]string{{claimable, journal + "claim.lua"}, {claimable, journal + "claim_due.lua"}, {"internal/streams/lua/forget.lua"}}
 	for _, name := range []string{"intent", "retract", "close_intent", "reissue", "settle", "release"} {
 		scripts = append(scripts, []string{lease, journal + name + ".lua"})
 	}

@@ -354,57 +354,166 @@ func TestRelease_SaysWhenToComeBack(t *testing.T) {
 	}
 }
 
-func TestSweep_HandsEachOrderToOne(t *testing.T) {
-	t.Parallel()
-	f := newJournalFixture(t)
-	ctx := t.Context()
-	ok(t, f.Redis.ZAdd(ctx, f.Keys.Due(), redis.Z{Score: 1, Member: f.id}, redis.Z{Score: 2, Member: "default:ghost"}).Err())
-	found, err := f.Sweep(ctx, 10, time.Minute, time.Hour)
-	due, next := found.Due, found.Next
-	ok(t, err)
-	if len(due) != 2 || due[0].ID != f.id || due[0].Lane != tasks.Bulk || due[0].Attempts != "0" || len(due[0].Order) == 0 {
-		t.Fatalf("swept %+v", due)
-	}
-	if next < 50*time.Second || next > time.Minute {
-		t.Errorf("the next is due in %s, want a minute", next)
-	}
-	if due[1].Lane != "" {
-		t.Errorf("an order whose journal is gone has a lane: %+v", due[1])
-	}
-	if again, err := f.Sweep(ctx, 10, time.Minute, time.Hour); err != nil || len(again.Due) != 0 {
-		t.Errorf("swept twice: %+v, %v", again, err)
+// dueSince makes orders due, the first one for longest, and accepts those that do not exist.
+func (f *journalFixture) dueSince(numbers ...string) {
+	f.t.Helper()
+	for i, number := range numbers {
+		o := anOrder(number)
+		if strings.HasPrefix(number, "I") {
+			o.Lane = tasks.Interactive
+		}
+		_, err := tasks.NewProducer(f.Redis, f.Keys).Accept(f.t.Context(), o.WithDefaults(time.Now()))
+		ok(f.t, err)
+		ok(f.t, f.Redis.ZAdd(f.t.Context(), f.Keys.Due(), redis.Z{Score: float64(i + 1), Member: o.WithDefaults(time.Now()).ID()}).Err())
 	}
 }
 
-func TestSweep_TellsWhenNothingWaits(t *testing.T) {
+// claimDue returns the out_trade_no of the orders that are claimed with room for so many.
+func (f *journalFixture) claimDue(room journal.Room) []string {
+	f.t.Helper()
+	due, err := f.ClaimDue(f.t.Context(), room)
+	ok(f.t, err)
+	var numbers []string
+	for _, c := range due.Claims {
+		numbers = append(numbers, strings.TrimPrefix(c.ID, "default:"))
+	}
+	return numbers
+}
+
+// An order that is due is claimed by one process, as with its task, and is due again at the end
+// of its lease.
+func TestClaimDue_ClaimsEachOrderOnce(t *testing.T) {
+	t.Parallel()
+	f := newJournalFixture(t)
+	f.dueSince("A1")
+	due, err := f.ClaimDue(t.Context(), journal.Room{tasks.Bulk: 9})
+	ok(t, err)
+	if len(due.Claims) != 1 {
+		t.Fatalf("claimed %+v", due)
+	}
+	if due.Next < f.Times.Lease-time.Second || due.Next > f.Times.Lease {
+		t.Errorf("the next is due in %s, want the lease of %s", due.Next, f.Times.Lease)
+	}
+	if again := f.claimDue(journal.Room{tasks.Bulk: 9}); len(again) != 0 {
+		t.Errorf("claimed twice: %v", again)
+	}
+	c := due.Claims[0]
+	if c.ID != f.id || c.Lane != tasks.Bulk || c.Attempts != 1 || len(c.Order) == 0 || f.field("token") != c.Token {
+		t.Errorf("claim %+v, the journal has the token %q", c, f.field("token"))
+	}
+	if other, err := f.Claim(t.Context(), f.id, "b"); err != nil || other.Status != journal.ClaimBusy {
+		t.Errorf("a task's claim: %+v, %v", other, err)
+	}
+	ok(t, f.Intent(t.Context(), &c.Claim))
+}
+
+func TestClaimDue_KeepsToTheRoomOfEachLane(t *testing.T) {
+	t.Parallel()
+	f := newJournalFixture(t)
+	f.dueSince("B1", "B2", "I1", "B3", "I2")
+	for _, want := range []string{"B1 B2 I1", "B3 I2", ""} {
+		if got := strings.Join(f.claimDue(journal.Room{tasks.Interactive: 1, tasks.Bulk: 2}), " "); got != want {
+			t.Errorf("claimed %q, want %q", got, want)
+		}
+	}
+	f.dueSince("B4")
+	if got := f.claimDue(journal.Room{tasks.Interactive: 5}); len(got) != 0 {
+		t.Errorf("claimed %v without room", got)
+	}
+	if got := f.claimDue(nil); len(got) != 0 {
+		t.Errorf("claimed %v without any room", got)
+	}
+}
+
+// However many orders of a full lane are due, those of the other one get their turn, and those of
+// the full one keep theirs.
+func TestClaimDue_AFullLaneHidesNotTheOther(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
 	ok(t, f.Redis.Del(t.Context(), f.Keys.Due()).Err())
-	if found, err := f.Sweep(t.Context(), 10, time.Minute, time.Hour); err != nil || found.Next >= 0 {
-		t.Errorf("nothing waits, and the next is due in %s, %v", found.Next, err)
+	bulk := make([]tasks.Order, 1500)
+	for i := range bulk {
+		bulk[i] = anOrder(fmt.Sprintf("B%04d", i)).WithDefaults(time.Now())
+	}
+	_, err := tasks.NewProducer(f.Redis, f.Keys).EnqueueAll(t.Context(), bulk)
+	ok(t, err)
+	var scores []redis.Z
+	for i, o := range bulk {
+		scores = append(scores, redis.Z{Score: float64(len(bulk) - i), Member: o.ID()})
+	}
+	f.dueSince("I1")
+	ok(t, f.Redis.ZAdd(t.Context(), f.Keys.Due(), append(scores, redis.Z{Score: 9999, Member: "default:I1"})...).Err())
+	got := append(f.claimDue(journal.Room{tasks.Interactive: 1}), f.claimDue(journal.Room{tasks.Interactive: 1})...)
+	if strings.Join(got, " ") != "I1" {
+		t.Errorf("claimed %v, want the interactive order", got)
+	}
+	if got := strings.Join(f.claimDue(journal.Room{tasks.Bulk: 3}), " "); got != "B1499 B1498 B1497" {
+		t.Errorf("claimed %s, want the orders that were due first", got)
 	}
 }
 
-// An order that nobody gets to is looked at less and less often; a claim starts over.
-func TestSweep_LooksLessAndLessOften(t *testing.T) {
+// An order may become due while an attempt has it, for example when a producer repeats it.
+func TestClaimDue_LeavesAnOrderToItsAttempt(t *testing.T) {
+	t.Parallel()
+	f := newJournalFixture(t)
+	f.take("a")
+	f.dueSince("A1")
+	if got := f.claimDue(journal.Room{tasks.Bulk: 1}); len(got) != 0 || f.field("token") != "a" {
+		t.Errorf("claimed %v, held by %q", got, f.field("token"))
+	}
+	due := time.UnixMilli(int64(f.Redis.ZScore(t.Context(), f.Keys.Due(), f.id).Val()))
+	if in := time.Until(due); in < f.Times.Lease-time.Second || in > f.Times.Lease {
+		t.Errorf("due in %s, want the rest of its lease", in)
+	}
+}
+
+func TestClaimDue_TellsWhenNothingWaits(t *testing.T) {
+	t.Parallel()
+	f := newJournalFixture(t)
+	ok(t, f.Redis.Del(t.Context(), f.Keys.Due()).Err())
+	if due, err := f.ClaimDue(t.Context(), journal.Room{tasks.Bulk: 1}); err != nil || due.Next >= 0 {
+		t.Errorf("nothing waits, and the next is due in %s, %v", due.Next, err)
+	}
+}
+
+// Whatever a journal holds, the script answers, claims the sound order behind it, and names the
+// damage. Damaged orders stay in due, and are not looked at again for long.
+func TestClaimDue_NamesADamagedJournalAndGoesOn(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
 	ctx := t.Context()
-	pause := func() time.Duration {
-		ok(t, f.Redis.ZAdd(ctx, f.Keys.Due(), redis.Z{Score: 1, Member: f.id}).Err())
-		_, err := f.Sweep(ctx, 10, time.Minute, 3*time.Minute)
-		ok(t, err)
-		at := time.UnixMilli(int64(f.Redis.ZScore(ctx, f.Keys.Due(), f.id).Val()))
-		return time.Until(at).Round(time.Minute)
+	damage := map[string]string{"state": "FOO", "lane": "express", "attempts": "many", "reissues": "1.5", "creates_sent": "-1",
+		"not_found": "nan", "accepted_at": "", "first_sent_at": "1e308", "sent_at": "x", "lease_until": "9999999999999999", "first_attempt_at": "inf"}
+	want := map[string]string{"default:GHOST": "none", "default:STRING": "WRONGTYPE", "default:DONE": "settled", "default:RESERVED": "reserved"}
+	for field, value := range damage {
+		f.dueSince(field)
+		ok(t, f.Redis.HSet(ctx, f.Keys.Order("default:"+field), field, value).Err())
+		want["default:"+field] = field
 	}
-	var got []string
-	for range 4 {
-		got = append(got, fmt.Sprint(pause()))
+	f.dueSince("GHOST", "STRING", "DONE", "RESERVED")
+	ok(t, f.Redis.Del(ctx, f.Keys.Order("default:GHOST")).Err())
+	ok(t, f.Redis.Set(ctx, f.Keys.Order("default:STRING"), "x", 0).Err())
+	for _, state := range []string{"DONE", "RESERVED"} {
+		ok(t, f.Redis.HSet(ctx, f.Keys.Order("default:"+state), "state", state).Err())
 	}
-	f.take("a")
-	got = append(got, fmt.Sprint(pause()))
-	if want := "1m0s 2m0s 3m0s 3m0s 1m0s"; strings.Join(got, " ") != want {
-		t.Errorf("pauses %v, want %s", got, want)
+	ok(t, f.Redis.ZAdd(ctx, f.Keys.Due(), redis.Z{Score: 999, Member: f.id}).Err())
+	due, err := f.ClaimDue(ctx, journal.Room{tasks.Bulk: 1, tasks.Interactive: 1})
+	ok(t, err)
+	if len(due.Claims) != 1 || due.Claims[0].ID != f.id {
+		t.Errorf("claimed %+v, want the sound order", due.Claims)
+	}
+	for _, d := range due.Damaged {
+		if what := want[d.ID]; what == "" || !strings.HasPrefix(d.What, what) {
+			t.Errorf("%s: %q, want %q", d.ID, d.What, what)
+		}
+		at := time.UnixMilli(int64(f.Redis.ZScore(ctx, f.Keys.Due(), d.ID).Val()))
+		if in := time.Until(at); in < timing.DamagedAgain-time.Minute {
+			t.Errorf("%s is looked at again in %s", d.ID, in)
+		}
+		delete(want, d.ID)
+	}
+	if len(want) != 0 {
+		t.Errorf("not named: %v", want)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/pool"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
@@ -30,16 +31,14 @@ import (
 type Worker struct {
 	config      Config
 	handler     *handler
-	sweeper     *sweeper
-	dispatch    *dispatcher
+	dispatcher  *dispatcher
 	intake      *streams.Intake
 	trimmer     *streams.Trimmer
 	servers     []*asynq.Server
 	prefetchers []*asynqhook.Prefetcher // one for each server
 	stop        chan struct{}           // closed when the worker takes no more orders
-	pool        pool
-	asynqLog    *asynqLog      // of both servers
-	running     sync.WaitGroup // everything that Run has started
+	asynqLog    *asynqLog               // of both servers
+	running     sync.WaitGroup          // everything that Run has started
 
 	changing       sync.Mutex // held while the merchants change
 	merchantConfig Config     // for merchantState; its Redis is pipelined
@@ -69,14 +68,12 @@ func New(c Config) (*Worker, error) {
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
 	merchantConfig := c
 	merchantConfig.Redis = scripts
-	w := &Worker{config: c, asynqLog: &asynqLog{log: c.Logger}, merchantConfig: merchantConfig, stop: make(chan struct{}), pool: newPool(c.Concurrency * (len(tasks.Lanes()) + 1))}
+	w := &Worker{config: c, asynqLog: &asynqLog{log: c.Logger}, merchantConfig: merchantConfig, stop: make(chan struct{})}
 	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, times: times,
 		lost: c.LostResponse, unique: c.UniqueNumbers,
-		observer: c.Observer, log: c.Logger, sweepTimer: newSweepTimer(), stop: w.stop, pool: w.pool}
+		observer: c.Observer, log: c.Logger, timer: newRoundTimer(), stop: w.stop, pool: pool.New(c.Concurrency, w.stop)}
 	w.handler.merchants.Store(w.newMerchants(c.Merchants, &merchantSet{}))
-	w.dispatch = newDispatcher(w.handler, c.Concurrency)
-	w.sweeper = &sweeper{journal: journal, producer: producer, keys: c.Keys, dispatcher: w.dispatch, observer: c.Observer, log: c.Logger,
-		inspector: asynq.NewInspectorFromRedisClient(c.Redis), timer: w.handler.sweepTimer}
+	w.dispatcher = newDispatcher(w.handler)
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
 	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s)
@@ -120,14 +117,14 @@ func retryDelay(int, error, *asynq.Task) time.Duration {
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.stopTaking()
 	for i, server := range w.servers {
-		if err := server.Start(w.prefetchers[i].CountRunning(w.handler)); err != nil {
+		if err := server.Start(w.prefetchers[i].CountRunning(w.handler.lane(tasks.Lanes()[i]))); err != nil {
 			w.stopTaking()
 			w.shutdown(w.servers[:i])
 			return fmt.Errorf("worker: %w", err)
 		}
 	}
 	var loops sync.WaitGroup
-	loops.Go(func() { w.sweeper.run(ctx) })
+	loops.Go(func() { w.dispatcher.run(ctx) })
 	loops.Go(func() { w.trimmer.Run(ctx) })
 	loops.Go(func() { w.intake.Run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().byName), "concurrency", w.config.Concurrency)
@@ -158,7 +155,7 @@ func (w *Worker) stopTaking() {
 // accepted, it waits only a moment for the last commands to Redis: all that they would clear
 // away expires by itself.
 func (w *Worker) await(ended <-chan struct{}) {
-	if !w.pool.close(ended) {
+	if !w.handler.pool.Close(ended) {
 		return
 	}
 	select {
@@ -177,7 +174,7 @@ func (w *Worker) await(ended <-chan struct{}) {
 // shutdown stops servers, all at once, each within the shutdown timeout.
 func (w *Worker) shutdown(servers []*asynq.Server) {
 	var all sync.WaitGroup
-	all.Go(func() { w.dispatch.shutDown(w.config.ShutdownTimeout) })
+	all.Go(func() { w.dispatcher.shutDown(w.config.ShutdownTimeout) })
 	for i, server := range servers {
 		all.Go(func() {
 			w.prefetchers[i].Drain()

@@ -82,7 +82,9 @@ func (c *chaos) deliver(ctx context.Context, o tasks.Order, luck float64) error 
 	if o.Lane == other {
 		other = tasks.Interactive
 	}
-	return producer.Wake(ctx, o.ID(), other, payload, o.ID()+":again")
+	_, err = asynq.NewClientFromRedisClient(c.rdb).EnqueueContext(ctx, asynq.NewTask(tasks.TypeCreate, payload),
+		asynq.Queue(keys.Queue(other)), asynq.TaskID(o.ID()+":again"))
+	return err
 }
 
 // deliverNaively only adds an order to asynq's queue.

@@ -174,7 +174,7 @@ func TestRollingRestart_CutsNoCallOff(t *testing.T) {
 }
 
 // TestDeletedTasks_OrdersOutliveTheirTasks deletes all keys of asynq while orders are processed. A
-// task is only a wake-up: the orders are in due, and are woken again.
+// task is only a wake-up: the orders are in due, and each is dispatched when its first look comes.
 func TestDeletedTasks_OrdersOutliveTheirTasks(t *testing.T) {
 	t.Parallel()
 	p := calmPlan(60, "200ms-300ms")
@@ -193,6 +193,15 @@ func TestDeletedTasks_OrdersOutliveTheirTasks(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d of asynq's keys deleted, with %d results of %d", len(gone), c.results(), p.orders)
+	// Five minutes pass, with which the bulk orders get their first look.
+	all, err := c.rdb.ZRangeWithScores(t.Context(), keys.Due(), 0, -1).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, z := range all {
+		z.Score -= float64((5 * time.Minute).Milliseconds())
+		c.rdb.ZAddXX(t.Context(), keys.Due(), z)
+	}
 	c.all(time.Minute)
 	c.close()
 }

@@ -34,7 +34,7 @@ var failpoints = []string{
 	"closed",         // the answer to the close is there
 	"reissued",       // the order number of the reissue is chosen, and not sent
 	"adopted",        // an order of a plain task has its journal, and was not claimed
-	"swept",          // a due order was taken by the sweeper, and no worker was woken
+	"dispatched",     // the dispatcher has taken the order, and its attempt has not begun
 }
 
 // TestFailpoint_LosesNothing kills a worker at each failpoint, while others work, as often as

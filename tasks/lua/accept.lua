@@ -3,7 +3,8 @@
 KEYS[1] due, a sorted set    KEYS[2] the result stream    KEYS[3…] the orders' journals, hashes
 ARGV[1] nonce of this call, not empty: the client repeats a call whose answer was lost
 ARGV[2] high-water mark: if the stream has so many results, no new orders are accepted; 0: no mark
-ARGV[3…] five for each order, in the sequence of the journals: its id, the fingerprint of its
+ARGV[3] ms until a duplicate is due that no worker has claimed yet: its wake-up may have been lost
+ARGV[4…] five for each order, in the sequence of the journals: its id, the fingerprint of its
         content, the order as JSON, its lane, and when it becomes due, in ms from now: then a worker
         checks whether the order was forgotten
 ARGV[…] after these, two for each traced order: its position, from 1, and its traceparent
@@ -20,7 +21,7 @@ In bulk, the calls of Redis for each order are what costs time. Therefore the us
 order, is checked for all orders at once, and has no answer.
 ]]
 local due, results = KEYS[1], KEYS[2]
-local nonce, mark = ARGV[1], tonumber(ARGV[2])
+local nonce, mark, again = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 
 -- Both before the first write: if a key has another type, no order may be accepted in part.
 redis.call("ZCARD", due)
@@ -32,22 +33,23 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 -- Each number is converted to text once, not once for each order, which is slow.
 local text = function(n) return string.format("%.0f", n) end
 local accepted_at, scores = text(now), {}
-local answers, looks = {tostring(#KEYS - 2)}, {}
+local answers, looks, soon = {tostring(#KEYS - 2)}, {}, {}
 local traces = {}
-for at = 5 * (#KEYS - 2) + 3, #ARGV, 2 do traces[tonumber(ARGV[at])] = ARGV[at + 1] end
+for at = 5 * (#KEYS - 2) + 4, #ARGV, 2 do traces[tonumber(ARGV[at])] = ARGV[at + 1] end
 local all_new = redis.call("EXISTS", unpack(KEYS, 3)) == 0
 local here = {} -- an order may appear twice in one call
 for i = 1, #KEYS - 2 do
-  local journal, at = KEYS[i + 2], 5 * i - 2
+  local journal, at = KEYS[i + 2], 5 * i - 1
   local fingerprint = ARGV[at + 1]
   local known = {}
-  if not all_new or here[journal] then known = redis.pcall("HMGET", journal, "fingerprint", "state", "nonce") end
+  if not all_new or here[journal] then known = redis.pcall("HMGET", journal, "fingerprint", "state", "nonce", "first_attempt_at") end
   local word, more
   if known.err then
     word, more = "failed", known.err
   elseif known[1] then
     if known[3] ~= nonce or here[journal] then
       word, more = known[1] == fingerprint and "duplicate" or "conflict", known[2]
+      if word == "duplicate" and not known[4] then soon[#soon + 1] = ARGV[at] end
     end
   elseif full then
     word, more = "full", text(length)
@@ -65,4 +67,5 @@ for i = 1, #KEYS - 2 do
   end
 end
 if #looks > 0 then redis.call("ZADD", due, unpack(looks)) end
+for _, id in ipairs(soon) do redis.call("ZADD", due, "XX", "LT", now + again, id) end
 return answers

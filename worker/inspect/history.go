@@ -25,7 +25,7 @@ type History struct {
 	DeferredFor string    `json:"deferred_for,omitempty"`
 	InFlight    bool      `json:"in_flight"` // an attempt has it, until LeaseUntil at most
 	LeaseUntil  time.Time `json:"lease_until,omitzero"`
-	Due         time.Time `json:"due,omitzero"` // when a sweep finds it; zero when it is not in due
+	Due         time.Time `json:"due,omitzero"` // when a dispatcher claims it; zero when it is not in due
 
 	Now            time.Time `json:"now"`
 	AcceptedAt     time.Time `json:"accepted_at,omitzero"`

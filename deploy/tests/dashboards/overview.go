@@ -112,7 +112,7 @@ func overviewRedis() Row {
 			Description: "Failed operations on Redis a second.",
 			Queries:     []Query{{"{{op}}", `sum by (op) (rate(qfpay_redis_errors_total[$__rate_interval]))`}}},
 		{Title: "In flight", Unit: "short", Width: 12, Runbook: "QfpayOldestOrderTooOld",
-			Description: "Orders in flight in all workers; each process has at most WORKER_CONCURRENCY.",
+			Description: "Orders in flight in all workers; each process has at most WORKER_CONCURRENCY per lane.",
 			Queries:     []Query{{"{{lane}}", `sum by (lane) (qfpay_orders_in_flight{lane=~"$lane"})`}}},
 		{Title: "Clock offset", Unit: "s", Width: 12, Warn: "2", Runbook: "QfpayClockOff",
 			Description: "Difference between each process's clock and Redis's.",

@@ -48,7 +48,7 @@ end
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local past_results = (h[9] and h[9] .. " " or "") .. outcome .. ":" .. entry
-redis.call("HSET", journal, "state", state, "reissues", reissues, "not_found", 0, "sweeps", 0, "order", order,
+redis.call("HSET", journal, "state", state, "reissues", reissues, "not_found", 0, "order", order,
   "reopens", reopens + 1, "reopened_by", nonce, "reopened_at", now, "past_results", past_results)
 redis.call("HDEL", journal, "outcome", "entry", "settled_by", "settled_at", "settled_from", "deferred_for")
 redis.call("PERSIST", journal)

@@ -22,7 +22,7 @@ import (
 // them.
 //
 // A buffered task is active in Redis, as those that asynq runs are. If the process dies, asynq
-// recovers the task and the sweeper recovers the order.
+// recovers the task, and a dispatcher the order.
 type Prefetcher struct {
 	concurrency int
 	stop        <-chan struct{} // closed when the worker stops taking orders
@@ -123,7 +123,7 @@ func (p *Prefetcher) count(delivered, running int) {
 }
 
 // Drain waits until asynq has taken the buffered tasks, once nothing more is fetched ahead. That
-// takes a moment, as there is room for them; if there is none, the sweeper recovers their
+// takes a moment, as there is room for them; if there is none, a dispatcher recovers their
 // orders.
 func (p *Prefetcher) Drain() {
 	for end := time.Now().Add(timing.DrainTimeout); time.Now().Before(end); time.Sleep(time.Millisecond) { // polling

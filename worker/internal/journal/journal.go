@@ -94,9 +94,10 @@ func (j *Journal) Claim(ctx context.Context, id, token string) (Claim, error) {
 		c.Status = ClaimReserved
 	case "busy":
 		c.Status = ClaimBusy
+	case "damaged":
+		return c, fmt.Errorf("journal: claim: the journal of %s is damaged: %s", id, words[1])
 	case "ours":
-		c.Status = ClaimOurs
-		return c, c.read(words[1:])
+		return c, c.read(words)
 	default:
 		return c, fmt.Errorf("journal: claim: unexpected answer %q", words[0])
 	}
@@ -114,11 +115,13 @@ func (j *Journal) Renew(ctx context.Context, c *Claim) error {
 	return err
 }
 
-// read fills the claim from the journal's fields, in the order of claim.lua.
-func (c *Claim) read(fields []string) error {
-	if len(fields) != len(claimFields) {
-		return fmt.Errorf("journal: claim: unexpected answer of %d fields", len(fields))
+// read fills the claim from the answer "ours" of claim.lua.
+func (c *Claim) read(words []string) error {
+	if len(words) != 1+len(claimFields) || words[0] != "ours" {
+		return fmt.Errorf("journal: claim: unexpected answer %q", words)
 	}
+	c.Status = ClaimOurs
+	fields := words[1:]
 	var bad error
 	number := func(i int) int64 {
 		if fields[i] == "" {
@@ -274,50 +277,6 @@ func lookAt(q *WaitQueue) string {
 		return "LT"
 	}
 	return "NX"
-}
-
-// DueOrder is an order that is due.
-type DueOrder struct {
-	ID       string
-	Lane     tasks.Lane // empty: its journal is gone
-	Order    []byte
-	Attempts string
-}
-
-// sweepResult is what a sweep has found.
-type sweepResult struct {
-	Due     []DueOrder
-	Waiting []string      // app_codes whose wait queues are due
-	Next    time.Duration // until the next order or wait queue is due; negative: there is none
-}
-
-// Sweep hands out at most limit orders that are due, each to one sweeper.
-func (j *Journal) Sweep(ctx context.Context, limit int, pause, longest time.Duration) (sweepResult, error) {
-	answer, err := sweepScript.Run(ctx, j.Scripts, []string{j.Keys.Due(), j.Keys.Waiting()},
-		j.Keys.Order(""), limit, pause.Milliseconds(), longest.Milliseconds(), timing.WaitingAgain.Milliseconds()).Slice()
-	if err != nil {
-		return sweepResult{}, fmt.Errorf("journal: sweep: %w", err)
-	}
-	unexpected := fmt.Errorf("journal: sweep: unexpected answer %v", answer)
-	if len(answer) != 3 {
-		return sweepResult{}, unexpected
-	}
-	next, isNumber := answer[0].(int64)
-	waiting, isArray := answer[1].([]any)
-	rows, areRows := answer[2].([]any)
-	if !isNumber || !isArray || !areRows {
-		return sweepResult{}, unexpected
-	}
-	due := make([]DueOrder, 0, len(rows))
-	for _, row := range rows {
-		fields, ok := row.([]any)
-		if !ok || len(fields) != 4 {
-			return sweepResult{}, unexpected
-		}
-		w := redisscript.Texts(fields)
-		due = append(due, DueOrder{ID: w[0], Lane: tasks.Lane(w[1]), Order: []byte(w[2]), Attempts: w[3]})
-	}
-	return sweepResult{Due: due, Waiting: redisscript.Texts(waiting), Next: time.Duration(next) * time.Millisecond}, nil
 }
 
 // run runs a script whose answer is an array of words, at least one.

@@ -10,12 +10,12 @@ import (
 var luaFiles embed.FS
 
 var (
-	claimScript       = redisscript.Load(luaFiles, "claim")
+	claimScript       = redisscript.Load(luaFiles, "claimable", "claim")
+	claimDueScript    = redisscript.Load(luaFiles, "claimable", "claim_due")
 	intentScript      = redisscript.Load(luaFiles, "lease", "intent")
 	retractScript     = redisscript.Load(luaFiles, "lease", "retract")
 	closeIntentScript = redisscript.Load(luaFiles, "lease", "close_intent")
 	reissueScript     = redisscript.Load(luaFiles, "lease", "reissue")
 	settleScript      = redisscript.Load(luaFiles, "lease", "settle")
 	releaseScript     = redisscript.Load(luaFiles, "lease", "release")
-	sweepScript       = redisscript.Load(luaFiles, "sweep")
 )

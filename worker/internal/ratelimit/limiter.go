@@ -77,7 +77,7 @@ var (
 // Limiter keeps the limits of one app_code.
 type Limiter struct {
 	Config
-	keys     []string // calls, interactive, state, and the wait queues by class
+	keys     []string // calls, interactive, state, and the wait queues
 	dispatch []string // keys of dispatch.lua
 	args     []any    // of limits.lua
 	each     time.Duration
@@ -100,8 +100,8 @@ func New(c Config) *Limiter {
 	case c.Limits.PerSecond > 0:
 		l.each = c.Second / time.Duration(c.Limits.PerSecond)
 	}
-	for class := range classes {
-		l.keys = append(l.keys, fmt.Sprintf("%s:waiting:%d", calls, class))
+	for n := range queues {
+		l.keys = append(l.keys, fmt.Sprintf("%s:waiting:%d", calls, n))
 	}
 	l.dispatch = append(l.keys[:len(l.keys):len(l.keys)], c.Keys.Waiting(), c.Keys.Due())
 	return l

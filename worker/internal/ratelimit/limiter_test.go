@@ -27,7 +27,7 @@ func testLimiterOf(rdb redis.UniversalClient, appCode string, perSecond, perMinu
 
 // acquire acquires a permit as an attempt of an interactive order does that was not dispatched.
 func acquire(ctx context.Context, l *Limiter) (qfpay.Permit, error) {
-	return NewSession(nil).Limiter(l, Interactive).Acquire(ctx)
+	return NewSession(nil).Limiter(l, Interactive, tasks.Interactive).Acquire(ctx)
 }
 
 // granted reserves a slot, and reports whether there was one soon enough.
@@ -231,7 +231,7 @@ func TestReservation_OfAnotherAppCodeIsCancelled(t *testing.T) {
 	r, _, err := before.Reserve(t.Context(), Bulk, false, "")
 	ok(t, err)
 	session := NewSession(r)
-	_, err = session.Limiter(after, Bulk).Acquire(t.Context())
+	_, err = session.Limiter(after, Bulk, tasks.Bulk).Acquire(t.Context())
 	ok(t, err)
 	session.Close(t.Context())
 	if a, b := len(slots(t, rdb, before)), len(slots(t, rdb, after)); a != 0 || b != 1 {
@@ -249,7 +249,7 @@ func TestLimiter_RunsOnACluster(t *testing.T) {
 		if !yes {
 			t.Errorf("%s: no slot", prefix)
 		}
-		if _, err := l.Dispatch(t.Context(), 1); err != nil {
+		if _, err := l.Dispatch(t.Context(), 1, ample); err != nil {
 			t.Error(err)
 		}
 		if _, err := l.Pause(t.Context(), 0); err != nil {

@@ -18,7 +18,6 @@ const (
 	Doubt       Class = iota // queries and closes: it is not known what became of the order
 	Interactive              // creates for a customer who waits
 	Bulk                     // all other creates
-	classes
 )
 
 // ClassOf is the class of a create.
@@ -38,21 +37,29 @@ func (c Class) maxWait() time.Duration {
 }
 
 // Queue is a wait queue: orders of an app_code and a class that wait for a slot, in the order
-// of their acceptance. They are not touched until they are dispatched.
+// of their acceptance. They are not touched until they are dispatched. Orders in doubt have a
+// queue for each lane, since an order is dispatched only where its lane has room.
 type Queue struct {
 	Key     string // a sorted set: order → ms at which it was accepted
 	AppCode string // the member of [tasks.Keys.Waiting]
 	WakeNow bool   // look at the queue at once: not for bulk, whose orders can wait for a slot
 }
 
-// Queue returns the wait queue of a class.
-func (l *Limiter) Queue(c Class) *Queue {
-	return &Queue{Key: l.keys[3+c], AppCode: l.Limits.AppCode, WakeNow: c != Bulk}
+// queues is how many wait queues an app_code has, in the sequence of dispatch.lua.
+const queues = 4
+
+// Queue returns the wait queue of the orders of a lane that wait for a call of this class.
+func (l *Limiter) Queue(c Class, lane tasks.Lane) *Queue {
+	n := 1 + int(c)
+	if c == Doubt && lane == tasks.Interactive {
+		n = 0
+	}
+	return &Queue{Key: l.keys[3+n], AppCode: l.Limits.AppCode, WakeNow: c != Bulk}
 }
 
-// QueueLength is the time that the wait queue takes, if all of it goes at the full rate.
-func (l *Limiter) QueueLength(ctx context.Context, c Class) (time.Duration, error) {
-	n, err := l.Redis.ZCard(ctx, l.Queue(c).Key).Result()
+// QueueLength is the time that a wait queue takes, if all of it goes at the full rate.
+func (l *Limiter) QueueLength(ctx context.Context, q *Queue) (time.Duration, error) {
+	n, err := l.Redis.ZCard(ctx, q.Key).Result()
 	if err != nil {
 		return 0, fmt.Errorf("limiter: length of the wait queue: %w", err)
 	}
@@ -63,13 +70,15 @@ func (l *Limiter) QueueLength(ctx context.Context, c Class) (time.Duration, erro
 // may have none: it joins the query of another.
 type Dispatched struct {
 	ID          string
+	Lane        tasks.Lane
 	Reservation *Reservation
 }
 
-// Dispatch takes at most n orders off the wait queues, each with a reservation.
-func (l *Limiter) Dispatch(ctx context.Context, n int) ([]Dispatched, error) {
+// Dispatch takes at most n orders off the wait queues, each with a reservation, and of each lane
+// no more than there is room for.
+func (l *Limiter) Dispatch(ctx context.Context, n int, room map[tasks.Lane]int) ([]Dispatched, error) {
 	asked := time.Now()
-	answer, err := dispatchScript.Run(ctx, l.Redis, l.dispatch, l.with(l.Limits.AppCode, n, rand.Text(),
+	answer, err := dispatchScript.Run(ctx, l.Redis, l.dispatch, l.with(l.Limits.AppCode, n, room[tasks.Interactive], room[tasks.Bulk], rand.Text(),
 		timing.DispatchAhead.Microseconds(), timing.BulkReserveAhead.Microseconds(), timing.DispatchInterval.Microseconds(),
 		timing.ClaimWithin.Milliseconds(), callsInDoubt, joinQuery)...).Slice()
 	if err != nil {
@@ -86,20 +95,23 @@ func (l *Limiter) Dispatch(ctx context.Context, n int) ([]Dispatched, error) {
 	return all, nil
 }
 
-// dispatched reads one order of dispatch.lua's answer: id, name, wait, further slots.
+// dispatched reads one order of dispatch.lua's answer: id, name, wait, further slots, lane.
 func (l *Limiter) dispatched(row any, asked time.Time) (Dispatched, bool) {
 	fields, _ := row.([]any)
-	if len(fields) != 4 {
+	if len(fields) != 5 {
 		return Dispatched{}, false
 	}
 	_, n, ok := parse(fields[1:])
 	if !ok {
 		return Dispatched{}, false
 	}
-	if fields[1] == "" {
-		return Dispatched{ID: fmt.Sprint(fields[0])}, true
+	d := Dispatched{ID: fmt.Sprint(fields[0]), Lane: tasks.Interactive}
+	if n[2] == 1 {
+		d.Lane = tasks.Bulk
 	}
-	r := newReservation(l, fmt.Sprint(fields[1]), asked, microseconds(n[0]))
-	r.reserveFurther(n[1])
-	return Dispatched{ID: fmt.Sprint(fields[0]), Reservation: r}, true
+	if fields[1] != "" {
+		d.Reservation = newReservation(l, fmt.Sprint(fields[1]), asked, microseconds(n[0]))
+		d.Reservation.reserveFurther(n[1])
+	}
+	return d, true
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
@@ -36,7 +37,7 @@ func (q *queued) join(id string, c Class) string {
 		accepted = score.Val()
 	}
 	ok(q.t, q.rdb.ZAdd(q.t.Context(), "accepted", redis.Z{Score: accepted, Member: id}).Err())
-	queue := q.limiter.Queue(c)
+	queue := q.limiter.Queue(c, laneOf(c))
 	ok(q.t, q.rdb.ZAdd(q.t.Context(), queue.Key, redis.Z{Score: accepted, Member: id}).Err())
 	now := float64(time.Now().UnixMilli())
 	ok(q.t, q.rdb.ZAdd(q.t.Context(), q.limiter.Keys.Waiting(), redis.Z{Score: now, Member: queue.AppCode}).Err())
@@ -44,10 +45,21 @@ func (q *queued) join(id string, c Class) string {
 	return id
 }
 
+// laneOf is the lane of the orders of a class here.
+func laneOf(c Class) tasks.Lane {
+	if c == Interactive {
+		return tasks.Interactive
+	}
+	return tasks.Bulk
+}
+
+// ample is room for any number of orders.
+var ample = map[tasks.Lane]int{tasks.Interactive: 99, tasks.Bulk: 99}
+
 // dispatch returns the ids of the orders that were dispatched.
 func (q *queued) dispatch(n int) []string {
 	q.t.Helper()
-	all, err := q.limiter.Dispatch(q.t.Context(), n)
+	all, err := q.limiter.Dispatch(q.t.Context(), n, ample)
 	ok(q.t, err)
 	ids := make([]string, len(all))
 	for i, d := range all {
@@ -84,6 +96,44 @@ func TestDispatch_TakesOrdersInTurn(t *testing.T) {
 	}
 }
 
+// A worker gets no more orders of a lane than it has room for, and a lane without room holds up
+// no order of the other one.
+func TestDispatch_KeepsToTheRoomOfEachLane(t *testing.T) {
+	t.Parallel()
+	q := newQueued(t, 0, 1000)
+	for _, id := range []string{"B1", "B2", "B3"} {
+		q.join(id, Bulk)
+	}
+	i1 := q.join("I1", Interactive)
+	doubt := q.join("D1", Doubt) // of lane bulk
+	ok(t, q.rdb.ZAdd(t.Context(), q.limiter.Queue(Doubt, tasks.Interactive).Key, redis.Z{Score: 99, Member: i1}).Err())
+	ok(t, q.rdb.ZRem(t.Context(), q.limiter.Queue(Interactive, tasks.Interactive).Key, i1).Err())
+	for _, c := range []struct {
+		most, interactive, bulk int
+		want                    string
+	}{
+		{9, 0, 0, "[]"},
+		{9, 0, 2, "[" + doubt + "/bulk B1/bulk]"},
+		{1, 5, 5, "[I1/interactive]"}, // the more urgent queue first, although it is in doubt as well
+		{9, 5, 1, "[B2/bulk]"},
+		{9, 5, 0, "[]"},
+		{9, 0, 5, "[B3/bulk]"},
+	} {
+		all, err := q.limiter.Dispatch(t.Context(), c.most, map[tasks.Lane]int{tasks.Interactive: c.interactive, tasks.Bulk: c.bulk})
+		ok(t, err)
+		got := []string{}
+		for _, d := range all {
+			got = append(got, d.ID+"/"+string(d.Lane))
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%+v: dispatched %v", c, got)
+		}
+		if in, left := q.next(); c.want == "[]" && (!left || in > 0) {
+			t.Errorf("%+v: orders wait for room, and a dispatcher is to look in %s, %t", c, in, left)
+		}
+	}
+}
+
 // Each order has a slot of its own, and is due again if no worker claims it.
 func TestDispatch_GivesEachOrderAReservation(t *testing.T) {
 	t.Parallel()
@@ -91,7 +141,7 @@ func TestDispatch_GivesEachOrderAReservation(t *testing.T) {
 	for i := range 5 {
 		q.join(fmt.Sprint("B", i), Bulk)
 	}
-	up, err := q.limiter.Dispatch(t.Context(), 3)
+	up, err := q.limiter.Dispatch(t.Context(), 3, ample)
 	ok(t, err)
 	at := slots(t, q.rdb, q.limiter)
 	if len(up) != 3 || len(at) != 3 || at[1]-at[0] < timing.MinSpacing || at[2]-at[1] < timing.MinSpacing {
@@ -142,12 +192,12 @@ func TestWaitQueue_LetsAFollowingCallGoFirst(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t, 0, 6)
 	first, second := q.join("D1", Doubt), q.join("D2", Doubt)
-	up, err := q.limiter.Dispatch(t.Context(), 9)
+	up, err := q.limiter.Dispatch(t.Context(), 9, ample)
 	ok(t, err)
-	if len(up) != 2 || up[0].ID != first || up[1] != (Dispatched{ID: second}) || len(slots(t, q.rdb, q.limiter)) != callsInDoubt {
+	if len(up) != 2 || up[0].ID != first || up[1] != (Dispatched{ID: second, Lane: tasks.Bulk}) || len(slots(t, q.rdb, q.limiter)) != callsInDoubt {
 		t.Fatalf("dispatched: %v, with %d slots in all", up, len(slots(t, q.rdb, q.limiter)))
 	}
-	calls := NewSession(up[0].Reservation).Limiter(q.limiter, Doubt)
+	calls := NewSession(up[0].Reservation).Limiter(q.limiter, Doubt, tasks.Bulk)
 	for i := range 6 {
 		if _, err := calls.Acquire(t.Context()); err != nil {
 			t.Fatalf("call %d: %v", i+1, err)
@@ -166,10 +216,10 @@ func TestReservation_IsGivenBackWhenItsAttemptDidNotUseIt(t *testing.T) {
 	t.Parallel()
 	q := newQueued(t, 0, 6)
 	q.join("D1", Doubt)
-	up, err := q.limiter.Dispatch(t.Context(), 1)
+	up, err := q.limiter.Dispatch(t.Context(), 1, ample)
 	ok(t, err)
 	session := NewSession(up[0].Reservation)
-	_, err = session.Limiter(q.limiter, Doubt).Acquire(t.Context())
+	_, err = session.Limiter(q.limiter, Doubt, tasks.Bulk).Acquire(t.Context())
 	ok(t, err)
 	session.Close(t.Context())
 	if n := len(slots(t, q.rdb, q.limiter)); n != 1 {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
 // Session is what one attempt has of its merchant's limits.
@@ -34,15 +35,16 @@ func (s *Session) Close(ctx context.Context) {
 	s.reservation.Cancel(ctx)
 }
 
-// Limiter returns the limiter of the attempt's calls of one class.
-func (s *Session) Limiter(l *Limiter, c Class) qfpay.Limiter {
-	return &client{limiter: l, class: c, session: s}
+// Limiter returns the limiter of the attempt's calls of one class. lane is the order's.
+func (s *Session) Limiter(l *Limiter, c Class, lane tasks.Lane) qfpay.Limiter {
+	return &client{limiter: l, class: c, lane: lane, session: s}
 }
 
 // client acquires permits for the calls of one attempt and one class.
 type client struct {
 	limiter *Limiter
 	class   Class
+	lane    tasks.Lane
 	session *Session
 }
 
@@ -72,7 +74,7 @@ func (c *client) reserve(ctx context.Context) (*Reservation, error) {
 		return nil, err
 	}
 	if r == nil {
-		s.queue = c.limiter.Queue(c.class)
+		s.queue = c.limiter.Queue(c.class, c.lane)
 		return nil, &qfpay.Throttled{RetryAfter: wait}
 	}
 	return r, nil

@@ -54,11 +54,11 @@ const (
 	// ClockSkew is how much earlier than our first create an order at QFPay may be, by QFPay's
 	// clock, and still be ours.
 	ClockSkew = 15 * time.Minute
-	// ClaimWithin is how long an order that was handed out may stay unclaimed, before it is due
-	// again. For wake-ups it doubles each time, up to MaxClaimWithin: a long queue is not a
-	// reason to hurry.
-	ClaimWithin    = 3 * time.Second
-	MaxClaimWithin = 15 * time.Minute
+	// ClaimWithin is how long an order that was dispatched from a wait queue may stay unclaimed,
+	// before it is due.
+	ClaimWithin = 3 * time.Second
+	// DamagedAgain is how long a due order whose journal is gone or damaged is not looked at again.
+	DamagedAgain = 15 * time.Minute
 )
 
 // Deferrals.
@@ -117,19 +117,20 @@ const (
 	CancelTimeout = time.Second
 )
 
-// Sweeper, and the end of a worker.
+// Dispatcher, and the end of a worker.
 const (
-	// An order that is due is woken within SweepEvery. Where none is due for a while, one sweep
-	// in SweepIdle is enough: a process that defers an order for less than that tells its own
-	// sweeper.
-	SweepEvery = 200 * time.Millisecond
-	SweepIdle  = time.Second
+	// An order that is due is dispatched within RoundEvery. Where none is due for a while, one
+	// round of the dispatcher in RoundIdle is enough: a process that defers an order for less
+	// than that tells its own dispatcher.
+	RoundEvery = 200 * time.Millisecond
+	RoundIdle  = time.Second
 	// Wait queues that were handed to a process without room for their orders are handed out
 	// again after WaitingAgain.
 	WaitingAgain = 100 * time.Millisecond
-	// AfterOutage is how long sweeps pause after Redis was away. The attempts that have QR codes
-	// publish them before other attempts are woken: those could only query, close and reissue.
-	// So it is longer than the longest pause between two tries to publish.
+	// AfterOutage is how long dispatchers pause after Redis was away. The attempts that have QR
+	// codes publish them before other attempts claim their orders, whose leases may have run out:
+	// those could only query, close and reissue. So it is longer than the longest pause between two
+	// tries to publish.
 	AfterOutage = 4 * time.Second
 	// LastCommands is how long a worker without orders in flight waits for its last commands.
 	LastCommands = 60 * time.Millisecond

@@ -25,6 +25,13 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// Longer returns a context that ends this much later than ctx does.
+func Longer(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
 // Closed reports whether a channel is closed.
 func Closed(c <-chan struct{}) bool {
 	select {

@@ -1,4 +1,4 @@
---[[ claim: lease an order to one attempt.
+--[[ claim: lease an order to one attempt. Comes after claimable.lua.
 
 KEYS[1] the order's journal, a hash     KEYS[2] due, a sorted set
 ARGV[1] id of the order                 ARGV[2] token of the attempt
@@ -9,31 +9,13 @@ Answers
   {"settled"}         it has its result: nothing is left to do
   {"reserved"}        the number belongs to another order, which was issued again under it
   {"busy", ms}        another attempt has the lease for so long
+  {"damaged", what}   what cannot be read: a field, or the whole journal
   {"ours", now, state, attempts, reissues, creates_sent, not_found, accepted_at, first_sent_at,
    sent_at, deferred_for, order, traceparent}
                       the attempt has the lease; now is in ms, and what the journal does not
                       have is ""
-The order is due when the lease ends: a sweep finds it then, unless the attempt was faster.
+The order is due when the lease ends: a dispatcher claims it then, unless the attempt was faster.
 ]]
-local journal, due = KEYS[1], KEYS[2]
-local id, token, lease = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local clock = redis.call("TIME")
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-
-local h = redis.call("HMGET", journal, "state", "token", "lease_until", "attempts", "reissues", "creates_sent",
-  "first_attempt_at", "not_found", "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent")
-local state, holder, lease_until = h[1], h[2], tonumber(h[3] or 0)
-if not state then return {"none"} end
-if state == "DONE" then return {"settled"} end
-if state == "RESERVED" then return {"reserved"} end
-if holder ~= token and lease_until > now then return {"busy", lease_until - now} end
-
-local attempts, reissues, creates_sent = tonumber(h[4] or 0), h[5] or "0", h[6] or "0"
-if holder ~= token then attempts = attempts + 1 end -- not for a repeated claim
-redis.call("HSET", journal, "token", token, "lease_until", now + lease, "sweeps", 0, "attempts", attempts,
-  "reissues", reissues, "creates_sent", creates_sent, "first_attempt_at", h[7] or now)
-redis.call("ZADD", due, now + lease, id)
-
-local answer = {"ours", now, state, attempts, reissues, creates_sent}
-for i = 8, 14 do answer[#answer + 1] = h[i] or "" end
-return answer
+local fields, why_not = read(KEYS[1], ARGV[2])
+if not fields then return why_not end
+return lease(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], fields)

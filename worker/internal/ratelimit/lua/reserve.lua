@@ -1,7 +1,7 @@
 --[[ reserve: reserve a slot for one call within both limits of an app_code.
 
 KEYS[1…3], ARGV[1…5] as of limits.lua
-KEYS[4…6] its wait queues, one for each class, sorted sets: order → ms at which it was accepted
+KEYS[4…7] its wait queues (dispatch.lua), sorted sets: order → ms at which it was accepted
 ARGV[6] class of the call                ARGV[7] a name for the call
 ARGV[8] µs: a slot further off is not reserved, only reported
 ARGV[9] the same for bulk while there is contention
@@ -26,8 +26,8 @@ local paid = instead ~= "" -- for the slot that is given up
 if paid then redis.call("ZREM", calls, instead) end
 -- New orders go behind those in doubt only where the minute has too little room for both.
 local behind_doubt = class == 0 or share_of_doubt() <= now and earliest(0, burst) > now + longest
-local waiting = behind_doubt and redis.call("ZCARD", KEYS[4]) or 0
-for queue = 1, class do waiting = waiting + redis.call("ZCARD", KEYS[4 + queue]) end
+local waiting = 0
+for queue = behind_doubt and 0 or 2, class + 1 do waiting = waiting + redis.call("ZCARD", KEYS[4 + queue]) end
 local at = earliest(class, 1, paid)
 if (continuation or waiting == 0) and at - now <= max_wait then
   reserve(class, at, name, paid)

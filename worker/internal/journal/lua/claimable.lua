@@ -1,0 +1,45 @@
+--[[ claimable: put before the scripts that lease orders to attempts.
+
+Gives now, in ms on Redis's clock, and
+  read(journal, token)  the fields of an order that this token may claim; or nil, and why it may
+                        not, as an answer of claim.lua
+  lease(journal, due, id, token, ms, fields)
+                        leases such an order, and returns claim.lua's answer "ours"
+Nothing that a journal holds makes them fail: one damaged journal must not stop other orders.
+]]
+local clock = redis.call("TIME")
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local names = {"state", "token", "lane", "lease_until", "first_attempt_at", "attempts", "reissues", "creates_sent", "not_found",
+  "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent"}
+local numbers = {4, 12} -- from lease_until to sent_at: whole numbers, or missing
+local states = {NEW = "live", SENT = "live", CLOSING = "live", DONE = "settled", RESERVED = "reserved"}
+local lanes = {interactive = true, bulk = true}
+
+local function read(journal, token)
+  local h = redis.pcall("HMGET", journal, unpack(names))
+  if h.err then return nil, {"damaged", h.err} end
+  if not h[1] then return nil, {"none"} end
+  local state = states[h[1]]
+  if not state then return nil, {"damaged", "state"} end
+  if state ~= "live" then return nil, {state} end
+  if not lanes[h[3]] then return nil, {"damaged", "lane"} end
+  for i = numbers[1], numbers[2] do
+    if h[i] and not (#h[i] < 16 and h[i]:find("^%d+$")) then return nil, {"damaged", names[i]} end
+  end
+  local lease_until = tonumber(h[4] or 0)
+  if h[2] ~= token and lease_until > now then return nil, {"busy", lease_until - now} end
+  return h
+end
+
+local function lease(journal, due, id, token, ms, h)
+  local attempts, reissues, creates_sent = tonumber(h[6] or 0), h[7] or "0", h[8] or "0"
+  if h[2] ~= token then attempts = attempts + 1 end -- not for a repeated claim
+  redis.call("HSET", journal, "token", token, "lease_until", now + ms, "attempts", attempts,
+    "reissues", reissues, "creates_sent", creates_sent, "first_attempt_at", h[5] or now)
+  redis.call("ZADD", due, now + ms, id)
+
+  local answer = {"ours", now, h[1], attempts, reissues, creates_sent}
+  for i = 9, #names do answer[#answer + 1] = h[i] or "" end
+  return answer
+end
