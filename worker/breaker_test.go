@@ -97,15 +97,18 @@ func TestBreaker_HoldsOnePayTypeWhileAnotherIsTaken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newShop()
+		s.order("first", qfpay.FPS, "")
 		for i := range 60 {
 			if wait := s.order(fmt.Sprint("good", i), qfpay.AlipayHK, ""); wait > 0 {
 				t.Fatalf("good order %d waits %s", i, wait)
 			}
-			s.order(fmt.Sprint("bad", i), qfpay.FPS, "1104")
+			for j := range 15 {
+				s.order(fmt.Sprint("bad", i, j), qfpay.FPS, "1104")
+			}
 			time.Sleep(2 * time.Second)
 		}
 		s.said(t, "8020011104true")
-		if n := s.calls[qfpay.FPS]; n > fewRefusals+5 { // probes after 5, 10, 20, 40 s
+		if n := s.calls[qfpay.FPS]; n > manyRefusals+5 { // probes after 5, 10, 20, 40 s
 			t.Errorf("%d calls of a pay type that is refused", n)
 		}
 		time.Sleep(timing.MaxOpen)
@@ -126,6 +129,7 @@ func TestBreaker_NarrowsAHoldDown(t *testing.T) {
 		if wait := s.order("good", qfpay.AlipayHK, ""); wait > 0 {
 			t.Errorf("the first order of another pay type waits %s", wait)
 		}
+		s.order("another", qfpay.AlipayHK, "")
 		s.said(t, "1104true", "1104false", "8020011104true")
 		for i := range 20 {
 			s.order(fmt.Sprint("more", i), qfpay.FPS, "1104")

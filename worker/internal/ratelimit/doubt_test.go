@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -67,6 +68,11 @@ func TestDispatch_TakesNewOrdersWhileThoseInDoubtWaitForTheirShare(t *testing.T)
 	}
 	if doubt == 0 || doubt > 25 || created != 5 {
 		t.Errorf("dispatched %d orders in doubt and %d of 5 new ones", doubt, created)
+	}
+	inDoubt(t, q.limiter) // their share is used up, and most of them are still queued
+	q.join("I5", Interactive)
+	if ids := q.dispatch(50); !slices.Contains(ids, "I5") {
+		t.Errorf("dispatched %v, and not the new order", ids)
 	}
 	if wait, yes := granted(t, q.limiter, Interactive); !yes {
 		t.Errorf("another new order waits %s behind those in doubt", wait)

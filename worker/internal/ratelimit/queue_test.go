@@ -194,7 +194,7 @@ func TestWaitQueue_LetsAFollowingCallGoFirst(t *testing.T) {
 	first, second := q.join("D1", Doubt), q.join("D2", Doubt)
 	up, err := q.limiter.Dispatch(t.Context(), 9, ample)
 	ok(t, err)
-	if len(up) != 2 || up[0].ID != first || up[1] != (Dispatched{ID: second}) || len(slots(t, q.rdb, q.limiter)) != callsInDoubt {
+	if len(up) != 2 || up[0].ID != first || up[1] != (Dispatched{ID: second, Lane: tasks.Bulk}) || len(slots(t, q.rdb, q.limiter)) != callsInDoubt {
 		t.Fatalf("dispatched: %v, with %d slots in all", up, len(slots(t, q.rdb, q.limiter)))
 	}
 	calls := NewSession(up[0].Reservation).Limiter(q.limiter, Doubt, tasks.Bulk)

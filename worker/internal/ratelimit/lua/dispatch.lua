@@ -15,7 +15,8 @@ ARGV[14] ms until a dispatched order is due again, if no worker reports on it
 ARGV[15] how many calls an order in doubt may need, one after the other
 ARGV[16] how many further orders in doubt may go with one that has slots, without any
 
-A queue whose lane has no room holds up no queue of the other lane.
+A queue whose lane has no room holds up no queue of the other lane. While new orders wait,
+orders in doubt get half of the room.
 
 An order in doubt gets slots for all of these calls: the first is named as below, the further
 ones name:1, name:2, … They are given up one by one for the slots that the later calls need. With
@@ -33,42 +34,47 @@ local queues, due = KEYS[8], KEYS[9]
 local app, most, name, silence = ARGV[6], tonumber(ARGV[7]), ARGV[10], tonumber(ARGV[14])
 local room = {[0] = tonumber(ARGV[8]), tonumber(ARGV[9])} -- by lane
 
-local dispatched, next_at, blocked = {}, nil, false
+local dispatched, next_at, full, stop = {}, nil, false, false
 local function take(queue, id) -- the order, unless it is not in due
   redis.call("ZREM", queue, id)
   if not redis.call("ZSCORE", due, id) then return false end
   redis.call("ZADD", due, math.floor(now / 1000) + silence, id)
   return true
 end
-local function look_at(at) next_at = math.min(next_at or at, at) end
 for nth = 0, 3 do
-  local queue, class, lane, share = KEYS[4 + nth], math.max(0, nth - 1), nth % 2, most
-  if class == 0 and redis.call("ZCARD", KEYS[6]) + redis.call("ZCARD", KEYS[7]) > 0 then share = math.ceil(most / 2) end
+  local queue, class, lane = KEYS[4 + nth], math.max(0, nth - 1), nth % 2
   local ahead, soonest, n = tonumber(ARGV[11]), tonumber(ARGV[13]), class == 0 and tonumber(ARGV[15]) or 1
   if class == 2 and not uncontended() then ahead, soonest = tonumber(ARGV[12]), 0 end
-  while not blocked do
+  local left = room[lane]
+  if class == 0 and redis.call("ZCARD", KEYS[6]) + redis.call("ZCARD", KEYS[7]) > 0 then
+    left = math.max(0, math.min(math.ceil(left / 2), math.ceil(most / 2) - #dispatched))
+  end
+  while not stop do
     local id = redis.call("ZRANGE", queue, 0, 0)[1]
     if not id then break end
     local at = earliest(class, n)
     if at - now > ahead then
-      look_at(math.max(at - ahead, now + soonest))
+      local look_at = math.max(at - ahead, now + soonest)
+      next_at = math.min(next_at or look_at, look_at)
       -- Where orders in doubt wait for their share only, new ones go on.
-      blocked = class > 0 or share_of_doubt() <= now + ahead
+      stop = class > 0 or share_of_doubt() <= now + ahead
       break
-    elseif #dispatched >= share or room[lane] == 0 then
-      look_at(now)
+    elseif #dispatched == most or left == 0 then
+      full = true
       break
-    elseif take(queue, id) then
-      local call = name .. ":" .. #dispatched
-      reserve(class, at, call)
-      for further = 1, n - 1 do reserve(class, at, call .. ":" .. further) end
-      dispatched[#dispatched + 1] = {id, call, whole(at - now), whole(n - 1), lane}
-      room[lane] = room[lane] - 1
-      local others = class == 0 and math.min(tonumber(ARGV[16]), share - #dispatched, room[lane]) or 0
-      for _, other in ipairs(others > 0 and redis.call("ZRANGE", queue, 0, others - 1) or {}) do
-        if take(queue, other) then
-          dispatched[#dispatched + 1] = {other, "", 0, 0, lane}
-          room[lane] = room[lane] - 1
+    else
+      if take(queue, id) then
+        local call = name .. ":" .. #dispatched
+        reserve(class, at, call)
+        for further = 1, n - 1 do reserve(class, at, call .. ":" .. further) end
+        dispatched[#dispatched + 1] = {id, call, whole(at - now), whole(n - 1), lane}
+        room[lane], left = room[lane] - 1, left - 1
+        local others = class == 0 and math.min(tonumber(ARGV[16]), left, most - #dispatched) or 0
+        for _, other in ipairs(others > 0 and redis.call("ZRANGE", queue, 0, others - 1) or {}) do
+          if take(queue, other) then
+            dispatched[#dispatched + 1] = {other, "", 0, 0, lane}
+            room[lane], left = room[lane] - 1, left - 1
+          end
         end
       end
     end

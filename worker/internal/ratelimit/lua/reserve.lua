@@ -26,8 +26,8 @@ local paid = instead ~= "" -- for the slot that is given up
 if paid then redis.call("ZREM", calls, instead) end
 -- New orders go behind those in doubt only where the minute has too little room for both.
 local behind_doubt = class == 0 or share_of_doubt() <= now and earliest(0, burst) > now + longest
-local waiting = behind_doubt and redis.call("ZCARD", KEYS[4]) + redis.call("ZCARD", KEYS[5]) or 0
-for queue = 2, class + 1 do waiting = waiting + redis.call("ZCARD", KEYS[4 + queue]) end
+local waiting = 0
+for queue = behind_doubt and 0 or 2, class + 1 do waiting = waiting + redis.call("ZCARD", KEYS[4 + queue]) end
 local at = earliest(class, 1, paid)
 if (continuation or waiting == 0) and at - now <= max_wait then
   reserve(class, at, name, paid)
