@@ -109,3 +109,32 @@ func TestReissue_DoesNotWait(t *testing.T) {
 		t.Errorf("it waits for %s", d)
 	}
 }
+
+// The password of the worker's user is changed while it works on many orders, and then taken back:
+// what could not be fetched meanwhile is not taken for tasks, and every order gets its one result.
+func TestRedis_APasswordThatChangesUnderTrafficMakesNoTasks(t *testing.T) {
+	t.Parallel()
+	r := newRigOn(t, redistest.Start(t))
+	r.server.Do(t, "acl", "setuser", "app", "on", ">secret", "~*", "&*", "+@all")
+	r.user = "app"
+	orders := r.enqueue(600, nil)
+	r.start()
+	r.eventually("the worker is in the middle of it", func() bool { return r.published() > 30 })
+	r.server.Do(t, "acl", "setuser", "app", "resetpass", ">other")
+	r.server.Do(t, "client", "kill", "user", "app")
+	quiet := strings.Count(r.log.String(), "\n")
+	r.eventually("dequeues fail", func() bool {
+		return slices.Contains(seen[event.RedisFailed](r.events), event.RedisFailed{Op: "dequeue"})
+	})
+	<-time.After(time.Second) // of failing
+	if lines := strings.Count(r.log.String(), "\n") - quiet; lines > 150 {
+		t.Errorf("%d lines within a second; the last:\n%s", lines, r.log.tail(10))
+	}
+	r.server.Do(t, "acl", "setuser", "app", "resetpass", ">secret")
+	results := r.results(len(orders))
+	r.agree(results)
+	r.onceEach(results)
+	if n := r.rdb.XLen(t.Context(), r.keys.Rejected()).Val(); n != 0 {
+		t.Errorf("%d dead letters of tasks that never existed", n)
+	}
+}
