@@ -9,7 +9,8 @@ ARGV[4] how many merchants this process has            ARGV[5] how many it no lo
 ARGV[6…] these, those, and then the unknown ones that it has met since its last call
 
 Answers {merchant, …}: those that a running worker has. A time further ahead than it can be set is from
-before Redis's clock went back: its worker, if it runs, sets it again.
+before Redis's clock went back: its worker, if it runs, sets it again, as does another process that has
+a merchant which this one no longer has.
 ]]
 local merchants, unknown = KEYS[1], KEYS[2]
 local valid, keep, most, has, gone = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
