@@ -20,6 +20,7 @@ type backlog struct {
 	lanes     map[tasks.Lane]laneBacklog // without a lane whose queue could not be read
 	missing   error                      // why one could not be read, or nil
 	damaged   int64                      // orders that were put aside
+	unknown   int64                      // merchants that no running worker has
 	unsettled int64
 	late      time.Duration // how long the order that became due first has been due
 	results   int64
@@ -56,6 +57,7 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	due := pipe.ZCard(ctx, keys.Due())
 	first := pipe.ZRangeWithScores(ctx, keys.Due(), 0, 0)
 	damaged := pipe.ZCard(ctx, keys.Damaged())
+	unknown := pipe.ZCard(ctx, keys.UnknownMerchants())
 	results := pipe.XLen(ctx, keys.Results())
 	groups := redisstream.AskProgress(ctx, pipe, keys.Results(), mostGroups)
 	requests := pipe.XLen(ctx, keys.Requests())
@@ -84,6 +86,7 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		redis:     readHealth(server, asked, now),
 		lanes:     map[tasks.Lane]laneBacklog{},
 		damaged:   damaged.Val(),
+		unknown:   unknown.Val(),
 		unsettled: due.Val(),
 		results:   results.Val(),
 		unread:    map[string]int64{},

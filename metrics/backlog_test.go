@@ -253,6 +253,15 @@ func TestBacklog_OrdersThatWerePutAsideAreCounted(t *testing.T) {
 	}
 }
 
+func TestBacklog_MerchantsThatNoWorkerHasAreCounted(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	rdb.ZAdd(t.Context(), keys.UnknownMerchants(), redis.Z{Member: "shop-x", Score: 1}, redis.Z{Member: "shop-y", Score: 1})
+	if b := read(t, rdb); b.unknown != 2 {
+		t.Errorf("%+v", b)
+	}
+}
+
 // The cost of a scrape must not grow with the backlog.
 func TestBacklog_AScrapeIsOneRoundTripAtAnyLength(t *testing.T) {
 	t.Parallel()
@@ -271,7 +280,7 @@ func TestBacklog_AScrapeIsOneRoundTripAtAnyLength(t *testing.T) {
 	if diff := cmp.Diff(empty, *count, cmp.AllowUnexported(roundTrips{})); diff != "" {
 		t.Errorf("round trips (-empty +full):\n%s", diff)
 	}
-	if want := (roundTrips{pipelines: 1, commands: 22}); *count != want {
+	if want := (roundTrips{pipelines: 1, commands: 23}); *count != want {
 		t.Errorf("a scrape took %+v, want %+v", *count, want)
 	}
 }

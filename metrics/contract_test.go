@@ -36,6 +36,7 @@ var promised = map[string][]string{
 	"qfpay_build_info":              {"commit", "goversion", "version"},
 	"qfpay_orders_unsettled":        nil,
 	"qfpay_orders_damaged":          nil,
+	"qfpay_unknown_merchants":       nil,
 	"qfpay_due_late_seconds":        nil,
 	"qfpay_requests_length":         nil,
 	"qfpay_requests_oldest_seconds": nil,
@@ -93,9 +94,9 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_limiter_wait_seconds":    2,         // merchants
 		"qfpay_limiter_used_ratio":      2 * 2,     // merchants, windows
 		"qfpay_merchant_held":           2,         // merchants
-		"qfpay_order_deferrals_total":   8,         // reasons
+		"qfpay_order_deferrals_total":   9,         // reasons
 		"qfpay_orders_in_flight":        2,         // lanes
-		"qfpay_redis_errors_total":      11,        // operations
+		"qfpay_redis_errors_total":      12,        // operations
 		"qfpay_build_info":              1,
 
 		"qfpay_http_connections_dropped_total": 2 * 3, // servers, reasons
@@ -110,7 +111,7 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 			t.Errorf("%s has %d series at the start, want %d", name, n, want[name])
 		}
 	}
-	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*3+2*7*4+2*5+2+8+2+24+4+2+4+2+8+2+11+1+2*3 {
+	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*3+2*7*4+2*5+2+8+2+24+4+2+4+2+9+2+12+1+2*3 {
 		t.Errorf("%d series at the start, error %v", n, err)
 	}
 }

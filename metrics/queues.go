@@ -44,6 +44,7 @@ var (
 	queueOldest = desc("queue_oldest_seconds", "How long the oldest pending task of a lane has waited.", "lane")
 	queuePaused = desc("queue_paused", "1 while the queue of a lane is paused in asynq: no worker takes an order from it.", "lane")
 	damaged     = desc("orders_damaged", "Orders that were put aside because their journals are damaged; a person must look.")
+	unknown     = desc("unknown_merchants", "Merchants that orders wait for and no running worker has; 1000 at most. The log names them.")
 	unsettled   = desc("orders_unsettled", "Orders that were accepted and have no result yet.")
 	dueLate     = desc("due_late_seconds", "How long the order that became due first has been due; rises when no worker looks.")
 	results     = desc("results_length", "Entries in the result stream.")
@@ -58,7 +59,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements [prometheus.Collector].
 func (q *queues) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, queuePaused, damaged, unsettled, dueLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
+	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, queuePaused, damaged, unknown, unsettled, dueLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
 		ch <- d
 	}
 	for _, h := range healthDescs {
@@ -89,6 +90,7 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 		show(queuePaused, map[bool]float64{true: 1}[l.paused], string(lane))
 	}
 	show(damaged, float64(b.damaged))
+	show(unknown, float64(b.unknown))
 	show(unsettled, float64(b.unsettled))
 	show(dueLate, b.late.Seconds())
 	show(results, float64(b.results))

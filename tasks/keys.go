@@ -42,6 +42,14 @@ func (k Keys) Calls(appCode string) string { return k.Prefix + ":calls:" + appCo
 // millisecond at which a dispatcher must look at them.
 func (k Keys) Waiting() string { return k.Prefix + ":waiting" }
 
+// Merchants is a hash: the merchants that running workers have, and the millisecond until which each
+// is believed. It expires when no worker runs.
+func (k Keys) Merchants() string { return k.Prefix + ":merchants" }
+
+// UnknownMerchants is the sorted set of merchants that orders wait for and no running worker has. The
+// score is the millisecond until which that is believed.
+func (k Keys) UnknownMerchants() string { return k.Prefix + ":merchants:unknown" }
+
 // Clock is a hash: what the workers last read of Redis's clock, so that they see when it goes back.
 func (k Keys) Clock() string { return k.Prefix + ":clock" }
 

@@ -85,7 +85,8 @@ func (d *dispatcher) round(ctx context.Context, room journal.Room) (time.Duratio
 func (d *dispatcher) dispatch(ctx context.Context, room journal.Room) (time.Duration, error) {
 	ctx, cancel := wait.Longer(ctx, timing.LastCommands) // an answer on its way has orders in it
 	defer cancel()
-	due, err := d.handler.journal.ClaimDue(ctx, room)
+	others := d.handler.fleet.others()
+	due, err := d.handler.journal.ClaimDue(ctx, room, others...)
 	if err != nil {
 		return 0, err
 	}
@@ -103,6 +104,9 @@ func (d *dispatcher) dispatch(ctx context.Context, room journal.Room) (time.Dura
 	}
 	if len(due.Waiting) > 0 {
 		return 0, nil // the scripts have moved their times; the next round learns them
+	}
+	if len(others) > 0 && (due.Next < 0 || due.Next > timing.RoundEvery) {
+		return timing.RoundEvery, nil // another process may hand an order on
 	}
 	return due.Next, nil
 }

@@ -40,6 +40,8 @@ type handler struct {
 	rdb       redis.UniversalClient
 	keys      tasks.Keys
 	merchants atomic.Pointer[merchantSet] // an attempt keeps the state that it began with
+	fleet     *fleet
+	unknown   lately // merchants that were logged as unknown
 	times     timing.Times
 	lost      LostResponse
 	unique    bool
@@ -366,13 +368,21 @@ func (h *handler) deferOrder(ctx context.Context, a *attempt, s policy.Step, del
 	return h.journal.Release(ctx, &a.claim, delay, s.Do == policy.WaitNotFound, s.Why, (*journal.WaitQueue)(in))
 }
 
-// unknownMerchant defers an order of a merchant that this process does not have. Another process
-// may have it, or it is about to be configured. After its deadline the order has expired, since
-// no create was ever sent for it.
+// unknownMerchant handles an order of a merchant that this process does not have: it hands it on to
+// one that does. Where no running worker does, one may be about to start, and the order waits. After
+// its deadline it has expired, since no create was ever sent for it.
 func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
-	h.log.LogAttrs(context.Background(), slog.LevelError, "no such merchant here; the order waits", append([]slog.Attr{
-		slog.String("merchant", a.order.Merchant), slog.String("out_trade_no", a.order.OutTradeNo),
-		slog.String("hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer")}, traceAttrs(&a.claim)...)...)
+	switch elsewhere, err := h.fleet.has(ctx, a.order.Merchant); {
+	case err != nil:
+		return err
+	case elsewhere:
+		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferElsewhere}, 0)
+	}
+	if !h.unknown.repeats(a.order.Merchant) {
+		h.log.LogAttrs(context.Background(), slog.LevelError, "no running worker has this merchant; its orders wait", append([]slog.Attr{
+			slog.String("merchant", a.order.Merchant), slog.String("out_trade_no", a.order.OutTradeNo),
+			slog.String("hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer; it is logged once a minute")}, traceAttrs(&a.claim)...)...)
+	}
 	if a.facts().PastDeadline && a.claim.State == policy.StateNew {
 		return h.publish(ctx, a, a.result(policy.Settled(tasks.Expired, "no worker knows its merchant")))
 	}

@@ -37,8 +37,9 @@ func (a *attempt) report(r tasks.Result, published bool, err error) {
 // logDeferred writes the one log line of an attempt that deferred its order.
 func (a *attempt) logDeferred(s policy.Step, delay time.Duration) {
 	level := slog.LevelInfo
-	if s.Why == event.DeferQuota || s.Why == event.DeferHeld {
-		level = slog.LevelDebug // the normal course of a backlog
+	switch s.Why {
+	case event.DeferQuota, event.DeferHeld, event.DeferUnknown, event.DeferElsewhere:
+		level = slog.LevelDebug // the normal course of a backlog, or logged once a minute for all
 	}
 	attrs := append(a.attrs(), slog.String("deferred_for", string(s.Why)), slog.String("back_in", delay.Round(time.Millisecond).String()))
 	switch {

@@ -10,8 +10,8 @@ import (
 //
 // Orders in flight are finished with the credentials that they were begun with. A merchant that
 // is the same keeps everything. One with other credentials is no longer held, and its orders
-// that waited for that go on within half a minute. Orders of a merchant that is gone wait, as
-// those of any unknown merchant do.
+// that waited for that go on within half a minute. Orders of a merchant that is gone are left to
+// workers that have it; without one they wait, as those of any unknown merchant do.
 //
 // The error lists everything that is wrong with the merchants, in the words of [New]; the old
 // merchants then stay in force.

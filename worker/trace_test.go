@@ -102,7 +102,7 @@ func TestTrace_IsLoggedForAnOrderThatWaits(t *testing.T) {
 			t.Errorf("not traced: %s", line)
 		}
 	}
-	if !strings.Contains(strings.Join(lines, ""), "no such merchant here") {
+	if !strings.Contains(strings.Join(lines, ""), "no running worker has this merchant") {
 		t.Errorf("the line about the merchant is missing: %q", lines)
 	}
 }

@@ -15,10 +15,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
-// watch sees what makes orders wait without an error: Redis's clock went back, or somebody has paused
-// a queue of asynq.
+// watch sees what makes orders wait without an error: Redis's clock went back, somebody has paused a
+// queue of asynq, or no worker has their merchant.
 type watch struct {
 	journal  *journal.Journal
+	fleet    *fleet
 	rdb      redis.UniversalClient
 	keys     tasks.Keys
 	observer event.Observer
@@ -30,6 +31,9 @@ type watch struct {
 // time.
 func (w *watch) run(ctx context.Context) {
 	for {
+		if w.fleet.exchange(ctx, 0) != nil && ctx.Err() == nil {
+			w.observer.Observe(event.RedisFailed{Op: "merchants"})
+		}
 		w.clock(ctx)
 		w.pauses(ctx)
 		if wait.Sleep(ctx, timing.WatchEvery) != nil {

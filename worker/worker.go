@@ -77,8 +77,9 @@ func New(c Config) (*Worker, error) {
 		lost: c.LostResponse, unique: c.UniqueNumbers, goodsName: c.GoodsName,
 		observer: c.Observer, log: c.Logger, timer: newRoundTimer(), stop: w.stop, pool: pool.New(c.Concurrency, w.stop)}
 	w.handler.merchants.Store(w.newMerchants(c.Merchants, &merchantSet{}))
+	w.handler.fleet = newFleet(journal, w.handler.merchants.Load)
 	w.dispatcher = newDispatcher(w.handler)
-	w.watch = &watch{journal: journal, rdb: c.Redis, keys: c.Keys, observer: c.Observer, log: c.Logger, paused: map[tasks.Lane]bool{}}
+	w.watch = &watch{journal: journal, fleet: w.handler.fleet, rdb: c.Redis, keys: c.Keys, observer: c.Observer, log: c.Logger, paused: map[tasks.Lane]bool{}}
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
 	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s)
@@ -221,32 +222,15 @@ func (w *Worker) Ready(ctx context.Context) error {
 // asynqLog passes asynq's log lines on, each text once in [timing.LogAgain]. While Redis fails, both
 // servers of asynq repeat the same lines every few seconds.
 type asynqLog struct {
-	log  *slog.Logger
-	mu   sync.Mutex
-	said map[string]time.Time
+	log *slog.Logger
+	lately
 }
-
-// mostTexts bounds what asynqLog remembers.
-const mostTexts = 1000
 
 func (l *asynqLog) say(level slog.Level, args []any) {
 	text := fmt.Sprint(args...)
-	if !l.saidLately(text) {
+	if !l.repeats(text) {
 		l.log.Log(context.Background(), level, text, "by", "asynq")
 	}
-}
-
-func (l *asynqLog) saidLately(text string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if time.Since(l.said[text]) < timing.LogAgain {
-		return true
-	}
-	if l.said == nil || len(l.said) >= mostTexts {
-		l.said = make(map[string]time.Time)
-	}
-	l.said[text] = time.Now()
-	return false
 }
 
 // Debug implements [asynq.Logger].

@@ -19,6 +19,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
 )
 
@@ -116,6 +117,40 @@ func TestEnqueue_FilesOfEveryKindAreRead(t *testing.T) {
 				t.Errorf("a control character reached the terminal: %q", got.err)
 			}
 		})
+	}
+}
+
+// The rows are enqueued; a person hears of a name that may be misspelt, once, and of no more names than
+// one can read.
+func TestEnqueue_SaysThatNoRunningWorkerHasAMerchant(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	env := []string{"REDIS_URL=" + server.URL}
+	of := func(merchant, number string) string { return merchant + "," + row(number) }
+	text := "merchant," + head + of("shop", "A") + of("shop-x", "B") + of("shop-x", "C")
+	if got := command(t, env, "enqueue", "--check", file(t, "orders.csv", text)); got.code != exitDone || got.err != "" {
+		t.Errorf("--check: %+v", got)
+	}
+	if got := command(t, env, "enqueue", file(t, "orders.csv", text)); got.code != exitDone || got.err != "" {
+		t.Errorf("while no worker runs: %+v", got)
+	}
+	server.Client(t).HSet(t.Context(), tasks.Keys{Prefix: tasks.DefaultPrefix}.Merchants(), "shop", 1)
+	got := command(t, env, "enqueue", file(t, "orders.csv", text))
+	want := "no running worker has merchant shop-x; rows: 2, the first in line 3: the orders wait until one has it, or expire\n"
+	if got.code != exitDone || got.out != "enqueued=0 duplicate=3 invalid=0\n" || got.err != want {
+		t.Errorf("got %+v, want %q", got, want)
+	}
+	for i := range 30 {
+		text += of(fmt.Sprint("m", i), fmt.Sprint("M", i))
+	}
+	got = command(t, env, "enqueue", file(t, "orders.csv", text))
+	if !strings.Contains(got.err, "has the merchants of more rows; rows: 11, the first in line 24: ") || strings.Count(got.err, "\n") != 21 {
+		t.Errorf("31 merchants: %s", got.err)
+	}
+	server.Client(t).HSet(t.Context(), "{qfpay}:order:shop-x:B", "state", "DONE")
+	got = command(t, env, "enqueue", file(t, "orders.csv", "merchant,"+head+of("shop-x", "B")))
+	if got.code != exitDone || got.err != "" {
+		t.Errorf("an order that has its result: %+v", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
@@ -162,10 +163,14 @@ func (e *enqueuer) send(ctx context.Context, batch []readRow) error {
 		}
 	}
 	accepted, failed := e.accept(ctx, orders)
+	var waiting []orderfile.Row // for their results
 	for _, row := range batch {
 		if row.Err == nil {
 			if err := e.count(&row, accepted[0]); failed == nil {
 				failed = err
+			}
+			if row.Err == nil && accepted[0].Err == nil && accepted[0].State != "DONE" {
+				waiting = append(waiting, row.Row)
 			}
 			accepted = accepted[1:]
 		}
@@ -174,8 +179,29 @@ func (e *enqueuer) send(ctx context.Context, batch []readRow) error {
 			e.line = row.Line
 		}
 	}
+	if failed == nil {
+		e.remarkMerchants(ctx, waiting)
+	}
 	e.progress.Show(batch[len(batch)-1].read, e.enqueued+e.duplicate+e.rejects.count)
 	return failed
+}
+
+// remarkMerchants keeps which orders no running worker has the merchant of. The orders are enqueued:
+// an error of Redis is ignored.
+func (e *enqueuer) remarkMerchants(ctx context.Context, waiting []orderfile.Row) {
+	if e.producer == nil { // they are only checked
+		return
+	}
+	merchants := make([]string, len(waiting))
+	for i, row := range waiting {
+		merchants[i] = row.Order.Merchant
+	}
+	without, _ := e.producer.WithoutWorker(ctx, merchants...)
+	for _, row := range waiting {
+		if _, is := slices.BinarySearch(without, row.Order.Merchant); is {
+			e.remarks.withoutWorker(row)
+		}
+	}
 }
 
 // accept enqueues orders, or only checks them.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/printable"
@@ -15,7 +16,8 @@ type remarks struct {
 	name  tasks.GoodsName
 	looks orderfile.Encoding // of the rows that were not in the encoding of the file
 
-	kinds []*remark // in the sequence in which they occurred
+	kinds     []*remark // in the sequence in which they occurred
+	merchants int       // without a worker
 }
 
 // remark is one kind of remark.
@@ -44,6 +46,20 @@ func (r *remarks) add(row orderfile.Row) {
 	for _, w := range row.Order.Warnings() {
 		r.count(row, "warning: "+w.Field+" "+w.Rule, w.Value)
 	}
+}
+
+// mostMerchants bounds how many merchants are remarked by name. A file may have one in each row.
+const mostMerchants = 20
+
+// withoutWorker keeps that no running worker has the merchant of a row.
+func (r *remarks) withoutWorker(row orderfile.Row) {
+	kind := "no running worker has merchant " + row.Order.Merchant
+	if !slices.ContainsFunc(r.kinds, func(k *remark) bool { return k.kind == kind }) {
+		if r.merchants++; r.merchants > mostMerchants {
+			kind = "no running worker has the merchants of more rows"
+		}
+	}
+	r.count(row, kind, "the orders wait until one has it, or expire")
 }
 
 // misread keeps that a row is not in the encoding of the file.

@@ -116,7 +116,7 @@ func (u *upload) enqueue(r *http.Request, batch []orderfile.Row) ([]lineAnswer, 
 	ctx, cancel := u.redisContext(r)
 	defer cancel()
 	results, failed := u.Producer.EnqueueAll(ctx, orders)
-	answers := make([]lineAnswer, len(batch))
+	answers, all := make([]lineAnswer, len(batch)), make([]*accepted, len(batch))
 	for i, row := range batch {
 		a := lineAnswer{Line: row.Line}
 		switch {
@@ -132,7 +132,10 @@ func (u *upload) enqueue(r *http.Request, batch []orderfile.Row) ([]lineAnswer, 
 		} else {
 			u.refused++
 		}
-		answers[i] = a
+		answers[i], all[i] = a, a.accepted
+	}
+	if failed == nil {
+		u.warn(ctx, all...)
 	}
 	return answers, failed
 }

@@ -2,10 +2,12 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -32,11 +34,32 @@ type accepted struct {
 	OutTradeNo string             `json:"out_trade_no"`
 	Acceptance tasks.AcceptStatus `json:"acceptance"`
 	State      string             `json:"state"` // of the order: NEW, SENT, CLOSING or DONE
+	Warning    string             `json:"warning,omitempty"`
 }
 
 func acceptedOf(a tasks.AcceptResult) *accepted {
 	merchant, outTradeNo, _ := strings.Cut(a.ID, ":")
-	return &accepted{a.ID, merchant, outTradeNo, a.Status, a.State}
+	return &accepted{ID: a.ID, Merchant: merchant, OutTradeNo: outTradeNo, Acceptance: a.Status, State: a.State}
+}
+
+// warn warns about accepted orders whose merchants no running worker has. The orders are accepted: an
+// error of Redis is ignored.
+func (s *server) warn(ctx context.Context, all ...*accepted) {
+	var merchants []string
+	for _, a := range all {
+		if a != nil && a.State != "DONE" {
+			merchants = append(merchants, a.Merchant)
+		}
+	}
+	without, _ := s.Producer.WithoutWorker(ctx, merchants...)
+	for _, a := range all {
+		if a == nil || a.State == "DONE" {
+			continue
+		}
+		if _, is := slices.BinarySearch(without, a.Merchant); is {
+			a.Warning = "no running worker has merchant " + a.Merchant + "; the order waits until one has it, or expires"
+		}
+	}
 }
 
 // byteOrderMark may begin a text in UTF-8.
@@ -73,6 +96,7 @@ func (s *server) postOrder(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := acceptedOf(result)
+	s.warn(ctx, a)
 	w.Header().Set("Location", "/v1/orders/"+a.Merchant+"/"+a.OutTradeNo)
 	answer(w, http.StatusAccepted, "application/json", a)
 }

@@ -39,6 +39,31 @@ func TestOrders_AreAcceptedOnceAndThenDuplicates(t *testing.T) {
 	}
 }
 
+// The orders are accepted; the client hears that a name may be misspelt.
+func TestOrders_AreAnsweredWithAWarningWhenNoWorkerHasTheirMerchant(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	of := func(merchant, number string) string {
+		return strings.Replace(anOrder(number), "{", `{"merchant":"`+merchant+`",`, 1)
+	}
+	r.rdb.HSet(t.Context(), keys.Merchants(), "shop", "1")
+	const warning = "no running worker has merchant shop-x; the order waits until one has it, or expires"
+	if got := r.post(of("shop-x", "A1")); got.status != http.StatusAccepted || into[accepted](t, got.body).Warning != warning {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if got := r.post(of("shop", "A2")); got.status != http.StatusAccepted || strings.Contains(got.body, "warning") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	lines := strings.Split(r.lines(strings.NewReader(of("shop", "A3")+"\n{\n"+of("shop-x", "A4")+"\n")).body, "\n")
+	if len(lines) != 4 || strings.Contains(lines[0]+lines[1], "warning") || !strings.Contains(lines[2], `"warning":"`+warning+`"`) {
+		t.Errorf("%q", lines)
+	}
+	r.rdb.HSet(t.Context(), keys.Order("shop-x:A1"), "state", "DONE")
+	if got := r.post(of("shop-x", "A1")); into[accepted](t, got.body).State != "DONE" || strings.Contains(got.body, "warning") {
+		t.Errorf("an order that has its result: %s", got.body)
+	}
+}
+
 func TestOrders_ConflictNamesTheOrderAndItsState(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

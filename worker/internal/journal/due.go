@@ -33,13 +33,16 @@ type DueClaim struct {
 const lookedAt = 1000
 
 // ClaimDue leases due orders to attempts of this process, as many as it has room for. Damaged
-// orders are due again after a long pause. When the answer is lost, the leased orders are due
+// orders are due again after a long pause. It leaves orders of some merchants to other processes. When the answer is lost, the leased orders are due
 // at the end of their leases.
-func (j *Journal) ClaimDue(ctx context.Context, room Room) (Due, error) {
+func (j *Journal) ClaimDue(ctx context.Context, room Room, leave ...string) (Due, error) {
 	token := rand.Text()
-	answer, err := claimDueScript.Run(ctx, j.Scripts, []string{j.Keys.Due(), j.Keys.Waiting()},
-		j.Keys.Order(""), j.Times.Lease.Milliseconds(), token, room[tasks.Interactive], room[tasks.Bulk], lookedAt,
-		timing.DamagedAgain.Milliseconds(), timing.WaitingAgain.Milliseconds()).Slice()
+	args := []any{j.Keys.Order(""), j.Times.Lease.Milliseconds(), token, room[tasks.Interactive], room[tasks.Bulk], lookedAt,
+		timing.DamagedAgain.Milliseconds(), timing.WaitingAgain.Milliseconds()}
+	for _, merchant := range leave {
+		args = append(args, merchant)
+	}
+	answer, err := claimDueScript.Run(ctx, j.Scripts, []string{j.Keys.Due(), j.Keys.Waiting()}, args...).Slice()
 	if err != nil {
 		return Due{}, fmt.Errorf("journal: claim_due: %w", err)
 	}

@@ -22,4 +22,5 @@ var (
 	putBackScript     = redisscript.Load(luaFiles, "claimable", "put_back")
 	setAsideScript    = redisscript.Load(luaFiles, "set_aside")
 	clockScript       = redisscript.Load(luaFiles, "clock")
+	merchantsScript   = redisscript.Load(luaFiles, "merchants")
 )

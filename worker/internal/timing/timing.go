@@ -136,9 +136,15 @@ const (
 	// again after WaitingAgain.
 	WaitingAgain = 100 * time.Millisecond
 	// WatchEvery is how often a process looks whether Redis's clock went back or a queue is paused, and
-	// ClockSlack by how much the clock may go back without a correction.
+	// tells the others which merchants it has. ClockSlack is by how much the clock may go back without a
+	// correction.
 	WatchEvery = 2 * time.Second
 	ClockSlack = time.Second
+	// MerchantTold is how long a process that has told its merchants counts as running.
+	MerchantTold = 15 * time.Second
+	// MerchantUnknown is how long a merchant that no running worker has counts as waited for after a
+	// look at an order of it. It is longer than the time until the next look.
+	MerchantUnknown = time.Minute
 	// AfterOutage is how long dispatchers pause after Redis was away. The attempts that have QR
 	// codes publish them before other attempts claim their orders, whose leases may have run out:
 	// those could only query, close and reissue. So it is longer than the longest pause between two
@@ -178,7 +184,7 @@ const (
 	// ForwarderInterval is how often asynq looks for tasks that it repeats: only runs that failed
 	// because Redis did, not orders.
 	ForwarderInterval = 3 * time.Second
-	// LogAgain is how long a log line of asynq is not repeated.
+	// LogAgain is how long a log line of asynq, or one about an unknown merchant, is not repeated.
 	LogAgain = time.Minute
 	// A run that failed because Redis did is repeated after RunAgain, and up to twice as long.
 	RunAgain = 2 * time.Second

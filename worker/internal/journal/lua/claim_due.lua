@@ -10,6 +10,7 @@ ARGV[4] room in interactive             ARGV[5] room in bulk: as many orders at 
 ARGV[6] how many orders to look at, at most
 ARGV[7] ms until a damaged order is looked at again
 ARGV[8] ms until an app_code is handed out again, if no dispatcher looks at its wait queues
+ARGV[9…] merchants whose orders are left to other processes
 
 Answers {ms, {app_code, …}, {{id, lane, claim}, …}, {{id, what}, …}}: ms until the next order or wait
 queue is due, 0 when one is due now, -1 when there is none; the app_codes whose wait queues are
@@ -17,7 +18,8 @@ due, as many as there is room left for orders; the leased orders, each with clai
 and the damaged orders.
 
 An order whose lane has no room stays due, behind all others, so that it does not hide the orders of the
-other lane. A damaged order has no journal, or one that cannot be read, or one that is settled: it
+other lane. An order that is left to other processes stays due as it is, and goes behind only when there
+are as many as the script looks at. A damaged order has no journal, or one that cannot be read, or one that is settled: it
 stays in due, so that people see it, and what is wrong with it is answered as a field's name or as
 "none", "settled", "reserved".
 
@@ -29,25 +31,34 @@ local prefix, ms, token, again = ARGV[1], ARGV[2], ARGV[3], ARGV[7]
 local room = {interactive = tonumber(ARGV[4]), bulk = tonumber(ARGV[5])}
 local function left() return room.interactive + room.bulk end
 
-local claimed, damaged, without_room = {}, {}, {}
+local leave = {}
+for i = 9, #ARGV do leave[ARGV[i]] = true end
+
+local claimed, damaged, behind, others = {}, {}, {}, {}
 for _, id in ipairs(left() > 0 and redis.call("ZRANGE", due, "-inf", now, "BYSCORE", "LIMIT", 0, ARGV[6]) or {}) do
-  local journal = prefix .. id
-  local fields, why_not = read(journal, "")
+  local journal, left_alone = prefix .. id, leave[id:match("^[^:]*")]
+  local fields, why_not
+  if not left_alone then fields, why_not = read(journal, "") end
   local lane = fields and fields[3]
-  if not fields and why_not[1] == "busy" then
+  if left_alone then
+    others[#others + 1] = id
+  elseif not fields and why_not[1] == "busy" then
     redis.call("ZADD", due, now + math.min(why_not[2], ms), id)
   elseif not fields then
     redis.call("ZADD", due, now + again, id)
     damaged[#damaged + 1] = {id, why_not[2] or why_not[1]}
   elseif room[lane] == 0 then
-    without_room[#without_room + 1] = id
+    behind[#behind + 1] = id
   else
     room[lane] = room[lane] - 1
     claimed[#claimed + 1] = {id, lane, lease(journal, due, id, token .. ":" .. id, ms, fields)}
   end
   if left() == 0 then break end
 end
-for i, id in ipairs(without_room) do redis.call("ZADD", due, now - #without_room + i, id) end -- in the same order
+if #others + #behind >= tonumber(ARGV[6]) then
+  for _, id in ipairs(others) do behind[#behind + 1] = id end
+end
+for i, id in ipairs(behind) do redis.call("ZADD", due, now - #behind + i, id) end -- in the same order
 
 local queues = left() > 0 and redis.call("ZRANGE", waiting, "-inf", now, "BYSCORE", "LIMIT", 0, left()) or {}
 for _, app in ipairs(queues) do redis.call("ZADD", waiting, now + ARGV[8], app) end

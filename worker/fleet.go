@@ -1,0 +1,100 @@
+package worker
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
+)
+
+// fleet is what this process knows of the merchants of all running workers. Each process tells its own;
+// an order of a merchant that only others have is left to them.
+type fleet struct {
+	journal *journal.Journal
+	own     func() *merchantSet
+
+	latest atomic.Pointer[exchange]
+
+	exchanging sync.Mutex
+	told       []string        // our merchants, as they were told last
+	unknown    map[string]bool // merchants that no worker had; to be told
+}
+
+// exchange is what was learnt by one exchange.
+type exchange struct {
+	at      time.Time
+	running map[string]bool // merchants that running workers had
+}
+
+func newFleet(j *journal.Journal, own func() *merchantSet) *fleet {
+	f := &fleet{journal: j, own: own, unknown: map[string]bool{}}
+	f.latest.Store(&exchange{})
+	return f
+}
+
+// exchange tells the merchants of this process and learns those of all, unless that was done not
+// longer ago than age.
+func (f *fleet) exchange(ctx context.Context, age time.Duration) error {
+	f.exchanging.Lock()
+	defer f.exchanging.Unlock()
+	if time.Since(f.latest.Load().at) < age {
+		return nil
+	}
+	own := f.own().byName
+	has := slices.Sorted(maps.Keys(own))
+	gone := slices.DeleteFunc(slices.Clone(f.told), func(name string) bool { return own[name] != nil })
+	running, err := f.journal.TellMerchants(ctx, has, gone, slices.Sorted(maps.Keys(f.unknown)))
+	if err != nil {
+		return err
+	}
+	learnt := exchange{time.Now(), make(map[string]bool, len(running))}
+	for _, name := range running {
+		learnt.running[name] = true
+	}
+	f.latest.Store(&learnt)
+	f.told = has
+	clear(f.unknown)
+	return nil
+}
+
+// running are the merchants that running workers have: none when nothing was learnt for so long that
+// they may all have ended.
+func (f *fleet) running() map[string]bool {
+	if l := f.latest.Load(); time.Since(l.at) < timing.MerchantTold {
+		return l.running
+	}
+	return nil
+}
+
+// others are the merchants that other running workers have and this one does not.
+func (f *fleet) others() (names []string) {
+	own := f.own().byName
+	for name := range f.running() {
+		if own[name] == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// has reports whether a running worker has a merchant that this one does not have.
+func (f *fleet) has(ctx context.Context, merchant string) (bool, error) {
+	if f.running()[merchant] {
+		return true, nil
+	}
+	if err := f.exchange(ctx, timing.RoundEvery); err != nil {
+		return false, err
+	}
+	if f.running()[merchant] {
+		return true, nil
+	}
+	f.exchanging.Lock()
+	defer f.exchanging.Unlock()
+	f.unknown[merchant] = true
+	return false, nil
+}
