@@ -23,7 +23,7 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 	switch s.Why {
 	case event.DeferHeld:
 		if a.refused != nil && a.refused.holds.reason == "" {
-			return wait.Jitter(alonePause(a.claim.Attempts))
+			return wait.Jitter(alonePause(h.times.Alone, a.claim.Attempts))
 		}
 		return wait.Jitter(h.times.Held)
 	case event.DeferGateway:

@@ -42,14 +42,14 @@ func newJournalFixture(t *testing.T) *journalFixture {
 // nothing, and doubt next to none: right where nothing is ever under way unseen.
 func calmTimes() timing.Times {
 	return timing.Times{Call: 10 * time.Second, Attempt: 12 * time.Second, Lease: 14 * time.Second,
-		LandingTime: 300 * time.Millisecond, Doubt: 100 * time.Millisecond, MaxDoubt: time.Second, CloseAgain: 100 * time.Millisecond, Held: 2 * time.Second, Maintenance: time.Second}
+		LandingTime: 300 * time.Millisecond, Doubt: 100 * time.Millisecond, MaxDoubt: time.Second, CloseAgain: 100 * time.Millisecond, Alone: 100 * time.Millisecond, Held: 2 * time.Second, Maintenance: time.Second}
 }
 
 // quickTimes are the worker's own times on a smaller scale, for what depends on
 // calls that run out of time.
 func quickTimes() timing.Times {
 	return timing.Times{Call: 500 * time.Millisecond, Attempt: 1500 * time.Millisecond, Lease: 2 * time.Second,
-		LandingTime: 2500 * time.Millisecond, Doubt: 100 * time.Millisecond, MaxDoubt: time.Second, CloseAgain: 100 * time.Millisecond, Held: 2 * time.Second, Maintenance: time.Second}
+		LandingTime: 2500 * time.Millisecond, Doubt: 100 * time.Millisecond, MaxDoubt: time.Second, CloseAgain: 100 * time.Millisecond, Alone: 100 * time.Millisecond, Held: 2 * time.Second, Maintenance: time.Second}
 }
 
 // take claims the order, or fails the test.
