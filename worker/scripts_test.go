@@ -205,6 +205,25 @@ func TestRetract_IsForTheSoleSender(t *testing.T) {
 	f.want("SENT", "2", "0")
 }
 
+// An attempt may die before it has asked about what was refused. The next one takes it back when
+// every create under the number was refused for the configuration, and only then.
+func TestRetract_IsForAnybodyWhenEveryCreateWasRefused(t *testing.T) {
+	t.Parallel()
+	for first, want := range map[policy.Verdict]error{policy.Holding: nil, policy.Open: journal.ErrLost, policy.Refusing: nil, policy.NoVerdict: journal.ErrLost} {
+		f := newJournalFixture(t)
+		ctx := t.Context()
+		c := f.take("a")
+		for _, verdict := range []policy.Verdict{first, policy.Holding} {
+			ok(t, f.Intent(ctx, c))
+			ok(t, f.Answered(ctx, c, policy.Answer{HTTPStatus: 200}, verdict))
+		}
+		f.lapse()
+		if err := f.Retract(ctx, f.take("b")); !errors.Is(err, want) {
+			t.Errorf("verdicts %d and holding: %v, want %v", first, err, want)
+		}
+	}
+}
+
 func TestClose_ForbidsTheQRCode(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
