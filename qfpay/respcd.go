@@ -151,3 +151,12 @@ var (
 func saysUsed(text string) bool {
 	return used.MatchString(notUsed.ReplaceAllString(strings.ToLower(text), ""))
 }
+
+// respCdOf returns the code that a text means: a gateway that sends numbers sends 0 for 0000.
+func respCdOf(text string) RespCd {
+	text = strings.TrimSpace(text)
+	if n := 4 - len(text); n > 0 && n < 4 && strings.Trim(text, "0123456789") == "" {
+		text = strings.Repeat("0", n) + text
+	}
+	return RespCd(text)
+}

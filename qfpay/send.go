@@ -10,25 +10,6 @@ import (
 	"time"
 )
 
-// exchange is the result of one HTTP request: an answer, or err.
-type exchange struct {
-	status    int
-	header    http.Header
-	body      []byte
-	passed    time.Time     // when the first byte was sent; zero: never
-	took      time.Duration // from the first byte sent to the last one read
-	signature Signature
-	err       error // *NotSent, *Throttled (by the limiter) or *Unanswered
-
-	signedData bool // the signature is right, and covers the members of data alone
-}
-
-// throttled reports whether the limiter took its permit back at the last moment.
-func (s exchange) throttled() bool {
-	_, ok := errors.AsType[*Throttled](s.err)
-	return ok
-}
-
 // send sends one request and reads the answer, at most r.maxBody bytes.
 func (c *Client) send(ctx context.Context, r request, l *callPermit) exchange {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout())
@@ -143,6 +124,3 @@ func since(t time.Time) time.Duration {
 	}
 	return time.Since(t)
 }
-
-// clip returns the part of a body that an error keeps.
-func clip(body []byte) []byte { return body[:min(len(body), maxErrorBody)] }

@@ -265,7 +265,7 @@ func TestAnswers_AFaultOfAllOrdersTripsTheBreaker(t *testing.T) {
 	r.config.Concurrency = 4
 	stop := r.start()
 	r.enqueue(30, nil)
-	for end := time.Now().Add(20 * time.Second); !strings.Contains(r.log.String(), "its orders wait"); time.Sleep(10 * time.Millisecond) { // until the worker has seen enough
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(r.log.String(), "they wait, and one"); time.Sleep(10 * time.Millisecond) { // until the worker has seen enough
 		if time.Now().After(end) {
 			t.Fatalf("the breaker does not trip\n%s", r.log.tail(20))
 		}

@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
@@ -92,3 +94,80 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *
 // whenQueued is when a queued order is due, given how long its wait queue takes at
 // the full rate. The order is dispatched before, unless it is missing from the queue.
 func whenQueued(length time.Duration) time.Duration { return 2*length + timing.QueueGrace }
+
+// held returns how long an order has to wait because its pay type or its merchant is held; 0
+// when it may go. Orders in doubt always may: they begin with a query.
+func (h *handler) held(a *attempt) time.Duration {
+	if a.claim.State != policy.StateNew || a.facts().PastDeadline {
+		return 0
+	}
+	left := a.merchant.breaker.admit(time.Now(), a.claim.ID, a.order.PayType, h.times.Lease)
+	return min(left, wait.Jitter(h.times.Held))
+}
+
+// refusedCreate is an answer to a create that may be the fault of the configuration.
+type refusedCreate struct {
+	reason string // as policy.Fault names it
+	err    error
+	holds  scope
+}
+
+// updateBreaker tells the merchant's breaker how QFPay answered a create, and the operator what
+// is held since.
+func (h *handler) updateBreaker(a *attempt) {
+	b, now := a.merchant.breaker, time.Now()
+	if reason := policy.Fault(a.err); reason != "" {
+		s, begins := b.refuse(now, a.claim.ID, a.order.PayType, reason)
+		a.refused = &refusedCreate{reason, a.err, s}
+		if begins {
+			h.log.LogAttrs(context.Background(), slog.LevelError, heldText(s), append(a.attrs(), a.refused.attrs()...)...)
+		}
+		return
+	}
+	switch a.known.Reply {
+	case policy.Created, policy.Refused, policy.NotNow:
+		for _, s := range b.take(now, a.order.PayType) {
+			h.log.Info("QFPay takes these orders again", "merchant", a.order.Merchant, "pay_type", s.payType, "reason", s.reason)
+		}
+	}
+}
+
+// heldText says what is held.
+func heldText(s scope) string {
+	switch {
+	case s.reason == "":
+		return "QFPay refuses this order; it waits alone"
+	case s.payType != "":
+		return "QFPay refuses this merchant's orders of one pay type; they wait, and one is tried now and then"
+	default:
+		return "QFPay refuses this merchant's orders; they wait, and one of each pay type is tried now and then"
+	}
+}
+
+// attrs are the log attributes of a refusal: QFPay's words, and what to check.
+func (r *refusedCreate) attrs() []slog.Attr {
+	answer := qfpay.AnswerOf(r.err)
+	return []slog.Attr{slog.String("respcd", string(answer.RespCd)), slog.String("text", strings.TrimSpace(answer.RespErr+" "+answer.RespMsg)),
+		slog.Any("error", r.err), slog.String("hint", hint(r.reason, r.holds))}
+}
+
+// hint says what to check after a refusal. The key is to blame only when QFPay takes nothing of
+// the merchant.
+func hint(reason string, s scope) string {
+	switch {
+	case s.reason == "":
+		return "other orders may be taken: compare this one's fields with theirs; it is tried until its deadline"
+	case reason == "1104":
+		return "ask QFPay whether this pay type is enabled for the merchant"
+	case s.payType != "":
+		return "the credentials are good, since other pay types are taken: ask QFPay about this pay type of the merchant"
+	case qfpay.RespCd(reason).RefusesSignature():
+		return "compare the client key, the mchid and QFPAY_SIGN_TYPE (try MD5) with what QFPay issued for this base URL"
+	case reason == policy.FaultAnswer:
+		return "look at one of its orders with order show: the answers have no QR code, or are not QFPay's"
+	case reason == policy.FaultHTTP:
+		return "compare the base URL with the environment of these credentials"
+	default:
+		return "ask QFPay's support about this code: it concerns the merchant's store or account"
+	}
+}

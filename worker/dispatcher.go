@@ -94,7 +94,7 @@ func (d *dispatcher) dispatch(ctx context.Context, room journal.Room) (time.Dura
 		d.start(c.Lane, c.ID, func() error { return d.handler.due(d.ctx, c.Claim) })
 	}
 	for _, damaged := range due.Damaged {
-		d.handler.setAside(damaged) // its error is counted
+		d.handler.setAside(damaged, nil) // its error is counted
 	}
 	for _, appCode := range due.Waiting {
 		if err := d.dispatchQueues(ctx, appCode, room); err != nil {

@@ -84,7 +84,7 @@ func (h *handler) attemptError(id string, err error) error {
 		return nil
 	}
 	if damaged, is := errors.AsType[*journal.DamagedError](err); is {
-		return h.setAside(damaged)
+		return h.setAside(damaged, traceOf(err))
 	}
 	h.observer.Observe(event.RedisFailed{Op: "attempt"})
 	h.log.LogAttrs(context.Background(), slog.LevelError, "an attempt was given up; its order comes back",
@@ -94,13 +94,14 @@ func (h *handler) attemptError(id string, err error) error {
 
 // setAside takes an order with a damaged journal out of the workers' hands. It returns an error of
 // Redis.
-func (h *handler) setAside(e *journal.DamagedError) error {
+func (h *handler) setAside(e *journal.DamagedError, trace []slog.Attr) error {
 	ctx, cancel := context.WithTimeout(context.Background(), h.times.Call)
 	defer cancel()
 	aside, err := h.journal.SetAside(ctx, e)
 	if aside {
-		h.log.Error("an order was put aside: its journal is damaged, and nothing of it is sent", "id", e.ID, "problem", e.Problem,
-			"hint", "mend its journal, then qfpay-worker order retry; docs/runbook.md, QfpayOrdersDamaged")
+		h.log.LogAttrs(ctx, slog.LevelError, "an order was put aside: its journal is damaged, and nothing of it is sent",
+			append([]slog.Attr{slog.String("id", e.ID), slog.String("problem", e.Problem),
+				slog.String("hint", "mend its journal, then qfpay-worker order retry; docs/runbook.md, QfpayOrdersDamaged")}, trace...)...)
 	}
 	if err != nil {
 		h.observer.Observe(event.RedisFailed{Op: "attempt"})

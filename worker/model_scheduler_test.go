@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -13,6 +12,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // scheduler is a gateway whose answers were drawn before. The model asks it for the answer to a

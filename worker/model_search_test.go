@@ -2,9 +2,10 @@ package worker
 
 import (
 	"fmt"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"slices"
 	"strings"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // search explores every world that can be reached from the start, breadth first, so

@@ -1,8 +1,9 @@
 package worker
 
 import (
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"slices"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // attempt: all that one attempt can do next, and all that can become of it.

@@ -107,8 +107,8 @@ func TestTrace_IsLoggedForAnOrderThatWaits(t *testing.T) {
 	}
 }
 
-// An attempt that fails is logged where its journal is not at hand any more.
-func TestTrace_IsLoggedForAnAttemptThatIsGivenUp(t *testing.T) {
+// An attempt that fails is logged where its claim is not at hand any more.
+func TestTrace_IsLoggedForAnOrderThatIsPutAside(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
 	o := anOrder("T1")
@@ -118,10 +118,10 @@ func TestTrace_IsLoggedForAnAttemptThatIsGivenUp(t *testing.T) {
 	// A journal that no worker writes, and none goes on with.
 	ok(t, r.rdb.HSet(t.Context(), r.keys.Order("default:T1"), "state", "SENT", "order", "{}").Err())
 	stop := r.start()
-	r.eventually("the attempt is given up", func() bool { return strings.Contains(r.log.String(), "an attempt was given up") })
+	r.eventually("the order is put aside", func() bool { return strings.Contains(r.log.String(), "an order was put aside") })
 	stop()
 	for line := range strings.Lines(r.log.String()) {
-		if strings.Contains(line, "an attempt was given up") && !strings.Contains(line, "traceparent="+traceOfOrder(1)) {
+		if strings.Contains(line, "an order was put aside") && !strings.Contains(line, "traceparent="+traceOfOrder(1)) {
 			t.Errorf("not traced: %s", line)
 		}
 	}

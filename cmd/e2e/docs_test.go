@@ -105,7 +105,7 @@ func newStage(t *testing.T) *stage {
 	examples, err := filepath.Abs("../../examples")
 	redistest.OK(t, err)
 	redistest.OK(t, os.Symlink(examples, filepath.Join(s.dir, "examples")))
-	redistest.OK(t, os.WriteFile(filepath.Join(s.dir, "token"), []byte("0123456789abcdef0123456789abcdef\n"), 0o600))
+	redistest.OK(t, os.WriteFile(filepath.Join(s.dir, "token"), []byte("5f0c9ad27be1846350d9c2e71ab4f836\n"), 0o600))
 	s.settings = settings(redistest.Start(t), startGateway(t), rightKey)
 	w := startWorker(t, append(s.settings, "WORKER_API_ADDR=127.0.0.1:0", "WORKER_API_TOKEN_FILE="+filepath.Join(s.dir, "token")))
 	_, api, _ := strings.Cut(w.err.text(), "taking orders over HTTP")

@@ -19,19 +19,6 @@ type Config struct {
 	LogConfig
 }
 
-// RedisConfig configures the Redis server and the prefix of our keys. Every command that
-// uses Redis has it.
-type RedisConfig struct {
-	URL                  string `name:"redis-url" group:"Redis" default:"redis://127.0.0.1:6379/0" help:"redis://, rediss://, unix://, redis-sentinel://h1:26379,h2:26379/0?master=NAME or redis-cluster://h1:7000,h2:7001. May contain user and password."`
-	PasswordFile         string `name:"redis-password-file" group:"Redis" help:"File with the password, instead of a password in the URL. Read again for each connection."`
-	SentinelUsername     string `name:"redis-sentinel-username" group:"Redis" help:"User of the Sentinels, if they have another login than the servers: that of the URL is not sent to them."`
-	SentinelPasswordFile string `name:"redis-sentinel-password-file" group:"Redis" help:"File with the password of the Sentinels."`
-	TLSCAFile            string `name:"redis-tls-ca-file" group:"Redis" help:"File with the certificates of the authorities to trust, PEM, instead of the system's. Needs a URL with TLS. Read again for each connection, as the next two."`
-	TLSCertFile          string `name:"redis-tls-cert-file" group:"Redis" help:"File with the client certificate and its chain, PEM, where the server demands one."`
-	TLSKeyFile           string `name:"redis-tls-key-file" group:"Redis" help:"File with the key of the client certificate, PEM."`
-	KeyPrefix            string `name:"worker-key-prefix" group:"Redis" default:"{qfpay}" help:"Prefix of every key, in braces: one prefix is one shard."`
-}
-
 // WorkerConfig configures the worker itself.
 type WorkerConfig struct {
 	Concurrency     string `name:"worker-concurrency" group:"Worker" default:"64" help:"The most orders in flight at once, per lane."`

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
@@ -45,10 +42,6 @@ Exit code 0: all rows are enqueued, now or before. 2: some rows are invalid; the
 command prints the line and the reason of each, and enqueues the others. Also 2 for
 a file without orders. 1: Redis failed or the command was interrupted; run it again.`
 }
-
-// pingTimeout is how long a command waits for Redis before it gives up. It is enough for a
-// few attempts to connect.
-const pingTimeout = 5 * time.Second
 
 // Run implements the command.
 func (c *EnqueueCmd) Run(ctx context.Context, std stdio) error {
@@ -138,13 +131,6 @@ func open(name string, stdin io.Reader) (io.ReadCloser, int64, error) {
 		return f, 0, nil
 	}
 	return f, info.Size(), nil
-}
-
-// ping checks that Redis answers, before the command reads its input.
-func ping(ctx context.Context, rdb redis.UniversalClient) error {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	return rdb.Ping(ctx).Err()
 }
 
 // explain returns the error of the command. stopped is the error that ended the work early,

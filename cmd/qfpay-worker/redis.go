@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"regexp"
 	"time"
@@ -198,18 +197,6 @@ func (c DurabilityConfig) resolve(found *checks) tasks.Durability {
 	return tasks.Durability(found.choice("WORKER_DURABILITY", c.Durability, string(tasks.Standard), string(tasks.Strict)))
 }
 
-// checkRedis checks, before any order is taken, whether the Redis server can keep orders.
-func checkRedis(ctx context.Context, s Settings, log *slog.Logger) error {
-	warnings, err := s.Redis.check(ctx, s.Keys, redischeck.Worker, s.Durability)
-	for _, w := range warnings {
-		log.Warn(w, "redis", s.Redis.String())
-	}
-	if err != nil {
-		return fmt.Errorf("Redis at %s (REDIS_URL) is not fit to keep orders:\n%w", s.Redis, err)
-	}
-	return nil
-}
-
 // check runs [redischeck.Check] with a client of its own: a connection on which a transaction could
 // not be discarded must not be used again.
 func (r Redis) check(ctx context.Context, keys tasks.Keys, role redischeck.Role, d tasks.Durability) (warnings []string, err error) {
@@ -243,3 +230,27 @@ func (r Redis) unverified() string {
 	return "REDIS_URL has skip_verify=true: the certificate of Redis is NOT checked, so anybody on the way can read the password, " +
 		"the orders and the results, and change them. Use REDIS_TLS_CA_FILE instead"
 }
+
+// RedisConfig configures the Redis server and the prefix of our keys. Every command that
+// uses Redis has it.
+type RedisConfig struct {
+	URL                  string `name:"redis-url" group:"Redis" default:"redis://127.0.0.1:6379/0" help:"redis://, rediss://, unix://, redis-sentinel://h1:26379,h2:26379/0?master=NAME or redis-cluster://h1:7000,h2:7001. May contain user and password."`
+	PasswordFile         string `name:"redis-password-file" group:"Redis" help:"File with the password, instead of a password in the URL. Read again for each connection."`
+	SentinelUsername     string `name:"redis-sentinel-username" group:"Redis" help:"User of the Sentinels, if they have another login than the servers: that of the URL is not sent to them."`
+	SentinelPasswordFile string `name:"redis-sentinel-password-file" group:"Redis" help:"File with the password of the Sentinels."`
+	TLSCAFile            string `name:"redis-tls-ca-file" group:"Redis" help:"File with the certificates of the authorities to trust, PEM, instead of the system's. Needs a URL with TLS. Read again for each connection, as the next two."`
+	TLSCertFile          string `name:"redis-tls-cert-file" group:"Redis" help:"File with the client certificate and its chain, PEM, where the server demands one."`
+	TLSKeyFile           string `name:"redis-tls-key-file" group:"Redis" help:"File with the key of the client certificate, PEM."`
+	KeyPrefix            string `name:"worker-key-prefix" group:"Redis" default:"{qfpay}" help:"Prefix of every key, in braces: one prefix is one shard."`
+}
+
+// ping checks that Redis answers, before the command reads its input.
+func ping(ctx context.Context, rdb redis.UniversalClient) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	return rdb.Ping(ctx).Err()
+}
+
+// pingTimeout is how long a command waits for Redis before it gives up. It is enough for a
+// few attempts to connect.
+const pingTimeout = 5 * time.Second

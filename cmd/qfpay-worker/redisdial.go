@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -22,6 +21,10 @@ type tlsFiles struct {
 	ca        string // "": the authorities of the system
 	cert, key string // "": no client certificate
 }
+
+// maxCertificates is the largest file of certificates, in bytes. Debian's list of all public
+// authorities has 220 kB.
+const maxCertificates = 1 << 20
 
 // tlsFiles checks the settings of TLS.
 func (c RedisConfig) tlsFiles(found *checks) tlsFiles {
@@ -47,13 +50,13 @@ func (f tlsFiles) authorities() (*x509.CertPool, error) {
 	if f.ca == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(f.ca)
+	text, err := readFile(f.ca, maxCertificates)
 	if err != nil {
-		return nil, cannotRead(f.ca, err)
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s: has no certificate in PEM", f.ca)
+		return nil, fmt.Errorf("%s: has no certificate in PEM", shownPath(f.ca))
 	}
 	return pool, nil
 }
@@ -63,7 +66,15 @@ func (f tlsFiles) certificates() ([]tls.Certificate, error) {
 	if f.cert == "" {
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+	cert, err := readFile(f.cert, maxCertificates)
+	if err != nil {
+		return nil, err
+	}
+	key, err := readFile(f.key, maxCertificates)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return nil, err
 	}

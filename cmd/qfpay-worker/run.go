@@ -68,13 +68,6 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 	})
 }
 
-// warn logs what is risky in the settings.
-func warn(log *slog.Logger, warnings []string) {
-	for _, w := range warnings {
-		log.Warn(w)
-	}
-}
-
 // collectRarely lets the heap grow to five times the memory in use before the garbage
 // collector runs, instead of twice. The worker uses a few MB, so collecting for each few
 // MB more would waste CPU time. GOGC in the environment overrides it.
@@ -183,4 +176,16 @@ func (s Settings) workerConfig(rdb redis.UniversalClient, m *metrics.Metrics, lo
 		Observer:        m,
 		Logger:          log,
 	}
+}
+
+// checkRedis checks, before any order is taken, whether the Redis server can keep orders.
+func checkRedis(ctx context.Context, s Settings, log *slog.Logger) error {
+	warnings, err := s.Redis.check(ctx, s.Keys, redischeck.Worker, s.Durability)
+	for _, w := range warnings {
+		log.Warn(w, "redis", s.Redis.String())
+	}
+	if err != nil {
+		return fmt.Errorf("Redis at %s (REDIS_URL) is not fit to keep orders:\n%w", s.Redis, err)
+	}
+	return nil
 }

@@ -23,7 +23,8 @@ func TestSecurity_EveryClaimHasATestBehindIt(t *testing.T) {
 		tests[strings.TrimPrefix(strings.TrimSpace(line), "func ")] = true
 	}
 	rows := 0
-	for line := range strings.Lines(string(page)) {
+	threats, _, _ := strings.Cut(string(page), "\n## ")
+	for line := range strings.Lines(threats) {
 		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| threat") {
 			continue
 		}

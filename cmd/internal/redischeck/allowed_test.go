@@ -44,7 +44,7 @@ func TestCheck_RefusesMissingRights(t *testing.T) {
 		{Producer, []any{"resetkeys", "~{qfpay}:*"}, "may not use the keys asynq:queues, asynq:{qfpay:bulk}:*"},
 		{Worker, []any{"resetkeys", "~asynq:*"}, "may not use the keys {qfpay}:*: "},
 		{Worker, []any{"resetchannels"}, "may not use the channel asynq:cancel: give it the right (ACL SETUSER), &asynq:cancel"},
-		{Worker, []any{"+@all", "-@scripting"}, "may not use the commands eval, evalsha: give it the right (ACL SETUSER), +eval +evalsha"},
+		{Worker, []any{"+@all", "-@scripting"}, "may not use the commands eval, evalsha, script|load: give it the right (ACL SETUSER), +eval +evalsha +script|load"},
 		{Producer, []any{"+@all", "-@scripting"}, "may not use the commands eval"},
 		{Worker, []any{"nocommands", "+@read", "+@connection", "+@scripting", "+info"}, "may not use the commands multi, subscribe, xack, zadd: "},
 		{Worker, []any{"nocommands", "+@read", "+@connection", "+@scripting", "+@transaction", "+info"}, "+blmove +del +expire"},

@@ -30,10 +30,12 @@ rpoplpush K K
 rpush K v
 sadd K v
 scan 0
+script load return
 set K v
 setex K 1 v
 sismember K v
 time
+type K
 wait 0 1
 xack K g 0-0
 xadd K * f v
@@ -53,6 +55,7 @@ xtrim K maxlen 0
 zadd K xx 0 v
 zcard K
 zcount K 0 0
+zincrby K 0 v
 zrange K 0 0
 zrangebyscore K 0 0
 zrem K v
@@ -72,7 +75,7 @@ func wordsOf(text string) map[string][]string {
 		words := strings.Fields(line)
 		name := words[0]
 		switch name {
-		case "xgroup", "xinfo":
+		case "xgroup", "xinfo", "script":
 			name += "|" + words[1]
 		}
 		all[name] = words

@@ -47,9 +47,9 @@ var (
 	reopening  = []string{"hdel", "hset", "lpush", "persist", "sadd", "wait", "zadd"}
 	working    = []string{
 		// ours
-		"config|get", "exec", "expire", "hdel", "hgetall", "hincrby", "lindex", "llen", "pexpire", "subscribe",
-		"xadd", "xautoclaim", "xdel", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups",
-		"xpending", "xrange", "xreadgroup", "xack", "xtrim", "zcount", "zrange", "zremrangebyscore", "zrem", "zscore", "set",
+		"config|get", "script|load", "exec", "expire", "hdel", "hgetall", "hincrby", "lindex", "llen", "pexpire", "subscribe",
+		"type", "xadd", "xautoclaim", "xdel", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups",
+		"xpending", "xrange", "xreadgroup", "xack", "xtrim", "zcount", "zincrby", "zrange", "zremrangebyscore", "zrem", "zscore", "set",
 		// asynq's
 		"blmove", "del", "expireat", "get", "incr", "lrem", "rpoplpush", "rpush", "setex", "sismember", "unsubscribe",
 		"zrangebyscore", "zremrangebyrank",

@@ -176,7 +176,8 @@ func (r *intakeReader) next(ctx context.Context) error {
 	return r.new(ctx)
 }
 
-// new reads new entries. It waits for the first of them, and then reads those behind it.
+// new reads new entries. It waits for the first of them, and reads those behind it into the same
+// batch: batches are accepted side by side, and of two orders with one number the first is to win.
 func (r *intakeReader) new(ctx context.Context) error {
 	var entries []requestEntry
 	var err error
@@ -185,6 +186,11 @@ func (r *intakeReader) new(ctx context.Context) error {
 	}
 	if err == nil && len(entries) == 0 {
 		entries, err = r.wait(ctx, timing.IntakeBlock)
+		if err == nil && len(entries) > 0 {
+			var behind []requestEntry
+			behind, err = r.fresh(ctx, intakeBatch)
+			entries = append(entries, behind...)
+		}
 	}
 	r.more = len(entries) > 0
 	r.handOver(ctx, entries)
