@@ -5,7 +5,7 @@ KEYS[4…7] its wait queues, sorted sets: order → ms at which it was accepted.
          interactive, lane bulk; of creates: interactive, bulk
 KEYS[8] waiting, a sorted set: app_code → ms at which a dispatcher must look at its queues
 KEYS[9] due
-ARGV[6] app_code                         ARGV[7] how many orders at most; of those in doubt half, while others wait
+ARGV[6] app_code                         ARGV[7] how many orders at most
 ARGV[8] of these in lane interactive     ARGV[9] in lane bulk: for so many the worker has room
 ARGV[10] a name for this dispatch: the slots are named after it
 ARGV[11] µs: slots as far ahead as that are given, so that they are not used late
@@ -80,6 +80,7 @@ for nth = 0, 3 do
     end
   end
 end
+if full then next_at = now - now % 1000 end -- at once: not in the ms that now is rounded up to
 if next_at then
   redis.call("ZADD", queues, whole(next_at / 1000), app)
 else
