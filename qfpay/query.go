@@ -103,9 +103,9 @@ func (c *Client) queryMonth(ctx context.Context, batch []string, m Month) ([]Rec
 		all += len(got.rows)
 		switch {
 		case len(got.rows) >= got.size:
-		case len(batch) == 1 && len(found) == 0 && all > 0:
+		case len(found) == 0 && all > 0:
 			return nil, &Unanswered{Endpoint: string(query), Reason: reasonBadAnswer, HTTPStatus: http.StatusOK, Body: clip(got.body),
-				Err: fmt.Errorf("%d rows, and none of them is a payment with the order number", all)}
+				Err: fmt.Errorf("%d rows, and none of them is a payment with an order number that was asked for", all)}
 		default:
 			return found, nil
 		}
@@ -113,9 +113,13 @@ func (c *Client) queryMonth(ctx context.Context, batch []string, m Month) ([]Rec
 	}
 }
 
+// HasNumber reports whether the row has this order number, which the gateway may keep in another
+// case.
+func (r Record) HasNumber(outTradeNo string) bool { return sameNumber(r.OutTradeNo, outTradeNo) }
+
 // isOneOf reports whether the row may be one of these orders.
 func (r Record) isOneOf(outTradeNos []string) bool {
-	return slices.ContainsFunc(outTradeNos, func(n string) bool { return sameNumber(r.OutTradeNo, n) }) &&
+	return slices.ContainsFunc(outTradeNos, r.HasNumber) &&
 		!slices.ContainsFunc(otherTypes, func(t string) bool { return strings.EqualFold(strings.TrimSpace(r.OrderType), t) })
 }
 

@@ -99,6 +99,16 @@ func TestQuery_EveryAnswerIsRead(t *testing.T) {
 	}
 }
 
+// Rows that are all about other orders are no answer to a list of numbers either: none of it is
+// absent.
+func TestQuery_RowsOfOtherOrdersProveNothingOfAList(t *testing.T) {
+	t.Parallel()
+	_, c := newGateway(t, says(rows(oneRow)))
+	if got, err := c.Query(t.Context(), []string{"ORD_0002", "ORD_0003"}, march); kind(err) != "unanswered bad_answer" || len(got) != 0 {
+		t.Errorf("%d rows, %v", len(got), err)
+	}
+}
+
 func TestQuery_PagesAreTurnedUntilAShortOne(t *testing.T) {
 	t.Parallel()
 	g, c := newGateway(t, pages(250, 100))

@@ -61,6 +61,10 @@ const (
 	noOrder       RespCd = "1268"
 )
 
+// RefusesSignature reports whether the code says that QFPay did not take the signature of a call.
+// Then it did not look at what was signed.
+func (c RespCd) RefusesSignature() bool { return c == "1108" || c == "1109" || c == "2003" }
+
 // isSuccess reports whether a code can come with a QR code that can be paid.
 func (c RespCd) isSuccess() bool { return c == success || c == notPaidYet || c == processing }
 

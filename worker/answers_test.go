@@ -275,3 +275,55 @@ func TestAnswers_AFaultOfAllOrdersTripsTheBreaker(t *testing.T) {
 		t.Errorf("%d creates before the merchant was held", n)
 	}
 }
+
+// QFPay refuses the configuration in its answer to an order, until the deadline or once. The order
+// ends with what was answered last, and is not called dead before a query has said so; but QFPay
+// looks at no order whose signature it refuses. Codes and texts are those of QFPay's pages, of 2017
+// and later, and of live traffic.
+func TestAnswers_AnOrderThatIsRefusedAloneEndsWithItsRefusal(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		payType qfpay.PayType
+		gateway *otherGateway
+		outcome tasks.Outcome
+		respcd  string
+		respmsg string
+		reason  string
+		asked   bool // each create is followed by a query
+	}{
+		{"a pay type that is not enabled", qfpay.FPS, &otherGateway{create: status(200, `{"respcd":"1104","resperr":"參數錯誤","respmsg":"filter error"}`)},
+			tasks.Expired, "1104", "filter error", "deadline passed before it could be created; last create: respcd 1104 (parameter error): 參數錯誤 filter error", true},
+		{"a certificate of the channel", qfpay.WeChat, &otherGateway{create: status(200, `{"respcd":"2012"}`)},
+			tasks.Expired, "2012", "", "last create: respcd 2012", true},
+		{"a store that is disabled", qfpay.WeChat, &otherGateway{create: status(200, `{"respcd":"1243"}`)},
+			tasks.Expired, "1243", "", "last create: respcd 1243", true},
+		{"a signature", qfpay.AlipayHK, &otherGateway{create: status(200, `{"respcd":"1108","resperr":"签名错误"}`)},
+			tasks.Expired, "1108", "", "last create: respcd 1108 (signature error): 签名错误", false},
+		{"a store, and it was stored", qfpay.FPS, &otherGateway{stores: true, create: status(200, `{"respcd":"1251","resperr":"配置错误"}`)},
+			tasks.Unresolved, "1251", "", "last create: respcd 1251", true},
+		{"an account once, and it was stored", qfpay.AlipayHK, &otherGateway{stores: true, create: once(status(200, `{"respcd":"1203"}`))},
+			tasks.Created, "0000", "", "", false},
+		{"an account once", qfpay.FPS, &otherGateway{create: once(status(200, `{"respcd":"1203"}`))},
+			tasks.Created, "0000", "", "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := oddRig(t, c.gateway)
+			r.start()
+			r.enqueue(1, func(_ int, o *tasks.Order) { o.PayType, o.Deadline = c.payType, time.Now().Add(time.Second) })
+			got := r.results(1)["A0000"]
+			if got.Outcome != string(c.outcome) || got.RespCd != c.respcd || got.RespMsg != c.respmsg || !strings.Contains(got.Reason, c.reason) {
+				t.Errorf("%s with %q, %q, reason %q; want %s with %q, %q, …%s\n%s", got.Outcome, got.RespCd, got.RespMsg, got.Reason,
+					c.outcome, c.respcd, c.respmsg, c.reason, r.log.tail(10))
+			}
+			creates, queries := c.gateway.made("payment"), c.gateway.made("query")
+			if c.outcome == tasks.Expired && (creates < 2 || c.asked && queries != creates || !c.asked && queries > 0) {
+				t.Errorf("%d creates and %d queries", creates, queries)
+			}
+			if live := c.gateway.live(); c.outcome == tasks.Expired && len(live) > 0 || len(live) > 1 {
+				t.Errorf("%s, and %v can be paid", got.Outcome, live)
+			}
+		})
+	}
+}

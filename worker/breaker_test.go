@@ -154,7 +154,7 @@ func TestBreaker_LeavesAPoisonedOrderAlone(t *testing.T) {
 		}
 		s.said(t)
 	})
-	if a, b, c := alonePause(1), alonePause(3), alonePause(100); a != timing.MinOpen || b != 4*a || c != timing.MaxOpen {
+	if a, b, c := alonePause(timing.MinOpen, 1), alonePause(timing.MinOpen, 3), alonePause(timing.MinOpen, 100); a != timing.MinOpen || b != 4*a || c != timing.MaxOpen {
 		t.Errorf("a refused order waits %s, then %s, at last %s", a, b, c)
 	}
 }

@@ -80,7 +80,7 @@ func (c *collector) collect(ctx context.Context, client *qfpay.Client, leader *q
 			batch = c.take(leader, a.err)
 		}
 		for _, q := range batch {
-			q.answered <- queryAnswer{rowsOf(q.outTradeNo, a.rows), a.err, a.apart}
+			q.answered <- queryAnswer{rowsOf(q, batch, a.rows), a.err, a.apart}
 		}
 	}()
 	permit, err := c.permit(ctx, leader)
@@ -103,9 +103,13 @@ func (c *collector) collect(ctx context.Context, client *qfpay.Client, leader *q
 // errNotAsked is the answer when the attempt that was to ask for several could not.
 var errNotAsked = errors.New("the attempt that was to ask for this order did not")
 
-func rowsOf(outTradeNo string, rows []qfpay.Record) (own []qfpay.Record) {
+// rowsOf returns the rows that are about one order of a batch. A row whose number is written in
+// another case, or with blanks, is about each that it may be: the policy compares times then.
+func rowsOf(q *question, batch []*question, rows []qfpay.Record) (own []qfpay.Record) {
 	for _, r := range rows {
-		if r.OutTradeNo == outTradeNo {
+		isOfAnother := r.OutTradeNo != q.outTradeNo &&
+			slices.ContainsFunc(batch, func(other *question) bool { return r.OutTradeNo == other.outTradeNo })
+		if !isOfAnother && r.HasNumber(q.outTradeNo) {
 			own = append(own, r)
 		}
 	}

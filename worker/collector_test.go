@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,5 +62,23 @@ func TestCollector_AsksOneByOneAfterARefusal(t *testing.T) {
 	})
 	if spoilt == 0 {
 		t.Error("no query was about several orders")
+	}
+}
+
+// A gateway may keep numbers in another case, or with blanks. A row that is so written goes to the
+// order that it can be about, but for one that has the very number.
+func TestCollector_GivesARowInAnotherCaseToItsOrder(t *testing.T) {
+	t.Parallel()
+	batch := []*question{{outTradeNo: "Ord-1"}, {outTradeNo: "ORD-2"}, {outTradeNo: "ord-2"}, {outTradeNo: "ord-3"}}
+	rows := []qfpay.Record{{OutTradeNo: "ORD-1"}, {OutTradeNo: " Ord-1 "}, {OutTradeNo: "ord-2"}, {OutTradeNo: "ORD-4"}}
+	want := [][]string{{"ORD-1", " Ord-1 "}, nil, {"ord-2"}, nil}
+	for i, q := range batch {
+		var got []string
+		for _, r := range rowsOf(q, batch, rows) {
+			got = append(got, r.OutTradeNo)
+		}
+		if !slices.Equal(got, want[i]) {
+			t.Errorf("%s gets the rows %q, want %q", q.outTradeNo, got, want[i])
+		}
 	}
 }

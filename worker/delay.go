@@ -25,7 +25,7 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 	switch s.Why {
 	case event.DeferHeld:
 		if a.refused != nil && a.refused.holds.reason == "" {
-			return wait.Jitter(alonePause(a.claim.Attempts))
+			return wait.Jitter(alonePause(h.times.Alone, a.claim.Attempts))
 		}
 		return wait.Jitter(h.times.Held)
 	case event.DeferGateway:
@@ -161,7 +161,7 @@ func hint(reason string, s scope) string {
 		return "ask QFPay whether this pay type is enabled for the merchant"
 	case s.payType != "":
 		return "the credentials are good, since other pay types are taken: ask QFPay about this pay type of the merchant"
-	case reason == "1108", reason == "1109", reason == "2003":
+	case qfpay.RespCd(reason).RefusesSignature():
 		return "compare the client key, the mchid and QFPAY_SIGN_TYPE (try MD5) with what QFPay issued for this base URL"
 	case reason == policy.FaultAnswer:
 		return "look at one of its orders with order show: the answers have no QR code, or are not QFPay's"

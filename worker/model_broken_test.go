@@ -50,6 +50,12 @@ func TestModel_SeesEveryBrokenRule(t *testing.T) {
 			}
 			return policy.Next(f)
 		}},
+		{"a refused configuration is an end without a query", "I3", func(m *model) { m.untrue = true }, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.ConfigRefused {
+				f.Reply = policy.SignatureRefused
+			}
+			return policy.Next(f)
+		}},
 		{"the last answer speaks for all creates", "I3", nil, func(f policy.Facts) policy.Step {
 			if f.Reply == policy.Refused || f.Reply == policy.NotNow {
 				f.Reply, f.Verdict = policy.NotFound, policy.Refusing

@@ -44,9 +44,9 @@ func TestAttempt_TakesItsFactsFromTheClaimAndTheClock(t *testing.T) {
 // Each answer of the gateway, and what the worker must make of it.
 func TestAnswer_IsReadAsTheGatewayMeansIt(t *testing.T) {
 	t.Parallel()
-	got := []policy.Reply{replyCreated, replyLost, replyNotSent, replyThrottled, replyBusy, replyHeld, replyRefused,
+	got := []policy.Reply{replyCreated, replyLost, replyNotSent, replyThrottled, replyBusy, replyUnsigned, replyHeld, replyRefused,
 		replyDuplicate, replyUnknown, replyStored, replyNotNow, replyProxy, replyClosed, replyCloseLost, replyNotClosed, replyNoAnswer}
-	want := []policy.Reply{policy.Created, policy.Unknown, policy.NotExecuted, policy.NotExecuted, policy.NotExecuted, policy.MerchantRefused, policy.Refused,
+	want := []policy.Reply{policy.Created, policy.Unknown, policy.NotExecuted, policy.NotExecuted, policy.NotExecuted, policy.SignatureRefused, policy.ConfigRefused, policy.Refused,
 		policy.Unknown, policy.Unknown, policy.Unknown, policy.NotNow, policy.Unknown, policy.CloseSent, policy.CloseSent, policy.CloseSent, policy.Unclear}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -112,7 +112,7 @@ func (b *book) retract(t token, reissues uint8) bool {
 		return false
 	case b.state == policy.StateNew && b.createsSent == 0:
 		return true
-	case b.state != policy.StateSent || b.createsSent != 1 || b.sentBy != t:
+	case b.state != policy.StateSent || (b.createsSent != 1 || b.sentBy != t) && (b.verdict != policy.Holding || b.was):
 		return false
 	}
 	b.state, b.createsSent, b.sentBy, b.sent = policy.StateNew, 0, nobodys, unsent

@@ -37,7 +37,7 @@ func (w *twins) pagesOfTheModel() pages {
 	return p
 }
 
-var verdictWords = [policy.Verdicts]string{"", "lost", "open", "failing", "refusing"}
+var verdictWords = [policy.Verdicts]string{"", "lost", "open", "failing", "holding", "refusing"}
 
 // nameOf is the word for a state in the journal.
 func nameOf(s policy.State) string {

@@ -110,19 +110,24 @@ func workedBy(j *journal.Journal, s setting, gateway http.RoundTripper) *handler
 	return h
 }
 
-// foresee runs the model's attempt to its end.
+// foresee runs the model's attempt to its end. After an answer that may concern every order of the
+// merchant it sends no create under a new number: that one has to wait.
 func (w *twins) foresee(m *model, clock uint8, gateway *scheduler) {
-	h := handOf(w.book)
+	h, refused := handOf(w.book), false
 	h.place = deciding
 	for h.place != idle {
 		k := strconv.Itoa(int(h.reissues))
 		switch {
 		case h.place == deciding:
 			h = m.decide(h, clock)
+			if h.do == policy.Create && h.state == policy.StateNew && refused {
+				h = parting(policy.Wait, unsettled, h)
+			}
 		case h.place == posting:
 			said := gateway.create(k)
 			h.reply, h.onlyCreate = said.reply, h.createsSent == 1
 			h.place = deciding
+			refused = refused || said.refuses
 			if !w.book.notes(firsts, &h, said.status != 0) {
 				return
 			}

@@ -25,10 +25,11 @@ type scheduler struct {
 
 // prompt is one answer: what it means in the model, and what it is on the wire.
 type prompt struct {
-	reply  policy.Reply
-	status int    // 0: the connection breaks
-	unsent bool   // and nothing has left
-	body   string // %s is the out_trade_no
+	reply   policy.Reply
+	status  int    // 0: the connection breaks
+	unsent  bool   // and nothing has left
+	body    string // %s is the out_trade_no
+	refuses bool   // it may concern every order of the merchant
 }
 
 const echo = `"out_trade_no":"%s","txamt":"2500"`
@@ -39,14 +40,15 @@ var creates = []prompt{
 	{reply: replyNotSent, unsent: true},
 	{reply: replyThrottled, status: 429},
 	{reply: replyBusy, status: 200, body: `{"respcd":"1100"}`},
-	{reply: replyHeld, status: 200, body: `{"respcd":"1108"}`},
+	{reply: replyUnsigned, status: 200, body: `{"respcd":"1108"}`, refuses: true},
 	{reply: replyRefused, status: 200, body: `{"respcd":"1294"}`},
 	{reply: replyDuplicate, status: 200, body: `{"respcd":"1102"}`},
 	{reply: replyUnknown, status: 200, body: `{"respcd":"7777"}`},
 	{reply: replyStored, status: 200, body: `{"respcd":"1294","syssn":"20260301"}`},
 	{reply: replyNotNow, status: 200, body: `{"respcd":"1205"}`},
-	{reply: replyProxy, status: 403, body: `<html>`},
-	{reply: replyProxy, status: 303, body: ``},
+	{reply: replyProxy, status: 403, body: `<html>`, refuses: true},
+	{reply: replyProxy, status: 303, body: ``, refuses: true},
+	{reply: replyHeld, status: 200, body: `{"respcd":"2012"}`, refuses: true},
 }
 
 var closes = []prompt{

@@ -113,7 +113,7 @@ func (m *model) query(w *world, i int) {
 	}
 	m.hears(w, i, course, "asks, and is told: "+recordNames[r], *w, shown[r])
 	m.hears(w, i, fault, "asks, and gets no answer", *w, replyNoAnswer)
-	if r != none {
+	if r != none && !m.untrue {
 		m.hears(w, i, fault, "asks too early, and is told that there is no such order", *w, shown[none])
 	}
 }
@@ -155,6 +155,7 @@ func (m *model) post(w *world, i int) {
 	for _, r := range different(replyNotSent, replyThrottled, replyBusy) {
 		m.hears(w, i, fault, "has its create turned away, to be sent again later", *w, r)
 	}
+	m.hears(w, i, fault, "has its create turned away, since its signature is refused", *w, replyUnsigned)
 	m.hears(w, i, fault, "has its create turned away, since the merchant's configuration is refused", *w, replyHeld)
 	if had := w.records[k]; had != none && m.unique {
 		again := replyDuplicate
@@ -169,6 +170,9 @@ func (m *model) post(w *world, i int) {
 	m.hears(w, i, course, "sends its create, and gets a QR code", t, replyCreated)
 	for _, r := range different(replyLost, replyUnknown, replyStored, replyDuplicate, replyProxy) {
 		m.hears(w, i, fault, "sends its create, which is carried out, and gets an answer that does not say so", t, r)
+	}
+	if m.untrue {
+		m.hears(w, i, fault, "sends its create, which is carried out, and is told that the merchant's configuration is refused", t, replyHeld)
 	}
 	t.records[k] = broken
 	m.hears(w, i, fault, "sends its create, which fails at the channel", t, replyUnknown)

@@ -18,6 +18,7 @@ type setting struct {
 	unique  bool   // the gateway does refuse a number it has
 	sameQR  bool   // and answers a repetition of an unpaid order with its QR code
 	deaf    bool   // it never answers a query
+	untrue  bool   // it may carry out a create and say that the configuration is refused; its queries are true at once
 	before  record // what stands under the order's own number from the start
 }
 

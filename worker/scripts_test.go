@@ -42,14 +42,14 @@ func newJournalFixture(t *testing.T) *journalFixture {
 // nothing, and doubt next to none: right where nothing is ever under way unseen.
 func calmTimes() timing.Times {
 	return timing.Times{Call: 10 * time.Second, Attempt: 12 * time.Second, Lease: 14 * time.Second,
-		LandingTime: 300 * time.Millisecond, Doubt: 100 * time.Millisecond, MaxDoubt: time.Second, CloseAgain: 100 * time.Millisecond, Held: 2 * time.Second, Maintenance: time.Second}
+		LandingTime: 300 * time.Millisecond, Doubt: 100 * time.Millisecond, MaxDoubt: time.Second, CloseAgain: 100 * time.Millisecond, Alone: 100 * time.Millisecond, Held: 2 * time.Second, Maintenance: time.Second}
 }
 
 // quickTimes are the worker's own times on a smaller scale, for what depends on
 // calls that run out of time.
 func quickTimes() timing.Times {
 	return timing.Times{Call: 500 * time.Millisecond, Attempt: 1500 * time.Millisecond, Lease: 2 * time.Second,
-		LandingTime: 2500 * time.Millisecond, Doubt: 100 * time.Millisecond, MaxDoubt: time.Second, CloseAgain: 100 * time.Millisecond, Held: 2 * time.Second, Maintenance: time.Second}
+		LandingTime: 2500 * time.Millisecond, Doubt: 100 * time.Millisecond, MaxDoubt: time.Second, CloseAgain: 100 * time.Millisecond, Alone: 100 * time.Millisecond, Held: 2 * time.Second, Maintenance: time.Second}
 }
 
 // take claims the order, or fails the test.
@@ -203,6 +203,25 @@ func TestRetract_IsForTheSoleSender(t *testing.T) {
 	ok(t, f.Intent(ctx, other))
 	lost(t, f.Retract(ctx, other)) // two have been sent
 	f.want("SENT", "2", "0")
+}
+
+// An attempt may die before it has asked about what was refused. The next one takes it back when
+// every create under the number was refused for the configuration, and only then.
+func TestRetract_IsForAnybodyWhenEveryCreateWasRefused(t *testing.T) {
+	t.Parallel()
+	for first, want := range map[policy.Verdict]error{policy.Holding: nil, policy.Open: journal.ErrLost, policy.Refusing: nil, policy.NoVerdict: journal.ErrLost} {
+		f := newJournalFixture(t)
+		ctx := t.Context()
+		c := f.take("a")
+		for _, verdict := range []policy.Verdict{first, policy.Holding} {
+			ok(t, f.Intent(ctx, c))
+			ok(t, f.Answered(ctx, c, policy.Answer{HTTPStatus: 200}, verdict))
+		}
+		f.lapse()
+		if err := f.Retract(ctx, f.take("b")); !errors.Is(err, want) {
+			t.Errorf("verdicts %d and holding: %v, want %v", first, err, want)
+		}
+	}
 }
 
 func TestClose_ForbidsTheQRCode(t *testing.T) {

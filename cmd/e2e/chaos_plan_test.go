@@ -76,6 +76,10 @@ var mishaps = []string{
 	"empty_body", "gzip", "gzip_unsaid", "gzip_untrue", "encoding_odd", "bom",
 	"code_url", "qrcode_newline", "txamt_number", "number_case", "respmsg_list", "chnlsn_false", "sysdtm_object",
 	"data_missing", "data_null", "data_object", "data_renamed", "order_type_odd", "page_text", "unscanned", "young",
+	"txamt_float", "txamt_zeros", "txamt_major", "currency_lower", "currency_number", "respmsg_false", "status_202",
+	// Statuses of a proxy, words that say more than the code, and refusals that concern a part.
+	"http_303_after", "http_307_after", "http_400_after", "http_403_after", "http_404_after", "http_400", "http_403",
+	"respcd_1251_unsaid:订单号重复", "respcd_1104_unsaid:out_trade_no already exists", "respcd_1104:filter error", "respcd_2012", "respcd_1108",
 	"respcd_1203", "respcd_1100", // the breaker holds the merchant; maintenance, retry in half a minute
 }
 

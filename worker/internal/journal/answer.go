@@ -35,7 +35,7 @@ func (c *Claim) LastWords() string {
 
 // verdictNames are the verdicts as the journal has them. That of a re-opened order, "was …", is
 // none.
-var verdictNames = [policy.Verdicts]string{policy.NoVerdict: "", policy.Lost: "lost", policy.Open: "open", policy.Failing: "failing", policy.Refusing: "refusing"}
+var verdictNames = [policy.Verdicts]string{policy.NoVerdict: "", policy.Lost: "lost", policy.Open: "open", policy.Failing: "failing", policy.Holding: "holding", policy.Refusing: "refusing"}
 
 func verdictNamed(name string) policy.Verdict {
 	return policy.Verdict(max(slices.Index(verdictNames[:], name), 0))

@@ -188,7 +188,8 @@ func (j *Journal) Intent(ctx context.Context, c *Claim) error {
 	return nil
 }
 
-// Retract writes down that the only create under this number was not carried out.
+// Retract writes down that no create under this number was carried out: the only one was not, or
+// QFPay has refused each for the merchant's configuration and does not have the order.
 func (j *Journal) Retract(ctx context.Context, c *Claim) error {
 	answer, err := j.run(ctx, retractScript, "retract", []string{j.Keys.Order(c.ID)}, c.Token, c.Reissues)
 	if err != nil {

@@ -27,23 +27,24 @@ const (
 type Reply uint8
 
 const (
-	Nothing         Reply = iota // no call yet
-	Created                      // create: here is the QR code
-	Refused                      // create: refused for good, says QFPay
-	NotNow                       // create: it failed, says QFPay, and another try may succeed
-	NotExecuted                  // create: nothing left this machine, or QFPay itself defines the answer as "not processed"
-	MerchantRefused              // create: QFPay refuses the merchant's configuration, before it looks at the order
-	Unknown                      // create: any other answer, or none: only a query can tell
-	Unpaid                       // query: the order stands and can be paid
-	Paid                         // query: it is paid
-	Closed                       // query: it is closed or expired, and was never paid
-	Failed                       // query: it failed at the channel; nothing to pay, the number is used up
-	Declined                     // query: it was refused for good; nothing to pay
-	NotFound                     // query: no such order
-	OtherOrder                   // query: the number belongs to an order that cannot be ours
-	MaybeOurs                    // query: the order under the number may be ours or not
-	Unclear                      // query, close: no answer to rely on
-	CloseSent                    // close: it was sent; only a query can tell whether it had an effect
+	Nothing          Reply = iota // no call yet
+	Created                       // create: here is the QR code
+	Refused                       // create: refused for good, says QFPay
+	NotNow                        // create: it failed, says QFPay, and another try may succeed
+	NotExecuted                   // create: nothing left this machine, or QFPay itself defines the answer as "not processed"
+	SignatureRefused              // create: QFPay does not take the signature, and so does not look at the order
+	ConfigRefused                 // create: QFPay refuses the configuration, and does not say that it did not process the order
+	Unknown                       // create: any other answer, or none: only a query can tell
+	Unpaid                        // query: the order stands and can be paid
+	Paid                          // query: it is paid
+	Closed                        // query: it is closed or expired, and was never paid
+	Failed                        // query: it failed at the channel; nothing to pay, the number is used up
+	Declined                      // query: it was refused for good; nothing to pay
+	NotFound                      // query: no such order
+	OtherOrder                    // query: the number belongs to an order that cannot be ours
+	MaybeOurs                     // query: the order under the number may be ours or not
+	Unclear                       // query, close: no answer to rely on
+	CloseSent                     // close: it was sent; only a query can tell whether it had an effect
 	replies
 )
 
@@ -56,6 +57,7 @@ const (
 	Lost                     // a create got no answer
 	Open                     // each got an answer, and one does not say what became of it
 	Failing                  // each failed, says QFPay
+	Holding                  // each was refused for the merchant's configuration, says QFPay
 	Refusing                 // each was refused for good, says QFPay
 	Verdicts
 )
@@ -124,8 +126,9 @@ const (
 //   - a create leaves only when the number is new, or after two queries did not find the
 //     order, the second of them when every create must have landed;
 //   - a reissue needs the gateway's word that the order under the old number is closed;
-//   - a create is taken back only when nothing left, or QFPay itself defines its answer as "not
-//     processed"; every other answer, status or silence is followed by a query;
+//   - a create is taken back only when nothing left, QFPay itself defines its answer as "not
+//     processed", or QFPay has refused the configuration each time and a query did not find the
+//     order; every other answer, status or silence is followed by a query;
 //   - rejected and expired are published only when it is certain that QFPay holds
 //     no live order;
 //   - an order that may be live and cannot be cleared up is unresolved, never a failure.
@@ -135,7 +138,7 @@ func Next(f Facts) Step {
 		return begin(f)
 	case Created:
 		return Settled(tasks.Created, reasonCreated)
-	case Refused, NotNow, NotExecuted, MerchantRefused, Unknown:
+	case Refused, NotNow, NotExecuted, SignatureRefused, ConfigRefused, Unknown:
 		return afterCreate(f)
 	case CloseSent:
 		return Step{Do: Query}
@@ -160,17 +163,23 @@ func begin(f Facts) Step {
 // several codes that it has the number already.
 func afterCreate(f Facts) Step {
 	switch {
-	case f.Reply == Unknown, f.Reply == Refused, f.Reply == NotNow:
+	case f.Reply != NotExecuted && f.Reply != SignatureRefused:
 		return Step{Do: Query}
 	case f.State == StateSent && f.OnlyCreate:
 		return Step{Do: Retract} // as if it had never left
-	case f.State == StateNew && f.PastDeadline:
-		return Settled(tasks.Expired, ReasonLate)
-	case f.Reply == MerchantRefused:
-		return Step{Do: Wait, Why: event.DeferHeld}
+	case f.Reply == SignatureRefused:
+		return afterRetract(f, event.DeferHeld)
 	default:
-		return Step{Do: Wait, Why: event.DeferGateway}
+		return afterRetract(f, event.DeferGateway)
 	}
+}
+
+// afterRetract handles a create that was not carried out, when the journal has that.
+func afterRetract(f Facts, why event.DeferReason) Step {
+	if f.State == StateNew && f.PastDeadline {
+		return Settled(tasks.Expired, ReasonLate)
+	}
+	return Step{Do: Wait, Why: why}
 }
 
 // afterQuery handles the answer to a query.
@@ -234,9 +243,14 @@ func afterClosed(f Facts) Step {
 // afterNotFound handles "no such order". It is believed only when every create must have landed,
 // and only the second time. Even then it allows the same number again, but neither a reissue nor
 // a failure: a late request may still land. What was answered has landed: if QFPay has refused
-// every create, or says that each failed, it confirms that.
+// every create, or says that each failed, it confirms that. A refused configuration is mended
+// some day, so then the create is taken back.
 func afterNotFound(f Facts) Step {
 	switch {
+	case f.State == StateNew:
+		return afterRetract(f, event.DeferHeld)
+	case f.State == StateSent && f.Verdict == Holding:
+		return Step{Do: Retract}
 	case f.State == StateSent && f.Verdict == Refusing:
 		return Settled(tasks.Rejected, reasonRefused)
 	case f.State == StateSent && f.Verdict == Failing:

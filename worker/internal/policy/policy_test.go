@@ -8,7 +8,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-// everyFacts calls yield with every combination of facts there is: 522,240.
+// everyFacts calls yield with every combination of facts there is: 663,552.
 func everyFacts(yield func(Facts) bool) {
 	flags := []func(*Facts, bool){
 		func(f *Facts, v bool) { f.OnlyCreate = v }, func(f *Facts, v bool) { f.CreateMayLand = v },
@@ -59,10 +59,12 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 		{"a close only when the order stands unpaid",
 			func(s Step) bool { return s.Do == CloseOrder },
 			func(f Facts) bool { return f.Reply == Unpaid && f.Close && !f.CloseSentHere }},
-		{"a create is taken back only by the one who made it alone, and only when nothing left or QFPay defines the answer as not processed",
+		{"a create is taken back only by the one who made it alone, when nothing left or QFPay defines the answer as not processed, or when QFPay has refused the configuration each time and a query finds nothing",
 			func(s Step) bool { return s.Do == Retract },
 			func(f Facts) bool {
-				return in(f.Reply, NotExecuted, MerchantRefused) && f.OnlyCreate && f.State == StateSent
+				unprocessed := in(f.Reply, NotExecuted, SignatureRefused) && f.OnlyCreate
+				confirmed := f.Reply == NotFound && f.Verdict == Holding
+				return f.State == StateSent && (unprocessed || confirmed)
 			}},
 		{"created is what the gateway answered to the create, nothing else",
 			func(s Step) bool { return s.Do == Settle && s.Outcome == tasks.Created },
@@ -77,7 +79,7 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 		{"expired only late, and when nothing was sent or what was is closed",
 			func(s Step) bool { return s.Do == Settle && s.Outcome == tasks.Expired },
 			func(f Facts) bool {
-				unsent := f.State == StateNew && in(f.Reply, Nothing, NotExecuted, MerchantRefused)
+				unsent := f.State == StateNew && in(f.Reply, Nothing, NotExecuted, SignatureRefused, NotFound)
 				return f.PastDeadline && (unsent || f.Reply == Closed)
 			}},
 		{"unresolved only for what may have been sent",
@@ -88,7 +90,7 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 			func(f Facts) bool { return f.Reply == NotFound && (!f.CreateMayLand || f.Verdict == Failing) }},
 		{"an answer to a create is no end, but for a QR code and an order that never left",
 			func(s Step) bool { return s.Do == Settle },
-			func(f Facts) bool { return !in(f.Reply, Refused, NotNow, Unknown) }},
+			func(f Facts) bool { return !in(f.Reply, Refused, NotNow, ConfigRefused, Unknown) }},
 	}
 	n := 0
 	for f := range everyFacts {
@@ -192,6 +194,24 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 		"a refusal of a number that QFPay has": {
 			{Facts{Reply: Refused, State: StateSent, OnlyCreate: true, CreateMayLand: true}, Step{Do: Query}},
 			{Facts{Reply: Unpaid, State: StateSent, Verdict: Refusing, Close: true}, Step{Do: CloseOrder}},
+		},
+		"a refused configuration: taken back after a query, and tried again later": {
+			{Facts{Reply: ConfigRefused, State: StateSent, OnlyCreate: true, CreateMayLand: true}, Step{Do: Query}},
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Holding, CreateMayLand: true}, Step{Do: Retract}},
+			{Facts{Reply: NotFound, State: StateNew}, Step{Do: Wait, Why: event.DeferHeld}},
+			{Facts{Reply: Nothing}, Step{Do: Create}},
+		},
+		"a refused configuration, and the order stands": {
+			{Facts{Reply: ConfigRefused, State: StateSent, OnlyCreate: true, CreateMayLand: true}, Step{Do: Query}},
+			{Facts{Reply: Unpaid, State: StateSent, Verdict: Holding, PastDeadline: true, Close: true}, Step{Do: CloseOrder}},
+		},
+		"a refused configuration, and QFPay cannot be asked at the deadline": {
+			{Facts{Reply: ConfigRefused, State: StateSent, OnlyCreate: true, PastDeadline: true}, Step{Do: Query}},
+			{Facts{Reply: Unclear, State: StateSent, Verdict: Holding, PastDeadline: true}, doubt},
+		},
+		"a refused configuration at the deadline: expired after a query": {
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Holding, PastDeadline: true}, Step{Do: Retract}},
+			{Facts{Reply: NotFound, State: StateNew, PastDeadline: true}, Settled(tasks.Expired, ReasonLate)},
 		},
 		"not now: a few calls, and QFPay's word": {
 			{Facts{Reply: NotNow, State: StateSent, CreateMayLand: true}, Step{Do: Query}},

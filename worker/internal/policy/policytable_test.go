@@ -56,7 +56,7 @@ var stateTitles = []string{"NEW", "SENT", "CLOSING"}
 // replyTitles say what the latest call has shown.
 var replyTitles = []string{
 	"*(start of an attempt)*", "create: a QR code", "create: refused for good", "create: failed, not now", "create: not carried out",
-	"create: merchant refused", "create: any other answer, or none", "query: stands unpaid", "query: paid",
+	"create: signature refused", "create: configuration refused", "create: any other answer, or none", "query: stands unpaid", "query: paid",
 	"query: closed or expired", "query: failed at the channel", "query: refused", "query: no such order",
 	"query: somebody else's order", "query: ours or not", "no answer to rely on", "close: sent",
 }
@@ -137,14 +137,14 @@ func (s Step) leadsTo() (state string, moves bool) {
 }
 
 // possible leaves out what cannot come about: nothing but the start of an attempt, or
-// what happened to a create that was taken back, is seen in NEW.
+// what made a create be taken back, is seen in NEW.
 func (f Facts) possible() bool {
 	switch f.Reply {
 	case Nothing:
 		return true
-	case NotExecuted, MerchantRefused:
-		return f.State != StateClosing
-	case Created, Refused, NotNow, Unknown:
+	case NotExecuted, SignatureRefused, NotFound:
+		return f.State != StateClosing || f.Reply == NotFound
+	case Created, Refused, NotNow, ConfigRefused, Unknown:
 		return f.State == StateSent
 	case CloseSent:
 		return f.State == StateClosing

@@ -47,7 +47,10 @@ func readRefusal(r *qfpay.Refusal) Reply {
 	case qfpay.Busy:
 		return NotExecuted
 	case qfpay.Hold:
-		return MerchantRefused
+		if r.RespCd.RefusesSignature() {
+			return SignatureRefused
+		}
+		return ConfigRefused
 	default:
 		return Unknown
 	}
@@ -57,10 +60,12 @@ func readRefusal(r *qfpay.Refusal) Reply {
 // says that an answer came, whatever it was. A create that was not carried out has none.
 func VerdictOf(r Reply, answered bool) Verdict {
 	switch {
-	case r == NotExecuted, r == MerchantRefused:
+	case r == NotExecuted, r == SignatureRefused:
 		return NoVerdict
 	case r == Refused:
 		return Refusing
+	case r == ConfigRefused:
+		return Holding
 	case r == NotNow:
 		return Failing
 	case answered:

@@ -21,6 +21,7 @@ type Times struct {
 	Doubt       time.Duration // between queries about an order in doubt, at first
 	MaxDoubt    time.Duration // between such queries at most
 	CloseAgain  time.Duration // before an order is closed again whose close was refused, at first
+	Alone       time.Duration // before an order that is refused alone is tried again, at first
 	Held        time.Duration // until an order of a held or unknown merchant is tried again, at most
 	Maintenance time.Duration // before the next try when QFPay is being maintained (1100)
 	Damaged     time.Duration // before an order with a damaged journal is tried again, doubled each time
@@ -33,7 +34,7 @@ type Times struct {
 // query, and a delayed retry while it is being maintained.
 func For(call time.Duration) Times {
 	t := Times{Call: call, Doubt: 3 * time.Second, MaxDoubt: time.Minute, CloseAgain: 2 * time.Minute,
-		Held: 30 * time.Second, Maintenance: 30 * time.Second, Damaged: 3 * time.Second}
+		Alone: MinOpen, Held: 30 * time.Second, Maintenance: 30 * time.Second, Damaged: 3 * time.Second}
 	t.Attempt = MaxWait + t.Call + Margin
 	t.Lease = t.Attempt + 2*Margin
 	t.LandingTime = t.Lease + t.Call

@@ -5,7 +5,7 @@ ARGV[1] token                           ARGV[2] reissues, as claimed
 ARGV[3] creates_sent, the create that it came of included
 ARGV[4] answer, no_answer or row: the field that keeps it
 ARGV[5] what it was, JSON               ARGV[6] verdict about this create alone: lost, open,
-                                        failing or refusing; empty: none
+                                        failing, holding or refusing; empty: none
 
 Answers
   {"noted", verdict}  verdict is the mildest one about all creates under this number, or ""
@@ -15,7 +15,7 @@ Answers
 ]]
 local journal, token, reissues, creates_sent = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local field, text, verdict = ARGV[4], ARGV[5], ARGV[6]
-local ranks = {lost = 1, open = 2, failing = 3, refusing = 4}
+local ranks = {lost = 1, open = 2, failing = 3, holding = 4, refusing = 5}
 
 local h = redis.call("HMGET", journal, "state", "reissues", "creates_sent", "verdict_before")
 if not h[1] then return {"none"} end

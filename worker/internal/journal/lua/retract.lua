@@ -1,4 +1,6 @@
---[[ retract: write down that the one create that was to leave was not carried out.
+--[[ retract: write down that no create under this number was carried out: the one that was to leave,
+or each that QFPay has refused for the merchant's configuration, the verdict "holding", when a query
+did not find the order. A create without an answer leaves no verdict.
 
 KEYS[1] the order's journal
 ARGV[1] token                           ARGV[2] reissues, as claimed
@@ -10,11 +12,12 @@ Answers
 ]]
 local journal, token, reissues = KEYS[1], ARGV[1], ARGV[2]
 
-local held, state, current, creates_sent, sent_by =
-  holds_lease(journal, token, "state", "reissues", "creates_sent", "sent_by")
+local held, state, current, creates_sent, sent_by, verdict =
+  holds_lease(journal, token, "state", "reissues", "creates_sent", "sent_by", "verdict")
 if not held or current ~= reissues then return {"lost"} end
 if state == "NEW" and creates_sent == "0" then return {"retracted"} end
-if state ~= "SENT" or creates_sent ~= "1" or sent_by ~= token then return {"lost"} end
+local alone = creates_sent == "1" and sent_by == token
+if state ~= "SENT" or not (alone or verdict == "holding") then return {"lost"} end
 
 redis.call("HSET", journal, "state", "NEW", "creates_sent", 0)
 redis.call("HDEL", journal, "sent_at", "first_sent_at", "sent_by", "verdict", "verdict_before")

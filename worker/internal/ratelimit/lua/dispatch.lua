@@ -80,7 +80,7 @@ for nth = 0, 3 do
     end
   end
 end
-if full then next_at = now end
+if full then next_at = now - now % 1000 end -- at once: not in the ms that now is rounded up to
 if next_at then
   redis.call("ZADD", queues, whole(next_at / 1000), app)
 else
