@@ -77,10 +77,12 @@ func (a *attempt) turn(ctx context.Context) (s policy.Step, outOfTime bool, err 
 	}
 }
 
-// isHeld reports whether a reissue must wait, since its pay type or its merchant is held by now.
-// Nothing was sent under its number, and without this an order whose answers are all useless would use
-// up its numbers in one attempt.
-func (a *attempt) isHeld() bool { return a.handler.held(a) > 0 }
+// isHeld reports whether a reissue must wait, since the order was refused in this attempt or is held
+// by now. Nothing was sent under its number, and without this an order whose answers are all useless
+// would use up its numbers in one attempt.
+func (a *attempt) isHeld() bool {
+	return a.claim.State == policy.StateNew && (a.refused != nil || a.handler.held(a) > 0)
+}
 
 // maxRenewals bounds how long one attempt keeps its order, and with it room in the worker: a
 // query, a close, and a second way to close.

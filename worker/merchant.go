@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -123,4 +125,55 @@ func newLimiter(c Config, m Merchant) *ratelimit.Limiter {
 		},
 		OnError: func(op string) { c.Observer.Observe(event.RedisFailed{Op: op}) },
 	})
+}
+
+// replace returns the state that takes the place of m: next, or m itself when nothing has
+// changed. Orders in flight under both are counted together.
+func (m *merchantState) replace(next *merchantState) *merchantState {
+	if m.merchant() == next.merchant() {
+		return m
+	}
+	next.inFlight = m.inFlight
+	if m.client.Merchant == next.client.Merchant {
+		next.breaker = m.breaker
+		next.client.HasSigned = m.client.HasSigned
+	}
+	if m.limits == next.limits && m.client.Merchant.AppCode == next.client.Merchant.AppCode {
+		next.limiter = m.limiter
+	}
+	return next
+}
+
+// changes are the names of merchants that have changed, sorted.
+type changes struct {
+	added, removed, changed []string
+	credentials             []string // of those changed: other credentials
+	accounts                []string // of these: another account
+}
+
+func changesOf(before, after *merchantSet) changes {
+	var c changes
+	for _, name := range slices.Sorted(maps.Keys(after.byName)) {
+		prev, next := before.byName[name], after.byName[name]
+		switch {
+		case prev == nil:
+			c.added = append(c.added, name)
+			continue
+		case prev == next:
+			continue
+		}
+		c.changed = append(c.changed, name)
+		if prev.client.Merchant != next.client.Merchant {
+			c.credentials = append(c.credentials, name)
+		}
+		if prev.merchant().account() != next.merchant().account() {
+			c.accounts = append(c.accounts, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(before.byName)) {
+		if after.byName[name] == nil {
+			c.removed = append(c.removed, name)
+		}
+	}
+	return c
 }
