@@ -215,10 +215,10 @@ func noted(refused []string, id string) []string {
 	return append(refused[max(0, len(refused)-manyRefusals+1):], id)
 }
 
-// alonePause is how long an order waits that QFPay refuses while nothing is held, by how long it
-// waited first and how many attempts there were at it.
-func alonePause(first time.Duration, attempts int) time.Duration {
-	return min(first<<min(max(attempts-1, 0), 10), timing.MaxOpen)
+// alonePause is how long an order waits that QFPay refuses while nothing is held: first, and twice as
+// long after each further refusal.
+func alonePause(first time.Duration, refusals int) time.Duration {
+	return min(first<<min(max(refusals-1, 0), 10), timing.MaxOpen)
 }
 
 // notify calls onChange under the lock, so that the last call tells the current state.

@@ -25,7 +25,7 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 	switch s.Why {
 	case event.DeferHeld:
 		if a.refused != nil && a.refused.holds.reason == "" {
-			return wait.Jitter(alonePause(h.times.Alone, a.claim.Attempts))
+			return wait.Jitter(alonePause(h.times.Alone, a.refusals()))
 		}
 		return wait.Jitter(h.times.Held)
 	case event.DeferGateway:
@@ -103,6 +103,15 @@ func (h *handler) held(a *attempt) time.Duration {
 	}
 	left := a.merchant.breaker.admit(time.Now(), a.claim.ID, a.order.PayType, h.times.Lease)
 	return min(left, wait.Jitter(h.times.Held))
+}
+
+// refusals returns how often the order was refused, as far as its journal shows: once under each
+// number, or else at most in each attempt.
+func (a *attempt) refusals() int {
+	if a.claim.Reissues > 0 {
+		return a.claim.Reissues
+	}
+	return a.claim.Attempts
 }
 
 // refusedCreate is an answer to a create that may be the fault of the configuration.

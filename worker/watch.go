@@ -27,7 +27,7 @@ type watch struct {
 	paused   map[tasks.Lane]bool
 }
 
-// run looks until the context ends. Errors of Redis are not logged: the sweeper's are, at the same
+// run looks until the context ends. Errors of Redis are not logged: the dispatcher's are, at the same
 // time.
 func (w *watch) run(ctx context.Context) {
 	for {
