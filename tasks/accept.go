@@ -19,11 +19,12 @@ var acceptSource string
 var acceptScript = redis.NewScript(acceptSource)
 
 // When a worker looks at an order that it has received no task for, because the producer died
-// between accept and wake, or Redis lost the task. Bulk orders may wait in a long queue, where an
-// earlier look would only do their work twice; an order whose wake-up failed is looked at soon.
+// between accept and wake, Redis lost the task, or a worker that was stopped had fetched it. Bulk
+// orders may wait in a long queue, where an earlier look would only do their work twice; an order
+// whose wake-up failed is looked at soon.
 const (
 	earlyLook = 3 * time.Second
-	bulkLook  = 5 * time.Minute
+	bulkLook  = 30 * time.Second
 )
 
 // firstLook is when an order that a worker was woken for becomes due.

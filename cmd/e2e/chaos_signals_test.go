@@ -193,13 +193,13 @@ func TestDeletedTasks_OrdersOutliveTheirTasks(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d of asynq's keys deleted, with %d results of %d", len(gone), c.results(), p.orders)
-	// Five minutes pass, with which the bulk orders get their first look.
+	// The time passes after which the bulk orders get their first look.
 	all, err := c.rdb.ZRangeWithScores(t.Context(), keys.Due(), 0, -1).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, z := range all {
-		z.Score -= float64((5 * time.Minute).Milliseconds())
+		z.Score -= float64((30 * time.Second).Milliseconds())
 		c.rdb.ZAddXX(t.Context(), keys.Due(), z)
 	}
 	c.all(time.Minute)
