@@ -66,7 +66,7 @@ func (p *Producer) WithDurability(d Durability) *Producer {
 // Enqueue accepts one order: it sets the defaults, validates the order, writes it into its
 // journal and wakes a worker. After it returns without an error, the order is safe: if the
 // wake-up fails, which is not an error, a worker finds the order within seconds, and if the
-// task is lost later, within 5 minutes.
+// task is lost later, within 30 s.
 //
 // Repeating a call, after an error or a crash, is harmless. The error, which is also in the
 // result, is a [qfpay.FieldErrors], a [*ConflictError], a [*HighWaterError], a
