@@ -37,7 +37,7 @@ build: ## Build static binaries into bin/
 		./cmd/qfpay-worker ./cmd/qfpay-sandbox
 
 .PHONY: test
-test: ## Run every test, with the race detector: before a commit; 5 min on two cores
+test: ## Run every test, with the race detector: before a commit; 7 min on two cores
 	.ci/install gcc redis-server curl python3 promtool prometheus $(LANGUAGES)
 	go test -race -count=1 -timeout 10m -p 2 -parallel 8 ./...
 	go test -count=1 -run '^TestModel_(BreaksNoPromise|SeesEvery|SeesAnOrder)' ./worker
