@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -126,7 +127,7 @@ type pendingOrder struct {
 	fingerprint string
 	payload     []byte // the order as JSON
 	due         time.Duration
-	traceparent string // valid, or ""
+	further     []string // further fields of its journal: names and values, in turn
 	result      *AcceptResult
 }
 
@@ -143,6 +144,12 @@ func pendingOrderOf(o Order, due time.Duration, result *AcceptResult) (pendingOr
 	pending := pendingOrder{id: o.ID(), lane: o.Lane, fingerprint: o.Fingerprint(), payload: payload,
 		due: due, result: result}
 	pending.trace(o.Traceparent)
+	if o.Batch != "" {
+		pending.add("batch", o.Batch)
+	}
+	if !o.NotBefore.IsZero() {
+		pending.add(notBefore, strconv.FormatInt(o.NotBefore.UnixMilli(), 10))
+	}
 	return pending, nil
 }
 
@@ -156,7 +163,7 @@ func (p *Producer) pendingOrders(orders []Order, results []AcceptResult) []pendi
 		results[i].ID = o.ID()
 		pending, err := pendingOrderOf(o, firstLook(o.Lane), &results[i])
 		if err == nil {
-			err = p.goodsName.Check(o)
+			err = cmp.Or(p.goodsName.Check(o), o.checkAhead(now))
 		}
 		if err != nil {
 			results[i].Err = err
@@ -171,9 +178,12 @@ func (p *Producer) pendingOrders(orders []Order, results []AcceptResult) []pendi
 // payment.
 func (o *pendingOrder) trace(traceparent string) {
 	if validTraceparent(traceparent) {
-		o.traceparent = traceparent
+		o.add(traceparentName, traceparent)
 	}
 }
+
+// add adds a further field to the order's journal.
+func (o *pendingOrder) add(name, value string) { o.further = append(o.further, name, value) }
 
 // accept runs the script once for all orders and writes each result. wake, unless it is nil,
 // is sent in the same pipeline, after the script. accept returns the first error that is not
@@ -253,8 +263,8 @@ func (p *Producer) acceptInput(all []pendingOrder, nonce string) (keys []string,
 		args = append(args, o.id, o.fingerprint, o.payload, string(o.lane), o.due.Milliseconds())
 	}
 	for i, o := range all {
-		if o.traceparent != "" {
-			args = append(args, i+1, o.traceparent)
+		for field := range slices.Chunk(o.further, 2) {
+			args = append(args, i+1, field[0], field[1])
 		}
 	}
 	return keys, args

@@ -53,6 +53,18 @@ func (k Keys) UnknownMerchants() string { return k.Prefix + ":merchants:unknown"
 // Clock is a hash: what the workers last read of Redis's clock, so that they see when it goes back.
 func (k Keys) Clock() string { return k.Prefix + ":clock" }
 
+// Batch is a hash: the counters of one bulk run.
+func (k Keys) Batch(name string) string { return k.Prefix + ":batch:" + name }
+
+// Paused is a hash: the merchants, and their pay types, that a person has paused.
+func (k Keys) Paused() string { return k.Prefix + ":paused" }
+
+// Cancel is the stream to which producers in any language add requests to cancel an order.
+func (k Keys) Cancel() string { return k.Prefix + ":cancel" }
+
+// Payments is the stream of what became of published QR codes.
+func (k Keys) Payments() string { return k.Prefix + ":payments" }
+
 // Queue is asynq's queue for a lane. asynq adds a hash tag of its own.
 func (k Keys) Queue(l Lane) string {
 	return strings.Trim(k.Prefix, "{}") + ":" + string(l)

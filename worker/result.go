@@ -30,6 +30,7 @@ func (a *attempt) result(s policy.Step) tasks.Result {
 		TxDtm:      o.TxDtm,
 		Attempts:   strconv.Itoa(c.Attempts),
 		Lane:       string(o.Lane),
+		Batch:      o.Batch,
 		EnqueuedAt: c.AcceptedAt.UTC().Format(tasks.TimeLayout),
 		SettledAt:  a.now().UTC().Format(tasks.TimeLayout),
 

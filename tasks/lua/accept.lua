@@ -7,7 +7,8 @@ ARGV[3] ms until a duplicate is due that no worker has claimed yet: its wake-up 
 ARGV[4…] five for each order, in the sequence of the journals: its id, the fingerprint of its
         content, the order as JSON, its lane, and when it becomes due, in ms from now: then a worker
         checks whether the order was forgotten
-ARGV[…] after these, two for each traced order: its position, from 1, and its traceparent
+ARGV[…] after these, three for each further field of a journal: the order's position, from 1, the
+        field's name and its value. traceparent; batch; not_before, in ms
 
 Answers the number of orders, and three for each order that is not new: its position, from 1, and
   "duplicate", state   it exists with the same content; state is NEW, SENT, CLOSING or DONE
@@ -34,8 +35,12 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local text = function(n) return string.format("%.0f", n) end
 local accepted_at, scores = text(now), {}
 local answers, looks, soon = {tostring(#KEYS - 2)}, {}, {}
-local traces = {}
-for at = 5 * (#KEYS - 2) + 4, #ARGV, 2 do traces[tonumber(ARGV[at])] = ARGV[at + 1] end
+local further = {} -- by position: the names and values of an order's further fields, in turn
+for at = 5 * (#KEYS - 2) + 4, #ARGV, 3 do
+  local i = tonumber(ARGV[at])
+  further[i] = further[i] or {}
+  further[i][#further[i] + 1], further[i][#further[i] + 2] = ARGV[at + 1], ARGV[at + 2]
+end
 local all_new = redis.call("EXISTS", unpack(KEYS, 3)) == 0
 local here = {} -- an order may appear twice in one call
 for i = 1, #KEYS - 2 do
@@ -56,7 +61,7 @@ for i = 1, #KEYS - 2 do
   else
     redis.call("HSET", journal, "state", "NEW", "fingerprint", fingerprint, "order", ARGV[at + 2], "lane", ARGV[at + 3],
       "accepted_at", accepted_at, "nonce", nonce)
-    if traces[i] then redis.call("HSET", journal, "traceparent", traces[i]) end
+    if further[i] then redis.call("HSET", journal, unpack(further[i])) end
     local look = ARGV[at + 4]
     if not scores[look] then scores[look] = text(now + look) end
     looks[#looks + 1], looks[#looks + 2] = scores[look], ARGV[at]
