@@ -117,11 +117,15 @@ func (i *Inspector) postponed(h History, deadline time.Time) (tasks.Order, error
 	}
 	switch {
 	case deadline.IsZero():
-		deadline = h.Now.Add(o.Lane.DefaultTTL())
+		o.Deadline = deadline
+		deadline = o.WithDefaults(h.Now).Deadline
 	case !deadline.After(h.Now):
 		return o, &NotReopened{ID: h.ID, Why: fmt.Sprintf("the deadline %s is over (on Redis it is %s)",
 			deadline.UTC().Format(time.RFC3339), h.Now.Format(time.RFC3339))}
 	}
 	o.Deadline = deadline.UTC().Truncate(time.Millisecond)
+	if err := o.Validate(); err != nil {
+		return o, &NotReopened{ID: h.ID, Why: err.Error()}
+	}
 	return o, nil
 }
