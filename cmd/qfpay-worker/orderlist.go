@@ -235,7 +235,9 @@ func (p *orderPrinter) end() error {
 }
 
 // retryable are the outcomes after which an order can be re-opened.
-func retryable() []tasks.Outcome { return []tasks.Outcome{tasks.Unresolved, tasks.Expired, tasks.Rejected} }
+func retryable() []tasks.Outcome {
+	return []tasks.Outcome{tasks.Unresolved, tasks.Expired, tasks.Rejected}
+}
 
 // retryAll re-opens every order that the filter matches, or names it if dry. It goes on after an order
 // that cannot be re-opened.
