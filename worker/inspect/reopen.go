@@ -64,7 +64,7 @@ func (i *Inspector) Reopen(ctx context.Context, id string, deadline time.Time) (
 		return Reopened{}, fmt.Errorf("order %s: %w", id, err)
 	}
 	answer, err := reopenScript.Run(ctx, i.rdb, []string{i.keys.Order(id), i.keys.Due()},
-		id, f["entry"], rand.Text(), payload).Slice()
+		id, f["entry"], rand.Text(), payload, i.keys.Batch("")).Slice()
 	if err != nil {
 		return Reopened{}, fmt.Errorf("re-open %s: %w", id, err)
 	}
