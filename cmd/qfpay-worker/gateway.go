@@ -103,6 +103,7 @@ func (c GatewayConfig) proxy(found *checks) (*url.URL, qfpay.Secret) {
 		return u, ""
 	}
 	password, err := readSecret(c.ProxyPasswordFile)
+	found.secretFile("QFPAY_PROXY_PASSWORD_FILE", c.ProxyPasswordFile)
 	switch {
 	case err != nil:
 		found.failed("QFPAY_PROXY_PASSWORD_FILE", "%v", err)
