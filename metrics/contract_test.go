@@ -35,6 +35,7 @@ var promised = map[string][]string{
 	"qfpay_redis_errors_total":      {"op"},
 	"qfpay_build_info":              {"commit", "goversion", "version"},
 	"qfpay_orders_unsettled":        nil,
+	"qfpay_orders_scheduled":        nil,
 	"qfpay_orders_damaged":          nil,
 	"qfpay_unknown_merchants":       nil,
 	"qfpay_due_late_seconds":        nil,
