@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/qfpay-worker/qfpay-worker/cmd/internal/api"
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
@@ -36,9 +36,9 @@ type PaymentsSettings struct {
 
 // NotifySettings is a checked NotifyConfig.
 type NotifySettings struct {
-	Addr        string           // host:port; empty: notifications are not received
-	Proxies     []netip.Prefix   // that may use plain HTTP, beside loopback
-	Certificate *api.Certificate // nil: plain HTTP
+	Addr        string             // host:port; empty: notifications are not received
+	Proxies     []netip.Prefix     // that may use plain HTTP, beside loopback
+	Certificate *conns.Certificate // nil: plain HTTP
 }
 
 func (c PaymentsConfig) resolve(found *checks, allowHTTP bool) PaymentsSettings {
