@@ -43,6 +43,8 @@ var promised = map[string][]string{
 
 	"qfpay_http_connections_dropped_total": {"reason", "server"},
 
+	"qfpay_notifications_total": {"result"},
+
 	"qfpay_orders_judged_total":           {"lane", "verdict"},
 	"qfpay_orders_reissued_total":         {"merchant"},
 	"qfpay_limiter_limit":                 {"merchant", "window"},
@@ -99,7 +101,8 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_redis_errors_total":      12,        // operations
 		"qfpay_build_info":              1,
 
-		"qfpay_http_connections_dropped_total": 2 * 3, // servers, reasons
+		"qfpay_http_connections_dropped_total": 3 * 3, // servers, reasons
+		"qfpay_notifications_total":            9,     // results
 		"qfpay_response_signatures_total":      2 * 3, // merchants, wrong results
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
@@ -111,7 +114,7 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 			t.Errorf("%s has %d series at the start, want %d", name, n, want[name])
 		}
 	}
-	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*3+2*7*4+2*5+2+8+2+24+4+2+4+2+9+2+12+1+2*3 {
+	if n, err := testutil.GatherAndCount(ours(reg)); err != nil || n != 2*3+2*7*4+2*5+2+8+2+24+4+2+4+2+9+2+12+1+3*3+9 {
 		t.Errorf("%d series at the start, error %v", n, err)
 	}
 }
