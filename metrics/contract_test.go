@@ -44,6 +44,8 @@ var promised = map[string][]string{
 
 	"qfpay_http_connections_dropped_total": {"reason", "server"},
 
+	"qfpay_notifications_total": {"result"},
+
 	"qfpay_orders_judged_total":           {"lane", "verdict"},
 	"qfpay_orders_reissued_total":         {"merchant"},
 	"qfpay_limiter_limit":                 {"merchant", "window"},
@@ -100,7 +102,8 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_redis_errors_total":      14,        // operations
 		"qfpay_build_info":              1,
 
-		"qfpay_http_connections_dropped_total": 2 * 3, // servers, reasons
+		"qfpay_http_connections_dropped_total": 3 * 3, // servers, reasons
+		"qfpay_notifications_total":            9,     // results
 		"qfpay_response_signatures_total":      2 * 3, // merchants, wrong results
 	}
 	all := 0

@@ -45,6 +45,7 @@ type Metrics struct {
 	inFlight      *prometheus.GaugeVec
 	redisFailures *prometheus.CounterVec
 	dropped       *prometheus.CounterVec
+	notifications *prometheus.CounterVec
 }
 
 // BuildInfo identifies the program that is running.
@@ -107,8 +108,11 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 			"Operations on Redis that failed."),
 			[]string{"op"}),
 		dropped: in.NewCounterVec(counter("http_connections_dropped_total",
-			"Connections to the HTTP API or to these pages that were not served to their end: accept_error, full or no_token."),
+			"Connections to the HTTP API, to the receiver of notifications or to these pages that were not served to their end: accept_error, full or no_token."),
 			[]string{"server", "reason"}),
+		notifications: in.NewCounterVec(counter("notifications_total",
+			"Notifications of QFPay, by what became of them."),
+			[]string{"result"}),
 	}
 	reg.MustRegister(m.used)
 	m.foresee(merchants)

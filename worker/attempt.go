@@ -147,6 +147,9 @@ func (a *attempt) waitsSince() time.Time {
 func (a *attempt) issued() qfpay.Order {
 	o := a.order.Order
 	o.GoodsName = a.handler.goodsName.Sent(o.GoodsName)
+	if url := a.handler.notifyURL; url != "" && o.NotifyURL == "" {
+		o.NotifyURL = url + "/" + a.order.Merchant
+	}
 	o.OutTradeNo = journal.IssuedAs(o.OutTradeNo, a.claim.Reissues)
 	return o
 }

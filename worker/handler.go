@@ -46,6 +46,7 @@ type handler struct {
 	lost      LostResponse
 	unique    bool
 	goodsName tasks.GoodsName
+	notifyURL string // see Config
 	observer  event.Observer
 	log       *slog.Logger
 	timer     *roundTimer     // of this process's dispatcher

@@ -181,8 +181,10 @@ func (c GatewayConfig) keyFiles() []string {
 	r := fileReader{path: c.MerchantsFile, found: &checks{}}
 	var paths []string
 	for _, e := range r.entries(text) {
-		if e.ClientKeyFile != "" {
-			paths = append(paths, beside(c.MerchantsFile, e.ClientKeyFile))
+		for _, file := range []string{e.ClientKeyFile, e.NotifyKeyFile} {
+			if file != "" {
+				paths = append(paths, beside(c.MerchantsFile, file))
+			}
 		}
 	}
 	return paths

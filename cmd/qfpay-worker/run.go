@@ -166,6 +166,7 @@ func (s Settings) workerConfig(rdb redis.UniversalClient, m *metrics.Metrics, lo
 		CallTimeout:     s.Timeout,
 		Verify:          s.Verify,
 		GoodsName:       s.GoodsName,
+		NotifyURL:       s.NotifyURL,
 		LostResponse:    worker.LostResponse(s.LostResponse),
 		UniqueNumbers:   s.UniqueNumbers,
 		Concurrency:     s.Concurrency,

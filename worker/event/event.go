@@ -94,6 +94,28 @@ type Held struct {
 // RedisFailed says that an operation on Redis failed.
 type RedisFailed struct{ Op string }
 
+// Notified says what became of a notification of QFPay.
+type Notified struct{ Result string } // one of NotificationResults
+
+// What becomes of a notification. Its values are labels.
+const (
+	NotificationRecorded   = "recorded"   // written down
+	NotificationKnown      = "known"      // it was before
+	NotificationUnknown    = "unknown"    // signed, about no order that was published
+	NotificationMismatch   = "mismatch"   // signed, with another amount or currency than the order's
+	NotificationMalformed  = "malformed"  // signed, and no notification
+	NotificationForged     = "forged"     // with a wrong signature or none, or for no merchant of this process
+	NotificationUnreadable = "unreadable" // too long, too slow or broken off
+	NotificationUntrusted  = "untrusted"  // over plain HTTP from a host that is no proxy
+	NotificationFailed     = "failed"     // Redis did not take it; QFPay sends it again
+)
+
+// NotificationResults returns everything that becomes of notifications.
+func NotificationResults() []string {
+	return []string{NotificationRecorded, NotificationKnown, NotificationUnknown, NotificationMismatch, NotificationMalformed,
+		NotificationForged, NotificationUnreadable, NotificationUntrusted, NotificationFailed}
+}
+
 func (Settled) event()       {}
 func (Reissued) event()      {}
 func (Started) event()       {}
@@ -103,3 +125,4 @@ func (Deferred) event()      {}
 func (LimiterWaited) event() {}
 func (Held) event()          {}
 func (RedisFailed) event()   {}
+func (Notified) event()      {}
