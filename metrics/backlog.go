@@ -4,6 +4,8 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +26,7 @@ type backlog struct {
 	unknown   int64                      // merchants that no running worker has
 	unsettled int64                      // without the scheduled ones
 	scheduled int64                      // orders whose not_before is ahead
+	paused    []string                   // merchant or merchant:pay_type, by hand
 	late      time.Duration              // how long the order that became due first has been due
 	results   int64
 	unread    map[string]int64         // by consumer group
@@ -60,6 +63,7 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	scheduled := pipe.ZCount(ctx, keys.Scheduled(), strconv.FormatInt(time.Now().UnixMilli(), 10), "+inf")
 	first := pipe.ZRangeWithScores(ctx, keys.Due(), 0, 0)
 	damaged := pipe.ZCard(ctx, keys.Damaged())
+	paused := pipe.HGetAll(ctx, keys.Paused())
 	unknown := pipe.ZCard(ctx, keys.UnknownMerchants())
 	results := pipe.XLen(ctx, keys.Results())
 	groups := redisstream.AskProgress(ctx, pipe, keys.Results(), mostGroups)
@@ -92,6 +96,7 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		unknown:   unknown.Val(),
 		unsettled: max(0, due.Val()-scheduled.Val()),
 		scheduled: scheduled.Val(),
+		paused:    slices.Sorted(maps.Keys(paused.Val())),
 		results:   results.Val(),
 		unread:    map[string]int64{},
 		oldest:    map[string]time.Duration{},

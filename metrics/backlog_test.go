@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/expfmt"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
@@ -145,6 +148,11 @@ func TestBacklog_OrdersWithoutAResultAreCountedAndTheMostOverdueIsSeen(t *testin
 	if b.late < time.Minute || b.late > time.Minute+time.Since(began)+time.Millisecond {
 		t.Errorf("late by %s, want one minute", b.late)
 	}
+	rdb.ZAdd(ctx, keys.Scheduled(), redis.Z{Member: "default:2", Score: float64(began.Add(time.Hour).UnixMilli())},
+		redis.Z{Member: "default:1", Score: float64(began.Add(-time.Minute).UnixMilli())})
+	if b := read(t, rdb); b.unsettled != 1 || b.scheduled != 1 {
+		t.Errorf("%d orders without a result, %d scheduled, want 1 each", b.unsettled, b.scheduled)
+	}
 	rdb.ZRem(ctx, keys.Due(), "default:1")
 	if b := read(t, rdb); b.late != 0 {
 		t.Errorf("late by %s although nothing is due", b.late)
@@ -253,6 +261,19 @@ func TestBacklog_OrdersThatWerePutAsideAreCounted(t *testing.T) {
 	}
 }
 
+// Whatever stands in the hash, a scrape does not fail for it.
+func TestBacklog_PausesByHandAreShown(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	rdb.HSet(t.Context(), keys.Paused(), "shop", "{}", "shop:800201", "x", "shop:123", "", "\xff", "")
+	m := New(prometheus.NewRegistry(), BuildInfo{}, []string{"default"})
+	got, err := testutil.CollectAndFormat(m.Queues(rdb, keys, 10*time.Second), expfmt.TypeTextPlain, "qfpay_merchant_paused")
+	want := "qfpay_merchant_paused{merchant=\"shop\",pay_type=\"\"} 1\nqfpay_merchant_paused{merchant=\"shop\",pay_type=\"800201\"} 1\n"
+	if err != nil || !strings.HasSuffix(string(got), "gauge\n"+want) {
+		t.Errorf("%s\n%v", got, err)
+	}
+}
+
 func TestBacklog_MerchantsThatNoWorkerHasAreCounted(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
@@ -280,7 +301,7 @@ func TestBacklog_AScrapeIsOneRoundTripAtAnyLength(t *testing.T) {
 	if diff := cmp.Diff(empty, *count, cmp.AllowUnexported(roundTrips{})); diff != "" {
 		t.Errorf("round trips (-empty +full):\n%s", diff)
 	}
-	if want := (roundTrips{pipelines: 1, commands: 24}); *count != want {
+	if want := (roundTrips{pipelines: 1, commands: 25}); *count != want {
 		t.Errorf("a scrape took %+v, want %+v", *count, want)
 	}
 }

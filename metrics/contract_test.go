@@ -25,6 +25,7 @@ var promised = map[string][]string{
 	"qfpay_limiter_wait_seconds":    {"merchant"},
 	"qfpay_limiter_used_ratio":      {"merchant", "window"},
 	"qfpay_merchant_held":           {"merchant", "pay_type", "reason"},
+	"qfpay_merchant_paused":         {"merchant", "pay_type"},
 	"qfpay_order_deferrals_total":   {"reason"},
 	"qfpay_orders_in_flight":        {"lane"},
 	"qfpay_queue_orders":            {"lane", "state"},
@@ -97,7 +98,7 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_limiter_wait_seconds":    2,         // merchants
 		"qfpay_limiter_used_ratio":      2 * 2,     // merchants, windows
 		"qfpay_merchant_held":           2,         // merchants
-		"qfpay_order_deferrals_total":   9,         // reasons
+		"qfpay_order_deferrals_total":   10,        // reasons
 		"qfpay_orders_in_flight":        2,         // lanes
 		"qfpay_redis_errors_total":      14,        // operations
 		"qfpay_build_info":              1,

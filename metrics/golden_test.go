@@ -45,6 +45,8 @@ var someBacklog = backlog{
 			oldest: 7 * time.Second},
 	},
 	unsettled: 40,
+	scheduled: 5,
+	paused:    []string{"default:800201", "shop"},
 	late:      250 * time.Millisecond,
 	results:   900,
 	unread:    map[string]int64{"shop": 8},

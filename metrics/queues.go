@@ -2,11 +2,13 @@ package metrics
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -47,6 +49,7 @@ var (
 	unknown     = desc("unknown_merchants", "Merchants that orders wait for and no running worker has; 1000 at most. The log names them.")
 	unsettled   = desc("orders_unsettled", "Orders that were accepted and have no result yet, without those that are scheduled.")
 	scheduled   = desc("orders_scheduled", "Orders that are not to be submitted yet: their not_before is ahead.")
+	paused      = desc("merchant_paused", "1 while a person has paused a merchant, or one of its pay types (pay_type empty: all); no series: nobody has.", "merchant", "pay_type")
 	dueLate     = desc("due_late_seconds", "How long the order that became due first has been due; rises when no worker looks.")
 	results     = desc("results_length", "Entries in the result stream.")
 	unread      = desc("results_unread", "Entries that a group has not read or not acknowledged.", "group")
@@ -60,7 +63,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements [prometheus.Collector].
 func (q *queues) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, queuePaused, damaged, unknown, unsettled, scheduled, dueLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
+	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, queuePaused, damaged, unknown, unsettled, scheduled, paused, dueLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
 		ch <- d
 	}
 	for _, h := range healthDescs {
@@ -94,6 +97,12 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 	show(unknown, float64(b.unknown))
 	show(unsettled, float64(b.unsettled))
 	show(scheduled, float64(b.scheduled))
+	for _, what := range b.paused {
+		merchant, payType, _ := strings.Cut(what, ":")
+		if tasks.ValidMerchant(merchant) && (payType == "" || qfpay.PayType(payType).Known()) { // else it pauses nothing
+			show(paused, 1, merchant, payType)
+		}
+	}
 	show(dueLate, b.late.Seconds())
 	show(results, float64(b.results))
 	for group, n := range b.unread {

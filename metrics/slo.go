@@ -15,7 +15,7 @@ const (
 	late      verdict = "late"      // it took too long, or expired, without an intended reason
 	doubt     verdict = "doubt"     // unresolved: a person must check
 	declined  verdict = "declined"  // rejected, by validation or by QFPay: the merchant must act
-	throttled verdict = "throttled" // it took long, or expired, because it waited for the merchant's quota
+	throttled verdict = "throttled" // it took long, or expired, because it waited for the merchant's quota, or a person had paused it
 )
 
 var verdicts = []verdict{good, late, doubt, declined, throttled}
@@ -40,7 +40,7 @@ func judge(e event.Settled) verdict {
 		return declined
 	case e.Outcome == tasks.Created && e.Took <= objective[e.Lane]:
 		return good
-	case e.DeferredFor == event.DeferQuota:
+	case e.DeferredFor == event.DeferQuota || e.DeferredFor == event.DeferPaused:
 		return throttled
 	default:
 		return late

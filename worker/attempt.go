@@ -64,6 +64,8 @@ func (a *attempt) turn(ctx context.Context) (s policy.Step, outOfTime bool, err 
 	for {
 		s := policy.Next(a.facts())
 		switch {
+		case s.Do == policy.Create && a.handler.fleet.isPaused(ctx, a.order):
+			return policy.Step{Do: policy.Wait, Why: event.DeferPaused}, false, nil
 		case s.Do == policy.Create && a.calls > 0 && a.isHeld():
 			return policy.Step{Do: policy.Wait, Why: event.DeferHeld}, false, nil
 		case s.Do == policy.Settle || s.Do == policy.Wait || s.Do == policy.WaitNotFound:
@@ -71,7 +73,11 @@ func (a *attempt) turn(ctx context.Context) (s policy.Step, outOfTime bool, err 
 		case s.Calls() && !a.timeFor(ctx):
 			return policy.Step{Do: policy.Wait, Why: event.DeferDoubt}, true, nil
 		}
-		if err := a.act(ctx, s.Do); err != nil {
+		switch err := a.act(ctx, s.Do); {
+		case errors.Is(err, journal.ErrPaused):
+			a.err = nil // nothing has left
+			return policy.Step{Do: policy.Wait, Why: event.DeferPaused}, false, nil
+		case err != nil:
 			return policy.Step{}, false, err
 		}
 	}

@@ -28,6 +28,8 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 			return wait.Jitter(alonePause(h.times.Alone, a.refusals()))
 		}
 		return wait.Jitter(h.times.Held)
+	case event.DeferPaused:
+		return wait.Jitter(timing.PausedAgain)
 	case event.DeferGateway:
 		var busy *qfpay.Refusal
 		if errors.As(a.err, &busy) {

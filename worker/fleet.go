@@ -8,11 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
-// fleet is what this process knows of the merchants of all running workers. Each process tells its own;
+// fleet is what this process knows of the merchants of all running workers, and of those that a person
+// has paused. Each process tells its own;
 // an order of a merchant that only others have is left to them.
 type fleet struct {
 	journal *journal.Journal
@@ -29,6 +31,7 @@ type fleet struct {
 type exchange struct {
 	at      time.Time
 	running map[string]bool // merchants that running workers had
+	paused  map[string]bool // merchant or merchant:pay_type, by hand
 }
 
 func newFleet(j *journal.Journal, own func() *merchantSet) *fleet {
@@ -37,7 +40,7 @@ func newFleet(j *journal.Journal, own func() *merchantSet) *fleet {
 	return f
 }
 
-// exchange tells the merchants of this process and learns those of all, unless that was done not
+// exchange tells the merchants of this process and learns those of all and what is paused, unless that was done not
 // longer ago than age.
 func (f *fleet) exchange(ctx context.Context, age time.Duration) error {
 	f.exchanging.Lock()
@@ -48,18 +51,37 @@ func (f *fleet) exchange(ctx context.Context, age time.Duration) error {
 	own := f.own().byName
 	has := slices.Sorted(maps.Keys(own))
 	gone := slices.DeleteFunc(slices.Clone(f.told), func(name string) bool { return own[name] != nil })
-	running, err := f.journal.TellMerchants(ctx, has, gone, slices.Sorted(maps.Keys(f.unknown)))
+	running, paused, err := f.journal.TellMerchants(ctx, has, gone, slices.Sorted(maps.Keys(f.unknown)))
 	if err != nil {
 		return err
 	}
-	learnt := exchange{time.Now(), make(map[string]bool, len(running))}
-	for _, name := range running {
-		learnt.running[name] = true
-	}
+	learnt := exchange{time.Now(), setOf(running), setOf(paused)}
 	f.latest.Store(&learnt)
 	f.told = has
 	clear(f.unknown)
 	return nil
+}
+
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
+
+// isPaused reports whether a person has paused an order's merchant, or its pay type there. It asks
+// again before it says so, since the orders that wait for the end of a pause come all at once.
+func (f *fleet) isPaused(ctx context.Context, o tasks.Order) bool {
+	paused := func() bool {
+		l := f.latest.Load()
+		return l.paused[o.Merchant] || l.paused[o.Merchant+":"+string(o.PayType)]
+	}
+	if !paused() {
+		return false
+	}
+	f.exchange(ctx, timing.RoundEvery) // should it fail, what was learnt before counts
+	return paused()
 }
 
 // running are the merchants that running workers have: none when nothing was learnt for so long that

@@ -99,12 +99,12 @@ func TestFleet_ForgetsAWorkerThatHasEnded(t *testing.T) {
 		fleet.latest.Store(&exchange{})
 	}
 	has(false, "alone")
-	_, err := f.TellMerchants(t.Context(), []string{"b"}, nil, nil)
+	_, _, err := f.TellMerchants(t.Context(), []string{"b"}, nil, nil)
 	ok(t, err)
 	has(true, "another has it")
 	ok(t, f.Redis.HSet(t.Context(), f.Keys.Merchants(), "b", time.Now().Add(-time.Millisecond).UnixMilli()).Err())
 	has(false, "it has ended")
-	fleet.latest.Store(&exchange{time.Now().Add(-timing.MerchantTold), map[string]bool{"b": true}})
+	fleet.latest.Store(&exchange{at: time.Now().Add(-timing.MerchantTold), running: map[string]bool{"b": true}})
 	if len(fleet.others()) != 0 {
 		t.Error("orders are left to a worker of which nothing was heard for long")
 	}
@@ -119,7 +119,7 @@ func TestTellMerchants_KeepsWhatRunningWorkersHave(t *testing.T) {
 	f := newJournalFixture(t)
 	tell := func(has, gone, unknown []string, want string) {
 		t.Helper()
-		running, err := f.TellMerchants(t.Context(), has, gone, unknown)
+		running, _, err := f.TellMerchants(t.Context(), has, gone, unknown)
 		ok(t, err)
 		slices.Sort(running)
 		if got := strings.Join(running, " "); got != want {

@@ -40,8 +40,8 @@ func (a *attempt) report(r tasks.Result, published bool, err error) {
 func (a *attempt) logDeferred(s policy.Step, delay time.Duration) {
 	level := slog.LevelInfo
 	switch s.Why {
-	case event.DeferQuota, event.DeferHeld, event.DeferUnknown, event.DeferElsewhere:
-		level = slog.LevelDebug // the normal course of a backlog, or logged once a minute for all
+	case event.DeferQuota, event.DeferHeld, event.DeferPaused, event.DeferUnknown, event.DeferElsewhere:
+		level = slog.LevelDebug // the normal course of a backlog, or logged for all together
 	}
 	attrs := append(a.attrs(), slog.String("deferred_for", string(s.Why)), slog.String("back_in", delay.Round(time.Millisecond).String()))
 	switch {

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,7 +17,7 @@ import (
 )
 
 // watch sees what makes orders wait without an error: Redis's clock went back, somebody has paused a
-// queue of asynq, or no worker has their merchant.
+// queue of asynq, or orders, or no worker has their merchant.
 type watch struct {
 	journal  *journal.Journal
 	fleet    *fleet
@@ -25,6 +26,8 @@ type watch struct {
 	observer event.Observer
 	log      *slog.Logger
 	paused   map[tasks.Lane]bool
+
+	handPaused map[string]bool // as of [exchange]
 }
 
 // run looks until the context ends. Errors of Redis are not logged: the dispatcher's are, at the same
@@ -34,6 +37,7 @@ func (w *watch) run(ctx context.Context) {
 		if w.fleet.exchange(ctx, 0) != nil && ctx.Err() == nil {
 			w.observer.Observe(event.RedisFailed{Op: "merchants"})
 		}
+		w.byHand(w.fleet.latest.Load().paused)
 		if w.journal.ForgetPassed(ctx) != nil && ctx.Err() == nil {
 			w.observer.Observe(event.RedisFailed{Op: "scheduled"})
 		}
@@ -55,6 +59,23 @@ func (w *watch) clock(ctx context.Context) {
 	}
 	if (back > 0 || err != nil) && ctx.Err() == nil {
 		w.observer.Observe(event.RedisFailed{Op: "clock"})
+	}
+}
+
+// byHand logs what a person has paused, and what is no longer paused.
+func (w *watch) byHand(now map[string]bool) {
+	before := w.handPaused
+	w.handPaused = now
+	for what := range now {
+		if merchant, payType, _ := strings.Cut(what, ":"); !before[what] {
+			w.log.Warn("orders are paused by hand; those that QFPay may have are still cleared up", "merchant", merchant, "pay_type", payType,
+				"hint", "qfpay-worker merchant list says by whom")
+		}
+	}
+	for what := range before {
+		if merchant, payType, _ := strings.Cut(what, ":"); !now[what] {
+			w.log.Info("orders are no longer paused by hand", "merchant", merchant, "pay_type", payType)
+		}
 	}
 }
 

@@ -16,7 +16,8 @@ type ACLCmd struct {
 func (ACLCmd) Help() string {
 	return `Prints one ACL SETUSER command for each kind of user, with the least that works: the
 worker (run), producers (enqueue, package tasks, XADD to the request stream), consumers
-(results, package tasks), and operators (order, audit). Give them to redis-cli, on every
+(results, package tasks), and operators (order,
+merchant, audit). Give them to redis-cli, on every
 server: a Cluster, a replica and a Sentinel's replica each have an ACL of their own. They
 change the rights of a user and nothing else, so they may be repeated. Switch a new user
 on with ACL SETUSER NAME on '>PASSWORD'.`

@@ -67,22 +67,26 @@ func (c *OrderShowCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	var h inspect.History
+	var pauses []inspect.Pause
 	err := withInspector(ctx, std.err, server, keys, redischeck.Inspector, func(ctx context.Context, i *inspect.Inspector) (err error) {
-		h, err = i.Order(ctx, id)
+		if h, err = i.Order(ctx, id); err == nil {
+			pauses, err = i.PausesOf(ctx, h)
+		}
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	if c.Format == "table" {
-		return showOrder(std, h, name, c.QR)
+		return showOrder(std, h, pauses, name, c.QR)
 	}
 	out := json.NewEncoder(printable.Writer(std.out))
 	out.SetEscapeHTML(false) // the text of a QR code contains &
 	return out.Encode(struct {
 		inspect.History
-		GoodsNameSent string `json:"goods_name_sent"`
-	}{h, name.Sent(nameOf(h.Order))})
+		Pauses        []inspect.Pause `json:"pauses,omitempty"`
+		GoodsNameSent string          `json:"goods_name_sent"`
+	}{h, pauses, name.Sent(nameOf(h.Order))})
 }
 
 // OrderRetryCmd re-opens one order, or all that a filter matches.

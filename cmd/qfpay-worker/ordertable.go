@@ -54,10 +54,13 @@ func (s sheet) time(label string, t time.Time) {
 
 // showOrder writes the history of an order for a person, and draws its QR code if qr is
 // set. It leaves out the text of the code, which is worth as much as the code itself.
-func showOrder(std stdio, h inspect.History, form tasks.GoodsName, qr bool) error {
+func showOrder(std stdio, h inspect.History, pauses []inspect.Pause, form tasks.GoodsName, qr bool) error {
 	s := sheet{console.NewTable("order", h.ID)}
 	s.table.Fix(labelWidth - 2)
 	s.state(h)
+	for _, p := range pauses {
+		s.add("paused", pausedText(p))
+	}
 	s.table.Note("", shownWidth)
 	s.order(h.Order, form)
 	for _, r := range h.Results {
@@ -119,6 +122,8 @@ func dueIn(h inspect.History) string {
 	switch wait := h.Due.Sub(h.Now).Round(100 * time.Millisecond); {
 	case h.Due.IsZero():
 		return "no: no worker will process it; run qfpay-worker audit"
+	case h.NotBefore.After(h.Now):
+		return "in " + wait.String() + ", not before " + h.NotBefore.Format(tasks.TimeLayout)
 	case wait <= 0:
 		return "now"
 	default:

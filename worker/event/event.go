@@ -63,13 +63,14 @@ const (
 	DeferBusy          DeferReason = "busy"                 // another attempt has the order
 	DeferMerchantLimit DeferReason = "merchant_concurrency" // too many orders of its merchant are in flight in this process
 	DeferShutdown      DeferReason = "shutdown"             // this process is shutting down
+	DeferPaused        DeferReason = "paused"               // a person has paused its merchant, or its pay type there
 	DeferUnknown       DeferReason = "unknown_merchant"     // no running worker has its merchant
 	DeferElsewhere     DeferReason = "other_worker"         // handed on: another running worker has its merchant
 )
 
 // DeferReasons returns every reason.
 func DeferReasons() []DeferReason {
-	return []DeferReason{DeferQuota, DeferGateway, DeferDoubt, DeferHeld, DeferBusy, DeferMerchantLimit, DeferShutdown, DeferUnknown, DeferElsewhere}
+	return []DeferReason{DeferQuota, DeferGateway, DeferDoubt, DeferHeld, DeferPaused, DeferBusy, DeferMerchantLimit, DeferShutdown, DeferUnknown, DeferElsewhere}
 }
 
 // LimiterWaited says how far off the slot was when a call asked for one, and how much of the

@@ -1,9 +1,9 @@
 // Package inspect reads the journal for people: the history of one order, and whether journal, due
-// and results agree. It can also re-open an order that has its result.
+// and results agree. It can also re-open an order that has its result, and pause a merchant.
 //
-// It works beside running workers, and apart from re-opening it changes nothing.
+// It works beside running workers, and apart from re-opening and pausing it changes nothing.
 //
-// Start reading at [Inspector.Order], [Inspector.Audit] and [Inspector.Reopen].
+// Start reading at [Inspector.Order], [Inspector.Audit], [Inspector.Reopen] and [Inspector.Pause].
 package inspect
 
 import (
@@ -22,13 +22,14 @@ import (
 var luaFiles embed.FS
 
 var (
-	showScript   = redisscript.Load(luaFiles, "show")
-	reopenScript = redisscript.Load(luaFiles, "reopen")
-	auditScript  = redisscript.Load(luaFiles, "audit")
+	showScript    = redisscript.Load(luaFiles, "show")
+	reopenScript  = redisscript.Load(luaFiles, "reopen")
+	auditScript   = redisscript.Load(luaFiles, "audit")
+	resumedScript = redisscript.Load(luaFiles, "resumed")
 )
 
 // Inspector reads the journal for people: the history of an order, and whether journal, due and
-// results agree. It can also re-open an order. It works beside running workers, and is safe for
+// results agree. It can also re-open an order, and pause a merchant. It works beside running workers, and is safe for
 // use by many goroutines.
 type Inspector struct {
 	rdb  redis.UniversalClient

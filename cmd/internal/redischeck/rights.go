@@ -17,7 +17,7 @@ const (
 	Producer  Role = "producer" // qfpay-worker enqueue, and package tasks
 	Consumer  Role = "consumer" // qfpay-worker results, and package tasks
 	Reader    Role = "reader"
-	Operator  Role = "operator" // qfpay-worker order and audit
+	Operator  Role = "operator" // qfpay-worker order, merchant and audit
 	Inspector Role = "inspector"
 )
 
@@ -44,7 +44,7 @@ var (
 	reading    = []string{"xrange", "xread", "xrevrange"}
 	consuming  = []string{"xack", "xautoclaim", "xgroup|create", "xreadgroup"}
 	inspecting = []string{"exists", "hget", "hgetall", "hmget", "scan", "time", "xlen", "xrange", "zcard", "zscan", "zscore"}
-	reopening  = []string{"hdel", "hincrby", "hset", "lpush", "persist", "sadd", "wait", "zadd"}
+	reopening  = []string{"hdel", "hincrby", "hset", "hsetnx", "lpush", "persist", "sadd", "wait", "zadd"}
 	working    = []string{
 		// ours
 		"config|get", "script|load", "exec", "expire", "hdel", "hgetall", "lindex", "llen", "pexpire", "subscribe",

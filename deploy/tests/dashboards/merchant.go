@@ -46,8 +46,9 @@ func merchantGateway() Row {
 func merchantTrouble() Row {
 	return Row{"Trouble", []Panel{
 		{Title: "Held", Unit: "short", Width: 12, Alarm: "1", Runbook: "QfpayMerchantHeld",
-			Description: "1 while QFPay refuses the merchant, or a pay type of it; reason is the respcd, or http.",
-			Queries:     []Query{{"{{merchant}} {{pay_type}} {{reason}}", `max by (merchant, pay_type, reason) (qfpay_merchant_held{merchant=~"$merchant"})`}}},
+			Description: "1 while QFPay refuses the merchant, or a pay type of it; reason is the respcd, or http. 1 as well while a person has paused it.",
+			Queries: []Query{{"{{merchant}} {{pay_type}} {{reason}}", `max by (merchant, pay_type, reason) (qfpay_merchant_held{merchant=~"$merchant"})`},
+				{"{{merchant}} {{pay_type}} paused by hand", `max by (merchant, pay_type) (qfpay_merchant_paused{merchant=~"$merchant"})`}}},
 		{Title: "HTTP 429", Unit: "short", Width: 12, Alarm: "1", Runbook: "QfpayGatewayThrottles",
 			Description: "In ten minutes. There should be none: the worker stays below the limits it knows.",
 			Queries:     []Query{{"{{merchant}}", `sum by (merchant) (increase(qfpay_gateway_requests_total{merchant=~"$merchant",result="http_429"}[10m]))`}}},

@@ -10,6 +10,7 @@ package journal
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -31,6 +32,10 @@ var ErrLost = errors.New("another attempt has the order")
 // ErrNumberTaken says that a producer uses the number of a reissue for another order. Our order
 // has moved on to the next number; no create may leave yet.
 var ErrNumberTaken = errors.New("the number belongs to another order")
+
+// ErrPaused says that a person has paused the order's merchant, or its pay type there. Nothing was
+// changed, and no create may leave.
+var ErrPaused = errors.New("its merchant or its pay type is paused")
 
 // Journal is the truth about every order. Each method is one script; the header of the script
 // says what it answers. A method may be repeated after a lost reply: it has its effect once.
@@ -174,9 +179,9 @@ var claimFields = []string{"now", "state", "attempts", "reissues", "creates_sent
 
 // Intent writes down that a create is about to leave.
 func (j *Journal) Intent(ctx context.Context, c *Claim) error {
-	answer, err := j.confirmed(ctx, intentScript, "intent", []string{j.Keys.Order(c.ID), j.Keys.Order(IssuedAs(c.ID, c.Reissues))},
-		c.Token, c.Reissues, c.CreatesSent, j.callTime().Milliseconds(), c.ID, (2 * timing.Retention).Milliseconds())
-	if errors.Is(err, tasks.ErrUnconfirmed) {
+	answer, err := j.confirmed(ctx, intentScript, "intent", []string{j.Keys.Order(c.ID), j.Keys.Order(IssuedAs(c.ID, c.Reissues)), j.Keys.Paused()},
+		c.Token, c.Reissues, c.CreatesSent, j.callTime().Milliseconds(), c.ID, (2 * timing.Retention).Milliseconds(), c.payType())
+	if errors.Is(err, tasks.ErrUnconfirmed) && answer[0] == "sent" {
 		j.Retract(ctx, c) // no create leaves; if this fails, a query finds that out
 	}
 	if err != nil {
@@ -187,12 +192,23 @@ func (j *Journal) Intent(ctx context.Context, c *Claim) error {
 	case "taken":
 		c.Reissues++
 		return ErrNumberTaken
+	case "paused":
+		return ErrPaused
 	default:
 		return ErrLost
 	}
 	c.CreatesSent++
 	c.State, c.NotFound, c.Verdict = policy.StateSent, 0, policy.NoVerdict
 	return nil
+}
+
+// payType is the pay type of the order as it was accepted.
+func (c *Claim) payType() string {
+	var o struct {
+		PayType string `json:"pay_type"`
+	}
+	json.Unmarshal(c.Order, &o) // an order that is not valid is never sent
+	return o.PayType
 }
 
 // Retract writes down that no create under this number was carried out: the only one was not, or
@@ -268,7 +284,7 @@ type WaitQueue struct {
 
 // Release gives up the lease. The order is due after delay, and joins the wait queue q, if q is
 // not nil. notFound records that a query did not find the order when every create must have
-// landed.
+// landed. An order that was paused is due at once if the pause is over.
 func (j *Journal) Release(ctx context.Context, c *Claim, delay time.Duration, notFound bool, why event.DeferReason, q *WaitQueue) error {
 	found := 0
 	if notFound {
@@ -276,7 +292,10 @@ func (j *Journal) Release(ctx context.Context, c *Claim, delay time.Duration, no
 	}
 	keys := []string{j.Keys.Order(c.ID), j.Keys.Due()}
 	args := []any{c.ID, c.Token, delay.Milliseconds(), found, string(why)}
-	if q != nil {
+	switch {
+	case why == event.DeferPaused:
+		keys, args = append(keys, j.Keys.Paused()), append(args, c.payType())
+	case q != nil:
 		keys = append(keys, q.Key, j.Keys.Waiting())
 		args = append(args, q.AppCode, lookAt(q))
 	}

@@ -80,6 +80,9 @@ const (
 	// ProbeOther is how long a probe waits for an order that was not refused yet, while there is
 	// one. It is longer than such an order is put off.
 	ProbeOther = 40 * time.Second
+	// PausedAgain is how long an order that a person has paused is not looked at again. Whoever ends the
+	// pause makes its orders due.
+	PausedAgain = 5 * time.Minute
 	// MaxCloseAgain is the longest pause before another close of an order whose close was refused.
 	// In between the order is left alone: its QR code, which nobody has, runs out.
 	MaxCloseAgain = 10 * time.Minute
@@ -136,8 +139,8 @@ const (
 	// Wait queues that were handed to a process without room for their orders are handed out
 	// again after WaitingAgain.
 	WaitingAgain = 100 * time.Millisecond
-	// WatchEvery is how often a process looks whether Redis's clock went back or a queue is paused, and
-	// tells the others which merchants it has. ClockSlack is by how much the clock may go back without a
+	// WatchEvery is how often a process looks whether Redis's clock went back or a queue is paused,
+	// tells the others which merchants it has, and learns which are paused by hand. ClockSlack is by how much the clock may go back without a
 	// correction.
 	WatchEvery = 2 * time.Second
 	ClockSlack = time.Second

@@ -2,10 +2,12 @@
 
 KEYS[1] the order's journal             KEYS[2] the journal that an order of the number to
                                         be sent would have; the same, or a reissued number's
+KEYS[3] paused, a hash: merchant or merchant:pay_type → since when and by whom a person has paused it
 ARGV[1] token                           ARGV[2] reissues, as claimed
 ARGV[3] creates_sent, how many creates have left under this number as far as the attempt knows
 ARGV[4] how long the call may take, ms: the lease must outlast it
 ARGV[5] id of the order                 ARGV[6] ms to keep a reissued number reserved
+ARGV[7] pay type of the order
 
 A producer might use the number of a reissue for another order. So the number is reserved
 here, as a journal RESERVED that accepts no order; if a producer was first, the order goes on
@@ -15,9 +17,10 @@ Answers
   {"sent", creates_sent}  NEW or SENT is SENT now, with one more create; it may leave
   {"taken", reissues}     another order has the number; NEW under this next number now, and no
                           create may leave yet
+  {"paused"}              a person has paused the merchant, or the pay type; nothing was changed
   {"lost"}                the token does not have the lease, or not for long enough, or the
                           order moved on
-A repetition of the same intent gets the same answer and counts once. What was answered to the
+A repetition of the same intent gets the same answer and counts once, also if there is a pause since. What was answered to the
 creates before becomes verdict_before: a create without an answer leaves no verdict. A re-opened
 order has "was …", which is no verdict until the next create is answered.
 ]]
@@ -32,6 +35,7 @@ if current ~= reissues or tonumber(lease_until) < now + need then return {"lost"
 if state == "SENT" and sent_by == token and tonumber(sent) == creates_sent + 1 then return {"sent", creates_sent + 1} end
 if tonumber(sent) ~= creates_sent then return {"lost"} end
 if state ~= "NEW" and state ~= "SENT" then return {"lost"} end
+if is_paused(KEYS[3], id, ARGV[7]) then return {"paused"} end
 
 if numbered ~= journal then
   local reserved = redis.call("HMGET", numbered, "state", "reserved_for")

@@ -1,14 +1,16 @@
 --[[ merchants: tell all processes which merchants this one has, and which unknown ones it has met an
-order of; answer which merchants any running worker has.
+order of; answer which merchants any running worker has, and what is paused by hand.
 
 KEYS[1] merchants, a hash: merchant → ms until which a running worker has it; gone when no worker runs
 KEYS[2] unknown, a sorted set: merchant → ms until which orders wait for it and no running worker has it
+KEYS[3] paused, a hash: merchant or merchant:pay_type → since when and by whom
 ARGV[1] ms until a merchant of this process must have been told again
 ARGV[2] ms until an unknown merchant is forgotten      ARGV[3] how many unknown merchants are kept at most
 ARGV[4] how many merchants this process has            ARGV[5] how many it no longer has
 ARGV[6…] these, those, and then the unknown ones that it has met since its last call
 
-Answers {merchant, …}: those that a running worker has. A time further ahead than it can be set is from
+Answers {{merchant, …}, {merchant or merchant:pay_type, …}}: those that a running worker has, and those
+that are paused. A time further ahead than it can be set is from
 before Redis's clock went back: its worker, if it runs, sets it again, as does another process that has
 a merchant which this one no longer has.
 ]]
@@ -17,8 +19,8 @@ local valid, keep, most, has, gone = tonumber(ARGV[1]), tonumber(ARGV[2]), tonum
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
--- Both before the first write, in case a key has another type.
-local told, count = redis.call("HGETALL", merchants), redis.call("ZCARD", unknown)
+-- All before the first write, in case a key has another type.
+local told, count, pauses = redis.call("HGETALL", merchants), redis.call("ZCARD", unknown), redis.call("HGETALL", KEYS[3])
 
 local running = {}
 for i = 1, #told, 2 do
@@ -46,4 +48,6 @@ end
 
 local names = {}
 for name in pairs(running) do names[#names + 1] = name end
-return names
+local paused = {}
+for i = 1, #pauses, 2 do paused[#paused + 1] = pauses[i] end
+return {names, paused}

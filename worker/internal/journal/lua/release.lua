@@ -1,5 +1,6 @@
 --[[ release: give up the lease of an order without a result. If the order needs a slot, it joins
-a wait queue.
+a wait queue. If it waits because a person has paused its merchant or pay type, and that is over, it is
+due at once: whoever ends a pause looks for the orders that wait for it only once.
 
 KEYS[1] the order's journal   KEYS[2] due
 KEYS[3] the wait queue to join, a sorted set: order → ms since which it waits: it was accepted then,
@@ -9,6 +10,7 @@ ARGV[1] id of the order       ARGV[2] token
 ARGV[3] ms until it is due    ARGV[4] 1 when a query did not find the order though every
                               create must have landed by then, else 0
 ARGV[5] why, for people who read the journal
+KEYS[3] without KEYS[4]: paused, a hash as of intent.lua; ARGV[6] is the pay type then
 ARGV[6] with a wait queue: app_code     ARGV[7] LT to wake a dispatcher at once, NX to keep the time of its next look
 
 Answers
@@ -22,8 +24,9 @@ if not holds_lease(journal, token) then return {"lost"} end
 if not_found == 1 then redis.call("HINCRBY", journal, "not_found", 1) end
 redis.call("HSET", journal, "deferred_for", why)
 redis.call("HDEL", journal, "token", "leased_at", "lease_until")
+if KEYS[3] and not KEYS[4] and not is_paused(KEYS[3], id, ARGV[6]) then delay = 0 end
 redis.call("ZADD", due, "XX", now + delay, id)
-if KEYS[3] then
+if KEYS[4] then
   local since = redis.call("HMGET", journal, "accepted_at", "not_before")
   redis.call("ZADD", KEYS[3], math.max(since[1], since[2] or 0), id)
   redis.call("ZADD", KEYS[4], ARGV[7], now, ARGV[6])
