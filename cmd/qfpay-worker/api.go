@@ -31,7 +31,7 @@ func (c APIConfig) resolve(found *checks) APISettings {
 	host, _, err := net.SplitHostPort(c.Addr)
 	switch {
 	case c.CertFile != "" || c.KeyFile != "":
-		s.Certificate = c.certificate(found)
+		s.Certificate = certificate(found, "WORKER_API_CERT_FILE", c.CertFile, "WORKER_API_KEY_FILE", c.KeyFile)
 	case err == nil && !loopback(host):
 		found.failed("WORKER_API_ADDR", "must be on loopback, such as 127.0.0.1:9465, or have TLS (WORKER_API_CERT_FILE, WORKER_API_KEY_FILE): "+
 			"the token must not cross a network in plain text")
@@ -39,13 +39,12 @@ func (c APIConfig) resolve(found *checks) APISettings {
 	return s
 }
 
-// certificate loads the certificate. An error names the variable of the file that cannot
-// be read.
-func (c APIConfig) certificate(found *checks) *api.Certificate {
+// certificate loads a certificate. An error names the variable of the file that cannot be read.
+func certificate(found *checks, certVariable, certFile, keyVariable, keyFile string) *api.Certificate {
 	before := len(found.wrong)
 	for _, f := range []struct{ variable, path, other string }{
-		{"WORKER_API_CERT_FILE", c.CertFile, "WORKER_API_KEY_FILE"},
-		{"WORKER_API_KEY_FILE", c.KeyFile, "WORKER_API_CERT_FILE"},
+		{certVariable, certFile, keyVariable},
+		{keyVariable, keyFile, certVariable},
 	} {
 		if f.path == "" {
 			found.failed(f.variable, "required with %s", f.other)
@@ -58,10 +57,10 @@ func (c APIConfig) certificate(found *checks) *api.Certificate {
 	if len(found.wrong) > before {
 		return nil
 	}
-	found.secretFile("WORKER_API_KEY_FILE", c.KeyFile)
-	certificate, err := api.LoadCertificate(c.CertFile, c.KeyFile)
+	found.secretFile(keyVariable, keyFile)
+	loaded, err := api.LoadCertificate(certFile, keyFile)
 	if err != nil {
-		found.failed("WORKER_API_CERT_FILE", "with WORKER_API_KEY_FILE: %v", err)
+		found.failed(certVariable, "with %s: %v", keyVariable, err)
 	}
-	return certificate
+	return loaded
 }

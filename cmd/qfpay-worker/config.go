@@ -2,6 +2,8 @@ package main
 
 import (
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -15,6 +17,7 @@ type Config struct {
 	RedisConfig
 	GatewayConfig
 	WorkerConfig
+	PaymentsConfig
 	API APIConfig `embed:""`
 	LogConfig
 }
@@ -51,6 +54,8 @@ type Settings struct {
 	ResultsKeep     time.Duration
 	HighWater       int // results in the stream; 0: no limit
 
+	PaymentsSettings
+
 	API APISettings
 	Log LogSettings
 
@@ -61,6 +66,7 @@ type Settings struct {
 // name, and has no other effect. The error is a SettingErrors.
 func (c Config) Resolve() (Settings, error) {
 	var found checks
+	allowHTTP, _ := strconv.ParseBool(strings.TrimSpace(c.AllowHTTP)) // the gateway's settings report what is wrong with it
 	s := Settings{
 		Redis: c.redis(&found),
 		Keys:  c.keys(&found),
@@ -69,6 +75,7 @@ func (c Config) Resolve() (Settings, error) {
 		GatewaySettings: c.GatewayConfig.resolve(&found),
 	}
 	c.WorkerConfig.resolve(&found, &s)
+	s.PaymentsSettings = c.PaymentsConfig.resolve(&found, allowHTTP)
 	s.API = c.API.resolve(&found)
 	s.Warnings = found.warnings
 	return s, found.err()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -66,7 +67,7 @@ func TestConfig_MissingSettingsTakeTheDefaults(t *testing.T) {
 		Durability: tasks.Standard, ResultsKeep: 168 * time.Hour, HighWater: 5_000_000,
 		Log: LogSettings{Level: slog.LevelInfo},
 	}
-	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{}, url.Userinfo{})); d != "" {
+	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{}, url.Userinfo{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); d != "" {
 		t.Error(d)
 	}
 }
@@ -79,6 +80,7 @@ func TestConfig_EverySettingIsRead(t *testing.T) {
 		"QFPAY_UNIQUE_NUMBERS=false", "QFPAY_GOODS_NAME=asis", "QFPAY_TIMEOUT=1s", "QFPAY_VERIFY_RESPONSES=require", "WORKER_CONCURRENCY=1",
 		"QFPAY_PROXY_URL=socks5://shop@proxy.internal:1080/", "QFPAY_PROXY_PASSWORD_FILE=" + file(t, "proxy", canary),
 		"WORKER_HTTP_ADDR=:0", "WORKER_SHUTDOWN_TIMEOUT=2s", "WORKER_DURABILITY=strict", "WORKER_RESULTS_KEEP=48h", "WORKER_RESULTS_HIGH_WATER=1000", "WORKER_KEY_PREFIX={eu-1}", "LOG_LEVEL=debug", "LOG_FORMAT=text",
+		"WORKER_PAYMENTS=ON", "WORKER_NOTIFY_ADDR=:9466", "WORKER_NOTIFY_PROXIES=10.1.2.3/8, 192.0.2.7,fd00::/8", "WORKER_NOTIFY_URL=http://shop.example/qfpay/notify/",
 	})
 	if wrong != nil {
 		t.Fatal(wrong)
@@ -95,9 +97,11 @@ func TestConfig_EverySettingIsRead(t *testing.T) {
 			Proxy: &url.URL{Scheme: "socks5", User: url.User("shop"), Host: "proxy.internal:1080", Path: "/"}, ProxyPassword: canary},
 		Concurrency: 1, HTTPAddr: ":0", ShutdownTimeout: 2 * time.Second,
 		Durability: tasks.Strict, ResultsKeep: 48 * time.Hour, HighWater: 1000,
+		PaymentsSettings: PaymentsSettings{Payments: true, NotifyURL: "http://shop.example/qfpay/notify", Notify: NotifySettings{
+			Addr: ":9466", Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("fd00::/8")}}},
 		Log: LogSettings{Level: slog.LevelDebug, Format: "text"},
 	}
-	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{}, url.Userinfo{})); d != "" {
+	if d := cmp.Diff(want, s, cmp.AllowUnexported(Redis{}, url.Userinfo{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); d != "" {
 		t.Error(d)
 	}
 }
@@ -186,6 +190,9 @@ func TestConfig_EveryWrongSettingIsNamed(t *testing.T) {
 		{"WORKER_SHUTDOWN_TIMEOUT=soon", "WORKER_SHUTDOWN_TIMEOUT", "must be a duration"},
 		{"WORKER_API_ADDR=9465", "WORKER_API_ADDR", "host:port, such as 127.0.0.1:9465"},
 		{"WORKER_API_ADDR=127.0.0.1:9465", "WORKER_API_TOKEN_FILE", "required with WORKER_API_ADDR"},
+		{"WORKER_PAYMENTS=yes", "WORKER_PAYMENTS", "must be off or on"},
+		{"WORKER_NOTIFY_ADDR=127.0.0.1:9466", "WORKER_NOTIFY_ADDR", "needs WORKER_PAYMENTS=on"},
+		{"WORKER_NOTIFY_URL=https://shop.example/n", "WORKER_NOTIFY_URL", "needs WORKER_PAYMENTS=on"},
 		{"LOG_LEVEL=trace", "LOG_LEVEL", "debug, info, warn or error"},
 		{"LOG_FORMAT=xml", "LOG_FORMAT", "text or json"},
 	} {
