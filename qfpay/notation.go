@@ -12,15 +12,24 @@ import (
 // sameAmount reports whether a text is the number amount: 2500, 2500.0 and 000002500 are the
 // same. 25.00 is another number than 2500, and so another amount: QFPay documents minor units.
 func sameAmount(text string, amount int64) bool {
+	n, ok := amountOf(text)
+	return ok && n == amount
+}
+
+// amountOf reads a whole number in any notation.
+func amountOf(text string) (amount int64, ok bool) {
 	text = strings.TrimSpace(text)
 	if len(text) > 40 || strings.Trim(text, "0123456789.eE+-") != "" {
-		return false
+		return 0, false
 	}
 	if _, exponent, found := strings.Cut(strings.ToLower(text), "e"); found && len(exponent) > 3 {
-		return false // the number itself would fill the memory
+		return 0, false // the number itself would fill the memory
 	}
 	n, ok := new(big.Rat).SetString(text)
-	return ok && n.Cmp(new(big.Rat).SetInt64(amount)) == 0
+	if !ok || !n.IsInt() || !n.Num().IsInt64() {
+		return 0, false
+	}
+	return n.Num().Int64(), true
 }
 
 // currencyNumbers are the numbers in ISO 4217 of the currencies that QFPay names.
