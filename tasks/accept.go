@@ -108,12 +108,15 @@ func (p *Producer) Accept(ctx context.Context, o Order) (AcceptStatus, error) {
 
 // AcceptInvalid writes the payload of a plain asynq producer into a journal although it is
 // not a valid order, so that it gets a result with the reason. id is its [ID], traceparent
-// that of the task, if it has one.
+// that of the task, if it has one. The order counts in its batch, if the payload names one.
 func (p *Producer) AcceptInvalid(ctx context.Context, id string, payload []byte, traceparent string) error {
 	var result AcceptResult
 	pending := pendingOrder{id: id, lane: Bulk, fingerprint: fingerprintOf(payload), payload: payload,
 		due: earlyLook, result: &result}
 	pending.trace(traceparent)
+	if o, _ := ParseOrder(payload); ValidBatch(o.Batch) {
+		pending.add("batch", o.Batch)
+	}
 	if err := p.accept(ctx, []pendingOrder{pending}, nil); err != nil {
 		return err
 	}
@@ -254,10 +257,10 @@ func (p *Producer) runAccept(ctx context.Context, all []pendingOrder, wake *pigg
 
 // acceptInput returns the keys and arguments of accept.lua.
 func (p *Producer) acceptInput(all []pendingOrder, nonce string) (keys []string, args []any) {
-	keys = make([]string, 0, 2+len(all))
-	args = make([]any, 0, 3+5*len(all))
+	keys = make([]string, 0, 3+len(all))
+	args = make([]any, 0, 4+5*len(all))
 	keys = append(keys, p.keys.Due(), p.keys.Results())
-	args = append(args, nonce, p.highWater, earlyLook.Milliseconds())
+	args = append(args, nonce, p.highWater, earlyLook.Milliseconds(), len(all))
 	for _, o := range all {
 		keys = append(keys, p.keys.Order(o.id))
 		args = append(args, o.id, o.fingerprint, o.payload, string(o.lane), o.due.Milliseconds())
@@ -265,6 +268,9 @@ func (p *Producer) acceptInput(all []pendingOrder, nonce string) (keys []string,
 	for i, o := range all {
 		for field := range slices.Chunk(o.further, 2) {
 			args = append(args, i+1, field[0], field[1])
+			if key := p.keys.Batch(field[1]); field[0] == "batch" && !slices.Contains(keys[2+len(all):], key) {
+				keys = append(keys, key)
+			}
 		}
 	}
 	return keys, args

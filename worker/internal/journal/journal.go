@@ -241,7 +241,7 @@ func (j *Journal) Settle(ctx context.Context, c *Claim, r tasks.Result) (bool, e
 	if j.Payments {
 		keys = append(keys, j.Keys.Open(r.Merchant))
 	}
-	args := append([]any{c.ID, c.Token, c.Reissues, r.Outcome, timing.Retention.Milliseconds()}, r.Values()...)
+	args := append([]any{c.ID, c.Token, c.Reissues, r.Outcome, timing.Retention.Milliseconds(), j.Keys.Batch("")}, r.Values()...)
 	answer, err := j.confirmed(ctx, settleScript, "settle", keys, args...)
 	if len(answer) == 0 {
 		return false, err
