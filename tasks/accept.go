@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -107,12 +108,15 @@ func (p *Producer) Accept(ctx context.Context, o Order) (AcceptStatus, error) {
 
 // AcceptInvalid writes the payload of a plain asynq producer into a journal although it is
 // not a valid order, so that it gets a result with the reason. id is its [ID], traceparent
-// that of the task, if it has one.
+// that of the task, if it has one. The order counts in its batch, if the payload names one.
 func (p *Producer) AcceptInvalid(ctx context.Context, id string, payload []byte, traceparent string) error {
 	var result AcceptResult
 	pending := pendingOrder{id: id, lane: Bulk, fingerprint: fingerprintOf(payload), payload: payload,
 		due: earlyLook, result: &result}
 	pending.trace(traceparent)
+	if o, _ := ParseOrder(payload); ValidBatch(o.Batch) {
+		pending.add("batch", o.Batch)
+	}
 	if err := p.accept(ctx, []pendingOrder{pending}, nil); err != nil {
 		return err
 	}
@@ -126,7 +130,7 @@ type pendingOrder struct {
 	fingerprint string
 	payload     []byte // the order as JSON
 	due         time.Duration
-	traceparent string // valid, or ""
+	further     []string // further fields of its journal: names and values, in turn
 	result      *AcceptResult
 }
 
@@ -143,6 +147,12 @@ func pendingOrderOf(o Order, due time.Duration, result *AcceptResult) (pendingOr
 	pending := pendingOrder{id: o.ID(), lane: o.Lane, fingerprint: o.Fingerprint(), payload: payload,
 		due: due, result: result}
 	pending.trace(o.Traceparent)
+	if o.Batch != "" {
+		pending.add("batch", o.Batch)
+	}
+	if !o.NotBefore.IsZero() {
+		pending.add(notBefore, strconv.FormatInt(o.NotBefore.UnixMilli(), 10))
+	}
 	return pending, nil
 }
 
@@ -156,7 +166,7 @@ func (p *Producer) pendingOrders(orders []Order, results []AcceptResult) []pendi
 		results[i].ID = o.ID()
 		pending, err := pendingOrderOf(o, firstLook(o.Lane), &results[i])
 		if err == nil {
-			err = p.goodsName.Check(o)
+			err = cmp.Or(p.goodsName.Check(o), o.checkAhead(now))
 		}
 		if err != nil {
 			results[i].Err = err
@@ -171,9 +181,12 @@ func (p *Producer) pendingOrders(orders []Order, results []AcceptResult) []pendi
 // payment.
 func (o *pendingOrder) trace(traceparent string) {
 	if validTraceparent(traceparent) {
-		o.traceparent = traceparent
+		o.add(traceparentName, traceparent)
 	}
 }
+
+// add adds a further field to the order's journal.
+func (o *pendingOrder) add(name, value string) { o.further = append(o.further, name, value) }
 
 // accept runs the script once for all orders and writes each result. wake, unless it is nil,
 // is sent in the same pipeline, after the script. accept returns the first error that is not
@@ -244,17 +257,20 @@ func (p *Producer) runAccept(ctx context.Context, all []pendingOrder, wake *pigg
 
 // acceptInput returns the keys and arguments of accept.lua.
 func (p *Producer) acceptInput(all []pendingOrder, nonce string) (keys []string, args []any) {
-	keys = make([]string, 0, 2+len(all))
-	args = make([]any, 0, 3+5*len(all))
+	keys = make([]string, 0, 3+len(all))
+	args = make([]any, 0, 4+5*len(all))
 	keys = append(keys, p.keys.Due(), p.keys.Results())
-	args = append(args, nonce, p.highWater, earlyLook.Milliseconds())
+	args = append(args, nonce, p.highWater, earlyLook.Milliseconds(), len(all))
 	for _, o := range all {
 		keys = append(keys, p.keys.Order(o.id))
 		args = append(args, o.id, o.fingerprint, o.payload, string(o.lane), o.due.Milliseconds())
 	}
 	for i, o := range all {
-		if o.traceparent != "" {
-			args = append(args, i+1, o.traceparent)
+		for field := range slices.Chunk(o.further, 2) {
+			args = append(args, i+1, field[0], field[1])
+			if key := p.keys.Batch(field[1]); field[0] == "batch" && !slices.Contains(keys[2+len(all):], key) {
+				keys = append(keys, key)
+			}
 		}
 	}
 	return keys, args

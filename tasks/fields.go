@@ -36,8 +36,10 @@ var orderFields = []field{
 	{"notify_url", false, func(o *Order, s string) string { o.NotifyURL = s; return "" }},
 	{"rmb_tag", false, func(o *Order, s string) string { o.RMBTag = s; return "" }},
 	{"txdtm", false, func(o *Order, s string) string { o.TxDtm = s; return "" }},
-	{"deadline", false, setDeadline},
+	{"deadline", false, func(o *Order, s string) string { return setTime(&o.Deadline, s) }},
 	{"lane", false, func(o *Order, s string) string { o.Lane = Lane(s); return "" }},
+	{notBefore, false, func(o *Order, s string) string { return setTime(&o.NotBefore, s) }},
+	{"batch", false, func(o *Order, s string) string { o.Batch = s; return "" }},
 }
 
 // Fields returns the names of an order's fields: the columns of a CSV file, the keys in JSON.
@@ -87,12 +89,12 @@ func setExpiredTime(o *Order, s string) string {
 // instead of the decimal point.
 var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
 
-func setDeadline(o *Order, s string) string {
+func setTime(at *time.Time, s string) string {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil || !rfc3339.MatchString(s) {
 		return "must be a time as RFC 3339, for example 2026-03-01T12:00:00+08:00"
 	}
-	o.Deadline = t.UTC()
+	*at = t.UTC()
 	return ""
 }
 

@@ -26,8 +26,8 @@ func (k Keys) Damaged() string { return k.Prefix + ":damaged" }
 // Results is the result stream.
 func (k Keys) Results() string { return k.Prefix + ":results" }
 
-// Trimming exists for about a minute after a worker has trimmed the result stream.
-func (k Keys) Trimming() string { return k.Prefix + ":results:trimming" }
+// Trimming exists for about a minute after a worker has trimmed a stream of results or payments.
+func (k Keys) Trimming(stream string) string { return stream + ":trimming" }
 
 // Requests is the stream to which producers in any language add orders.
 func (k Keys) Requests() string { return k.Prefix + ":requests" }
@@ -52,6 +52,25 @@ func (k Keys) UnknownMerchants() string { return k.Prefix + ":merchants:unknown"
 
 // Clock is a hash: what the workers last read of Redis's clock, so that they see when it goes back.
 func (k Keys) Clock() string { return k.Prefix + ":clock" }
+
+// Batch is a hash: the counters of one bulk run.
+func (k Keys) Batch(name string) string { return k.Prefix + ":batch:" + name }
+
+// Paused is a hash: the merchants, and their pay types, that a person has paused.
+func (k Keys) Paused() string { return k.Prefix + ":paused" }
+
+// Cancel is the stream to which producers in any language add requests to cancel an order.
+func (k Keys) Cancel() string { return k.Prefix + ":cancel" }
+
+// Payments is the stream of what became of published QR codes.
+func (k Keys) Payments() string { return k.Prefix + ":payments" }
+
+// Open is the sorted set of a merchant's published QR codes that are neither paid nor dead, as far as the
+// worker knows: order → ms of publication. Only workers that follow codes write it.
+func (k Keys) Open(merchant string) string { return k.Prefix + ":open:" + merchant }
+
+// Follower exists while a worker follows the open codes of a merchant: its token.
+func (k Keys) Follower(merchant string) string { return k.Prefix + ":follower:" + merchant }
 
 // Queue is asynq's queue for a lane. asynq adds a hash tag of its own.
 func (k Keys) Queue(l Lane) string {

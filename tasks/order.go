@@ -46,6 +46,12 @@ type Order struct {
 	Deadline time.Time `json:"deadline,omitzero"` // the order is not submitted after it
 	Lane     Lane      `json:"lane"`
 
+	// NotBefore is the time before which the order is not submitted; zero: at once. It is before
+	// the deadline, and at most [MaxAhead] ahead when the order is enqueued.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	// Batch is the name of the bulk run that the order belongs to, or "".
+	Batch string `json:"batch,omitempty"`
+
 	// Traceparent is the producer's position in a trace, W3C Trace Context: 00-…-…-01. It is
 	// not a field of the order, and is not written with it; log lines and the result show it.
 	// A malformed traceparent is ignored, and so is the traceparent of a duplicate.
@@ -78,11 +84,16 @@ var validMerchant = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 // keys and of task IDs, and a label of metrics.
 func ValidMerchant(name string) bool { return validMerchant.MatchString(name) }
 
+var validBatch = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// ValidBatch reports whether a batch may have this name. The name is a part of a Redis key.
+func ValidBatch(name string) bool { return validBatch.MatchString(name) }
+
 // validNumber matches every out_trade_no that can be a part of an ID.
 var validNumber = regexp.MustCompile(fmt.Sprintf(`^[A-Za-z0-9_-]{1,%d}$`, qfpay.MaxOutTradeNo))
 
 // WithDefaults sets the fields that the producer left out, as of now: merchant, lane, txdtm
-// and deadline. It converts the deadline to UTC.
+// and deadline, which counts from not_before if there is one. It converts the deadline to UTC.
 func (o Order) WithDefaults(now time.Time) Order {
 	if o.Merchant == "" {
 		o.Merchant = DefaultMerchant
@@ -94,7 +105,11 @@ func (o Order) WithDefaults(now time.Time) Order {
 		o.TxDtm = qfpay.FormatDateTime(now)
 	}
 	if o.Deadline.IsZero() {
-		o.Deadline = now.Add(o.Lane.DefaultTTL()).Truncate(time.Millisecond)
+		from := now
+		if o.NotBefore.After(now) {
+			from = o.NotBefore
+		}
+		o.Deadline = from.Add(o.Lane.DefaultTTL()).Truncate(time.Millisecond)
 	}
 	o.Deadline = o.Deadline.UTC()
 	return o
@@ -125,8 +140,27 @@ func (o Order) Validate() error {
 		bad = append(bad, qfpay.FieldError{Field: "lane", Value: shorten(string(o.Lane)),
 			Rule: "must be interactive or bulk"})
 	}
+	if !o.NotBefore.IsZero() && !o.Deadline.IsZero() && !o.NotBefore.Before(o.Deadline) {
+		bad = append(bad, qfpay.FieldError{Field: notBefore, Value: o.NotBefore.Format(time.RFC3339Nano), Rule: "must be before deadline"})
+	}
+	if o.Batch != "" && !ValidBatch(o.Batch) {
+		bad = append(bad, qfpay.FieldError{Field: "batch", Value: shorten(o.Batch), Rule: "must be 1 to 64 letters, digits, ., _ or -"})
+	}
 	if len(bad) > 0 {
 		return bad
+	}
+	return nil
+}
+
+// MaxAhead is how far ahead not_before may be when an order is enqueued.
+const MaxAhead = 30 * 24 * time.Hour
+
+const notBefore = "not_before"
+
+// checkAhead returns a [qfpay.FieldErrors] if not_before is too far ahead as of now.
+func (o Order) checkAhead(now time.Time) error {
+	if o.NotBefore.After(now.Add(MaxAhead)) {
+		return qfpay.FieldErrors{{Field: notBefore, Value: o.NotBefore.Format(time.RFC3339Nano), Rule: "must be at most 30 days ahead"}}
 	}
 	return nil
 }
@@ -140,7 +174,8 @@ func deadlineText(t time.Time) string {
 
 // Fingerprint identifies the content of an order: everything that is sent to QFPay except
 // txdtm. txdtm, deadline and lane do not count, because WithDefaults sets them: a producer
-// that repeats an order repeats its content, but at another time.
+// that repeats an order repeats its content, but at another time. not_before and batch do not
+// count, because they are not sent.
 func (o Order) Fingerprint() string {
 	content := o.Order
 	content.TxDtm = ""

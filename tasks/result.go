@@ -17,10 +17,11 @@ const (
 	Rejected   Outcome = "rejected"   // rejected for good, by validation or by QFPay
 	Expired    Outcome = "expired"    // its deadline passed, and QFPay has no live order for it
 	Unresolved Outcome = "unresolved" // QFPay may have an order whose QR code is lost: a person must check
+	Cancelled  Outcome = "cancelled"  // somebody asked for it before a QR code was published, and QFPay has no live order for it
 )
 
 // Outcomes returns every outcome.
-func Outcomes() []Outcome { return []Outcome{Created, Rejected, Expired, Unresolved} }
+func Outcomes() []Outcome { return []Outcome{Created, Rejected, Expired, Unresolved, Cancelled} }
 
 // ResultVersion is the value of the field v.
 const ResultVersion = "1"
@@ -30,8 +31,8 @@ const TimeLayout = "2006-01-02T15:04:05.000Z07:00"
 
 // Result is one entry of the result stream. Its fields are strings, all present, and empty
 // if unknown; they have the same sequence in the stream. Times are in [TimeLayout], in UTC,
-// by Redis's clock, except txdtm and sysdtm, which come from QFPay. Only traceparent may be
-// missing: older entries do not have it.
+// by Redis's clock, except txdtm and sysdtm, which come from QFPay. Only qr_expires_at, batch and
+// traceparent may be missing: older entries do not have them.
 type Result struct {
 	V          string `json:"v"`
 	ID         string `json:"id"` // the same for the same order: deduplicate by it; order retry adds "#2", "#3"
@@ -41,6 +42,7 @@ type Result struct {
 	Outcome    string `json:"outcome"`
 	Reason     string `json:"reason"`
 	QRCode     string `json:"qrcode"`
+	QRExpires  string `json:"qr_expires_at"` // of created, where QFPay says how long the QR code lives: RFC 3339
 	Syssn      string `json:"syssn"`
 	RespCd     string `json:"respcd"`
 	RespErr    string `json:"resperr"`
@@ -53,6 +55,7 @@ type Result struct {
 	ChnlSn     string `json:"chnlsn"`
 	Attempts   string `json:"attempts"`
 	Lane       string `json:"lane"`
+	Batch      string `json:"batch"` // the bulk run that it belongs to
 	EnqueuedAt string `json:"enqueued_at"`
 	SettledAt  string `json:"settled_at"`
 	Response   string `json:"response"` // the last answer to a create as received, or else the row of a query that decided; with respcd, resperr and respmsg
@@ -76,6 +79,7 @@ var resultFields = []struct {
 	{"outcome", func(r *Result) *string { return &r.Outcome }},
 	{"reason", func(r *Result) *string { return &r.Reason }},
 	{"qrcode", func(r *Result) *string { return &r.QRCode }},
+	{"qr_expires_at", func(r *Result) *string { return &r.QRExpires }},
 	{"syssn", func(r *Result) *string { return &r.Syssn }},
 	{"respcd", func(r *Result) *string { return &r.RespCd }},
 	{"resperr", func(r *Result) *string { return &r.RespErr }},
@@ -88,11 +92,15 @@ var resultFields = []struct {
 	{"chnlsn", func(r *Result) *string { return &r.ChnlSn }},
 	{"attempts", func(r *Result) *string { return &r.Attempts }},
 	{"lane", func(r *Result) *string { return &r.Lane }},
+	{"batch", func(r *Result) *string { return &r.Batch }},
 	{"enqueued_at", func(r *Result) *string { return &r.EnqueuedAt }},
 	{"settled_at", func(r *Result) *string { return &r.SettledAt }},
 	{"response", func(r *Result) *string { return &r.Response }},
 	{traceparentName, func(r *Result) *string { return &r.Traceparent }},
 }
+
+// laterFields are those that older entries do not have.
+var laterFields = []string{"qr_expires_at", "batch", traceparentName}
 
 // Values returns the fields of a result as arguments of XADD: names and values in turn.
 func (r Result) Values() []any {
@@ -103,9 +111,8 @@ func (r Result) Values() []any {
 	return values
 }
 
-// ParseResult reads an entry of the result stream. Every field must be present, except
-// traceparent, which older entries do not have; v must be [ResultVersion], and the outcome a
-// known one. It ignores unknown fields, so that a new field does not break consumers.
+// ParseResult reads an entry of the result stream. Every field must be present, except those that
+// older entries do not have; v must be [ResultVersion], and the outcome a known one. It ignores unknown fields, so that a new field does not break consumers.
 func ParseResult(m redis.XMessage) (Result, error) {
 	if m.Values == nil {
 		return Result{}, errors.New("the entry was deleted from the stream before it was read")
@@ -113,7 +120,7 @@ func ParseResult(m redis.XMessage) (Result, error) {
 	var r Result
 	for _, f := range resultFields {
 		text, ok := m.Values[f.name].(string)
-		if !ok && f.name != traceparentName {
+		if !ok && !slices.Contains(laterFields, f.name) {
 			return Result{}, fmt.Errorf("entry %s is not a result: the field %s is missing", m.ID, f.name)
 		}
 		*f.at(&r) = text

@@ -132,6 +132,9 @@ func (p *Producer) dueSoon(ctx context.Context, orders []pendingOrder) {
 	if len(orders) == 0 {
 		return
 	}
+	if p.wakeFailed != nil {
+		p.wakeFailed()
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), earlyLook)
 	defer cancel()
 	args := []any{earlyLook.Milliseconds()}

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
@@ -30,6 +30,7 @@ func (a *attempt) result(s policy.Step) tasks.Result {
 		TxDtm:      o.TxDtm,
 		Attempts:   strconv.Itoa(c.Attempts),
 		Lane:       string(o.Lane),
+		Batch:      o.Batch,
 		EnqueuedAt: c.AcceptedAt.UTC().Format(tasks.TimeLayout),
 		SettledAt:  a.now().UTC().Format(tasks.TimeLayout),
 
@@ -45,6 +46,7 @@ func (a *attempt) answer(r *tasks.Result) {
 		p := a.payment
 		r.QRCode, r.Syssn, r.SysDtm, r.ChnlSn = p.QRCode, p.Syssn, p.SysDtm, p.ChnlSn
 		r.RespCd, r.RespErr, r.RespMsg, r.Response = string(p.RespCd), p.RespErr, p.RespMsg, compact(p.Body)
+		r.QRExpires = qrExpires(a.order.Life(), p.SysDtm, a.claim.FirstSentAt, a.now())
 		return
 	}
 	row, last := a.row, a.claim.Answer
@@ -56,6 +58,26 @@ func (a *attempt) answer(r *tasks.Result) {
 		r.RespCd, r.RespErr, r.RespMsg, r.Response = last.RespCd, last.RespErr, last.RespMsg, last.Body
 		r.Syssn = cmp.Or(r.Syssn, last.Syssn)
 	}
+}
+
+// clockSkew is how far QFPay's clock may differ from Redis's for its times to be used.
+const clockSkew = time.Minute
+
+// qrExpires returns when a QR code expires, for a result, or "" if its life is not known. It counts
+// from sysdtm, when QFPay says that it stored the order. Where that cannot be, it counts from the
+// first create under the number, which may have made the code although another one brought it.
+func qrExpires(life time.Duration, sysDtm string, firstSent, now time.Time) string {
+	if life == 0 {
+		return ""
+	}
+	created, err := qfpay.ParseDateTime(sysDtm)
+	if err != nil || created.Before(firstSent.Add(-clockSkew)) || created.After(now.Add(clockSkew)) {
+		created = firstSent
+	}
+	if created.After(now) {
+		created = now
+	}
+	return created.Add(life).UTC().Format(tasks.TimeLayout)
 }
 
 // reason returns why the order has its outcome, with what came of its last create.

@@ -26,6 +26,7 @@ type cli struct {
 	Help       HelpCmd       `cmd:"" help:"Explain a command; the same as COMMAND --help."`
 	Completion CompletionCmd `cmd:"" help:"Print a script that completes commands and flags."`
 
+	EnvFile     envFile     `name:"env-file" placeholder:"FILE" help:"File with settings, one NAME=VALUE on a line, as for docker and systemd. Variables that are set, and flags, come first."`
 	ShowVersion versionFlag `name:"version" help:"Print version, commit and Go version."`
 }
 
@@ -42,7 +43,7 @@ func run(ctx context.Context, args, environ []string, std stdio) int {
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(int) { helped = true }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(std),
+		kong.Bind(std, vars),
 	)
 	if err != nil {
 		return fail(std, err)

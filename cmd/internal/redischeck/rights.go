@@ -40,14 +40,14 @@ var connecting = []string{"ping", "info", "client|setname", "select", "multi", "
 // internal/rdb). TestRights_CoverEveryCommandOfOurScripts compares them with our scripts.
 var (
 	scripting  = []string{"eval", "evalsha"}
-	accepting  = []string{"exists", "hget", "hmget", "hset", "lpush", "sadd", "time", "wait", "xlen", "zadd", "zcard"}
+	accepting  = []string{"exists", "hget", "hincrby", "hmget", "hset", "lpush", "persist", "sadd", "time", "wait", "xlen", "zadd", "zcard"}
 	reading    = []string{"xrange", "xread", "xrevrange"}
 	consuming  = []string{"xack", "xautoclaim", "xgroup|create", "xreadgroup"}
 	inspecting = []string{"exists", "hget", "hgetall", "hmget", "scan", "time", "xlen", "xrange", "zcard", "zscan", "zscore"}
-	reopening  = []string{"hdel", "hset", "lpush", "persist", "sadd", "wait", "zadd"}
+	reopening  = []string{"hdel", "hincrby", "hset", "lpush", "persist", "sadd", "wait", "zadd"}
 	working    = []string{
 		// ours
-		"config|get", "script|load", "exec", "expire", "hdel", "hgetall", "hincrby", "lindex", "llen", "pexpire", "subscribe",
+		"config|get", "script|load", "exec", "expire", "hdel", "hgetall", "lindex", "llen", "pexpire", "subscribe",
 		"type", "xadd", "xautoclaim", "xdel", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups",
 		"xpending", "xrange", "xreadgroup", "xack", "xtrim", "zcount", "zincrby", "zrange", "zremrangebyscore", "zrem", "zscore", "set",
 		// asynq's

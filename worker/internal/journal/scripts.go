@@ -17,7 +17,7 @@ var (
 	closeIntentScript = redisscript.Load(luaFiles, "lease", "close_intent")
 	reissueScript     = redisscript.Load(luaFiles, "lease", "reissue")
 	answeredScript    = redisscript.Load(luaFiles, "lease", "answered")
-	settleScript      = redisscript.Load(luaFiles, "lease", "settle")
+	settleScript      = redisscript.Load(luaFiles, "lease", "batch", "settle")
 	releaseScript     = redisscript.Load(luaFiles, "lease", "release")
 	putBackScript     = redisscript.Load(luaFiles, "claimable", "put_back")
 	setAsideScript    = redisscript.Load(luaFiles, "set_aside")
