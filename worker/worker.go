@@ -67,7 +67,7 @@ func New(c Config) (*Worker, error) {
 	}
 	times := timing.For(c.CallTimeout)
 	scripts := redisscript.NewPipelinedClient(c.Redis)
-	journal := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability}
+	journal := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability, Payments: c.Payments}
 	// A task in asynq's queue is accepted already, so the high-water mark is not for it.
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0).
 		OnFailedWake(func() { c.Observer.Observe(event.RedisFailed{Op: "wake"}) })
