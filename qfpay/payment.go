@@ -28,6 +28,7 @@ type Record struct {
 	TxCurrCd   string
 	TxDtm      string
 	SysDtm     string
+	PayDtm     string // when it was paid, UTC+8; it may be empty
 	RespCd     RespCd
 	ErrMsg     string
 	Cancel     string // 0 none, 1 reversed (CPM), 2 cancelled (MPM), 3 refunded, 5 partly refunded

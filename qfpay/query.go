@@ -128,20 +128,20 @@ func (r Record) isOneOf(outTradeNos []string) bool {
 // number does not prove that there is no order.
 func (c *Client) queryPage(ctx context.Context, batch []string, m Month, page int, before []Record) (rowPage, error) {
 	start, end := m.window()
-	r := request{endpoint: query, maxBody: maxRows, params: c.params(Params{
-		"out_trade_no": strings.Join(batch, ","),
-		"start_time":   start,
-		"end_time":     end,
-		"page":         strconv.Itoa(page),
-		"page_size":    strconv.Itoa(pageSize),
-	})}
+	return c.readPage(ctx, Params{"out_trade_no": strings.Join(batch, ","), "start_time": start, "end_time": end}, page, maxPages, before)
+}
+
+// readPage reads one page of the rows that p asks for.
+func (c *Client) readPage(ctx context.Context, p Params, page, most int, before []Record) (rowPage, error) {
+	p["page"], p["page_size"] = strconv.Itoa(page), strconv.Itoa(pageSize)
+	r := request{endpoint: query, maxBody: maxRows, params: c.params(p)}
 	var got rowPage
 	r.read = func(a *answer) (err error) {
 		got, err = readPage(r, a)
 		if err != nil || len(got.rows) == 0 {
 			return err
 		}
-		if page > maxPages || slices.Equal(got.rows, before) {
+		if page > most || slices.Equal(got.rows, before) {
 			return a.doubt(r, reasonBadAnswer, fmt.Sprintf("page %d of the query repeats the last one, or there are too many pages", page))
 		}
 		return nil
@@ -216,7 +216,7 @@ func readRecord(raw json.RawMessage) (Record, error) {
 		Syssn: m.text("syssn"), OutTradeNo: m.value("out_trade_no"), PayType: PayType(strings.TrimSpace(m.value("pay_type"))),
 		OrderType: strings.TrimSpace(m.value("order_type")), TxAmt: m.value("txamt"), TxCurrCd: m.value("txcurrcd"),
 		TxDtm: m.text("txdtm"), SysDtm: m.text("sysdtm"), RespCd: respCdOf(m.value("respcd")),
-		ErrMsg: m.text("errmsg"), Cancel: m.value("cancel"), ChnlSn: m.text("chnlsn"), Body: string(raw),
+		ErrMsg: m.text("errmsg"), Cancel: m.value("cancel"), ChnlSn: m.text("chnlsn"), PayDtm: m.text("paydtm"), Body: string(raw),
 	}
 	if m.err != nil {
 		return Record{}, m.err

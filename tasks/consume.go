@@ -14,35 +14,35 @@ import (
 // to acknowledge begins for all of them at the same moment.
 const consumeCount = 16
 
-// Consume calls fn with the results for one consumer of a group: first with those that it
+// Consume calls fn with the entries for one consumer of a group: first with those that it
 // received before and did not acknowledge, then with new ones, and from time to time with
 // those that another consumer received more than [ClaimAfter] ago and did not acknowledge.
 // After fn has returned nil, Consume acknowledges the entry. If the group does not exist,
 // Consume creates it at the beginning of the stream; if it vanishes later (FLUSHALL, XGROUP
-// DESTROY, a failover), Consume creates it again, and fn receives all results in the stream
-// again: see [Results.OnNewGroup].
+// DESTROY, a failover), Consume creates it again, and fn receives all entries in the stream
+// again: see [Reader.OnNewGroup].
 //
-// fn also receives entries that are not results, with their Err set; it sets one aside by
+// fn also receives entries that cannot be read, with their Err set; it sets one aside by
 // returning nil.
 //
 // Consume returns the error of ctx when that ends, the error of fn, or that of Redis. Two
 // consumers must not use the same name at the same time.
-func (r *Results) Consume(ctx context.Context, group, consumer string, fn func(Entry) error) error {
-	return r.consume(ctx, &consumption{Results: r, group: group, name: consumer, fn: fn, left: true})
+func (r *Reader[E]) Consume(ctx context.Context, group, consumer string, fn func(E) error) error {
+	return r.consume(ctx, &consumption[E]{Reader: r, group: group, name: consumer, fn: fn, left: true})
 }
 
-// Drain is Consume for the results that are in the stream now. It returns nil when the group
+// Drain is Consume for the entries that are in the stream now. It returns nil when the group
 // has read all of them, and this consumer has acknowledged its own and taken over those of
 // dead consumers.
-func (r *Results) Drain(ctx context.Context, group, consumer string, fn func(Entry) error) error {
+func (r *Reader[E]) Drain(ctx context.Context, group, consumer string, fn func(E) error) error {
 	end, err := r.start(ctx, "$")
 	if err != nil {
 		return err
 	}
-	return r.consume(ctx, &consumption{Results: r, group: group, name: consumer, fn: fn, left: true, end: end})
+	return r.consume(ctx, &consumption[E]{Reader: r, group: group, name: consumer, fn: fn, left: true, end: end})
 }
 
-func (r *Results) consume(ctx context.Context, c *consumption) error {
+func (r *Reader[E]) consume(ctx context.Context, c *consumption[E]) error {
 	if err := r.openGroup(ctx, c.group); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func vanished(err error) bool {
 }
 
 // openGroup creates the group, at the beginning of the stream, if it does not exist.
-func (r *Results) openGroup(ctx context.Context, group string) error {
+func (r *Reader[E]) openGroup(ctx context.Context, group string) error {
 	err := r.rdb.XGroupCreateMkStream(ctx, r.stream, group, "0").Err()
 	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
 		return fmt.Errorf("create group %s: %w", group, err)
@@ -83,10 +83,10 @@ func (r *Results) openGroup(ctx context.Context, group string) error {
 }
 
 // consumption is one run of Consume or Drain.
-type consumption struct {
-	*Results
+type consumption[E any] struct {
+	*Reader[E]
 	group, name string
-	fn          func(Entry) error
+	fn          func(E) error
 
 	left   bool      // entries of ours may be unacknowledged
 	looked time.Time // when the entries of others were last checked
@@ -98,14 +98,14 @@ type consumption struct {
 }
 
 // reset begins again, in a group that is new.
-func (c *consumption) reset() {
+func (c *consumption[E]) reset() {
 	c.left, c.looked, c.cursor, c.last, c.again = true, time.Time{}, "", "", false
 }
 
 // drained reports, when there is nothing to handle, whether Drain is done. It is not before the
 // check for the entries of others is complete, and own entries were read once more: an answer
 // that was lost may have held some.
-func (c *consumption) drained() bool {
+func (c *consumption[E]) drained() bool {
 	if c.end == "" || time.Since(c.looked) >= c.every {
 		return false
 	}
@@ -115,7 +115,7 @@ func (c *consumption) drained() bool {
 }
 
 // next returns entries to handle: ours, then others', then new ones.
-func (c *consumption) next(ctx context.Context) ([]redis.XMessage, error) {
+func (c *consumption[E]) next(ctx context.Context) ([]redis.XMessage, error) {
 	if c.left {
 		ours, err := c.readGroup(ctx, "0", -1)
 		c.left = len(ours) > 0
@@ -133,7 +133,7 @@ func (c *consumption) next(ctx context.Context) ([]redis.XMessage, error) {
 }
 
 // readNew returns new entries. Drain does not wait for any, and reads none after its end.
-func (c *consumption) readNew(ctx context.Context) ([]redis.XMessage, error) {
+func (c *consumption[E]) readNew(ctx context.Context) ([]redis.XMessage, error) {
 	wait := time.Duration(block)
 	if c.end != "" {
 		if redisstream.Compare(c.last, c.end) >= 0 {
@@ -148,7 +148,7 @@ func (c *consumption) readNew(ctx context.Context) ([]redis.XMessage, error) {
 	return messages, err
 }
 
-func (c *consumption) readGroup(ctx context.Context, from string, wait time.Duration) ([]redis.XMessage, error) {
+func (c *consumption[E]) readGroup(ctx context.Context, from string, wait time.Duration) ([]redis.XMessage, error) {
 	streams, err := c.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
 		Group: c.group, Consumer: c.name, Streams: []string{c.stream, from}, Count: consumeCount, Block: wait,
 	}).Result()
@@ -158,7 +158,7 @@ func (c *consumption) readGroup(ctx context.Context, from string, wait time.Dura
 // claim takes over some entries of dead consumers. It has checked all of them when the cursor
 // is back at the beginning. It also finds own entries of this consumer that it does not know
 // of, because an answer was lost.
-func (c *consumption) claim(ctx context.Context) ([]redis.XMessage, error) {
+func (c *consumption[E]) claim(ctx context.Context) ([]redis.XMessage, error) {
 	if c.cursor == "" {
 		c.cursor = "0-0"
 	}
@@ -177,7 +177,7 @@ func (c *consumption) claim(ctx context.Context) ([]redis.XMessage, error) {
 // handle passes entries to fn and acknowledges them one by one. Entries that have waited here
 // so long that another consumer may soon take them over are read again: that shows whether
 // they are still ours, and restarts their time.
-func (c *consumption) handle(ctx context.Context, messages []redis.XMessage) error {
+func (c *consumption[E]) handle(ctx context.Context, messages []redis.XMessage) error {
 	since := time.Now()
 	for i, m := range messages {
 		if ctx.Err() != nil {
@@ -187,7 +187,7 @@ func (c *consumption) handle(ctx context.Context, messages []redis.XMessage) err
 			c.left = true
 			return nil
 		}
-		if err := c.fn(entryOf(m)); err != nil {
+		if err := c.fn(c.entryOf(m)); err != nil {
 			return err
 		}
 		// The entry is acknowledged even if ctx has just ended, because fn has handled it.
@@ -198,7 +198,7 @@ func (c *consumption) handle(ctx context.Context, messages []redis.XMessage) err
 	return nil
 }
 
-func (c *consumption) ack(ctx context.Context, id string) error {
+func (c *consumption[E]) ack(ctx context.Context, id string) error {
 	if err := c.rdb.XAck(ctx, c.stream, c.group, id).Err(); err != nil {
 		return fmt.Errorf("acknowledge %s in group %s: %w", id, c.group, err)
 	}

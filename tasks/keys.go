@@ -30,8 +30,8 @@ func (k Keys) Damaged() string { return k.Prefix + ":damaged" }
 // Results is the result stream.
 func (k Keys) Results() string { return k.Prefix + ":results" }
 
-// Trimming exists for about a minute after a worker has trimmed the result stream.
-func (k Keys) Trimming() string { return k.Prefix + ":results:trimming" }
+// Trimming exists for about a minute after a worker has trimmed a stream of results or payments.
+func (k Keys) Trimming(stream string) string { return stream + ":trimming" }
 
 // Requests is the stream to which producers in any language add orders.
 func (k Keys) Requests() string { return k.Prefix + ":requests" }
@@ -68,6 +68,13 @@ func (k Keys) Cancel() string { return k.Prefix + ":cancel" }
 
 // Payments is the stream of what became of published QR codes.
 func (k Keys) Payments() string { return k.Prefix + ":payments" }
+
+// Open is the sorted set of a merchant's published QR codes that are neither paid nor dead, as far as the
+// worker knows: order → ms of publication. Only workers that follow codes write it.
+func (k Keys) Open(merchant string) string { return k.Prefix + ":open:" + merchant }
+
+// Follower exists while a worker follows the open codes of a merchant: its token.
+func (k Keys) Follower(merchant string) string { return k.Prefix + ":follower:" + merchant }
 
 // Queue is asynq's queue for a lane. asynq adds a hash tag of its own.
 func (k Keys) Queue(l Lane) string {

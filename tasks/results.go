@@ -9,13 +9,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Results reads the result stream. It is safe for concurrent use.
+// Reader reads a stream that workers write: that of results, or that of payments. It is safe for
+// concurrent use.
 //
 // Delivery is at least once: after a failure an entry may be delivered again. Deduplicate by
-// the id of the result.
-type Results struct {
-	rdb    redis.UniversalClient
-	stream string
+// the id of the result or the payment.
+type Reader[E any] struct {
+	rdb     redis.UniversalClient
+	stream  string
+	entryOf func(redis.XMessage) E
 
 	newGroup func(group string) // see OnNewGroup
 
@@ -33,23 +35,31 @@ const block = 250 * time.Millisecond
 // consumer counts as dead, and another one receives the entry too.
 const ClaimAfter = time.Minute
 
-// NewResults returns a reader. The keys must have the same prefix as those of the workers.
+// Results reads the result stream.
+type Results = Reader[Entry]
+
+// NewResults returns a reader of results. The keys must have the same prefix as those of the workers.
 func NewResults(rdb redis.UniversalClient, keys Keys) *Results {
-	return &Results{rdb: rdb, stream: keys.Results(), newGroup: func(string) {}, idle: ClaimAfter, hold: ClaimAfter / 2, every: ClaimAfter / 4}
+	return newReader(rdb, keys.Results(), entryOf)
+}
+
+func newReader[E any](rdb redis.UniversalClient, stream string, entryOf func(redis.XMessage) E) *Reader[E] {
+	return &Reader[E]{rdb: rdb, stream: stream, entryOf: entryOf, newGroup: func(string) {},
+		idle: ClaimAfter, hold: ClaimAfter / 2, every: ClaimAfter / 4}
 }
 
 // OnNewGroup makes r call fn, with the name of the group, each time that Consume or Drain has
-// created a group again that had vanished. Then results may be delivered again, and if the stream
+// created a group again that had vanished. Then entries may be delivered again, and if the stream
 // has vanished with the group, those that were in it are lost. fn must not block.
-func (r *Results) OnNewGroup(fn func(group string)) *Results {
+func (r *Reader[E]) OnNewGroup(fn func(group string)) *Reader[E] {
 	again := *r
 	again.newGroup = fn
 	return &again
 }
 
-// Read returns up to count results after the entry from, the oldest first; "" is the
-// beginning of the stream. It does not wait for results.
-func (r *Results) Read(ctx context.Context, from string, count int64) ([]Entry, error) {
+// Read returns up to count entries after the entry from, the oldest first; "" is the
+// beginning of the stream. It does not wait for any.
+func (r *Reader[E]) Read(ctx context.Context, from string, count int64) ([]E, error) {
 	if from == "" {
 		from = "0"
 	}
@@ -57,24 +67,24 @@ func (r *Results) Read(ctx context.Context, from string, count int64) ([]Entry, 
 	if err != nil {
 		return nil, fmt.Errorf("read %s after %s: %w", r.stream, from, err)
 	}
-	entries := make([]Entry, len(messages))
+	entries := make([]E, len(messages))
 	for i, m := range messages {
-		entries[i] = entryOf(m)
+		entries[i] = r.entryOf(m)
 	}
 	return entries, nil
 }
 
-// Follow calls fn with each result after the entry from, and then with each new one as it
-// is published. "" is the beginning of the stream, "$" its end. It returns the error of ctx
+// Follow calls fn with each entry after the entry from, and then with each new one as it is
+// published. "" is the beginning of the stream, "$" its end. It returns the error of ctx
 // when that ends, the error of fn, or that of Redis. The caller can continue after the last
 // entry that fn received.
-func (r *Results) Follow(ctx context.Context, from string, fn func(Entry) error) error {
+func (r *Reader[E]) Follow(ctx context.Context, from string, fn func(E) error) error {
 	from, err := r.start(ctx, from)
 	for err == nil {
 		var messages []redis.XMessage
 		messages, err = r.wait(ctx, from)
 		for _, m := range messages {
-			if err := fn(entryOf(m)); err != nil {
+			if err := fn(r.entryOf(m)); err != nil {
 				return err
 			}
 			from = m.ID
@@ -85,7 +95,7 @@ func (r *Results) Follow(ctx context.Context, from string, fn func(Entry) error)
 
 // start returns the ID of the entry to begin after. It looks the end up once: "$" in a second
 // call would skip the entries between the two calls.
-func (r *Results) start(ctx context.Context, from string) (string, error) {
+func (r *Reader[E]) start(ctx context.Context, from string) (string, error) {
 	switch from {
 	case "":
 		return "0", nil
@@ -103,7 +113,7 @@ func (r *Results) start(ctx context.Context, from string) (string, error) {
 }
 
 // wait returns the messages after an entry, or waits a short time for some.
-func (r *Results) wait(ctx context.Context, from string) ([]redis.XMessage, error) {
+func (r *Reader[E]) wait(ctx context.Context, from string) ([]redis.XMessage, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -122,7 +132,7 @@ func one(ctx context.Context, streams []redis.XStream, err error) ([]redis.XMess
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		return nil, fmt.Errorf("read results: %w", err)
+		return nil, fmt.Errorf("read a stream: %w", err)
 	case len(streams) == 0:
 		return nil, nil
 	}

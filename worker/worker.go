@@ -67,7 +67,7 @@ func New(c Config) (*Worker, error) {
 	}
 	times := timing.For(c.CallTimeout)
 	scripts := redisscript.NewPipelinedClient(c.Redis)
-	journal := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability}
+	journal := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability, Payments: c.Payments}
 	// A task in asynq's queue is accepted already, so the high-water mark is not for it.
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0).
 		OnFailedWake(func() { c.Observer.Observe(event.RedisFailed{Op: "wake"}) })
@@ -83,7 +83,7 @@ func New(c Config) (*Worker, error) {
 	w.watch = &watch{journal: journal, fleet: w.handler.fleet, rdb: c.Redis, keys: c.Keys, observer: c.Observer, log: c.Logger, paused: map[tasks.Lane]bool{}}
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
-	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s)
+	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s, c.Keys.Results())
 	var queues []string
 	for _, lane := range tasks.Lanes() {
 		queues = append(queues, c.Keys.Queue(lane))

@@ -38,7 +38,8 @@ func TestDemo_ShowsEveryPayTypeAndAQRCode(t *testing.T) {
 			t.Errorf("no order of %s", payType.Wallet())
 		}
 	}
-	for _, want := range []string{"orders=14 created=14 rejected=0 expired=0 unresolved=0", "14 orders waiting to be paid",
+	for _, want := range []string{"orders=14 created=14 rejected=0 expired=0 unresolved=0", "11 orders waiting to be paid",
+		"DEMO-0001  paid, seen by notification\nDEMO-0002  paid, seen by notification\nDEMO-0003  paid, seen by notification\n",
 		"issued again as DEMO-0001_2", "QFPay may not", "https://qr.alipay.com/", "█▀"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)

@@ -90,6 +90,9 @@ func prefixes(found *checks, variable, text string) (all []netip.Prefix) {
 			found.failed(variable, "must be addresses or networks such as 10.0.0.7, 10.0.0.0/8 or fd00::/8, separated by commas, not %s", quoted(one))
 			continue
 		}
+		if network.Bits() == 0 {
+			found.warnings = append(found.warnings, variable+": "+quoted(one)+" is everybody: plain HTTP is taken from anywhere")
+		}
 		all = append(all, network.Masked())
 	}
 	return all

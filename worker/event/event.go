@@ -92,6 +92,17 @@ type Held struct {
 	Held     bool
 }
 
+// Payment says that this process has published what became of a published QR code.
+type Payment struct {
+	Merchant string
+	PayType  qfpay.PayType
+	Event    tasks.PaymentEvent
+	Took     time.Duration // from the publication of the code until it was paid, or the event was seen
+}
+
+// PaidLate says that a code was paid after QFPay had shown it dead. It counts as expired or closed.
+type PaidLate struct{ Merchant string }
+
 // RedisFailed says that an operation on Redis failed.
 type RedisFailed struct{ Op string }
 
@@ -125,5 +136,7 @@ func (Called) event()        {}
 func (Deferred) event()      {}
 func (LimiterWaited) event() {}
 func (Held) event()          {}
+func (Payment) event()       {}
+func (PaidLate) event()      {}
 func (RedisFailed) event()   {}
 func (Notified) event()      {}

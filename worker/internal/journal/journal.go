@@ -46,6 +46,7 @@ type Journal struct {
 	Times   timing.Times
 
 	Durability tasks.Durability
+	Payments   bool // published codes are followed until they are paid or dead
 }
 
 // ClaimStatus is the answer to a claim.
@@ -260,6 +261,9 @@ func (j *Journal) Reissue(ctx context.Context, c *Claim) error {
 // [tasks.ErrUnconfirmed] the result may be in the stream, and the call should be repeated.
 func (j *Journal) Settle(ctx context.Context, c *Claim, r tasks.Result) (bool, error) {
 	keys := []string{j.Keys.Order(c.ID), j.Keys.Due(), j.Keys.Results()}
+	if j.Payments {
+		keys = append(keys, j.Keys.Open(r.Merchant))
+	}
 	args := append([]any{c.ID, c.Token, c.Reissues, r.Outcome, timing.Retention.Milliseconds(), j.Keys.Batch("")}, r.Values()...)
 	answer, err := j.confirmed(ctx, settleScript, "settle", keys, args...)
 	if len(answer) == 0 {

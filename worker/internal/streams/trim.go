@@ -25,7 +25,7 @@ type trimBounds struct {
 	full int64         // from so many entries on, read ones are removed at once; 0: never
 }
 
-// trimTo decides below which entry the result stream is trimmed. It keeps every entry that a
+// trimTo decides below which entry a stream is trimmed. It keeps every entry that a
 // group has not read and acknowledged, with one exception: entries older than the bound, when
 // the group has been warned about for long enough. Without any group it is unknown what was
 // read, and only the bound counts. warned has the time since which each group has been warned
@@ -77,21 +77,22 @@ func later(a, b string) string {
 	return a
 }
 
-// Trimmer removes results that every group has read from the result stream, now and then. Every
-// process has one; in each minute one of them trims. Progress that it has read stays valid while
+// Trimmer removes entries that every group has read from a stream of results or payments, now and
+// then. Every process has one for each; in each minute one of them trims. Progress that it has read stays valid while
 // it trims: a group only moves forward, unless a person sets it back.
 type Trimmer struct {
 	rdb      redis.UniversalClient
 	keys     tasks.Keys
+	stream   string
 	bounds   trimBounds
 	observer event.Observer
 	log      *slog.Logger
 	warned   map[string]time.Time // by group
 }
 
-// NewTrimmer makes a trimmer.
-func NewTrimmer(c Config) *Trimmer {
-	return &Trimmer{rdb: c.Redis, keys: c.Keys, bounds: trimBounds{keep: c.ResultsKeep, full: int64(c.HighWater / 2)},
+// NewTrimmer makes a trimmer of a stream.
+func NewTrimmer(c Config, stream string) *Trimmer {
+	return &Trimmer{rdb: c.Redis, keys: c.Keys, stream: stream, bounds: trimBounds{keep: c.ResultsKeep, full: int64(c.HighWater / 2)},
 		observer: c.Observer, log: c.Logger}
 }
 
@@ -102,7 +103,7 @@ func (t *Trimmer) Run(ctx context.Context) {
 	for {
 		if err := t.turn(ctx); err != nil && ctx.Err() == nil {
 			t.observer.Observe(event.RedisFailed{Op: "trim"})
-			t.log.Error("the result stream could not be trimmed; trying again in a minute", "error", err)
+			t.log.Error("a stream could not be trimmed; trying again in a minute", "stream", t.stream, "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -115,18 +116,18 @@ func (t *Trimmer) Run(ctx context.Context) {
 // turn trims once, unless another process has in this minute. Every process reads the progress,
 // so that each knows by itself since when a group has been behind.
 func (t *Trimmer) turn(ctx context.Context) error {
-	p, err := redisstream.ReadProgress(ctx, t.rdb, t.keys.Results())
+	p, err := redisstream.ReadProgress(ctx, t.rdb, t.stream)
 	if err != nil {
 		return err
 	}
 	t.warned = warnings(p, t.bounds, t.warned)
-	ours, err := t.rdb.SetNX(ctx, t.keys.Trimming(), 1, timing.TrimEvery-time.Second).Result()
+	ours, err := t.rdb.SetNX(ctx, t.keys.Trimming(t.stream), 1, timing.TrimEvery-time.Second).Result()
 	if err != nil || !ours {
 		return err
 	}
 	for _, g := range p.Groups {
 		if since, is := t.warned[g.Name]; is {
-			t.log.Error("a consumer group is so far behind that results it has not read are about to be removed",
+			t.log.Error("a consumer group is so far behind that entries it has not read are about to be removed", "stream", t.stream,
 				"group", g.Name, "oldest", g.Age(p.Now).Round(time.Second).String(), "kept", t.bounds.keep.String(),
 				"removed_from", since.Add(timing.TrimWarning).UTC().Format(time.RFC3339),
 				"hint", "let it read and acknowledge, raise WORKER_RESULTS_KEEP, or remove it (XGROUP DESTROY) if it is no longer used")
@@ -139,9 +140,9 @@ func (t *Trimmer) turn(ctx context.Context) error {
 // nodes of the stream, so a few older entries may stay.
 func (t *Trimmer) trim(ctx context.Context, cut string) error {
 	for range trimTurns {
-		n, err := t.rdb.XTrimMinIDApprox(ctx, t.keys.Results(), cut, trimLimit).Result()
+		n, err := t.rdb.XTrimMinIDApprox(ctx, t.stream, cut, trimLimit).Result()
 		if err != nil {
-			return fmt.Errorf("trim %s: %w", t.keys.Results(), err)
+			return fmt.Errorf("trim %s: %w", t.stream, err)
 		}
 		if n == 0 || ctx.Err() != nil {
 			return ctx.Err()

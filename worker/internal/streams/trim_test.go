@@ -117,7 +117,7 @@ func newResults(t *testing.T) *results {
 
 // trimmer keeps results for a week.
 func (r *results) trimmer(highWater int) *Trimmer {
-	return NewTrimmer(Config{Redis: r.rdb, Keys: r.keys, ResultsKeep: timing.ResultsKeep, HighWater: highWater, Logger: slog.New(slog.NewTextHandler(r.log, nil))})
+	return NewTrimmer(Config{Redis: r.rdb, Keys: r.keys, ResultsKeep: timing.ResultsKeep, HighWater: highWater, Logger: slog.New(slog.NewTextHandler(r.log, nil))}, r.keys.Results())
 }
 
 // published is how many entries the stream has.
@@ -177,7 +177,7 @@ func TestTrim_LosesNoEntryOfAGroup(t *testing.T) {
 			ok(t, r.rdb.XAck(ctx, r.keys.Results(), g, done...).Err())
 		}
 		if step%3 == 0 {
-			ok(t, r.rdb.Del(ctx, r.keys.Trimming()).Err())
+			ok(t, r.rdb.Del(ctx, r.keys.Trimming(r.keys.Results())).Err())
 			ok(t, tr.turn(ctx))
 			for _, g := range names {
 				here := r.existing(open[g])
@@ -194,7 +194,7 @@ func TestTrim_LosesNoEntryOfAGroup(t *testing.T) {
 			ok(t, r.rdb.XAck(ctx, r.keys.Results(), g, open[g]...).Err())
 		}
 	}
-	ok(t, r.rdb.Del(ctx, r.keys.Trimming()).Err())
+	ok(t, r.rdb.Del(ctx, r.keys.Trimming(r.keys.Results())).Err())
 	ok(t, tr.turn(ctx))
 	if left := r.published(); left > 100 {
 		t.Errorf("%d entries are left that everybody has read", left)
@@ -233,7 +233,7 @@ func TestTrim_KeepsUnreadResultsUntilTheWarningIsOver(t *testing.T) {
 	if n := r.published(); n != 1000 {
 		t.Errorf("it was trimmed twice in a minute: %d are left", n)
 	}
-	ok(t, r.rdb.Del(t.Context(), r.keys.Trimming()).Err())
+	ok(t, r.rdb.Del(t.Context(), r.keys.Trimming(r.keys.Results())).Err())
 	ok(t, tr.turn(t.Context()))
 	if n := r.published(); n > 100 {
 		t.Errorf("%d are left, far past their time and their warning", n)
@@ -247,7 +247,7 @@ func TestTrim_KeepsNothingReadInAFullStream(t *testing.T) {
 	publishOld(t, r.rdb, r.keys, 1000, time.Hour)
 	ok(t, r.rdb.XGroupCreate(t.Context(), r.keys.Results(), "g", "$").Err())
 	for _, c := range []struct{ highWater, left int }{{4000, 1000}, {2000, 100}} {
-		ok(t, r.rdb.Del(t.Context(), r.keys.Trimming()).Err())
+		ok(t, r.rdb.Del(t.Context(), r.keys.Trimming(r.keys.Results())).Err())
 		ok(t, r.trimmer(c.highWater).turn(t.Context()))
 		if n := r.published(); n > c.left || c.left == 1000 && n != 1000 {
 			t.Errorf("high water %d: %d are left", c.highWater, n)

@@ -215,3 +215,33 @@ const (
 	// AuditPause is before an audit reads an order again that seems to break a rule.
 	AuditPause = 250 * time.Millisecond
 )
+
+// Published codes, and the queries about them.
+const (
+	// LongestCode is how long a code may live whose life QFPay does not tell: expired_time goes to
+	// 120 minutes.
+	LongestCode = 2 * time.Hour
+	// PaymentLag is how long after the end of its life a code may still turn out to be paid: QFPay's
+	// clock differs, and its queries lag behind.
+	PaymentLag = 15 * time.Second
+	// FirstLook is how long after its publication a code is asked about first: QFPay suggests 3 to 5 s.
+	FirstLook = 4 * time.Second
+	// A code is asked about every FreshLook while it is younger than FreshFor, every YoungLook while it
+	// is younger than YoungFor, and then every OldLook until the end of its life.
+	FreshLook = 8 * time.Second
+	FreshFor  = 90 * time.Second
+	YoungLook = 20 * time.Second
+	YoungFor  = 10 * time.Minute
+	OldLook   = 40 * time.Second
+	// EndedLook is the interval in which codes are asked about whose life is over, and LateLook the
+	// longest between two looks at one of them.
+	EndedLook = 30 * time.Second
+	LateLook  = time.Hour
+	// FollowEvery is how often a follower looks whether a look is due, and FollowLease how long after its
+	// last sign another worker follows instead.
+	FollowEvery = time.Second
+	FollowLease = 15 * time.Second
+	// FollowAgain and MaxFollowAgain are between two tries while QFPay refuses or does not answer.
+	FollowAgain    = 5 * time.Second
+	MaxFollowAgain = time.Minute
+)

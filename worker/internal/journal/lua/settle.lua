@@ -1,6 +1,8 @@
 --[[ settle: give an order its result and publish it, both or neither. Comes after lease.lua and batch.lua.
 
 KEYS[1] the order's journal   KEYS[2] due   KEYS[3] the result stream
+KEYS[4] open, a sorted set: order → ms of publication; only when published codes are followed: a
+        created order joins it, and its journal keeps what a query about its payment needs
 ARGV[1] id of the order       ARGV[2] token       ARGV[3] reissues, as claimed
 ARGV[4] outcome               ARGV[5] ms to keep the journal from now on
 ARGV[6] prefix of the counters of batches
@@ -71,4 +73,14 @@ redis.call("HDEL", journal, "token", "leased_at", "lease_until")
 redis.call("ZREM", due, id)
 redis.call("PEXPIRE", journal, keep)
 if h[8] then settled_in(ARGV[6] .. h[8], id, outcome, h[9], keep) end
+if KEYS[4] and outcome == "created" then
+  redis.call("HSET", journal, "payment", "open")
+  for i = 7, #ARGV, 2 do
+    local name = ARGV[i]
+    if name == "issued_as" or name == "syssn" or name == "sysdtm" or name == "qr_expires_at" then
+      redis.call("HSET", journal, name, ARGV[i + 1])
+    end
+  end
+  redis.call("ZADD", KEYS[4], now, id)
+end
 return {"published", entry}
