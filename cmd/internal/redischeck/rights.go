@@ -11,10 +11,11 @@ import (
 type Role string
 
 // The roles. Reader is Consumer without a group, and Inspector is Operator without order retry:
-// they change nothing, so a replica will do.
+// they change nothing, so a replica will do. Awaiter is Producer and reads the results of its orders.
 const (
 	Worker    Role = "worker"   // qfpay-worker run, the HTTP API included
 	Producer  Role = "producer" // qfpay-worker enqueue, and package tasks
+	Awaiter   Role = "awaiter"  // qfpay-worker enqueue --wait
 	Consumer  Role = "consumer" // qfpay-worker results, and package tasks
 	Reader    Role = "reader"
 	Operator  Role = "operator" // qfpay-worker order and audit
@@ -72,6 +73,8 @@ func RightsOf(role Role, keys tasks.Keys) Rights {
 		}
 	case Producer:
 		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, accepting, []string{"xadd"})}
+	case Awaiter:
+		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, accepting, []string{"xadd", "xrange"})}
 	case Operator:
 		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, inspecting, reopening)}
 	case Inspector:
