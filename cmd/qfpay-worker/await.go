@@ -203,34 +203,52 @@ func (a *awaiter) settle(ctx context.Context, chunk []awaitedRow) error {
 			open = append(open, &chunk[i])
 		}
 	}
-	var failing time.Time // since when Redis fails
-	for pause := firstLook; len(open) > 0; pause = min(2*pause, everyLook) {
-		still, err := a.look(ctx, open)
-		switch vanished := (*vanishedError)(nil); {
-		case err == nil:
-			open, failing = still, time.Time{}
-		case ctx.Err() != nil || errors.As(err, &vanished):
+	for pause := firstLook; ; pause = min(2*pause, everyLook) {
+		err := a.patiently(ctx, func() (err error) {
+			open, err = a.look(ctx, open)
 			return err
-		case failing.IsZero():
-			failing = time.Now()
-			fmt.Fprintf(a.shown, "qfpay-worker: Redis fails, and is tried again for %s: %s\n", redisPatience, printable.String(err.Error()))
-		case time.Since(failing) > redisPatience:
+		})
+		if err != nil {
 			return err
 		}
 		a.shown.show(a.far(ctx))
 		if len(open) == 0 {
-			break
+			return nil
 		}
 		if pause == everyLook {
 			a.delays.look(ctx, a.shown, open)
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := sleep(ctx, pause); err != nil {
+			return err
 		}
 	}
-	return nil
+}
+
+// sleep ends early with ctx, and then returns its error.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// patiently calls fn again while Redis fails, for redisPatience.
+func (a *awaiter) patiently(ctx context.Context, fn func() error) error {
+	for began, first := time.Now(), true; ; first = false {
+		err := fn()
+		_, vanished := errors.AsType[*vanishedError](err)
+		if err == nil || vanished || time.Since(began) > redisPatience {
+			return err
+		}
+		if first && ctx.Err() == nil {
+			fmt.Fprintf(a.shown, "qfpay-worker: Redis fails, and is tried again for %s: %s\n", redisPatience, printable.String(err.Error()))
+		}
+		if err := sleep(ctx, everyLook); err != nil {
+			return err
+		}
+	}
 }
 
 // far returns how many orders are settled, and how many are created. The batch's counters know it also
@@ -259,7 +277,8 @@ type vanishedError struct{ id string }
 // Error implements error.
 func (e *vanishedError) Error() string { return "order " + e.id + " is not in Redis any more" }
 
-// look reads how far the orders of rows are, and returns the rows whose orders have no result yet.
+// look reads how far the orders of rows are, and returns the rows whose orders have no result yet. After
+// an error of Redis these are all of them.
 func (a *awaiter) look(ctx context.Context, rows []*awaitedRow) (open []*awaitedRow, err error) {
 	ids := make([]string, len(rows))
 	for i, row := range rows {
@@ -267,7 +286,7 @@ func (a *awaiter) look(ctx context.Context, rows []*awaitedRow) (open []*awaited
 	}
 	all, err := a.inspector.Progress(ctx, ids)
 	if err != nil {
-		return nil, err
+		return rows, err
 	}
 	for i, row := range rows {
 		switch row.Progress = all[i]; {
@@ -292,7 +311,11 @@ func (a *awaiter) look(ctx context.Context, rows []*awaitedRow) (open []*awaited
 func (a *awaiter) write(ctx context.Context, chunk []awaitedRow) error {
 	for from := 0; from < len(chunk); from += awaitedPage {
 		page := chunk[from:min(from+awaitedPage, len(chunk))]
-		results, err := a.results(ctx, page)
+		var results []tasks.Result
+		err := a.patiently(ctx, func() (err error) {
+			results, err = a.results(ctx, page)
+			return err
+		})
 		if err != nil {
 			return err
 		}

@@ -78,6 +78,13 @@ func startWaiting(t *testing.T, env []string, args ...string) *waiting {
 	return w
 }
 
+// end waits until the command has ended.
+func (w *waiting) end(t *testing.T) ended {
+	t.Helper()
+	eventually(t, "the command has ended", func() bool { return len(w.ended) > 0 })
+	return <-w.ended
+}
+
 // Every row of the file is in the results, in its place; a second run gives the same file and changes
 // no order.
 func TestAwait_WritesEachRowWithItsResult(t *testing.T) {
@@ -156,7 +163,7 @@ func TestAwait_WaitsForEveryOrder(t *testing.T) {
 			settleOrder(t, rdb, "default:"+number, tasks.Created, nil)
 		}
 	}
-	got := <-w.ended
+	got := w.end(t)
 	if got.code != exitDone || got.out != "enqueued=1201 duplicate=0 invalid=0\ncreated=1201 rejected=0 expired=0 unresolved=0 cancelled=0 invalid=0\n" {
 		t.Errorf("got %+v", got)
 	}
@@ -202,7 +209,7 @@ func TestAwait_InterruptedSaysHowFarItIs(t *testing.T) {
 		t.Errorf("before the end there are %q", names)
 	}
 	w.stop()
-	got := <-w.ended
+	got := w.end(t)
 	want := "qfpay-worker: batch orders has other orders too: 7 in all\n" +
 		"qfpay-worker: no worker runs, as far as Redis shows: the orders wait until one does, or expire\n" +
 		"qfpay-worker: default:800201 is paused: its orders wait until it is resumed, or expire\n" +
@@ -217,7 +224,7 @@ func TestAwait_InterruptedSaysHowFarItIs(t *testing.T) {
 	w = startWaiting(t, env, name)
 	eventually(t, "it waits", func() bool { return strings.Contains(w.out.String(), "duplicate=2") })
 	redistest.OK(t, rdb.FlushAll(t.Context()).Err())
-	if got := <-w.ended; got.code != exitOutside || !strings.Contains(got.err, "default:A is not in Redis any more (FLUSHALL, or a failover)") {
+	if got := w.end(t); got.code != exitOutside || !strings.Contains(got.err, "default:A is not in Redis any more (FLUSHALL, or a failover)") {
 		t.Errorf("got %+v", got)
 	}
 }
