@@ -73,12 +73,14 @@ func RightsOf(role Role, keys tasks.Keys) Rights {
 		}
 	case Producer:
 		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, accepting, []string{"xadd"})}
-	case Awaiter:
-		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, accepting, []string{"xadd", "xrange"})}
 	case Operator:
 		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, inspecting, reopening)}
 	case Inspector:
 		return Rights{Keys: own, Commands: commands(scripting, inspecting)}
+	case Awaiter:
+		r := RightsOf(Producer, keys)
+		r.Commands = commands(r.Commands, []string{"xrange"})
+		return r
 	case Consumer:
 		return Rights{Keys: []string{keys.Results()}, Commands: commands(reading, consuming)}
 	}
