@@ -261,11 +261,8 @@ func (a *awaiter) far(ctx context.Context) (settled, created int) {
 		Created  int `redis:"created"`
 	}
 	fields := []string{"accepted", "waiting", string(tasks.Created)}
-	if a.rdb.HMGet(ctx, a.settings.keys.Batch(a.settings.batch), fields...).Scan(&counted) != nil {
-		return settled, created
-	}
-	if counted.Accepted > a.shown.total {
-		a.delays.say(a.shown, fmt.Sprintf("batch %s has other orders too: %d in all", a.settings.batch, counted.Accepted))
+	err := a.rdb.HMGet(ctx, a.settings.keys.Batch(a.settings.batch), fields...).Scan(&counted)
+	if err != nil || counted.Accepted > a.shown.total {
 		return settled, created
 	}
 	return max(settled, counted.Accepted-counted.Waiting), max(created, counted.Created)
