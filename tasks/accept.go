@@ -171,7 +171,7 @@ func (p *Producer) pendingOrders(orders []Order, results []AcceptResult) []pendi
 		results[i].ID = o.ID()
 		pending, err := pendingOrderOf(o, firstLook(o.Lane), &results[i])
 		if err == nil {
-			err = cmp.Or(p.goodsName.Check(o), o.checkAhead(now))
+			err = cmp.Or(p.goodsName.Check(o), o.CheckAhead(now))
 		}
 		if err != nil {
 			results[i].Err = err

@@ -157,8 +157,8 @@ const MaxAhead = 30 * 24 * time.Hour
 
 const notBefore = "not_before"
 
-// checkAhead returns a [qfpay.FieldErrors] if not_before is too far ahead as of now.
-func (o Order) checkAhead(now time.Time) error {
+// CheckAhead returns a [qfpay.FieldErrors] if not_before is too far ahead as of now.
+func (o Order) CheckAhead(now time.Time) error {
 	if o.NotBefore.After(now.Add(MaxAhead)) {
 		return qfpay.FieldErrors{{Field: notBefore, Value: o.NotBefore.Format(time.RFC3339Nano), Rule: "must be at most 30 days ahead"}}
 	}

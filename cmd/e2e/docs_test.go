@@ -91,7 +91,7 @@ func (c shownCommand) onlyReads() bool {
 }
 
 // stage is where the commands of one page run: a directory with the examples and a token, a fresh
-// Redis, a gateway and a worker with its API.
+// Redis, a gateway and a worker with its API. There are no limits, which only cost time here.
 type stage struct {
 	dir      string
 	settings []string
@@ -106,8 +106,8 @@ func newStage(t *testing.T) *stage {
 	redistest.OK(t, err)
 	redistest.OK(t, os.Symlink(examples, filepath.Join(s.dir, "examples")))
 	redistest.OK(t, os.WriteFile(filepath.Join(s.dir, "token"), []byte("5f0c9ad27be1846350d9c2e71ab4f836\n"), 0o600))
-	s.settings = settings(redistest.Start(t), startGateway(t), rightKey)
-	w := startWorker(t, append(s.settings, "WORKER_API_ADDR=127.0.0.1:0", "WORKER_API_TOKEN_FILE="+filepath.Join(s.dir, "token")))
+	s.settings = settings(redistest.Start(t), startGateway(t, "--per-second=0", "--per-minute=0"), rightKey)
+	w := startWorker(t, append(s.settings, "QFPAY_PER_SECOND=0", "QFPAY_PER_MINUTE=0", "WORKER_API_ADDR=127.0.0.1:0", "WORKER_API_TOKEN_FILE="+filepath.Join(s.dir, "token")))
 	_, api, _ := strings.Cut(w.err.text(), "taking orders over HTTP")
 	if _, s.api, _ = cut(api, `"addr":"`, `"`); s.api == "" {
 		t.Fatalf("the API has no address: %s", w.err.text())

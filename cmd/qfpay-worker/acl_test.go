@@ -141,8 +141,11 @@ func wholeFlow(t *testing.T, as func(role string) []string, server *redistest.Se
 	for _, s := range servers { // asynq adds them within 5 s; when they are removed, it has ended
 		server.Do(t, "zadd", "asynq:servers", 0, s)
 	}
-	must("producer", "enqueue", file(t, "again.csv", "out_trade_no,pay_type,txamt,txcurrcd,lane\nF1,800101,2500,HKD,interactive\n"))
-	eventually(t, "the order has its result", func() bool { return server.Do(t, "xlen", "{eu}:results") == "1" })
+	server.Do(t, "acl", "setuser", "eu-producer", "+xrange")
+	again := must("producer", "enqueue", "--wait", "--results=-", file(t, "again.csv", "out_trade_no,pay_type,txamt,txcurrcd,lane\nF1,800101,2500,HKD,interactive\n"))
+	if !strings.Contains(again, "\nF1,800101,2500,HKD,interactive,created,") {
+		t.Errorf("the results are %q", again)
+	}
 	stop()
 	if code := <-ended; code != exitDone {
 		t.Errorf("exit code %d\n%s", code, log.String())

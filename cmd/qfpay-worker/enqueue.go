@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
@@ -22,6 +23,10 @@ type EnqueueCmd struct {
 	Check      bool   `help:"Only validate the file; needs no Redis."`
 	Strict     bool   `help:"Reject rows that would only get a warning."`
 	AllowEmpty bool   `help:"Accept a file without orders."`
+	Batch      string `help:"Batch of rows without one. With --wait, the default is the name of the file without its ending." placeholder:"NAME"`
+	Wait       bool   `help:"Wait until every order has its result, and write the file again with the results beside the rows."`
+	Results    string `help:"Where --wait writes that file; - is standard output. Default: orders.results.csv for orders.csv, beside it." placeholder:"FILE"`
+	QRDir      string `name:"qr-dir" help:"With --wait, draw the QR code of each created order into this directory, as a PNG with the order's number." placeholder:"DIR"`
 	File       string `arg:"" help:"CSV with a header row, or JSON; - is standard input."`
 	GoodsNameConfig
 	RedisConfig
@@ -38,9 +43,15 @@ has the counts: enqueued=N duplicate=N invalid=N, or with --check valid=N invali
 Enqueuing a file again is harmless: orders that were enqueued before are counted as
 duplicates.
 
-Exit code 0: all rows are enqueued, now or before. 2: some rows are invalid; the
-command prints the line and the reason of each, and enqueues the others. Also 2 for
-a file without orders. 1: Redis failed or the command was interrupted; run it again.`
+With --wait the file of results has one row for each row of the file, in its sequence:
+the row as it is, then outcome, qrcode, qr_expires_at, syssn, respcd and reason. The
+file appears when it is complete. A command that was interrupted or killed has lost
+nothing: the same command goes on, and gives the same file.
+
+Exit code 0: all rows are enqueued, now or before; with --wait, and every order is
+created. 2: some rows are invalid; the command prints the line and the reason of each,
+and enqueues the others. With --wait also 2: some order is not created. Also 2 for a
+file without orders. 1: Redis failed or the command was interrupted; run it again.`
 }
 
 // Run implements the command.
@@ -55,20 +66,30 @@ func (c *EnqueueCmd) Run(ctx context.Context, std stdio) error {
 	}
 	defer in.Close()
 	counts := std.out
-	if c.Rejects == "-" {
+	if c.Rejects == "-" || c.Results == "-" {
 		counts = std.err
 	}
+	w, err := c.newAwaiter(in, std)
+	if err != nil {
+		return inputError{err}
+	}
+	defer w.abandon()
 	rejects, err := newRejects(c.Rejects, c.File, std.out)
 	if err != nil {
 		return inputError{err}
 	}
 	progress := console.NewProgress(std.err, size, "orders")
-	e := &enqueuer{settings: s, rejects: rejects, remarks: newRemarks(s.name), notes: progress, progress: progress}
+	e := &enqueuer{settings: s, rejects: rejects, remarks: newRemarks(s.name), notes: progress, progress: progress, began: time.Now()}
 	if !c.Check {
 		rdb := s.server.Connect("qfpay-worker-enqueue", 0)
 		defer rdb.Close()
 		e.producer = tasks.NewProducer(rdb, s.keys).WithDurability(tasks.Durability(c.Durability)).WithHighWater(s.mark).WithGoodsName(s.name)
-		err = s.server.ready(ctx, std.err, rdb, s.keys, redischeck.Producer)
+		role := redischeck.Producer
+		if c.Wait {
+			role = redischeck.Awaiter
+			w.connect(e, rdb)
+		}
+		err = s.server.ready(ctx, std.err, rdb, s.keys, role)
 	}
 	if err == nil {
 		err = e.all(ctx, in)
@@ -76,8 +97,14 @@ func (c *EnqueueCmd) Run(ctx context.Context, std stdio) error {
 	progress.Close()
 	rejectsErr := rejects.close(std.err)
 	e.remarks.write(std.err)
-	err = e.explain(err, c, rejectsErr)
+	waits := c.Wait && err == nil && rejectsErr == nil && (e.line > 0 || c.AllowEmpty)
+	if !waits {
+		err = e.explain(err, c, rejectsErr)
+	}
 	_, outErr := fmt.Fprintln(counts, e.counts())
+	if waits && outErr == nil {
+		return w.run(ctx, counts)
+	}
 	return errors.Join(err, outErr)
 }
 
@@ -90,6 +117,7 @@ type enqueueSettings struct {
 	encoding orderfile.Encoding
 	lane     tasks.Lane // of rows without one
 	merchant string     // of rows without one
+	batch    string     // of rows without one; "": none
 	strict   bool
 }
 
@@ -107,7 +135,35 @@ func (c *EnqueueCmd) resolve() (enqueueSettings, error) {
 	if !tasks.ValidMerchant(c.Merchant) {
 		found.failed("--merchant", "must be 1 to 64 letters, digits, _ or -, not %q", c.Merchant)
 	}
+	if s.batch = c.Batch; s.batch == "" && c.Wait {
+		s.batch = batchOf(c.File)
+	}
+	if s.batch != "" && !tasks.ValidBatch(s.batch) {
+		found.failed("--batch", "must be 1 to 64 letters, digits, ., _ or -, not %q", s.batch)
+	}
+	c.resolveWait(&found)
 	return s, found.err()
+}
+
+// resolveWait checks the flags of --wait.
+func (c *EnqueueCmd) resolveWait(found *checks) {
+	if !c.Wait {
+		for _, f := range []struct{ flag, value string }{{"--results", c.Results}, {"--qr-dir", c.QRDir}} {
+			if f.value != "" {
+				found.failed(f.flag, "requires --wait")
+			}
+		}
+		return
+	}
+	if c.Check {
+		found.failed("--wait", "cannot be combined with --check, which enqueues nothing")
+	}
+	if c.File == "-" {
+		found.failed("--wait", "reads its file twice, so it cannot be standard input: save it in a file first")
+	}
+	if c.Results == "-" && c.Rejects == "-" {
+		found.failed("--results, --rejects", "cannot both be standard output")
+	}
 }
 
 // open opens FILE and returns its size, or 0 if the size is not known.

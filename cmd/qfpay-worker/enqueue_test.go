@@ -288,7 +288,11 @@ func TestEnqueue_OnlyChecksWithoutRedis(t *testing.T) {
 		head + row("A") + row("B"):                 {code: exitDone, out: "valid=2 invalid=0\n"},
 		head + row("A") + "B,1,1,HKD,\n":           {code: exitInput, out: "valid=1 invalid=1\n"},
 		head + row("A") + "B,800201,999,HKD,a b\n": {code: exitInput, out: "valid=1 invalid=1\n"},
-		head: {code: exitInput, out: "valid=0 invalid=0\n"},
+		head:                       {code: exitInput, out: "valid=0 invalid=0\n"},
+		head + row("A") + row("A"): {code: exitDone, out: "valid=2 invalid=0\n"},
+		head + row("A") + strings.Replace(row("A"), "1250", "1251", 1): {code: exitInput, out: "valid=1 invalid=1\n"},
+		head + strings.Replace(row("A"), "1250", "1.5", 1) + row("A"):  {code: exitInput, out: "valid=1 invalid=1\n"},
+		"not_before," + head + "2099-01-01T00:00:00Z," + row("A"):      {code: exitInput, out: "valid=0 invalid=1\n"},
 	} {
 		if got := command(t, env, "enqueue", "--check", file(t, "orders.csv", text)); got.code != want.code || got.out != want.out {
 			t.Errorf("%q: got %+v, want %+v", text, got, want)

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +28,11 @@ type enqueuer struct {
 
 	enqueued, duplicate int // enqueued: or valid, when the orders are only checked
 	line                int // every row up to this line is done
+
+	began    time.Time
+	merchant string               // of the first order
+	several  bool                 // orders of several merchants
+	checked  map[[16]byte][8]byte // when the orders are only checked: ids and contents, as digests
 }
 
 // batchSize is the most rows for one call of EnqueueAll. It is a few of its pipelines, so
@@ -154,10 +161,7 @@ func nextBatch(ctx context.Context, rows <-chan readRow) ([]readRow, error) {
 func (e *enqueuer) send(ctx context.Context, batch []readRow) error {
 	orders := make([]tasks.Order, 0, len(batch))
 	for i := range batch {
-		if row := &batch[i]; row.Err == nil {
-			row.Order = e.withDefaults(row.Order)
-			row.Err = e.strictly(row.Order)
-		}
+		e.prepare(&batch[i].Row)
 		if batch[i].Err == nil {
 			orders = append(orders, batch[i].Order)
 		}
@@ -169,8 +173,12 @@ func (e *enqueuer) send(ctx context.Context, batch []readRow) error {
 			if err := e.count(&row, accepted[0]); failed == nil {
 				failed = err
 			}
-			if row.Err == nil && accepted[0].Err == nil && accepted[0].State != "DONE" {
-				waiting = append(waiting, row.Row)
+			if row.Err == nil && accepted[0].Err == nil {
+				e.several = e.several || e.merchant != "" && e.merchant != row.Order.Merchant
+				e.merchant = row.Order.Merchant
+				if accepted[0].State != "DONE" {
+					waiting = append(waiting, row.Row)
+				}
 			}
 			accepted = accepted[1:]
 		}
@@ -211,12 +219,35 @@ func (e *enqueuer) accept(ctx context.Context, orders []tasks.Order) ([]tasks.Ac
 	}
 	results := make([]tasks.AcceptResult, len(orders))
 	for i, o := range orders {
-		o = o.WithDefaults(time.Now())
-		if results[i].Err = o.Validate(); results[i].Err == nil {
-			results[i].Err = e.settings.name.Check(o)
+		o = o.WithDefaults(e.began)
+		if results[i].Err = cmp.Or(e.valid(o), o.CheckAhead(e.began)); results[i].Err == nil {
+			results[i].Err = e.checkAgain(o)
 		}
 	}
 	return results, nil
+}
+
+// valid returns why an order is refused for its content.
+func (e *enqueuer) valid(o tasks.Order) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	return e.settings.name.Check(o)
+}
+
+// checkAgain returns the conflict of an order whose number was in the file before, with other content.
+// A million orders need some 60 MB.
+func (e *enqueuer) checkAgain(o tasks.Order) error {
+	if e.checked == nil {
+		e.checked = map[[16]byte][8]byte{}
+	}
+	id, content := sha256.Sum256([]byte(o.ID())), sha256.Sum256([]byte(o.Fingerprint()))
+	key, value := [16]byte(id[:16]), [8]byte(content[:8])
+	if before, is := e.checked[key]; is && before != value {
+		return &tasks.ConflictError{ID: o.ID(), State: "NEW"}
+	}
+	e.checked[key] = value
+	return nil
 }
 
 // note keeps what a person should hear of a row.
@@ -248,7 +279,18 @@ func (e *enqueuer) strictly(o tasks.Order) error {
 	return nil
 }
 
+// prepare fills in what the flags say of a row, and refuses one that has warnings under --strict.
+func (e *enqueuer) prepare(row *orderfile.Row) {
+	if row.Err == nil {
+		row.Order = e.withDefaults(row.Order)
+		row.Err = e.strictly(row.Order)
+	}
+}
+
 func (e *enqueuer) withDefaults(o tasks.Order) tasks.Order {
+	if o.Batch == "" {
+		o.Batch = e.settings.batch
+	}
 	if o.Lane == "" {
 		o.Lane = e.settings.lane
 	}

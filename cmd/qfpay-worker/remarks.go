@@ -53,13 +53,21 @@ const mostMerchants = 20
 
 // withoutWorker keeps that no running worker has the merchant of a row.
 func (r *remarks) withoutWorker(row orderfile.Row) {
-	kind := "no running worker has merchant " + row.Order.Merchant
-	if !slices.ContainsFunc(r.kinds, func(k *remark) bool { return k.kind == kind }) {
+	kind := noWorkerHas(row.Order.Merchant)
+	if !r.has(kind) {
 		if r.merchants++; r.merchants > mostMerchants {
 			kind = "no running worker has the merchants of more rows"
 		}
 	}
 	r.count(row, kind, "the orders wait until one has it, or expire")
+}
+
+// noWorkerHas is the kind of remarks about a merchant without a worker.
+func noWorkerHas(merchant string) string { return "no running worker has merchant " + merchant }
+
+// has reports whether there is a remark of that kind.
+func (r *remarks) has(kind string) bool {
+	return slices.ContainsFunc(r.kinds, func(k *remark) bool { return k.kind == kind })
 }
 
 // misread keeps that a row is not in the encoding of the file.

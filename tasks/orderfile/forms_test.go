@@ -2,6 +2,8 @@ package orderfile
 
 import (
 	"bytes"
+	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"testing/iotest"
 	textutf16 "unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -289,6 +292,98 @@ func TestRejected_RowsCanBeMendedAndReadAgain(t *testing.T) {
 		got := ordersOf(t, strings.NewReader(strings.Replace(file, c.mend, c.mended, 1)), e)
 		if want := ordersOf(t, strings.NewReader(tea), UTF8)[:len(got)]; cmp.Diff(want, got) != "" || len(got) == 0 {
 			t.Errorf("%s: %q, want %q\n%q", c.name, got, want, file)
+		}
+	}
+}
+
+// Each form can be written again with further columns: UTF-8, the columns of the file in front, and a
+// row for each row.
+func TestForms_CanBeExtended(t *testing.T) {
+	t.Parallel()
+	for _, form := range forms {
+		rows := NewRows(strings.NewReader(form.file))
+		var out []byte
+		var numbers []string
+		n := 0
+		for row, err := rows.Next(); err == nil; row, err = rows.Next() {
+			if n++; n == 1 {
+				out = rows.ExtendedHead([]string{"outcome", "reason"})
+			}
+			out = append(out, rows.Extended(row, []string{"outcome", "reason"}, []string{"done", "@x\n&"})...)
+			numbers = append(numbers, row.Order.OutTradeNo)
+		}
+		if n == 0 {
+			continue
+		}
+		if !utf8.Valid(out) {
+			t.Errorf("%s: is not UTF-8: %q", form.name, out)
+		}
+		if rows.csv.head == nil {
+			for i, line := range strings.Split(strings.TrimSuffix(string(out), "\n"), "\n") {
+				var o map[string]any
+				if err := json.Unmarshal([]byte(line), &o); err != nil || o["outcome"] != "done" || o["reason"] != "@x\n&" || numbers[i] != "" && o["out_trade_no"] != numbers[i] {
+					t.Errorf("%s: %s (%v)", form.name, line, err)
+				}
+			}
+			continue
+		}
+		records := recordsOf(t, form.name, out, rows.csv.comma)
+		at := columnsOf(records[0])
+		if len(records) != n+1 || at[len(at)-2] != "outcome" {
+			t.Errorf("%s: %q", form.name, out)
+		}
+		for i, record := range records[1:] {
+			number := record[slices.Index(at, "out_trade_no")]
+			if numbers[i] != "" && number != numbers[i] || record[len(at)-2] != "done" || record[len(at)-1] != "'@x\n&" {
+				t.Errorf("%s: row %d is %q", form.name, i, record)
+			}
+		}
+	}
+}
+
+// recordsOf reads a CSV file that has the same number of cells in each row.
+func recordsOf(t *testing.T, name string, text []byte, comma rune) [][]string {
+	t.Helper()
+	text = bytes.TrimPrefix(text, byteOrderMark)
+	text = bytes.TrimPrefix(text, []byte("sep=;\n"))
+	r := csv.NewReader(bytes.NewReader(text))
+	r.Comma = comma
+	records, err := r.ReadAll()
+	if err != nil {
+		t.Fatalf("%s: %v\n%q", name, err, text)
+	}
+	return records
+}
+
+func TestRows_ExtendedHasWhatCanBeRead(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, file string
+		encoding   Encoding
+		want       string
+	}{
+		{"semicolons, a mark, CRLF, a line sep=", "\uFEFFsep=;\r\n" + strings.NewReplacer(",", ";", "\n", "\r\n").Replace(tea), UTF8,
+			"\uFEFFsep=;\nout_trade_no;pay_type;txamt;txcurrcd;goods_name;outcome\nA1;801501;1250;HKD;珍珠奶茶;'=1\nA2;802001;800;HKD;菠蘿包;'=1\n"},
+		{"another encoding", in(Big5, tea), Big5,
+			"\uFEFFout_trade_no,pay_type,txamt,txcurrcd,goods_name,outcome\nA1,801501,1250,HKD,珍珠奶茶,'=1\nA2,802001,800,HKD,菠蘿包,'=1\n"},
+		{"not in the encoding", with("珍珠奶茶", "\xaf\xab"), UTF8,
+			"out_trade_no,pay_type,txamt,txcurrcd,goods_name,outcome\nA1,801501,1250,HKD,\uFFFD,'=1\nA2,802001,800,HKD,菠蘿包,'=1\n"},
+		{"too many cells, too few, a quote that is not closed", with("珍珠奶茶", "x,y") + "A3,801501\nA4,801501,1,HKD,\"x\n", UTF8,
+			"out_trade_no,pay_type,txamt,txcurrcd,goods_name,outcome\nA1,801501,1250,HKD,x,'=1\nA2,802001,800,HKD,菠蘿包,'=1\nA3,801501,,,,'=1\nA4,801501,1,HKD,x,'=1\n"},
+		{"a cell that begins with =", with("珍珠奶茶", "=1"), UTF8,
+			"out_trade_no,pay_type,txamt,txcurrcd,goods_name,outcome\nA1,801501,1250,HKD,=1,'=1\nA2,802001,800,HKD,菠蘿包,'=1\n"},
+		{"JSON", "[{ \"out_trade_no\" : \"A1\" },\n7,\n{}]", UTF8, "{\"out_trade_no\":\"A1\",\"outcome\":\"=1\"}\n{\"outcome\":\"=1\"}\n{\"outcome\":\"=1\"}\n"},
+	} {
+		rows := NewEncodedRows(strings.NewReader(tt.file), tt.encoding)
+		var got []byte
+		for row, err := rows.Next(); err == nil; row, err = rows.Next() {
+			if got == nil {
+				got = rows.ExtendedHead([]string{"outcome"})
+			}
+			got = append(got, rows.Extended(row, []string{"outcome"}, []string{"=1"})...)
+		}
+		if d := cmp.Diff(tt.want, string(got)); d != "" {
+			t.Errorf("%s: %s", tt.name, d)
 		}
 	}
 }

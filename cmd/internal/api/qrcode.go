@@ -2,19 +2,11 @@ package api
 
 import (
 	"fmt"
-	"image/png"
 	"net/http"
 	"strconv"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/qrpng"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
-
-	"rsc.io/qr"
-)
-
-// The width of a module of a QR code in pixels.
-const (
-	defaultScale = 8
-	maxScale     = 32
 )
 
 // getQRCode draws the QR code of an order.
@@ -33,26 +25,26 @@ func (s *server) getQRCode(w http.ResponseWriter, r *http.Request) {
 		answerNoQRCode(w, h)
 		return
 	}
-	code, err := qr.Encode(result.QRCode, qr.M)
+	code, err := qrpng.Encode(result.QRCode)
 	if err != nil {
 		answerProblem(w, problem{Status: http.StatusConflict, ID: h.ID, State: h.State, Outcome: h.Outcome,
-			Detail: fmt.Sprintf("a text of %d bytes is too long for a QR code; it is in the order's result", len(result.QRCode))})
+			Detail: err.Error() + "; it is in the order's result"})
 		return
 	}
 	w.Header().Set("Content-Type", "image/png")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	png.Encode(w, picture{code, scale}) // it fails if the client has disconnected
+	code.Write(w, scale) // it fails if the client has disconnected
 }
 
 func scaleOf(r *http.Request) (int, error) {
 	text := r.URL.Query().Get("scale")
 	if text == "" {
-		return defaultScale, nil
+		return qrpng.DefaultScale, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > maxScale {
-		return 0, fmt.Errorf("scale: must be a whole number from 1 to %d, in pixels per module", maxScale)
+	if err != nil || n < 1 || n > qrpng.MaxScale {
+		return 0, fmt.Errorf("scale: must be a whole number from 1 to %d, in pixels per module", qrpng.MaxScale)
 	}
 	return n, nil
 }

@@ -35,6 +35,8 @@ func TestCheck_RefusesMissingRights(t *testing.T) {
 	}{
 		{Worker, nil, ""},
 		{Producer, nil, ""},
+		{Awaiter, nil, ""},
+		{Awaiter, []any{"-xrange"}, "may not use the commands xrange: give it the right (ACL SETUSER), +xrange"},
 		{Consumer, nil, ""},
 		{Reader, nil, ""},
 		{Operator, nil, ""},

@@ -29,7 +29,7 @@ func (s server) problems(role Role) []problem {
 	switch role {
 	case Reader, Inspector:
 		checks = checks[:1]
-	case Producer, Consumer, Operator:
+	case Producer, Awaiter, Consumer, Operator:
 		checks = []func() problem{s.cluster, s.readOnly}
 	}
 	var found []problem

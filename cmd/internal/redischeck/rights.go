@@ -11,10 +11,11 @@ import (
 type Role string
 
 // The roles. Reader is Consumer without a group, and Inspector is Operator without order retry:
-// they change nothing, so a replica will do.
+// they change nothing, so a replica will do. Awaiter is Producer and reads the results of its orders.
 const (
 	Worker    Role = "worker"   // qfpay-worker run, the HTTP API included
 	Producer  Role = "producer" // qfpay-worker enqueue, and package tasks
+	Awaiter   Role = "awaiter"  // qfpay-worker enqueue --wait
 	Consumer  Role = "consumer" // qfpay-worker results, and package tasks
 	Reader    Role = "reader"
 	Operator  Role = "operator" // qfpay-worker order, merchant and audit
@@ -76,6 +77,10 @@ func RightsOf(role Role, keys tasks.Keys) Rights {
 		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, inspecting, reopening)}
 	case Inspector:
 		return Rights{Keys: own, Commands: commands(scripting, inspecting)}
+	case Awaiter:
+		r := RightsOf(Producer, keys)
+		r.Commands = commands(r.Commands, []string{"xrange"})
+		return r
 	case Consumer:
 		return Rights{Keys: []string{keys.Results()}, Commands: commands(reading, consuming)}
 	}
