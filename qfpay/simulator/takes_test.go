@@ -47,9 +47,9 @@ func TestTakes_WrongOnesAreNamed(t *testing.T) {
 	}
 }
 
-func TestCancel_AnIdleOneClosesNothing(t *testing.T) {
+func TestFault_AnIdleCloseClosesNothing(t *testing.T) {
 	t.Parallel()
-	g := still(Config{Faults: Faults{"reversal.idle": 1}})
+	g := still(Config{Faults: Faults{"idle": 1}})
 	expect(t, g, "payment", order("A1"), "0000")
 	expect(t, g, "reversal", order("A1"), "0000")
 	if got := state(g, "A1"); got != Created {
