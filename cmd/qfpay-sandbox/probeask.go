@@ -19,13 +19,13 @@ import (
 func (c *ProbeCmd) announce(w io.Writer, m qfpay.Merchant, j *probe.Journal) {
 	types := c.payTypes()
 	amount := fmt.Sprintf("%d minor units of %s", c.TxAmt, printable.String(c.TxCurrCd))
-	fmt.Fprintf(w, `This asks QFPay at %s, as app_code %s, about %d pay types:
+	fmt.Fprintf(w, `This asks QFPay at %s, as app_code %s, about %s:
   orders   %d to %d, rarely up to %d, of %s each. Their QR codes are not shown,
            so nobody can pay them. They are closed at the end, or run out after 20 to 30 minutes
   calls    %d to %d, one every %s: some %s
   cost     none. QFPay's portal will show the orders
   files    %s (what was sent and found), %s (settings)
-`, m.BaseURL, printable.String(m.AppCode), len(types), fewOrders*len(types), manyOrders*len(types), mostOrders*len(types), amount,
+`, m.BaseURL, printable.String(m.AppCode), strings.Trim(fmt.Sprint(types), "[]"), fewOrders*len(types), manyOrders*len(types), mostOrders*len(types), amount,
 		fewCalls*len(types), manyCalls*len(types), c.Gap, about(len(types), c.Gap), printable.String(c.Journal), printable.String(c.Write))
 	if n := len(j.Observations()); n > 0 {
 		fmt.Fprintf(w, "It goes on from %s, with %d observations, and asks only what is open.\n", printable.String(c.Journal), n)
