@@ -86,7 +86,7 @@ func testHostile(t *testing.T, name string, config simulator.Config, right map[Q
 		}
 		time.Sleep(5*time.Minute + 30*time.Second)
 	}
-	if known < 10 {
+	if known < 4 {
 		t.Errorf("%sonly %d answers in two runs", name, known)
 	}
 	for _, o := range g.Orders() {
