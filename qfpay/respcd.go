@@ -147,6 +147,10 @@ var (
 	used    = regexp.MustCompile(`重复|重複|已存在|已经存在|已經存在|已使用|已被使用|已用|duplicat|repeat|\bexist(s|ed|ing)?\b|\bused\b|\bin use\b|\balready\b.*out_trade_no|out_trade_no.*\balready\b`)
 )
 
+// SaysUsed reports whether the text says that the order number is used: then an order stands under
+// it, whatever the code means otherwise.
+func (h Hint) SaysUsed() bool { return saysUsed(h.Text) }
+
 // saysUsed reports whether the text of an answer says that the order number is used.
 func saysUsed(text string) bool {
 	return used.MatchString(notUsed.ReplaceAllString(strings.ToLower(text), ""))

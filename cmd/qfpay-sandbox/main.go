@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -29,13 +30,17 @@ func main() {
 type cli struct {
 	Demo      DemoCmd      `cmd:"" help:"Watch orders become QR codes: Redis, gateway and worker in this one process. Nothing is stored."`
 	Simulator SimulatorCmd `cmd:"" help:"Simulate the QFPay gateway on a port."`
+	Probe     ProbeCmd     `cmd:"" help:"Find out with test credentials what QFPay's documents leave open, and write settings for qfpay-worker."`
 	Version   VersionCmd   `cmd:"" help:"Print version, commit and Go version."`
 
 	ShowVersion versionFlag `name:"version" help:"Print version, commit and Go version."`
 }
 
-// stdio is where a command writes: results to out, everything else to err.
-type stdio struct{ out, err io.Writer }
+// stdio is where a command reads and writes: results go to out, everything else to err.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
 
 // errInput marks an error that the user can fix: exit code 2.
 var errInput = errors.New("wrong input")
@@ -53,7 +58,9 @@ func run(ctx context.Context, args []string, out, err io.Writer) int {
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(stdio{out, err}),
+		kong.Resolvers(kong.ResolverFunc(fromEnvironment)),
+		kong.ValueFormatter(withVariable),
+		kong.Bind(stdio{os.Stdin, out, err}),
 	)
 	if len(args) > 0 && args[0] == "help" { // people try it
 		args = append(args[1:len(args):len(args)], "--help")
@@ -76,6 +83,34 @@ func run(ctx context.Context, args []string, out, err io.Writer) int {
 		fmt.Fprintln(err, "qfpay-sandbox:", failed)
 		return 1
 	}
+}
+
+// variable returns the environment variable of a flag, or "": --qfpay-app-code is QFPAY_APP_CODE, as
+// for qfpay-worker.
+func variable(flag string) string {
+	if !strings.HasPrefix(flag, "qfpay-") {
+		return ""
+	}
+	return strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// fromEnvironment returns the value of a flag that was not given. An empty variable counts as not
+// set.
+func fromEnvironment(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if name := variable(flag.Name); name != "" {
+		if value := os.Getenv(name); value != "" {
+			return strings.TrimSuffix(value, "\r"), nil
+		}
+	}
+	return nil, nil
+}
+
+// withVariable adds the environment variable to the help of a flag.
+func withVariable(value *kong.Value) string {
+	if v := variable(value.Name); v != "" {
+		return value.Help + " [" + v + "]"
+	}
+	return kong.DefaultHelpValueFormatter(value)
 }
 
 // versionFlag is the flag --version.

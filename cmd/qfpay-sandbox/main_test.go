@@ -97,6 +97,8 @@ func TestUsage_WrongUsageEndsWithTwo(t *testing.T) {
 		"a negative limit":    {"simulator", "--per-second=-1"},
 		"more than all pay":   {"simulator", "--pay", "1.5"},
 		"before it is made":   {"simulator", "--pay", "1", "--pay-after", "2s-1s"},
+		"an unknown hash":     {"simulator", "--create-sign", "SHA1"},
+		"a longer number":     {"simulator", "--max-number", "129"},
 	} {
 		if code, _, stderr := runWith(t.Context(), args...); code != 2 || !strings.HasPrefix(stderr, "qfpay-sandbox: ") && !strings.HasPrefix(stderr, "line ") {
 			t.Errorf("%s: exit code %d, says %q", name, code, stderr)
@@ -156,7 +158,8 @@ func TestSimulator_TakesOddModes(t *testing.T) {
 	time.AfterFunc(100*time.Millisecond, cancel)
 	code, _, stderr := runWith(ctx, "simulator", "--addr", "127.0.0.1:0", "--fault", "payment.respcd_1104:filter error@800201=1",
 		"--fault", "http_403_after@A17*=0.5", "--retry-after", "date", "--duplicate", "1251:订单号重复",
-		"--pay", "0.6", "--pay-after", "1s-20s", "--pay-again", "0.01", "--pay-late", "0.05", "--refund", "0.1", "--fault", "notify_lost=0.2,notify_forged=1")
+		"--pay", "0.6", "--pay-after", "1s-20s", "--pay-again", "0.01", "--pay-late", "0.05", "--refund", "0.1", "--fault", "notify_lost=0.2,notify_forged=1",
+		"--create-sign", "MD5", "--goods-name", "letters", "--max-number", "32", "--no-notify-url")
 	if code != 0 || !strings.Contains(stderr, "filter error@800201=1 http_403_after@A17*=0.5") {
 		t.Errorf("exit code %d, says %q", code, stderr)
 	}

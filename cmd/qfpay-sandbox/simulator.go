@@ -29,6 +29,10 @@ type SimulatorCmd struct {
 	PerMinute  int               `default:"400" help:"Calls per minute for each app_code; 0: no limit."`
 	RetryAfter string            `default:"none" enum:"none,seconds,date" help:"Send Retry-After with HTTP 429 and 503 (${enum})."`
 	Duplicate  string            `default:"1102" help:"Answer to a repeated out_trade_no: 1102, 2011, 1251, state, reissue, none, or CODE:TEXT such as 1251:订单号重复."`
+	CreateSign []string          `help:"Hash that creates may have, SHA256 or MD5; may be repeated. Default: both." placeholder:"MD5"`
+	GoodsName  string            `default:"page" enum:"letters,page,asis" help:"goods_names that are taken: letters, digits and Chinese characters; with _ too, as QFPay's samples have it; or any of 64 bytes (${enum})."`
+	MaxNumber  int               `default:"128" help:"Longest out_trade_no that is taken."`
+	NoURL      bool              `name:"no-notify-url" help:"Refuse a create that has a notify_url."`
 	Visibility time.Duration     `help:"How long queries do not show a new order."`
 	Sign       string            `default:"body" enum:"body,sha256,sorted-data,wrong,none" help:"How answers are signed (${enum})."`
 	NotifyURL  string            `help:"Where notifications of payments are sent. Default: nowhere."`
@@ -77,6 +81,10 @@ func (c *SimulatorCmd) config() (simulator.Config, error) {
 		merchants[0].Key = qfpay.Secret(c.ClientKey)
 	}
 	merchants[0].MchIDs = c.MchID
+	takes, err := c.takes()
+	if err != nil {
+		return simulator.Config{}, err
+	}
 	retryAfter := simulator.RetryAfter(c.RetryAfter)
 	if c.RetryAfter == "none" {
 		retryAfter = simulator.RetryAfterNone
@@ -84,11 +92,28 @@ func (c *SimulatorCmd) config() (simulator.Config, error) {
 	return simulator.Config{
 		Merchants: merchants, Seed: c.Seed, Latency: c.Latency, Faults: faults, Late: c.Late,
 		PerSecond: orNoLimit(c.PerSecond), PerMinute: orNoLimit(c.PerMinute), RetryAfter: retryAfter,
-		Duplicate: simulator.DuplicateAnswer(c.Duplicate), Visibility: c.Visibility,
+		Takes: takes, Duplicate: simulator.DuplicateAnswer(c.Duplicate), Visibility: c.Visibility,
 		SignResponses: simulator.SignResponses(c.Sign),
 		Notify:        simulator.Notify{URL: c.NotifyURL, FromOrder: c.FromOrder},
 		Customers:     simulator.Customers{Pay: c.Pay, After: c.PayAfter, Again: c.PayAgain, Late: c.PayLate, Refund: c.Refund},
 	}, nil
+}
+
+// takes returns what a create may have.
+func (c *SimulatorCmd) takes() (simulator.Takes, error) {
+	takes := simulator.Takes{GoodsName: simulator.GoodsNames(c.GoodsName), Number: c.MaxNumber, NoNotifyURL: c.NoURL}
+	for _, sign := range c.CreateSign {
+		if sign != string(qfpay.SHA256) && sign != string(qfpay.MD5) {
+			return takes, fmt.Errorf("--create-sign: must be SHA256 or MD5, not %q", sign)
+		}
+		if takes.SignTypes == nil {
+			takes.SignTypes = map[qfpay.PayType][]qfpay.SignType{}
+		}
+		for _, p := range qfpay.PayTypes() {
+			takes.SignTypes[p] = append(takes.SignTypes[p], qfpay.SignType(sign))
+		}
+	}
+	return takes, nil
 }
 
 func orNoLimit(n int) int {

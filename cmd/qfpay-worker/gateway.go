@@ -2,10 +2,9 @@ package main
 
 import (
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/setting"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker"
@@ -78,8 +77,7 @@ func (c GatewayConfig) resolve(found *checks) (s GatewaySettings) {
 	return s
 }
 
-// proxy checks the proxy and reads its password. A password in the URL is refused, and not shown:
-// a URL is printed too easily.
+// proxy checks the proxy and reads its password.
 func (c GatewayConfig) proxy(found *checks) (*url.URL, qfpay.Secret) {
 	if c.ProxyURL == "" {
 		if c.ProxyPasswordFile != "" {
@@ -87,14 +85,9 @@ func (c GatewayConfig) proxy(found *checks) (*url.URL, qfpay.Secret) {
 		}
 		return nil, ""
 	}
-	u, err := url.Parse(strings.TrimSpace(c.ProxyURL))
-	if err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) ||
-		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		found.failed("QFPAY_PROXY_URL", "must be an address such as http://proxy.internal:3128, https://… or socks5://…, without a path")
-		return nil, ""
-	}
-	if _, has := u.User.Password(); has {
-		found.failed("QFPAY_PROXY_URL", "must not carry a password; put it into the file that QFPAY_PROXY_PASSWORD_FILE names")
+	u, err := setting.ProxyURL(c.ProxyURL)
+	if err != nil {
+		found.failed("QFPAY_PROXY_URL", "%v", err)
 		return nil, ""
 	}
 	if c.ProxyPasswordFile == "" {

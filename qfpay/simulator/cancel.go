@@ -31,6 +31,7 @@ func (b *books) cancel(in arrival) answer {
 		return refuse("1136", "")
 	case o.State == Created && in.effect.young && o.PayType == qfpay.WeChat && now.Sub(o.Stored) < youngAge:
 		return b.cancelRefused(o, "1146", now)
+	case o.State == Created && in.effect.idle:
 	case o.State == Created:
 		o.State, o.endedBy = Closed, endpoint
 	case o.State == Paid && endpoint == endpointReversal:

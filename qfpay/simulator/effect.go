@@ -12,6 +12,7 @@ type effect struct {
 	hidden    bool // from queries
 	paidFirst bool
 	unscanned bool // an order that was not scanned is not closed
+	idle      bool // an order is not closed, and the answer says that it is
 	young     bool // an order of WeChat that is younger than youngAge is not closed
 
 	respcd, text string              // to answer with

@@ -69,6 +69,7 @@ var faultTable = []struct {
 	}},
 	{"Closes and reversals", []string{endpointClose, endpointReversal}, []faultLine{
 		{"unscanned", "respcd 1136, an order that nobody has scanned is not closed", effect{unscanned: true}},
+		{"idle", "respcd 0000, and the order is not closed", effect{idle: true}},
 		{"young", "respcd 1146, an order of WeChat is not closed within 5 minutes of its creation", effect{young: true}},
 	}},
 }

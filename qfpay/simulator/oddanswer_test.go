@@ -132,7 +132,7 @@ func TestFault_CompressionIsSaidOrNot(t *testing.T) {
 // Every fault of the table is in one of the tests' tables.
 func TestFault_EveryOneIsTested(t *testing.T) {
 	t.Parallel()
-	tested := []Fault{"young", "gzip", "gzip_unsaid", "gzip_untrue", "encoding_odd"}
+	tested := []Fault{"young", "idle", "gzip", "gzip_unsaid", "gzip_untrue", "encoding_odd"}
 	for _, c := range oddAnswers {
 		tested = append(tested, c.fault)
 	}

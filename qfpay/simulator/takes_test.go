@@ -46,3 +46,13 @@ func TestTakes_WrongOnesAreNamed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestFault_AnIdleCloseClosesNothing(t *testing.T) {
+	t.Parallel()
+	g := still(Config{Faults: Faults{"idle": 1}})
+	expect(t, g, "payment", order("A1"), "0000")
+	expect(t, g, "reversal", order("A1"), "0000")
+	if got := state(g, "A1"); got != Created {
+		t.Errorf("the order is %s", got)
+	}
+}
