@@ -104,7 +104,7 @@ func workedBy(j *journal.Journal, s setting, gateway http.RoundTripper) *handler
 	merchant := Merchant{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway", AppCode: "APP", Key: "k"}}
 	config := Config{Verify: qfpay.VerifyOff, Observer: nobody{}}
 	m := newMerchantState(merchant, config, &http.Client{Transport: gateway}, j.Times.Call)
-	h := &handler{timer: newRoundTimer(), journal: j, keys: j.Keys, rdb: j.Redis, times: j.Times, lost: s.lost, unique: s.trusted,
+	h := &handler{timer: newRoundTimer(), journal: j, fleet: newFleet(j, nil), keys: j.Keys, rdb: j.Redis, times: j.Times, lost: s.lost, unique: s.trusted,
 		observer: nobody{}, log: slog.New(slog.DiscardHandler)}
 	h.merchants.Store(&merchantSet{byName: map[string]*merchantState{"default": m}, perMerchantLimit: 1})
 	return h
