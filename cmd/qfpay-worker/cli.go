@@ -20,6 +20,7 @@ type cli struct {
 	Results ResultsCmd `cmd:"" help:"Read the result stream."`
 	Order   OrderCmd   `cmd:"" help:"Show one order, or try an order again."`
 	Audit   AuditCmd   `cmd:"" help:"Check that journal, due set and result stream agree about every order."`
+	Migrate MigrateCmd `cmd:"" help:"Rewrite the orders of another version, while no worker runs."`
 	ACL     ACLCmd     `cmd:"" name:"acl" help:"Print the rights that users of Redis need."`
 	Version VersionCmd `cmd:"" help:"Print version, commit and Go version."`
 

@@ -19,6 +19,7 @@ hgetall K
 hincrby K f 1
 hmget K f
 hset K f v
+hvals K
 incr K
 lindex K 0
 llen K
