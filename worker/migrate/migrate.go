@@ -74,7 +74,13 @@ func Adopt(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys) erro
 	if said, err := m.said(ctx); said || err != nil {
 		return err
 	}
-	if len(running) > 0 {
+	// A Redis that was emptied, or failed over to a replica without data, has lost what was said. The
+	// workers that go on there name their merchants every two seconds, which those of format 1 do not.
+	ours, err := m.rdb.Exists(ctx, keys.Merchants()).Result()
+	if err != nil {
+		return err
+	}
+	if len(running) > 0 && ours == 0 {
 		return refuse("workers of an earlier version run (%s), and would not see what this one has sent. Stop them, "+
 			"run qfpay-worker migrate, and start this version (docs/upgrade.md)", strings.Join(running, ", "))
 	}
