@@ -124,8 +124,8 @@ func Run(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys, d Dire
 			return Report{}, err
 		}
 		if found.Blocked > 0 {
-			return Report{}, refuse("%d orders without a result have a batch or a time before which they are not submitted, which the earlier "+
-				"version does not know: let this version finish them first", found.Blocked)
+			return Report{}, refuse("%d orders without a result are not what the earlier version accepts (batch, not_before, or after they were sent: "+
+				"goods_name, out_trade_no, pay_tag, rmb_tag, expired_time, txcurrcd); it would reject them. Let this version finish them first", found.Blocked)
 		}
 	}
 	if err := m.say(ctx, underway); err != nil { // before the first order: workers of format 1 stop at it

@@ -32,16 +32,16 @@ var (
 	old = map[string]string{
 		"never:claimed": "state NEW order {} looks 3",
 		"m:NEW":         "state NEW number 0 sends 0 first_at 5 attempts 1 waits_for quota absents 0",
-		"m:SENT":        "state SENT number 1 sends 2 sender t sent_at 9 first_sent_at 8 first_at 5 attempts 1 absents 1 token t lease_until 99",
-		"m:VOIDING":     "state VOIDING number 0 sends 1 first_at 5 attempts 2 retries 1 past unresolved:1-1",
+		"m:SENT":        "state SENT order {} number 1 sends 2 sender t sent_at 9 first_sent_at 8 first_at 5 attempts 1 absents 1 token t lease_until 99",
+		"m:VOIDING":     "state VOIDING order {} number 0 sends 1 first_at 5 attempts 2 retries 1 past unresolved:1-1",
 		"m:DONE":        "state DONE number 0 sends 1 first_at 5 outcome unresolved settled_from VOIDING entry 1-1",
 		"m:SENT_2":      "state RESERVED reserved_for m:SENT",
 	}
 	migrated = map[string]string{
 		"never:claimed": "state NEW order {} looks 3",
 		"m:NEW":         "state NEW reissues 0 creates_sent 0 first_attempt_at 5 attempts 1 deferred_for quota not_found 0",
-		"m:SENT":        "state SENT reissues 1 creates_sent 2 sent_by t sent_at 9 first_sent_at 8 first_attempt_at 5 attempts 1 not_found 1",
-		"m:VOIDING":     "state CLOSING reissues 0 creates_sent 1 first_attempt_at 5 attempts 2 reopens 1 past_results unresolved:1-1",
+		"m:SENT":        "state SENT order {} reissues 1 creates_sent 2 sent_by t sent_at 9 first_sent_at 8 first_attempt_at 5 attempts 1 not_found 1",
+		"m:VOIDING":     "state CLOSING order {} reissues 0 creates_sent 1 first_attempt_at 5 attempts 2 reopens 1 past_results unresolved:1-1",
 		"m:DONE":        "state DONE reissues 0 creates_sent 1 first_attempt_at 5 outcome unresolved settled_from CLOSING entry 1-1",
 		"m:SENT_2":      "state RESERVED reserved_for m:SENT",
 	}
@@ -115,9 +115,18 @@ func TestMigrate_RewritesEveryStateForwardAndBack(t *testing.T) {
 func TestMigrate_BackIsRefusedForWhatTheEarlierVersionDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	ctx, rdb := t.Context(), redistest.Start(t).Client(t)
-	fill(t, rdb, map[string]string{"m:A": "state NEW batch monday", "m:B": "state SENT reissues 0 not_before 7", "m:C": "state DONE reissues 0 batch monday"})
+	plain := `{"out_trade_no":"A","pay_type":"801501","pay_tag":"ALIPAYHK","expired_time":5,"txcurrcd":"HKD","goods_name":"Tea珍珠奶茶"}`
+	fill(t, rdb, map[string]string{"m:A": "state NEW batch monday", "m:B": "state SENT reissues 0 not_before 7 order " + plain,
+		"m:C": "state DONE reissues 0 batch monday", "m:D": "state SENT reissues 0 order " + plain,
+		"m:E": `state NEW reissues 0 order {"out_trade_no":"E","goods_name":"Milk-Tea"}`}) // it is rejected there before it is sent
+	const sent = "state SENT reissues 0 order "
+	for n, order := range []string{`{"out_trade_no":"F","goods_name":"Milk-Tea"}`, `{"out_trade_no":"F","goods_name":"` + strings.Repeat("茶", 21) + `"}`,
+		`{"out_trade_no":"` + strings.Repeat("F", 33) + `"}`, `{"out_trade_no":"F","rmb_tag":"Y"}`, `{"out_trade_no":"F","pay_type":"800101","pay_tag":"ALIPAYCN"}`,
+		`{"out_trade_no":"F","pay_type":"802001","expired_time":5}`, `{"out_trade_no":"F","pay_type":"800701","txcurrcd":"CNY"}`, `{`} {
+		fill(t, rdb, map[string]string{fmt.Sprintf("m:F%d", n): sent + order})
+	}
 	redistest.OK(t, Adopt(ctx, rdb, keys))
-	if _, err := Run(ctx, rdb, keys, Back); !strings.Contains(refused(err), "2 orders without a result") {
+	if _, err := Run(ctx, rdb, keys, Back); !strings.Contains(refused(err), "10 orders without a result") {
 		t.Error(err)
 	}
 	if rdb.HExists(ctx, keys.Order("m:C"), "number").Val() || rdb.Get(ctx, keys.Format()).Val() != Format {
