@@ -4,6 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+GORELEASER  := github.com/goreleaser/goreleaser/v2@v2.15.1
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 BENCH       ?= .
@@ -69,6 +70,20 @@ incidents: ## Play the runbook's three incidents in real time, half an hour, and
 .PHONY: image-test
 image-test: ## Build the images and run the worker's, read-only and without capabilities (needs root; ends with 3 where no engine runs)
 	.ci/image
+
+TARGETS ?=
+
+.PHONY: release-test
+release-test: ## Build a release twice and compare the bytes, install the deb in an empty root, work the examples off (root; 20 min; TARGETS=linux_amd64)
+	.ci/release $(GORELEASER) $(TARGETS)
+
+PREVIOUS ?= fb0816e
+UPGRADE  ?=
+
+.PHONY: upgrade-test
+upgrade-test: ## Roll workers from the version before this one and back, under load (PREVIOUS=fb0816e UPGRADE='-upgrade.orders=2400'); 3 min
+	.ci/install git redis-server
+	.ci/upgrade $(PREVIOUS) $(UPGRADE)
 
 .PHONY: lint
 lint: ## Check format, vet, staticcheck, import rules, words and modules

@@ -76,6 +76,11 @@ func (k Keys) Open(merchant string) string { return k.Prefix + ":open:" + mercha
 // Follower exists while a worker follows the open codes of a merchant: its token.
 func (k Keys) Follower(merchant string) string { return k.Prefix + ":follower:" + merchant }
 
+// Format is a text: the format of all these keys. A worker starts only on its own format, or on a Redis
+// without orders. The key has the name of a sorted set of format 1, so that workers which know only that
+// fail with an error here instead of misreading orders.
+func (k Keys) Format() string { return k.Prefix + ":lines" }
+
 // Queue is asynq's queue for a lane. asynq adds a hash tag of its own.
 func (k Keys) Queue(l Lane) string {
 	return strings.Trim(k.Prefix, "{}") + ":" + string(l)

@@ -502,7 +502,8 @@ func TestClaimDue_NamesADamagedJournalAndGoesOn(t *testing.T) {
 	f := newJournalFixture(t)
 	ctx := t.Context()
 	damage := map[string]string{"state": "FOO", "lane": "express", "attempts": "many", "reissues": "1.5", "creates_sent": "-1",
-		"not_found": "nan", "accepted_at": "", "first_sent_at": "1e308", "sent_at": "x", "lease_until": "9999999999999999", "first_attempt_at": "inf"}
+		"not_found": "nan", "accepted_at": "", "first_sent_at": "1e308", "sent_at": "x", "lease_until": "9999999999999999", "first_attempt_at": "inf",
+		"number": "0"} // the last is a field of format 1
 	want := map[string]string{"default:GHOST": "gone", "default:STRING": "WRONGTYPE", "default:DONE": "result", "default:RESERVED": "reserved"}
 	for field, value := range damage {
 		f.dueSince(field)

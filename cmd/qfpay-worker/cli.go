@@ -21,6 +21,7 @@ type cli struct {
 	Order    OrderCmd    `cmd:"" help:"Show one order, or try an order again."`
 	Merchant MerchantCmd `cmd:"" help:"List the merchants; pause one by hand, or end the pause."`
 	Audit    AuditCmd    `cmd:"" help:"Check that journal, due set and result stream agree about every order."`
+	Migrate  MigrateCmd  `cmd:"" help:"Rewrite the orders of another version, while no worker runs."`
 	ACL      ACLCmd      `cmd:"" name:"acl" help:"Print the rights that users of Redis need."`
 	Version  VersionCmd  `cmd:"" help:"Print version, commit and Go version."`
 

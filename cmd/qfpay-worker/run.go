@@ -22,6 +22,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/metrics"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker"
+	"github.com/qfpay-worker/qfpay-worker/worker/migrate"
 )
 
 // RunCmd runs the worker.
@@ -90,6 +91,9 @@ func reachAndCheck(ctx context.Context, rdb redis.UniversalClient, s Settings, l
 			return err
 		}
 		err := checkRedis(ctx, s, log)
+		if err == nil {
+			err = migrate.Adopt(ctx, rdb, s.Keys)
+		}
 		if tries == 2 || !errors.Is(err, redischeck.ErrUnanswered) {
 			return err
 		}

@@ -36,13 +36,10 @@ type Config struct {
 }
 
 // Limit returns how many connections a server may have in a process: a share of its descriptors,
-// within low and high. The rest is for Redis, the gateway and files.
+// within low and high; low where the system does not say how many it has. The rest is for Redis, the
+// gateway and files.
 func Limit(share, low, high int) int {
-	var files syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
-		return low
-	}
-	return max(low, int(min(files.Cur/uint64(share), uint64(high))))
+	return max(low, int(min(descriptors()/uint64(share), uint64(high))))
 }
 
 // Listener bounds the connections of a server that it is attached to.

@@ -20,6 +20,7 @@ hincrby K f 1
 hmget K f
 hset K f v
 hsetnx K f v
+hvals K
 incr K
 lindex K 0
 llen K

@@ -13,7 +13,7 @@ type Role string
 // The roles. Reader is Consumer without a group, and Inspector is Operator without order retry:
 // they change nothing, so a replica will do. Awaiter is Producer and reads the results of its orders.
 const (
-	Worker    Role = "worker"   // qfpay-worker run, the HTTP API included
+	Worker    Role = "worker"   // qfpay-worker run, the HTTP API included, and qfpay-worker migrate
 	Producer  Role = "producer" // qfpay-worker enqueue, and package tasks
 	Awaiter   Role = "awaiter"  // qfpay-worker enqueue --wait
 	Consumer  Role = "consumer" // qfpay-worker results, and package tasks
@@ -50,7 +50,7 @@ var (
 		// ours
 		"config|get", "script|load", "exec", "expire", "hdel", "hgetall", "lindex", "llen", "pexpire", "subscribe",
 		"type", "xadd", "xautoclaim", "xdel", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups",
-		"xpending", "xrange", "xreadgroup", "xack", "xtrim", "zcount", "zincrby", "zrange", "zremrangebyscore", "zrem", "zscore", "set",
+		"scan", "hvals", "xpending", "xrange", "xreadgroup", "xack", "xtrim", "zcount", "zincrby", "zrange", "zremrangebyscore", "zrem", "zscore", "set",
 		// asynq's
 		"blmove", "del", "expireat", "get", "incr", "lrem", "rpoplpush", "rpush", "setex", "sismember", "unsubscribe",
 		"zrangebyscore", "zremrangebyrank",

@@ -40,7 +40,7 @@ func commandsOf(t *testing.T, dir string) []string {
 
 func TestRights_CoverEveryCommandOfOurScripts(t *testing.T) {
 	for role, dirs := range map[Role][]string{
-		Worker:   {"worker/internal", "tasks", "metrics", "internal/redisstream"},
+		Worker:   {"worker/internal", "worker/migrate", "tasks", "metrics", "internal/redisstream"},
 		Producer: {"tasks"},
 		Operator: {"worker/inspect", "tasks"},
 	} {

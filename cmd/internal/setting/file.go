@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 )
 
@@ -91,10 +92,11 @@ func ShownPath(path string) string {
 	return fmt.Sprintf("the file (its name has %d characters and is not shown: it may be the secret itself)", len(path))
 }
 
-// Exposed returns a warning if users of the machine other than owner and group can read a file.
+// Exposed returns a warning if users of the machine other than owner and group can read a file. On
+// Windows the mode of a file does not say that.
 func Exposed(path string) (warning string, yes bool) {
 	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm()&0o004 == 0 {
+	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o004 == 0 {
 		return "", false
 	}
 	return fmt.Sprintf("every user of the machine can read %s (mode %04o): chmod o= %[1]s", path, info.Mode().Perm()), true

@@ -5,7 +5,9 @@ Gives now, in ms on Redis's clock, and
                         not, as an answer of claim.lua
   lease(journal, due, id, token, ms, fields)
                         leases such an order, and returns claim.lua's answer "ours"
-Nothing that a journal holds makes them fail: one damaged journal must not stop other orders.
+Nothing that a journal holds makes them fail: one damaged journal must not stop other orders. A field
+"number" is damage: a worker of format 1 has claimed the order (worker/migrate), and this one would not
+see what that one has sent.
 
 When Redis's clock was set back, a lease may seem to have begun later than now: it ends earlier by
 that. A create that seems to have left later than now counts as sent now, so that it is given all the
@@ -32,6 +34,7 @@ local function read(journal, token)
   if not state then return nil, {"damaged", "state"} end
   if state ~= "live" then return nil, {state} end
   if not lanes[h[3]] then return nil, {"damaged", "lane"} end
+  if redis.call("HGET", journal, "number") then return nil, {"damaged", "number"} end
   for i = numbers[1], numbers[2] do
     if h[i] and not (#h[i] < 16 and h[i]:find("^%d+$")) then return nil, {"damaged", names[i]} end
   end
