@@ -134,6 +134,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	loops.Go(func() { w.dispatcher.run(ctx) })
 	loops.Go(func() { w.watch.run(ctx) })
 	loops.Go(func() { w.trimmer.Run(ctx) })
+	loops.Go(func() { (&closings{handler: w.handler}).run(ctx) })
 	loops.Go(func() { w.intake.Run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().byName), "concurrency", w.config.Concurrency)
 

@@ -1,9 +1,10 @@
 // Package inspect reads the journal for people: the history of one order, and whether journal, due
-// and results agree. It can also re-open an order that has its result.
+// and results agree. It can also re-open an order that has its result, and
+// cancel one.
 //
-// It works beside running workers, and apart from re-opening it changes nothing.
+// It works beside running workers, and apart from these two it changes nothing.
 //
-// Start reading at [Inspector.Order], [Inspector.Audit] and [Inspector.Reopen].
+// Start reading at [Inspector.Order], [Inspector.Audit], [Inspector.Reopen] and [Inspector.Cancel].
 package inspect
 
 import (
@@ -28,16 +29,17 @@ var (
 )
 
 // Inspector reads the journal for people: the history of an order, and whether journal, due and
-// results agree. It can also re-open an order. It works beside running workers, and is safe for
+// results agree. It can also re-open an order, and cancel one. It works beside running workers, and is safe for
 // use by many goroutines.
 type Inspector struct {
-	rdb  redis.UniversalClient
-	keys tasks.Keys
+	rdb     redis.UniversalClient
+	scripts redis.Scripter // sends the scripts of many goroutines together
+	keys    tasks.Keys
 }
 
 // New returns an inspector. The keys' prefix must be that of the workers.
 func New(rdb redis.UniversalClient, keys tasks.Keys) *Inspector {
-	return &Inspector{rdb: rdb, keys: keys}
+	return &Inspector{rdb: rdb, scripts: redisscript.NewPipelinedClient(rdb), keys: keys}
 }
 
 // ErrNoOrder says that the journal does not have the order: it was never accepted, or its
@@ -77,7 +79,7 @@ func (i *Inspector) result(ctx context.Context, p *PastResult) error {
 
 // read reads the journal of an order, all of it as of one moment.
 func (i *Inspector) read(ctx context.Context, id string) (History, fields, error) {
-	answer, err := showScript.Run(ctx, i.rdb, []string{i.keys.Order(id), i.keys.Due()}, id).Slice()
+	answer, err := showScript.Run(ctx, i.scripts, []string{i.keys.Order(id), i.keys.Due()}, id).Slice()
 	if err != nil {
 		return History{}, nil, fmt.Errorf("read the journal of %s: %w", id, err)
 	}

@@ -155,6 +155,16 @@ const (
 	LastCommands = 60 * time.Millisecond
 )
 
+// Closing published orders that somebody has asked to cancel.
+const (
+	// ClosingEvery is how often a process looks for such orders, and ClosingAtOnce how many it works on.
+	ClosingEvery  = time.Second
+	ClosingAtOnce = 16
+	// ClosingGivenUp is how long after the request it is tried. By then the codes have run out whose
+	// life QFPay documents.
+	ClosingGivenUp = 24 * time.Hour
+)
+
 // asynq.
 const (
 	// LongestBlock bounds how long one BLMOVE blocks. It must stay below go-redis's read timeout

@@ -16,7 +16,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local names = {"state", "token", "lane", "lease_until", "leased_at", "first_attempt_at", "attempts", "reissues", "creates_sent", "not_found",
   "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent", "fingerprint", "reopens", "verdict",
-  "answer", "no_answer"}
+  "answer", "no_answer", "cancel_asked_at"}
 local numbers = {4, 13} -- from lease_until to sent_at: whole numbers, or missing
 local times = {4, 5, 6, 11, 12, 13}
 local states = {NEW = "live", SENT = "live", CLOSING = "live", DONE = "settled", RESERVED = "reserved"}

@@ -15,6 +15,7 @@ Answers
   {"sent", creates_sent}  NEW or SENT is SENT now, with one more create; it may leave
   {"taken", reissues}     another order has the number; NEW under this next number now, and no
                           create may leave yet
+  {"cancelled"}           somebody has asked to cancel the order: no create may leave, nothing was changed
   {"lost"}                the token does not have the lease, or not for long enough, or the
                           order moved on
 A repetition of the same intent gets the same answer and counts once. What was answered to the
@@ -25,13 +26,14 @@ local journal, numbered = KEYS[1], KEYS[2]
 local id, keep = ARGV[5], ARGV[6]
 local token, reissues, creates_sent, need = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
-local lease_until, state, current, sent, sent_by, first, verdict =
-  holds_lease(journal, token, "state", "reissues", "creates_sent", "sent_by", "first_sent_at", "verdict")
+local lease_until, state, current, sent, sent_by, first, verdict, cancelled =
+  holds_lease(journal, token, "state", "reissues", "creates_sent", "sent_by", "first_sent_at", "verdict", "cancel_asked_at")
 if not lease_until then return {"lost"} end
 if current ~= reissues or tonumber(lease_until) < now + need then return {"lost"} end
 if state == "SENT" and sent_by == token and tonumber(sent) == creates_sent + 1 then return {"sent", creates_sent + 1} end
 if tonumber(sent) ~= creates_sent then return {"lost"} end
 if state ~= "NEW" and state ~= "SENT" then return {"lost"} end
+if cancelled then return {"cancelled"} end
 
 if numbered ~= journal then
   local reserved = redis.call("HMGET", numbered, "state", "reserved_for")

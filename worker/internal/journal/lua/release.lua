@@ -1,5 +1,5 @@
 --[[ release: give up the lease of an order without a result. If the order needs a slot, it joins
-a wait queue.
+a wait queue. An order that somebody has asked to cancel, and for which nothing was sent, needs none: it is due now.
 
 KEYS[1] the order's journal   KEYS[2] due
 KEYS[3] the wait queue to join, a sorted set: order → ms at which it was accepted; absent: none
@@ -17,12 +17,15 @@ Answers
 local journal, due = KEYS[1], KEYS[2]
 local id, token, delay, not_found, why = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 
-if not holds_lease(journal, token) then return {"lost"} end
+local held, state, cancelled = holds_lease(journal, token, "state", "cancel_asked_at")
+if not held then return {"lost"} end
+local ends = state == "NEW" and cancelled
+if ends then delay = 0 end
 if not_found == 1 then redis.call("HINCRBY", journal, "not_found", 1) end
 redis.call("HSET", journal, "deferred_for", why)
 redis.call("HDEL", journal, "token", "leased_at", "lease_until")
 redis.call("ZADD", due, "XX", now + delay, id)
-if KEYS[3] then
+if KEYS[3] and not ends then
   redis.call("ZADD", KEYS[3], redis.call("HGET", journal, "accepted_at"), id)
   redis.call("ZADD", KEYS[4], ARGV[7], now, ARGV[6])
 end
