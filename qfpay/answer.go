@@ -52,7 +52,7 @@ func parseAnswer(s exchange) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.signedData {
+	if s.scheme.coversData() {
 		m = jsonObject{top: m.data}
 	}
 	a := &answer{jsonObject: m, status: s.status, signature: s.signature, body: s.body}

@@ -68,7 +68,7 @@ func (c *Client) report(e endpoint, s exchange, a *answer, err error, l *callPer
 	if c.OnCall == nil || s.throttled() {
 		return
 	}
-	call := Call{Merchant: c.Merchant.Name, Endpoint: string(e), Wait: l.waited, Took: s.took, Signature: s.signature}
+	call := Call{Merchant: c.Merchant.Name, Endpoint: string(e), Wait: l.waited, Took: s.took, Signature: s.signature, Scheme: s.scheme}
 	if !s.passed.IsZero() {
 		call.SendDelay = s.passed.Sub(l.given)
 	}

@@ -41,6 +41,7 @@ type Call struct {
 	SendDelay time.Duration // from the permit to the first byte sent: intent, connection; 0 when nothing was sent
 	Took      time.Duration // from the first byte sent to the last one read
 	Signature Signature     // empty when there was no answer, or with VerifyOff
+	Scheme    Scheme        // how a right signature was made; otherwise empty
 }
 
 // Client makes the calls of one merchant. It is a plain value whose fields are its

@@ -35,6 +35,22 @@ func (c *Client) Close(ctx context.Context, o Order, intent func(context.Context
 	return closing, err
 }
 
+// Endpoint names a way to close an order.
+type Endpoint string
+
+// The ways to close an order.
+const (
+	ByClose    Endpoint = Endpoint(closeOrder)
+	ByReversal Endpoint = Endpoint(reversal)
+)
+
+// CloseBy is [Client.Close] by one endpoint, whether or not QFPay documents it for the pay type. It
+// serves to find out what an account allows. What holds for Close holds here, and above all: query
+// first, because a reversal may refund an order that is paid.
+func (c *Client) CloseBy(ctx context.Context, by Endpoint, o Order, intent func(context.Context) error) (Closing, error) {
+	return c.closeBy(ctx, endpoint(by), o, intent)
+}
+
 // mayTryNext reports whether the answer of one endpoint allows to try another. After "already
 // paid", a reversal would refund the order; after "closed", there is nothing to do. HTTP 404 and
 // 405 say that there is no such endpoint.

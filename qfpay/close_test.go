@@ -108,3 +108,16 @@ func TestClose_AFailedIntentClosesNothing(t *testing.T) {
 		t.Errorf("%v, %d requests", err, len(g.received()))
 	}
 }
+
+// CloseBy asks one endpoint alone, also of a wallet for which QFPay documents none.
+func TestCloseBy_AsksTheOneEndpoint(t *testing.T) {
+	t.Parallel()
+	for _, by := range []Endpoint{ByClose, ByReversal} {
+		g, c := newGateway(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"respcd":"1297"}`)) })
+		_, err := c.CloseBy(t.Context(), by, pay(FPS, nil), nil)
+		asked := g.received()
+		if kind(err) != "refusal not now" || len(asked) != 1 || asked[0].path != "/trade/v1/"+string(by) {
+			t.Errorf("%s: %v, asked %v", by, err, asked)
+		}
+	}
+}

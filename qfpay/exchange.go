@@ -15,9 +15,8 @@ type exchange struct {
 	passed    time.Time     // when the first byte was sent; zero: never
 	took      time.Duration // from the first byte sent to the last one read
 	signature Signature
+	scheme    Scheme
 	err       error // *NotSent, *Throttled (by the limiter) or *Unanswered
-
-	signedData bool // the signature is right, and covers the members of data alone
 }
 
 // throttled reports whether the limiter took its permit back at the last moment.

@@ -24,6 +24,22 @@ type Order struct {
 	RMBTag      string  `json:"rmb_tag,omitempty"`      // Y: a WeChat wallet in CNY
 }
 
+// DefaultLife is how long a QR code lives when the order brings no expired_time (MPM page: 30 minutes).
+const DefaultLife = 30 * time.Minute
+
+// Life returns how long the QR code of an order lives from its creation, or 0 if QFPay does not say:
+// its pages say it of the wallets that take expired_time only.
+func (o Order) Life() time.Duration {
+	switch {
+	case !o.PayType.TakesExpiredTime():
+		return 0
+	case o.ExpiredTime == 0:
+		return DefaultLife
+	default:
+		return time.Duration(o.ExpiredTime) * time.Minute
+	}
+}
+
 // DateTimeLayout is the format of QFPay's times: UTC+8, without a zone.
 const DateTimeLayout = "2006-01-02 15:04:05"
 

@@ -36,7 +36,7 @@ func (c *Client) send(ctx context.Context, r request, l *callPermit) exchange {
 		return s
 	}
 	s.body = body
-	s.signature, s.signedData = c.checkSignature(r, s.header, s.body)
+	s.signature, s.scheme = c.checkSignature(r, s.header, s.body)
 	return s
 }
 

@@ -31,3 +31,18 @@ func Signatures() []Signature {
 // forged reports whether somebody without the key may have made or changed the answer, although
 // it bears a signature.
 func (s Signature) forged() bool { return s != "" && s != SignatureAbsent && s != SignatureRight }
+
+// Scheme is how the signature of an answer is made.
+type Scheme string
+
+// The schemes. See docs/security.md.
+const (
+	SchemeBodyMD5    Scheme = "MD5 of the body"
+	SchemeBodySHA256 Scheme = "SHA256 of the body"
+	SchemeDataMD5    Scheme = "MD5 of the sorted members of data"
+	SchemeDataSHA256 Scheme = "SHA256 of the sorted members of data"
+)
+
+// coversData reports whether the signature covers the members of data alone, so that nothing else
+// of the answer may be read.
+func (s Scheme) coversData() bool { return s == SchemeDataMD5 || s == SchemeDataSHA256 }

@@ -22,17 +22,17 @@ func (c *Client) requiresSignature() bool {
 	return c.verify() == VerifyAlways || c.verify() == VerifyStrict && c.HasSigned != nil && c.HasSigned.Load()
 }
 
-// checkSignature checks the signature of an answer, except with VerifyOff. data reports that it
-// covers the members of data alone, so that nothing else of the answer may be read.
-func (c *Client) checkSignature(r request, h http.Header, body []byte) (s Signature, data bool) {
+// checkSignature checks the signature of an answer, except with VerifyOff, and returns the scheme
+// of a right one.
+func (c *Client) checkSignature(r request, h http.Header, body []byte) (Signature, Scheme) {
 	if c.verify() == VerifyOff {
-		return "", false
+		return "", ""
 	}
-	s, data = signatureOf(r, h, body, c.Merchant.Key)
+	s, scheme := signatureOf(r, h, body, c.Merchant.Key)
 	if s == SignatureRight && c.HasSigned != nil {
 		c.HasSigned.Store(true)
 	}
-	return s, data
+	return s, scheme
 }
 
 // signatureOf checks the signature of the answer to a request. In QFPay's reference of 2018 it
@@ -42,33 +42,34 @@ func (c *Client) checkSignature(r request, h http.Header, body []byte) (s Signat
 // The second scheme is that of requests, so anybody on the way who returns the parameters of a
 // request in data can return its signature too. Therefore the signature of this request is never
 // right, and data must hold all that decides.
-func signatureOf(r request, h http.Header, body []byte, key Secret) (s Signature, data bool) {
+func signatureOf(r request, h http.Header, body []byte, key Secret) (Signature, Scheme) {
 	sign := h.Get("X-QF-SIGN")
 	if sign == "" {
-		return SignatureAbsent, false
+		return SignatureAbsent, ""
 	}
+	ofBody, ofData := SchemeBodyMD5, SchemeDataMD5
 	t := MD5 // unless the answer names another, and also if the request was signed with another
 	switch named := strings.ToUpper(strings.TrimSpace(h.Get("X-QF-SIGNTYPE"))); named {
 	case "", string(MD5):
 	case string(SHA256):
-		t = SHA256
+		t, ofBody, ofData = SHA256, SchemeBodySHA256, SchemeDataSHA256
 	default:
-		return SignatureWrong, false
+		return SignatureWrong, ""
 	}
 	switch {
 	case SameSignature(sign, MD5.Sign(r.params, key)), SameSignature(sign, SHA256.Sign(r.params, key)):
-		return SignatureReflected, false
+		return SignatureReflected, ""
 	case SameSignature(sign, t.SignText(body, key)):
-		return SignatureRight, false
+		return SignatureRight, ofBody
 	}
 	m, err := parseObject(body)
 	if err != nil || len(m.data) == 0 || !SameSignature(sign, t.Sign(m.members(), key)) {
-		return SignatureWrong, false
+		return SignatureWrong, ""
 	}
 	if !r.endpoint.covered(m) {
-		return SignatureUncovered, false
+		return SignatureUncovered, ""
 	}
-	return SignatureRight, true
+	return SignatureRight, ofData
 }
 
 // members returns the members of data as they are signed. Empty ones do not count, as in a

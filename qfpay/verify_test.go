@@ -28,26 +28,27 @@ func TestVerify_EveryWayToSignAnAnswerIsKnown(t *testing.T) {
 	for _, row := range []struct {
 		why, body, sign, signType string
 		want                      Signature
+		scheme                    Scheme
 	}{
-		{"none", createdBody(), "", "", SignatureAbsent},
-		{"body, MD5", createdBody(), MD5.SignText([]byte(createdBody()), testKey), "", SignatureRight},
-		{"body, MD5 by name", createdBody(), MD5.SignText([]byte(createdBody()), testKey), "md5", SignatureRight},
-		{"lower case", createdBody(), strings.ToLower(MD5.SignText([]byte(createdBody()), testKey)), "", SignatureRight},
-		{"body, SHA256", createdBody(), SHA256.SignText([]byte(createdBody()), testKey), "SHA256", SignatureRight},
-		{"SHA256 that does not say so", createdBody(), SHA256.SignText([]byte(createdBody()), testKey), "", SignatureWrong},
-		{"unknown type", createdBody(), MD5.SignText([]byte(createdBody()), testKey), "CRC32", SignatureWrong},
-		{"members of data", wrapped, MD5.Sign(signed, testKey), "", SignatureRight},
-		{"members of data, SHA256", wrapped, SHA256.Sign(signed, testKey), "SHA256", SignatureRight},
-		{"the key alone is no signature of an answer without data", createdBody(), MD5.Sign(Params{}, testKey), "", SignatureWrong},
-		{"another key", createdBody(), MD5.SignText([]byte(createdBody()), "other"), "", SignatureWrong},
-		{"another body", createdBody(), MD5.SignText([]byte("x"), testKey), "", SignatureWrong},
-		{"nonsense", createdBody(), "nonsense", "", SignatureWrong},
+		{"none", createdBody(), "", "", SignatureAbsent, ""},
+		{"body, MD5", createdBody(), MD5.SignText([]byte(createdBody()), testKey), "", SignatureRight, SchemeBodyMD5},
+		{"body, MD5 by name", createdBody(), MD5.SignText([]byte(createdBody()), testKey), "md5", SignatureRight, SchemeBodyMD5},
+		{"lower case", createdBody(), strings.ToLower(MD5.SignText([]byte(createdBody()), testKey)), "", SignatureRight, SchemeBodyMD5},
+		{"body, SHA256", createdBody(), SHA256.SignText([]byte(createdBody()), testKey), "SHA256", SignatureRight, SchemeBodySHA256},
+		{"SHA256 that does not say so", createdBody(), SHA256.SignText([]byte(createdBody()), testKey), "", SignatureWrong, ""},
+		{"unknown type", createdBody(), MD5.SignText([]byte(createdBody()), testKey), "CRC32", SignatureWrong, ""},
+		{"members of data", wrapped, MD5.Sign(signed, testKey), "", SignatureRight, SchemeDataMD5},
+		{"members of data, SHA256", wrapped, SHA256.Sign(signed, testKey), "SHA256", SignatureRight, SchemeDataSHA256},
+		{"the key alone is no signature of an answer without data", createdBody(), MD5.Sign(Params{}, testKey), "", SignatureWrong, ""},
+		{"another key", createdBody(), MD5.SignText([]byte(createdBody()), "other"), "", SignatureWrong, ""},
+		{"another body", createdBody(), MD5.SignText([]byte("x"), testKey), "", SignatureWrong, ""},
+		{"nonsense", createdBody(), "nonsense", "", SignatureWrong, ""},
 	} {
 		h := http.Header{}
 		h.Set("X-QF-SIGN", row.sign)
 		h.Set("X-QF-SIGNTYPE", row.signType)
-		if got, _ := signatureOf(request{endpoint: payment, params: testOrder().params()}, h, []byte(row.body), testKey); got != row.want {
-			t.Errorf("%s: %s, want %s", row.why, got, row.want)
+		if got, scheme := signatureOf(request{endpoint: payment, params: testOrder().params()}, h, []byte(row.body), testKey); got != row.want || scheme != row.scheme {
+			t.Errorf("%s: %s %q, want %s %q", row.why, got, scheme, row.want, row.scheme)
 		}
 	}
 }

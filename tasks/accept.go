@@ -103,17 +103,21 @@ func (p *Producer) Accept(ctx context.Context, o Order) (AcceptStatus, error) {
 	if err := p.accept(ctx, []pendingOrder{pending}, nil); err != nil {
 		return "", err
 	}
+	p.countScheduled(ctx, []pendingOrder{pending})
 	return result.Status, result.Err
 }
 
 // AcceptInvalid writes the payload of a plain asynq producer into a journal although it is
 // not a valid order, so that it gets a result with the reason. id is its [ID], traceparent
-// that of the task, if it has one.
+// that of the task, if it has one. The order counts in its batch, if the payload names one.
 func (p *Producer) AcceptInvalid(ctx context.Context, id string, payload []byte, traceparent string) error {
 	var result AcceptResult
 	pending := pendingOrder{id: id, lane: Bulk, fingerprint: fingerprintOf(payload), payload: payload,
 		due: earlyLook, result: &result}
 	pending.trace(traceparent)
+	if o, _ := ParseOrder(payload); ValidBatch(o.Batch) {
+		pending.add("batch", o.Batch)
+	}
 	if err := p.accept(ctx, []pendingOrder{pending}, nil); err != nil {
 		return err
 	}
@@ -127,7 +131,8 @@ type pendingOrder struct {
 	fingerprint string
 	payload     []byte // the order as JSON
 	due         time.Duration
-	further     []string // further fields of its journal: names and values, in turn
+	scheduled   time.Time // not_before, where it is ahead: the order is due then, and nobody is woken; else zero
+	further     []string  // further fields of its journal: names and values, in turn
 	result      *AcceptResult
 }
 
@@ -149,6 +154,9 @@ func pendingOrderOf(o Order, due time.Duration, result *AcceptResult) (pendingOr
 	}
 	if !o.NotBefore.IsZero() {
 		pending.add(notBefore, strconv.FormatInt(o.NotBefore.UnixMilli(), 10))
+	}
+	if o.NotBefore.After(time.Now()) {
+		pending.scheduled, pending.due = o.NotBefore, 0 // should it be over by Redis's clock
 	}
 	return pending, nil
 }
@@ -254,10 +262,10 @@ func (p *Producer) runAccept(ctx context.Context, all []pendingOrder, wake *pigg
 
 // acceptInput returns the keys and arguments of accept.lua.
 func (p *Producer) acceptInput(all []pendingOrder, nonce string) (keys []string, args []any) {
-	keys = make([]string, 0, 2+len(all))
-	args = make([]any, 0, 3+5*len(all))
+	keys = make([]string, 0, 3+len(all))
+	args = make([]any, 0, 4+5*len(all))
 	keys = append(keys, p.keys.Due(), p.keys.Results())
-	args = append(args, nonce, p.highWater, earlyLook.Milliseconds())
+	args = append(args, nonce, p.highWater, earlyLook.Milliseconds(), len(all))
 	for _, o := range all {
 		keys = append(keys, p.keys.Order(o.id))
 		args = append(args, o.id, o.fingerprint, o.payload, string(o.lane), o.due.Milliseconds())
@@ -265,6 +273,9 @@ func (p *Producer) acceptInput(all []pendingOrder, nonce string) (keys []string,
 	for i, o := range all {
 		for field := range slices.Chunk(o.further, 2) {
 			args = append(args, i+1, field[0], field[1])
+			if key := p.keys.Batch(field[1]); field[0] == "batch" && !slices.Contains(keys[2+len(all):], key) {
+				keys = append(keys, key)
+			}
 		}
 	}
 	return keys, args

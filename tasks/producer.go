@@ -30,6 +30,7 @@ type Producer struct {
 	durability Durability
 	highWater  int // of the result stream; 0: no limit
 	goodsName  GoodsName
+	wakeFailed func() // or nil
 }
 
 // NewProducer returns a producer. The keys must have the same prefix as those of the workers.
@@ -52,6 +53,14 @@ func (p *Producer) WithGoodsName(g GoodsName) *Producer {
 	named := *p
 	named.goodsName = g
 	return &named
+}
+
+// OnFailedWake returns a producer that calls f when it could not wake workers for new orders: asynq's
+// queue is out of reach. The orders are accepted all the same, and go on after a few seconds.
+func (p *Producer) OnFailedWake(f func()) *Producer {
+	told := *p
+	told.wakeFailed = f
+	return &told
 }
 
 // WithDurability returns a producer that uses this profile. Under [Strict], an order that is

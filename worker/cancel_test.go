@@ -22,7 +22,9 @@ func TestCancel_EndsAnOrderThatNothingWasSentFor(t *testing.T) {
 	t.Parallel()
 	for name, lead := range map[string]func(*journalFixture){
 		"never claimed": func(*journalFixture) {},
-		"released":      func(f *journalFixture) { ok(f.t, f.Release(f.t.Context(), f.take("a"), time.Hour, false, event.DeferHeld, nil)) },
+		"released": func(f *journalFixture) {
+			ok(f.t, f.Release(f.t.Context(), f.take("a"), time.Hour, false, event.DeferHeld, nil))
+		},
 		"its attempt was killed": func(f *journalFixture) {
 			f.take("a")
 			f.lapse()

@@ -65,6 +65,7 @@ type book struct {
 	entries     uint8 // in the result stream
 	reopens     uint8 // how often it was re-opened
 	due         bool
+	early       bool           // its not_before is ahead
 	verdict     policy.Verdict // about all creates under the number
 	before      policy.Verdict // about all but the latest
 	was         bool           // the verdict is of before it was re-opened, and so none
@@ -80,6 +81,8 @@ func (b *book) claim(t token) journal.ClaimStatus {
 		return journal.ClaimSettled
 	case b.holder != t && b.lease != over:
 		return journal.ClaimBusy
+	case b.early && b.state == policy.StateNew && !b.cancelled:
+		return journal.ClaimEarly
 	}
 	b.holder, b.lease, b.due = t, long, true
 	return journal.ClaimOurs
@@ -126,9 +129,9 @@ func (b *book) retract(t token, reissues uint8) bool {
 
 // refusesCreate reports whether a create may not leave only because somebody has asked to cancel the order.
 func (b *book) refusesCreate(t token, reissues, createsSent uint8) bool {
-	asked := *b
-	asked.cancelled = false
-	return b.cancelled && asked.intent(t, reissues, createsSent)
+	as, otherwise := *b, *b
+	otherwise.cancelled = false
+	return !as.intent(t, reissues, createsSent) && otherwise.intent(t, reissues, createsSent)
 }
 
 // forget forgets what was answered to the creates under a number.

@@ -239,7 +239,7 @@ func TestReopen_ChecksBeforeItWrites(t *testing.T) {
 	script := scriptOf(t, "inspect/lua/reopen.lua")
 	run := func(id, entry, nonce string) []string {
 		t.Helper()
-		answer, err := script.Run(ctx, f.Redis, []string{f.Keys.Order(id), f.Keys.Due()}, id, entry, nonce, "{}").Slice()
+		answer, err := script.Run(ctx, f.Redis, []string{f.Keys.Order(id), f.Keys.Due()}, id, entry, nonce, "{}", f.Keys.Batch("")).Slice()
 		ok(t, err)
 		return redisscript.Texts(answer)
 	}

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
@@ -26,6 +26,7 @@ func (a *attempt) answer(r *tasks.Result) {
 		p := a.payment
 		r.QRCode, r.Syssn, r.SysDtm, r.ChnlSn = p.QRCode, p.Syssn, p.SysDtm, p.ChnlSn
 		r.RespCd, r.RespErr, r.RespMsg, r.Response = string(p.RespCd), p.RespErr, p.RespMsg, compact(p.Body)
+		r.QRExpires = qrExpires(a.order.Life(), p.SysDtm, a.claim.FirstSentAt, a.now())
 		return
 	}
 	row, last := a.row, a.claim.Answer
@@ -38,6 +39,26 @@ func (a *attempt) answer(r *tasks.Result) {
 	} else {
 		a.claim.LastAnswer(r)
 	}
+}
+
+// clockSkew is how far QFPay's clock may differ from Redis's for its times to be used.
+const clockSkew = time.Minute
+
+// qrExpires returns when a QR code expires, for a result, or "" if its life is not known. It counts
+// from sysdtm, when QFPay says that it stored the order. Where that cannot be, it counts from the
+// first create under the number, which may have made the code although another one brought it.
+func qrExpires(life time.Duration, sysDtm string, firstSent, now time.Time) string {
+	if life == 0 {
+		return ""
+	}
+	created, err := qfpay.ParseDateTime(sysDtm)
+	if err != nil || created.Before(firstSent.Add(-clockSkew)) || created.After(now.Add(clockSkew)) {
+		created = firstSent
+	}
+	if created.After(now) {
+		created = now
+	}
+	return created.Add(life).UTC().Format(tasks.TimeLayout)
 }
 
 // compact keeps an answer as it was received, except for bytes that are not text.

@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // withoutAsynq makes a user who may use all keys but those of asynq.
@@ -70,7 +72,11 @@ func TestWakeUp_AQueueThatWasOutOfReachDelaysNoResult(t *testing.T) {
 	r.user = "producer"
 	r.server.Do(t, "acl", "setuser", r.user, "on", ">secret", "~*", "&*", "+@all")
 	n := r.enqueueIn()
+	r.request(requestOf(anOrder("S1"))...) // this worker's own intake cannot wake anybody either
 	r.eventually("interactive orders do without asynq", func() bool { return r.published() == n/2 })
+	r.eventually("the failed wake-up is counted", func() bool {
+		return slices.Contains(seen[event.RedisFailed](r.events), event.RedisFailed{Op: "wake"})
+	})
 	r.server.Do(t, "acl", "setuser", "app", "allkeys")
-	r.resultsWithin(n, 5*time.Second)
+	r.resultsWithin(n+1, 5*time.Second)
 }

@@ -69,7 +69,8 @@ func New(c Config) (*Worker, error) {
 	scripts := redisscript.NewPipelinedClient(c.Redis)
 	journal := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability}
 	// A task in asynq's queue is accepted already, so the high-water mark is not for it.
-	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0)
+	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0).
+		OnFailedWake(func() { c.Observer.Observe(event.RedisFailed{Op: "wake"}) })
 	merchantConfig := c
 	merchantConfig.Redis = scripts
 	w := &Worker{config: c, asynqLog: &asynqLog{log: c.Logger}, merchantConfig: merchantConfig, dequeueFails: timing.DequeueFails, stop: make(chan struct{})}

@@ -9,14 +9,16 @@ import (
 	"sync"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/api"
+	"github.com/qfpay-worker/qfpay-worker/metrics"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
 // withAPI runs work, and serves the HTTP API beside it if that is configured. When ctx
 // ends, the API accepts no more requests, and the requests and orders in flight are
 // finished. If the API cannot be served, the worker ends.
-func withAPI(ctx context.Context, s Settings, dropped func(reason string), log *slog.Logger, work func(context.Context) error) error {
+func withAPI(ctx context.Context, s Settings, m *metrics.Metrics, log *slog.Logger, work func(context.Context) error) error {
 	if s.API.Addr == "" {
 		return work(ctx)
 	}
@@ -40,10 +42,11 @@ func withAPI(ctx context.Context, s Settings, dropped func(reason string), log *
 	served := make(chan error, 1)
 	go func() {
 		served <- api.Serve(ctx, listener, s.API.Certificate, s.ShutdownTimeout, api.Config{
-			Producer:  tasks.NewProducer(rdb, s.Keys).WithDurability(s.Durability).WithHighWater(s.HighWater).WithGoodsName(s.GoodsName),
+			Producer: tasks.NewProducer(rdb, s.Keys).WithDurability(s.Durability).WithHighWater(s.HighWater).WithGoodsName(s.GoodsName).
+				OnFailedWake(func() { m.Observe(event.RedisFailed{Op: "wake"}) }),
 			Inspector: inspect.New(rdb, s.Keys),
 			Callers:   s.API.Callers.Callers,
-			Dropped:   dropped,
+			Dropped:   m.Dropped("api"),
 			Logger:    log,
 		})
 		stop()

@@ -18,7 +18,8 @@ type cli struct {
 	Run     RunCmd     `cmd:"" help:"Run the worker: create the payments of the queue, publish their results, serve metrics and health."`
 	Enqueue EnqueueCmd `cmd:"" help:"Check the orders of a CSV or NDJSON file and enqueue them."`
 	Results ResultsCmd `cmd:"" help:"Read the result stream."`
-	Order   OrderCmd   `cmd:"" help:"Show one order, or try an order again."`
+	Order   OrderCmd   `cmd:"" help:"Show one order, cancel orders, or try them again."`
+	Batch   BatchCmd   `cmd:"" help:"Cancel the orders of a bulk run."`
 	Audit   AuditCmd   `cmd:"" help:"Check that journal, due set and result stream agree about every order."`
 	ACL     ACLCmd     `cmd:"" name:"acl" help:"Print the rights that users of Redis need."`
 	Version VersionCmd `cmd:"" help:"Print version, commit and Go version."`
@@ -26,6 +27,7 @@ type cli struct {
 	Help       HelpCmd       `cmd:"" help:"Explain a command; the same as COMMAND --help."`
 	Completion CompletionCmd `cmd:"" help:"Print a script that completes commands and flags."`
 
+	EnvFile     envFile     `name:"env-file" placeholder:"FILE" help:"File with settings, one NAME=VALUE on a line, as for docker and systemd. Variables that are set, and flags, come first."`
 	ShowVersion versionFlag `name:"version" help:"Print version, commit and Go version."`
 }
 
@@ -42,7 +44,7 @@ func run(ctx context.Context, args, environ []string, std stdio) int {
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(int) { helped = true }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(std),
+		kong.Bind(std, vars),
 	)
 	if err != nil {
 		return fail(std, err)

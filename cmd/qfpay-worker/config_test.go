@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/setting"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker"
@@ -118,7 +119,7 @@ func TestConfig_TheProxysPasswordComesFromAFile(t *testing.T) {
 
 func TestConfig_EveryWrongSettingIsNamed(t *testing.T) {
 	empty := file(t, "empty", " \n")
-	long := file(t, "long", strings.Repeat("k", maxSecret+1))
+	long := file(t, "long", strings.Repeat("k", setting.MaxSecret+1))
 	none := file(t, "none", "")
 	cert, key := pair(t)
 	binary := file(t, "binary", "\xef\xbb\xbf"+canary) // a byte order mark

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"errors"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -103,6 +101,7 @@ func (c GatewayConfig) proxy(found *checks) (*url.URL, qfpay.Secret) {
 		return u, ""
 	}
 	password, err := readSecret(c.ProxyPasswordFile)
+	found.secretFile("QFPAY_PROXY_PASSWORD_FILE", c.ProxyPasswordFile)
 	switch {
 	case err != nil:
 		found.failed("QFPAY_PROXY_PASSWORD_FILE", "%v", err)
@@ -110,33 +109,4 @@ func (c GatewayConfig) proxy(found *checks) (*url.URL, qfpay.Secret) {
 		found.failed("QFPAY_PROXY_URL", "must carry the user that the password belongs to, such as http://user@proxy.internal:3128")
 	}
 	return u, password
-}
-
-// baseURL checks an address of the gateway and returns it without a trailing slash. Orders
-// carry no secret except their signature, but over plain http anybody between us and the
-// gateway can change an answer. So plain http is for loopback and test networks only.
-func baseURL(text string, allowHTTP bool) (string, error) {
-	u, err := url.Parse(strings.TrimSpace(text))
-	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "":
-		return "", errors.New("must be an address such as https://openapi-hk.qfapi.com")
-	case u.User != nil:
-		return "", errors.New("must not carry a user or password")
-	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return "", errors.New("must be scheme and host alone, without a path, such as https://openapi-hk.qfapi.com")
-	case u.Scheme == "https":
-	case u.Scheme != "http":
-		return "", errors.New("must begin with https://")
-	case !allowHTTP && !loopback(u.Hostname()):
-		return "", errors.New("must be https; plain http is allowed for loopback only, or for any host with QFPAY_ALLOW_HTTP=true")
-	}
-	return u.Scheme + "://" + u.Host, nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

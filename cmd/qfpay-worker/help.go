@@ -29,7 +29,8 @@ func helpWithSettings(options kong.HelpOptions, ctx *kong.Context) error {
 const settingsHead = `
 Settings are environment variables, or flags of the commands that use them:
 QFPAY_BASE_URL is --qfpay-base-url. A flag overrides its variable, and an empty
-variable counts as not set. "qfpay-worker run --help" explains each setting.
+variable counts as not set. What neither sets may stand in the file that --env-file
+names. "qfpay-worker run --help" explains each setting.
 
 `
 

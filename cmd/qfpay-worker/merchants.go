@@ -3,15 +3,11 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
-
-// plainASCII matches an app_code, an mchid or a key.
-var plainASCII = regexp.MustCompile(`^[!-~]+$`)
 
 // defaults are the values for entries of a merchants file that omit them.
 type defaults struct {

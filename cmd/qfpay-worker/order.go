@@ -15,10 +15,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// OrderCmd has the commands for one order.
+// OrderCmd has the commands for orders.
 type OrderCmd struct {
-	Show  OrderShowCmd  `cmd:"" help:"Show the journal of an order."`
-	Retry OrderRetryCmd `cmd:"" help:"Re-open an order that ended unresolved, expired or rejected."`
+	Show   OrderShowCmd   `cmd:"" help:"Show the journal of an order."`
+	Cancel OrderCancelCmd `cmd:"" help:"Cancel orders: those that were not sent at once, others as QFPay lets them be closed."`
+	List   OrderListCmd   `cmd:"" help:"List orders by outcome, state, merchant, batch and time."`
+	Retry  OrderRetryCmd  `cmd:"" help:"Re-open orders that ended unresolved, expired, rejected or cancelled."`
 }
 
 // orderFlags identify the order.
@@ -84,9 +86,13 @@ func (c *OrderShowCmd) Run(ctx context.Context, std stdio) error {
 	}{h, name.Sent(nameOf(h.Order))})
 }
 
-// OrderRetryCmd re-opens an order.
+// OrderRetryCmd re-opens one order, or all that a filter matches.
 type OrderRetryCmd struct {
-	orderFlags
+	OutTradeNo string `arg:"" optional:"" name:"out_trade_no" help:"The original out_trade_no of the order; or give filters."`
+	filterFlags
+	Merchant string `help:"Merchant of the order; default for one order, any with filters." placeholder:"NAME"`
+	DryRun   bool   `help:"Only name the orders that would be retried."`
+	RedisConfig
 	Deadline string `help:"New deadline, RFC 3339. Default: as at enqueue, 24 h from now in bulk, 2 min in interactive." placeholder:"TIME"`
 }
 
@@ -98,13 +104,17 @@ does not have is created under the same number; an order that QFPay shows dead i
 created under the next one. So it never has two QR codes. It gets a second result,
 whose id ends in "#2".
 
-Exit code 2: there is no such order, or it cannot be re-opened; the message says why.`
+With filters instead of a number, as of order list, every order that matches is re-opened:
+--outcome unresolved, --batch NAME --outcome expired, or --state damaged for those that were
+put aside. Look at them with --dry-run first.
+
+Exit code 2: there is no such order, or one cannot be re-opened; the message says why.`
 }
 
 // Run implements the command.
 func (c *OrderRetryCmd) Run(ctx context.Context, std stdio) error {
 	var found checks
-	server, keys, id := c.resolve(&found)
+	server, keys, id, filter := c.resolve(&found)
 	var deadline time.Time
 	if c.Deadline != "" {
 		var err error
@@ -114,6 +124,9 @@ func (c *OrderRetryCmd) Run(ctx context.Context, std stdio) error {
 	}
 	if err := found.err(); err != nil {
 		return err
+	}
+	if id == "" {
+		return c.runAll(ctx, std, server, keys, filter, deadline)
 	}
 	var r inspect.Reopened
 	err := withInspector(ctx, std.err, server, keys, redischeck.Operator, func(ctx context.Context, i *inspect.Inspector) (err error) {
@@ -134,6 +147,47 @@ func (c *OrderRetryCmd) Run(ctx context.Context, std stdio) error {
 	return err
 }
 
+// resolve checks the settings and the flags together. The id is empty when there are filters.
+func (c *OrderRetryCmd) resolve(found *checks) (Redis, tasks.Keys, string, inspect.Filter) {
+	server, keys := c.redis(found), c.keys(found)
+	filtered := c.given() || c.OutTradeNo == "" && c.Merchant != ""
+	switch {
+	case c.OutTradeNo != "" && (filtered || c.DryRun):
+		found.failed("order", "give either one out_trade_no or filters; --dry-run goes with filters")
+	case c.OutTradeNo == "" && !filtered:
+		found.failed("order", "give an out_trade_no, or filters such as --outcome unresolved")
+	case filtered:
+		return server, keys, "", c.filterFlags.resolve(found, c.Merchant, time.Now())
+	}
+	id, err := tasks.ID(c.Merchant, c.OutTradeNo)
+	if err != nil && c.OutTradeNo != "" {
+		found.failed("order", "%s", err)
+	}
+	return server, keys, id, inspect.Filter{}
+}
+
+// runAll re-opens every order that the filter matches.
+func (c *OrderRetryCmd) runAll(ctx context.Context, std stdio, server Redis, keys tasks.Keys, f inspect.Filter, deadline time.Time) error {
+	reopened, failed := 0, 0
+	err := withInspector(ctx, std.err, server, keys, redischeck.Operator, func(ctx context.Context, i *inspect.Inspector) (err error) {
+		reopened, failed, err = retryAll(ctx, std, i, f, deadline, c.DryRun)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case reopened+failed == 0:
+		fmt.Fprintln(std.err, "no order matches")
+	case failed > 0:
+		return inputError{fmt.Errorf("%d of %d orders cannot be re-opened", failed, reopened+failed)}
+	case c.DryRun:
+		fmt.Fprintf(std.err, "%d would be retried; the same command without --dry-run does it\n", reopened)
+	default:
+		fmt.Fprintf(std.err, "%d are open again\n", reopened)
+	}
+	return nil
+}
+
 func goesOn(state string) string {
 	if state == "NEW" {
 		return "it will be created again"
@@ -150,12 +204,17 @@ func withInspector(ctx context.Context, w io.Writer, server Redis, keys tasks.Ke
 	if err == nil {
 		err = fn(ctx, inspect.New(rdb, keys))
 	}
-	var not *inspect.NotReopened
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, inspect.ErrNoOrder), errors.As(err, &not):
+	case isAboutOrder(err):
 		return inputError{err}
 	}
 	return fmt.Errorf("Redis at %s (REDIS_URL) failed: %w", server, err)
+}
+
+// isAboutOrder reports whether an error concerns one order and not Redis.
+func isAboutOrder(err error) bool {
+	var not *inspect.NotReopened
+	return errors.Is(err, inspect.ErrNoOrder) || errors.As(err, &not)
 }

@@ -131,6 +131,7 @@ func (c RedisConfig) sentinelPassword(found *checks) string {
 	if err != nil {
 		found.failed("REDIS_SENTINEL_PASSWORD_FILE", "%v", err)
 	}
+	found.secretFile("REDIS_SENTINEL_PASSWORD_FILE", c.SentinelPasswordFile)
 	return password
 }
 

@@ -41,6 +41,7 @@ func (c RedisConfig) tlsFiles(found *checks) tlsFiles {
 		if _, err := files.certificates(); err != nil {
 			found.failed("REDIS_TLS_CERT_FILE", "with REDIS_TLS_KEY_FILE: %v", err)
 		}
+		found.secretFile("REDIS_TLS_KEY_FILE", files.key)
 	}
 	return files
 }

@@ -63,7 +63,7 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 	m := metrics.New(registry, metrics.BuildInfo(build.Read()), namesOf(settings.Merchants))
 	registry.MustRegister(m.Queues(rdb, settings.Keys, scrapeTimeout))
 	showLimits(m, settings.Merchants)
-	return withAPI(ctx, settings, m.Dropped("api"), log, func(ctx context.Context) error {
+	return withAPI(ctx, settings, m, log, func(ctx context.Context) error {
 		return serve(ctx, settings, reload, rdb, registry, m, log)
 	})
 }

@@ -1,31 +1,31 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/setting"
 )
 
-// readSecret reads a key or token from a file, without the white space around it. Errors
-// name the file and never show its content.
-func readSecret(path string) (qfpay.Secret, error) {
-	text, err := readSmall(path)
-	if err != nil {
-		return "", err
-	}
-	secret, err := cleanSecret(text)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	return secret, nil
-}
+// The rules for files and secrets are those of every command.
+var (
+	plainASCII        = setting.PlainASCII
+	readFile          = setting.ReadFile
+	openFile          = setting.OpenFile
+	readSecret        = setting.ReadSecret
+	cleanSecret       = setting.CleanSecret
+	cannotRead        = setting.CannotRead
+	cannotReadSetting = setting.CannotReadSetting
+	shownPath         = setting.ShownPath
+	exposed           = setting.Exposed
+	baseURL           = setting.BaseURL
+	loopback          = setting.Loopback
+)
 
 // readPassword reads a password of Redis from a file. It may have any characters, so only one
 // newline at its end is cut, which editors and echo put there.
 func readPassword(path string) (string, error) {
-	text, err := readSmall(path)
+	text, err := setting.ReadSmall(path)
 	if err != nil {
 		return "", err
 	}
@@ -34,17 +34,4 @@ func readPassword(path string) (string, error) {
 		return "", fmt.Errorf("%s: is empty", path)
 	}
 	return text, nil
-}
-
-// cleanSecret trims a secret and refuses one that must be wrong. Otherwise, a space or a
-// byte order mark inside it would show only much later, as respcd 1108.
-func cleanSecret(text string) (qfpay.Secret, error) {
-	text = strings.TrimSpace(text)
-	switch {
-	case text == "":
-		return "", errors.New("is empty")
-	case !plainASCII.MatchString(text):
-		return "", errors.New("must be printable ASCII without spaces, on one line")
-	}
-	return qfpay.Secret(text), nil
 }

@@ -3,9 +3,12 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
 // A secret in the wrong variable, of any kind, is refused or accepted, and never printed.
@@ -77,6 +80,51 @@ func TestSecret_FileThatEverybodyCanReadIsWarnedOf(t *testing.T) {
 		if wrong != nil || warned != (len(s.Warnings) == 2) || warned && !(strings.Contains(text, "QFPAY_CLIENT_KEY_FILE: every user of the machine can read "+key) &&
 			strings.Contains(text, "WORKER_API_TOKEN_FILE")) {
 			t.Errorf("%04o: %v, %q", mode, wrong, s.Warnings)
+		}
+	}
+}
+
+// Each setting that names a file is one of a secret, and warned of, unless it is in the list of those that
+// are none.
+func TestSecret_NoFileIsForgotten(t *testing.T) {
+	var commands cli
+	parser, err := newParser(&commands, env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := []string{"QFPAY_MERCHANTS_FILE", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "WORKER_API_CERT_FILE"}
+	cert, key := redistest.NewAuthority(t).Sign(t)
+	tokens := file(t, "tokens.yaml", "- name: shop\n  sha256: "+strings.Repeat("0123456789abcdef", 4)+"\n  merchants: ['*']\n")
+	secret := func(name string) (path string, more []string) {
+		switch name {
+		case "QFPAY_PROXY_PASSWORD_FILE":
+			return file(t, name, canary), []string{"QFPAY_PROXY_URL=http://u@proxy:3128"}
+		case "REDIS_SENTINEL_PASSWORD_FILE":
+			return file(t, name, canary), []string{"REDIS_URL=redis-sentinel://h:26379/0?master=m"}
+		case "REDIS_TLS_KEY_FILE":
+			return key, []string{"REDIS_URL=rediss://h", "REDIS_TLS_CERT_FILE=" + cert}
+		case "WORKER_API_TOKEN_FILE":
+			return file(t, name, apiToken), []string{"WORKER_API_ADDR=127.0.0.1:0"}
+		case "WORKER_API_TOKENS_FILE":
+			return tokens, []string{"WORKER_API_ADDR=127.0.0.1:0"}
+		case "WORKER_API_KEY_FILE":
+			return key, []string{"WORKER_API_ADDR=127.0.0.1:0", "WORKER_API_TOKEN_FILE=" + file(t, "token", apiToken), "WORKER_API_CERT_FILE=" + cert}
+		}
+		return file(t, name, canary), nil
+	}
+	for _, name := range settingNames(parser.Model.Node) {
+		if !strings.HasSuffix(name, "_FILE") || slices.Contains(open, name) {
+			continue
+		}
+		path, more := secret(name)
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s, wrong := settings(t, append(dropped(oneMerchant(more...), strings.TrimSuffix(name, "_FILE")), name+"="+path))
+		if wrong != nil || !slices.ContainsFunc(s.Warnings, func(w string) bool {
+			return strings.HasPrefix(w, name+": every user of the machine can read "+path)
+		}) {
+			t.Errorf("%s: not warned of: %q, %v", name, s.Warnings, wrong)
 		}
 	}
 }

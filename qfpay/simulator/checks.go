@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
@@ -108,9 +107,6 @@ var paramChecks = map[string]func(value string, r payTypeRule) string{
 		n, err := strconv.ParseUint(v, 10, 8)
 		return unless(r.expiredTime && err == nil && n >= 5 && n <= 120, "must be 5 to 120 minutes, for Alipay and WeChat only")
 	},
-	"goods_name": func(v string, _ payTypeRule) string {
-		return unless(isGoodsName(v), "must be at most 20 letters, digits, _ and Chinese characters, and 64 bytes")
-	},
 	"pay_tag": func(v string, r payTypeRule) string {
 		return unless(r.payTag && (v == "ALIPAYHK" || v == "ALIPAYCN"), "must be ALIPAYHK or ALIPAYCN, for 800101 and 801501 only")
 	},
@@ -135,18 +131,6 @@ func unless(ok bool, must string) string {
 func isAmount(s string) bool {
 	n, err := strconv.ParseInt(s, 10, 32)
 	return err == nil && n > 0 && s == strconv.FormatInt(n, 10)
-}
-
-// isGoodsName applies both "String(64)" and "at most 20 characters" of the same page. QFPay's own
-// sample of PayMe has an underscore in it; nothing shows that a space is accepted.
-func isGoodsName(s string) bool {
-	for _, r := range s {
-		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_'
-		if !letter && !unicode.Is(unicode.Han, r) {
-			return false
-		}
-	}
-	return len(s) <= 64 && utf8.RuneCountInString(s) <= 20
 }
 
 func isURL(s string) bool {

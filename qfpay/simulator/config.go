@@ -39,6 +39,7 @@ type Config struct {
 	Faults  Faults        // probability of each fault
 	Late    time.Duration // the delay of land_late, answer_late, slow_visibility and notify_late; 0: 15 s
 
+	Takes      Takes                      // what a create may have
 	Duplicate  DuplicateAnswer            // answer to a repeated out_trade_no; empty: Duplicate1102
 	Visibility time.Duration              // how long queries do not show a new order
 	Expired    qfpay.RespCd               // of an expired order in a query: 1181 (if empty) or 1142
@@ -123,6 +124,7 @@ func (c Config) Validate() error {
 	if c.Expired != "" && c.Expired != "1181" && c.Expired != "1142" {
 		wrong = append(wrong, fmt.Errorf("Expired: must be 1181 or 1142, not %q", c.Expired))
 	}
+	wrong = append(wrong, c.Takes.validate()...)
 	return errors.Join(append(wrong, c.Faults.Validate())...)
 }
 

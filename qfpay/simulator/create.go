@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
@@ -14,7 +15,11 @@ const headStart = time.Second
 // create stores an order, or refuses it.
 func (b *books) create(in arrival) answer {
 	p, now := in.request.params, in.due
-	if wrong := checkCreate(p, in.account); wrong != "" {
+	takes := b.config.Takes
+	if !takes.signType(in.request.signType, qfpay.PayType(p["pay_type"])) {
+		return refuse("1108", "")
+	}
+	if wrong := cmp.Or(checkCreate(p, in.account), takes.check(p)); wrong != "" {
 		return refuse("1104", wrong)
 	}
 	n := number{in.account.AppCode, p["mchid"], p["out_trade_no"]}

@@ -22,7 +22,7 @@ type Settled struct {
 	PayType  qfpay.PayType
 	Lane     tasks.Lane
 	Outcome  tasks.Outcome
-	Took     time.Duration // from enqueue to result
+	Took     time.Duration // from enqueue, or not_before if that is later, to result
 	// DeferredFor is why it was deferred last; empty when it never was.
 	DeferredFor DeferReason
 }
@@ -33,7 +33,7 @@ type Reissued struct{ Merchant string }
 // Started says that the first attempt at an order has begun.
 type Started struct {
 	Lane   tasks.Lane
-	Waited time.Duration // since enqueue
+	Waited time.Duration // since enqueue, or not_before if that is later
 }
 
 // InFlight says that this process has begun an attempt at an order (+1) or ended one (-1).

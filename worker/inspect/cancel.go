@@ -8,7 +8,6 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // CancelStatus says how far the cancellation of an order is.
@@ -87,7 +86,7 @@ func cancelledResult(c *journal.Claim, h History) *tasks.Result {
 	if err != nil || o.ID() != h.ID {
 		return nil
 	}
-	r := c.Result(o, tasks.Cancelled, policy.ReasonCancelled, h.Now)
+	r := c.CancelledResult(o, h.Now)
 	return &r
 }
 

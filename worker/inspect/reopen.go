@@ -65,7 +65,7 @@ func (i *Inspector) Reopen(ctx context.Context, id string, deadline time.Time) (
 		return Reopened{}, fmt.Errorf("order %s: %w", id, err)
 	}
 	answer, err := reopenScript.Run(ctx, i.rdb, []string{i.keys.Order(id), i.keys.Due()},
-		id, f["entry"], rand.Text(), payload).Slice()
+		id, f["entry"], rand.Text(), payload, i.keys.Batch("")).Slice()
 	if err != nil {
 		return Reopened{}, fmt.Errorf("re-open %s: %w", id, err)
 	}
@@ -118,11 +118,15 @@ func (i *Inspector) postponed(h History, deadline time.Time) (tasks.Order, error
 	}
 	switch {
 	case deadline.IsZero():
-		deadline = h.Now.Add(o.Lane.DefaultTTL())
+		o.Deadline = deadline
+		deadline = o.WithDefaults(h.Now).Deadline
 	case !deadline.After(h.Now):
 		return o, &NotReopened{ID: h.ID, Why: fmt.Sprintf("the deadline %s is over (on Redis it is %s)",
 			deadline.UTC().Format(time.RFC3339), h.Now.Format(time.RFC3339))}
 	}
 	o.Deadline = deadline.UTC().Truncate(time.Millisecond)
+	if err := o.Validate(); err != nil {
+		return o, &NotReopened{ID: h.ID, Why: err.Error()}
+	}
 	return o, nil
 }

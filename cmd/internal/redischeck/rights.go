@@ -10,7 +10,7 @@ import (
 // Role is what a program does with Redis, which decides what it must be allowed to do.
 type Role string
 
-// The roles. Reader is Consumer without a group, and Inspector is Operator without order retry:
+// The roles. Reader is Consumer without a group, and Inspector is Operator without order retry and cancel:
 // they change nothing, so a replica will do.
 const (
 	Worker    Role = "worker"   // qfpay-worker run, the HTTP API included
@@ -40,14 +40,15 @@ var connecting = []string{"ping", "info", "client|setname", "select", "multi", "
 // internal/rdb). TestRights_CoverEveryCommandOfOurScripts compares them with our scripts.
 var (
 	scripting  = []string{"eval", "evalsha"}
-	accepting  = []string{"exists", "hget", "hmget", "hset", "lpush", "sadd", "time", "wait", "xlen", "zadd", "zcard"}
+	accepting  = []string{"exists", "hget", "hincrby", "hmget", "hset", "lpush", "persist", "sadd", "time", "wait", "xlen", "zadd", "zcard"}
 	reading    = []string{"xrange", "xread", "xrevrange"}
 	consuming  = []string{"xack", "xautoclaim", "xgroup|create", "xreadgroup"}
 	inspecting = []string{"exists", "hget", "hgetall", "hmget", "scan", "time", "xlen", "xrange", "zcard", "zscan", "zscore"}
-	reopening  = []string{"hdel", "hset", "lpush", "persist", "sadd", "wait", "zadd"}
+	reopening  = []string{"hdel", "hincrby", "hset", "lpush", "persist", "sadd", "wait", "zadd"}
+	cancelling = []string{"pexpire", "xadd", "zrem"}
 	working    = []string{
 		// ours
-		"config|get", "script|load", "exec", "expire", "hdel", "hgetall", "hincrby", "lindex", "llen", "pexpire", "subscribe",
+		"config|get", "script|load", "exec", "expire", "hdel", "hgetall", "lindex", "llen", "pexpire", "subscribe",
 		"type", "xadd", "xautoclaim", "xdel", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups",
 		"xpending", "xrange", "xreadgroup", "xack", "xtrim", "zcount", "zincrby", "zrange", "zremrangebyscore", "zrem", "zscore", "set",
 		// asynq's
@@ -73,7 +74,7 @@ func RightsOf(role Role, keys tasks.Keys) Rights {
 	case Producer:
 		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, accepting, []string{"xadd"})}
 	case Operator:
-		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, inspecting, reopening)}
+		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, inspecting, reopening, cancelling)}
 	case Inspector:
 		return Rights{Keys: own, Commands: commands(scripting, inspecting)}
 	case Consumer:

@@ -3,6 +3,7 @@ package dashboards
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -32,8 +33,8 @@ func (d Dashboard) JSON() ([]byte, error) {
 		"annotations": object{"list": []any{}},
 		"templating":  object{"list": variables()},
 		"links": []any{
-			object{"type": "dashboards", "title": "qfpay-worker", "tags": []string{"qfpay-worker"}, "includeVars": true, "keepTime": true},
-			object{"type": "link", "title": "Runbook", "url": runbook, "targetBlank": true},
+			link(object{"type": "dashboards", "title": "qfpay-worker", "tags": []string{"qfpay-worker"}, "includeVars": true, "keepTime": true}),
+			link(object{"title": "Runbook", "url": runbook, "targetBlank": true}),
 		},
 		"panels": d.layOut(),
 	})
@@ -90,7 +91,8 @@ func (p Panel) json(id int, at object) object {
 	if p.Stat {
 		panel["type"] = "stat"
 		panel["options"] = object{"reduceOptions": object{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
-			"colorMode": "value", "graphMode": "area", "textMode": "auto"}
+			"colorMode": "value", "graphMode": "area", "textMode": "auto", "justifyMode": "auto", "orientation": "auto", "wideLayout": true,
+			"showPercentChange": false, "percentChangeColorMode": "standard"}
 		return panel
 	}
 	stacking := object{"mode": "none", "group": "A"}
@@ -100,7 +102,7 @@ func (p Panel) json(id int, at object) object {
 	panel["type"] = "timeseries"
 	defaults["custom"] = object{"drawStyle": "line", "lineWidth": 1, "fillOpacity": 10, "showPoints": "never", "spanNulls": false,
 		"stacking": stacking, "thresholdsStyle": object{"mode": "line"}}
-	panel["options"] = object{"legend": object{"displayMode": "list", "placement": "bottom", "showLegend": true},
+	panel["options"] = object{"legend": object{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},
 		"tooltip": object{"mode": "multi", "sort": "desc"}}
 	return panel
 }
@@ -120,7 +122,15 @@ func (p Panel) links() []object {
 	if p.Runbook == "" {
 		return []object{}
 	}
-	return []object{{"title": "Runbook: " + p.Runbook, "url": runbook + "#" + strings.ToLower(p.Runbook), "targetBlank": true}}
+	return []object{link(object{"title": "Runbook: " + p.Runbook, "url": runbook + "#" + strings.ToLower(p.Runbook), "targetBlank": true})}
+}
+
+// link adds what Grafana's schema requires of every link.
+func link(l object) object {
+	all := object{"type": "link", "icon": "", "tooltip": "", "tags": []string{}, "asDropdown": false, "includeVars": false, "keepTime": false,
+		"targetBlank": false}
+	maps.Copy(all, l)
+	return all
 }
 
 func (p Panel) targets() (all []object) {

@@ -5,6 +5,8 @@ KEYS[1] the order's journal             KEYS[2] due
 ARGV[1] id of the order                 ARGV[2] entry of the result that the person knows of
 ARGV[3] nonce of this call, not empty: the client repeats a call whose answer was lost
 ARGV[4] the order with its new deadline, JSON
+ARGV[5] prefix of the counters of batches: in those of its batch the order waits again; see batch.lua of
+        the journal
 
 Answers
   {"reopened", state, reissues, reopens}  it is open, and due now; by this call or by the one
@@ -24,7 +26,7 @@ local journal, due = KEYS[1], KEYS[2]
 local id, known, nonce, order = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local h = redis.call("HMGET", journal, "state", "outcome", "entry", "reissues", "creates_sent", "settled_from",
-  "reopens", "reopened_by", "past_results", "verdict")
+  "reopens", "reopened_by", "past_results", "verdict", "batch", "lane")
 local state, outcome, entry = h[1], h[2], h[3]
 local reissues, creates_sent, reopens = tonumber(h[4] or 0), tonumber(h[5] or 0), tonumber(h[7] or 0)
 if not state then return {"none"} end
@@ -50,4 +52,11 @@ redis.call("HDEL", journal, "outcome", "entry", "settled_by", "settled_at", "set
   "cancel_asked_at")
 redis.call("PERSIST", journal)
 redis.call("ZADD", due, now, id)
+local batch = h[11] and ARGV[5] .. h[11]
+if batch and type(redis.pcall("HGET", batch, "waiting")) == "string" then
+  redis.pcall("HINCRBY", batch, outcome, -1)
+  redis.pcall("HINCRBY", batch, "waiting", 1)
+  redis.pcall("HINCRBY", batch, "waiting:" .. (h[12] or "") .. ":" .. id:match("^[^:]*"), 1)
+  redis.call("PERSIST", batch)
+end
 return {"reopened", state, reissues, reopens + 1}

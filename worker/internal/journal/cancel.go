@@ -18,8 +18,8 @@ type Cancelling struct {
 // c is what the caller knows of it; its Token is a nonce of this call. stateName is the journal's word for its
 // state. r is the result to publish; nil: the caller cannot write one, and the workers have to.
 func (j *Journal) Cancel(ctx context.Context, c *Claim, stateName string, r *tasks.Result) (Cancelling, error) {
-	keys := []string{j.Keys.Order(c.ID), j.Keys.Due(), j.Keys.Results(), j.Keys.Closing()}
-	args := []any{c.ID, c.Token, stateName, c.Reissues, c.Attempts, timing.Retention.Milliseconds()}
+	keys := []string{j.Keys.Order(c.ID), j.Keys.Due(), j.Keys.Results(), j.Keys.Closing(), j.Keys.Scheduled()}
+	args := []any{c.ID, c.Token, stateName, c.Reissues, c.Attempts, timing.Retention.Milliseconds(), j.Keys.Batch("")}
 	if r != nil {
 		args = append(args, r.Values()...)
 	}

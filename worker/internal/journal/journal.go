@@ -56,6 +56,7 @@ const (
 	ClaimSettled                     // it has its result
 	ClaimReserved                    // its number belongs to a reissue of another order
 	ClaimBusy                        // another attempt has the lease
+	ClaimEarly                       // its not_before is ahead
 	ClaimOurs                        // this attempt has the lease
 )
 
@@ -64,6 +65,7 @@ type Claim struct {
 	ID     string
 	Token  string
 	Status ClaimStatus
+	Early  time.Duration // with ClaimEarly: until its not_before
 
 	State       policy.State
 	Reissues    int // 0 for the order's own out_trade_no, k for its k-th reissue
@@ -104,6 +106,11 @@ func (j *Journal) Claim(ctx context.Context, id, token string) (Claim, error) {
 		c.Status = ClaimReserved
 	case "busy":
 		c.Status = ClaimBusy
+	case "early":
+		c.Status = ClaimEarly
+		ms, err := strconv.ParseInt(words[1], 10, 64)
+		c.Early = time.Duration(ms) * time.Millisecond
+		return c, err
 	case "damaged":
 		return c, &DamagedError{ID: id, Problem: damage(words[1])}
 	case "ours":
@@ -246,7 +253,7 @@ func (j *Journal) Reissue(ctx context.Context, c *Claim) error {
 // [tasks.ErrUnconfirmed] the result may be in the stream, and the call should be repeated.
 func (j *Journal) Settle(ctx context.Context, c *Claim, r tasks.Result) (bool, error) {
 	keys := []string{j.Keys.Order(c.ID), j.Keys.Due(), j.Keys.Results(), j.Keys.Closing()}
-	args := append([]any{c.ID, c.Token, c.Reissues, r.Outcome, timing.Retention.Milliseconds()}, r.Values()...)
+	args := append([]any{c.ID, c.Token, c.Reissues, r.Outcome, timing.Retention.Milliseconds(), j.Keys.Batch("")}, r.Values()...)
 	answer, err := j.confirmed(ctx, settleScript, "settle", keys, args...)
 	if len(answer) == 0 {
 		return false, err
@@ -263,7 +270,7 @@ func (j *Journal) Settle(ctx context.Context, c *Claim, r tasks.Result) (bool, e
 
 // WaitQueue is a wait queue of the limiter, which an order joins when it is released.
 type WaitQueue struct {
-	Key     string // a sorted set: order → ms at which it was accepted
+	Key     string // a sorted set: order → ms since which it waits
 	AppCode string // the member of [tasks.Keys.Waiting]
 	WakeNow bool   // a dispatcher looks at the queue at once
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // Result makes the result of a claimed order, with the last answer to a create of it. reason is completed
@@ -36,6 +37,11 @@ func (c *Claim) Result(o tasks.Order, outcome tasks.Outcome, reason string, now 
 	}
 	c.LastAnswer(&r)
 	return r
+}
+
+// CancelledResult makes the result of an order that is cancelled before anything was sent for it.
+func (c *Claim) CancelledResult(o tasks.Order, now time.Time) tasks.Result {
+	return c.Result(o, tasks.Cancelled, policy.ReasonCancelled, now)
 }
 
 // LastAnswer fills in the last answer to a create of the order, if there is one.

@@ -1,10 +1,11 @@
---[[ settle: give an order its result and publish it, both or neither. Comes after lease.lua and settling.lua.
+--[[ settle: give an order its result and publish it, both or neither. Comes after lease.lua, batch.lua and settling.lua.
 
 KEYS[1] the order's journal   KEYS[2] due   KEYS[3] the result stream
 KEYS[4] closing, a sorted set: orders with a published QR code that are to be closed at QFPay
 ARGV[1] id of the order       ARGV[2] token       ARGV[3] reissues, as claimed
 ARGV[4] outcome               ARGV[5] ms to keep the journal from now on
-ARGV[6…] field, value, …      the entry
+ARGV[6] prefix of the counters of batches
+ARGV[7…] field, value, …      the entry
 
 An attempt that has the QR code of the current number may publish "created", also after its
 lease, unless a close may have left (CLOSING) or no create was sent. Any other outcome needs
@@ -23,7 +24,7 @@ written down as an orphan, since an order may stand at QFPay under its number an
 local journal, stream, closing = KEYS[1], KEYS[3], KEYS[4]
 local id, token, reissues, outcome, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-local h = redis.call("HMGET", journal, "state", "reissues", "outcome", "settled_by", "entry", "reopens", "orphans",
+local h = redis.call("HMGET", journal, "state", "reissues", "outcome", "settled_by", "entry", "reopens", "orphans", "batch", "lane",
   "cancel_asked_at")
 local state = h[1]
 
@@ -40,7 +41,7 @@ end
 local function unpublished(...)
   if outcome == "created" then
     local result = {}
-    for i = 6, #ARGV, 2 do result[ARGV[i]] = ARGV[i + 1] end
+    for i = 7, #ARGV, 2 do result[ARGV[i]] = ARGV[i + 1] end
     local orphan, known = result.issued_as .. ":" .. result.syssn, h[7] or ""
     if not string.find(" " .. known .. " ", " " .. orphan .. " ", 1, true) and not published_as(result.syssn) then
       redis.call("HSET", journal, "orphans", known == "" and orphan or known .. " " .. orphan)
@@ -61,8 +62,9 @@ elseif not holds_lease(journal, token) then
   return {"lost", state}
 end
 
-local entry = give_result(KEYS, id, {state = state, reopens = h[6]}, outcome, token, now, keep, 6)
-if outcome == "created" and h[8] then
+local order = {state = state, reopens = h[6], batch = h[8], lane = h[9]}
+local entry = give_result(KEYS, id, order, outcome, token, keep, ARGV[6], 7)
+if outcome == "created" and h[10] then
   redis.call("HSET", journal, "close_asked_at", now)
   redis.call("ZADD", closing, now, id)
 end

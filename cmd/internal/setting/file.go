@@ -1,4 +1,4 @@
-package main
+package setting
 
 import (
 	"errors"
@@ -10,20 +10,20 @@ import (
 	"syscall"
 )
 
-// maxSecret is the largest file of a key or password. Keys have 32 characters; a larger
+// MaxSecret is the largest file of a key or password. Keys have 32 characters; a larger
 // file is the wrong one.
-const maxSecret = 4096
+const MaxSecret = 4096
 
-// readSmall reads a file that is no longer than a secret. Errors name the file and never show
+// ReadSmall reads a file that is no longer than a secret. Errors name the file and never show
 // its content.
-func readSmall(path string) (string, error) {
-	text, err := readFile(path, maxSecret)
+func ReadSmall(path string) (string, error) {
+	text, err := ReadFile(path, MaxSecret)
 	return string(text), err
 }
 
-// readFile reads a file that a setting names, of at most limit bytes.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := openFile(path)
+// ReadFile reads a file that a setting names, of at most limit bytes.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := OpenFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -31,19 +31,19 @@ func readFile(path string, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
 	case err != nil:
-		return nil, cannotReadSetting(path, err)
+		return nil, CannotReadSetting(path, err)
 	case int64(len(text)) > limit:
 		return nil, fmt.Errorf("%s is longer than %d bytes: it is the wrong file", path, limit)
 	}
 	return text, nil
 }
 
-// openFile opens a file that a setting names, and nothing else: opening a pipe would wait
+// OpenFile opens a file that a setting names, and nothing else: opening a pipe would wait
 // until somebody writes into it.
-func openFile(path string) (*os.File, error) {
+func OpenFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, cannotReadSetting(path, err)
+		return nil, CannotReadSetting(path, err)
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -51,7 +51,7 @@ func openFile(path string) (*os.File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, cannotReadSetting(path, err)
+		return nil, CannotReadSetting(path, err)
 	}
 	return f, nil
 }
@@ -66,8 +66,8 @@ func kindOf(mode fs.FileMode) string {
 	return "a device or a socket"
 }
 
-// cannotRead returns an error with the path and the cause. The error of os repeats the path.
-func cannotRead(path string, err error) error {
+// CannotRead returns an error with the path and the cause. The error of os repeats the path.
+func CannotRead(path string, err error) error {
 	var cause *fs.PathError
 	if errors.As(err, &cause) {
 		err = cause.Err
@@ -75,13 +75,13 @@ func cannotRead(path string, err error) error {
 	return fmt.Errorf("%s cannot be read: %w", path, err)
 }
 
-// cannotReadSetting is cannotRead for a file that a setting names.
-func cannotReadSetting(path string, err error) error { return cannotRead(shownPath(path), err) }
+// CannotReadSetting is CannotRead for a file that a setting names.
+func CannotReadSetting(path string, err error) error { return CannotRead(ShownPath(path), err) }
 
-// shownPath returns a path for a message. A path to nowhere may be the secret itself, set where
+// ShownPath returns a path for a message. A path to nowhere may be the secret itself, set where
 // the name of its file belongs. So it is shown only if it is short and absolute, or its directory
 // exists.
-func shownPath(path string) string {
+func ShownPath(path string) string {
 	dir := filepath.Dir(path)
 	_, err := os.Lstat(path)
 	_, dirErr := os.Stat(dir)
@@ -91,8 +91,8 @@ func shownPath(path string) string {
 	return fmt.Sprintf("the file (its name has %d characters and is not shown: it may be the secret itself)", len(path))
 }
 
-// exposed returns a warning if users of the machine other than owner and group can read a file.
-func exposed(path string) (warning string, yes bool) {
+// Exposed returns a warning if users of the machine other than owner and group can read a file.
+func Exposed(path string) (warning string, yes bool) {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm()&0o004 == 0 {
 		return "", false
