@@ -13,9 +13,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
@@ -125,4 +127,14 @@ func (a *attempt) queryPublished(ctx context.Context) policy.Reply {
 	a.err = answer.err
 	reply, _ := policy.ReadQuery(answer.rows, answer.err, o, sent)
 	return reply
+}
+
+// cancelBy returns what the cancel stream's reader does with a request.
+func cancelBy(i *inspect.Inspector) streams.Cancel {
+	return func(ctx context.Context, id string) (refused, err error) {
+		if _, err = i.Cancel(ctx, id); inspect.IsNotCancelled(err) {
+			return err, nil
+		}
+		return nil, err
+	}
 }

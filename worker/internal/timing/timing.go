@@ -205,6 +205,8 @@ const (
 const (
 	// IntakeBlock is how long one read of the request stream blocks.
 	IntakeBlock = time.Second
+	// CancelsEvery is how often a process looks for requests to cancel.
+	CancelsEvery = 500 * time.Millisecond
 	// IntakeIdle is how long a request is pending before another worker takes it over.
 	IntakeIdle = 30 * time.Second
 	// IntakeLast is for requests that were read when a shutdown began.
