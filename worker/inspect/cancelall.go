@@ -8,7 +8,7 @@ import (
 )
 
 // cancelAtOnce is how many orders are cancelled at once. Their scripts go to Redis together.
-const cancelAtOnce = 256
+const cancelAtOnce = 1000
 
 // CancelEach asks to cancel each of these orders, and tells each what came of it, in their sequence. An error about
 // one order is told; one of Redis ends it.
