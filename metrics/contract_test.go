@@ -100,7 +100,7 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_merchant_held":           2,         // merchants
 		"qfpay_order_deferrals_total":   10,        // reasons
 		"qfpay_orders_in_flight":        2,         // lanes
-		"qfpay_redis_errors_total":      14,        // operations
+		"qfpay_redis_errors_total":      16,        // operations
 		"qfpay_build_info":              1,
 
 		"qfpay_http_connections_dropped_total": 3 * 3, // servers, reasons

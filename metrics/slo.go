@@ -14,7 +14,7 @@ const (
 	good      verdict = "good"      // its result was published in time
 	late      verdict = "late"      // it took too long, or expired, without an intended reason
 	doubt     verdict = "doubt"     // unresolved: a person must check
-	declined  verdict = "declined"  // rejected, by validation or by QFPay: the merchant must act
+	declined  verdict = "declined"  // rejected, by validation or by QFPay: the merchant must act; or cancelled
 	throttled verdict = "throttled" // it took long, or expired, because it waited for the merchant's quota, or a person had paused it
 )
 
@@ -36,7 +36,7 @@ func judge(e event.Settled) verdict {
 	switch {
 	case e.Outcome == tasks.Unresolved:
 		return doubt
-	case e.Outcome == tasks.Rejected:
+	case e.Outcome == tasks.Rejected, e.Outcome == tasks.Cancelled:
 		return declined
 	case e.Outcome == tasks.Created && e.Took <= objective[e.Lane]:
 		return good

@@ -66,6 +66,10 @@ func (k Keys) Paused() string { return k.Prefix + ":paused" }
 // Cancel is the stream to which producers in any language add requests to cancel an order.
 func (k Keys) Cancel() string { return k.Prefix + ":cancel" }
 
+// Closing is the sorted set of orders with a published QR code that somebody has asked to cancel. The
+// score is the millisecond at which a worker must look at the order, to close it at QFPay.
+func (k Keys) Closing() string { return k.Prefix + ":closing" }
+
 // Payments is the stream of what became of published QR codes.
 func (k Keys) Payments() string { return k.Prefix + ":payments" }
 

@@ -109,7 +109,8 @@ func (a *attempt) facts() policy.Facts {
 	f.NotFoundBefore = c.NotFound > 0
 	f.PastDeadline = now.After(a.order.Deadline)
 	f.PastDoubtTimeout = now.After(a.order.Deadline.Add(timing.DoubtTimeout))
-	f.Close = h.lost.mayClose(a.order.PayType, h.unique)
+	f.Cancel = c.Cancelled
+	f.Close = h.lost.mayClose(a.order.PayType, h.unique) || f.Cancel && h.unique && a.order.PayType.Closable()
 	f.Reopened = c.Reissues < c.Reopens
 	f.Reissue = f.Reopened || h.lost.mayReissue(a.order.PayType, h.unique, c.Reissues-c.Reopens)
 	f.Resend = h.unique && c.CreatesSent < mostCreates(c)
@@ -206,6 +207,9 @@ func (a *attempt) create(ctx context.Context) error {
 	switch {
 	case errors.Is(a.err, journal.ErrNumberTaken):
 		a.known, a.err = policy.Facts{}, nil // no create has left; the attempt goes on under the next number
+		return nil
+	case errors.Is(a.err, journal.ErrCancelled):
+		a.known, a.err = policy.Facts{}, nil // nor here; the policy says how the order ends
 		return nil
 	case errors.As(a.err, &unwritten):
 		return unwritten.error

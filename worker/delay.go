@@ -98,9 +98,9 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *
 func whenQueued(length time.Duration) time.Duration { return 2*length + timing.QueueGrace }
 
 // held returns how long an order has to wait because its pay type or its merchant is held; 0
-// when it may go. Orders in doubt always may: they begin with a query.
+// when it may go. Orders in doubt always may: they begin with a query. So may those that only end.
 func (h *handler) held(a *attempt) time.Duration {
-	if a.claim.State != policy.StateNew || a.facts().PastDeadline {
+	if a.claim.State != policy.StateNew || a.claim.Cancelled || a.facts().PastDeadline {
 		return 0
 	}
 	left := a.merchant.breaker.admit(time.Now(), a.claim.ID, a.order.PayType, h.times.Lease)

@@ -279,7 +279,7 @@ func (h *handler) work(ctx context.Context, c journal.Claim, w wakeUp) error {
 		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferHeld}, held)
 	}
 	defer a.merchant.inFlight.Add(-1)
-	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().PastDeadline {
+	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().PastDeadline && !c.Cancelled {
 		return h.overMerchantLimit(ctx, a)
 	}
 	s, err := a.run(ctx)
@@ -386,7 +386,11 @@ func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
 			slog.String("merchant", a.order.Merchant), slog.String("out_trade_no", a.order.OutTradeNo),
 			slog.String("hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer; it is logged once a minute")}, traceAttrs(&a.claim)...)...)
 	}
-	if a.facts().PastDeadline && a.claim.State == policy.StateNew {
+	switch f := a.facts(); {
+	case a.claim.State != policy.StateNew:
+	case f.Cancel:
+		return h.publish(ctx, a, a.result(policy.Settled(tasks.Cancelled, policy.ReasonCancelled)))
+	case f.PastDeadline:
 		return h.publish(ctx, a, a.result(policy.Settled(tasks.Expired, "no worker knows its merchant")))
 	}
 	return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferUnknown}, wait.Jitter(h.times.Held))

@@ -37,12 +37,13 @@ type hand struct {
 	closeSentHere bool
 	verdict       policy.Verdict
 	reopens       uint8
+	cancelled     bool // it knows that somebody has asked to cancel the order
 }
 
 // handOf is what an attempt knows right after its claim.
 func handOf(b book) hand {
 	h := hand{state: b.state, reissues: b.reissues, createsSent: b.createsSent, sent: b.sent, notFound: b.notFound > 0,
-		verdict: b.verdict, reopens: b.reopens}
+		verdict: b.verdict, reopens: b.reopens, cancelled: b.cancelled}
 	if b.was {
 		h.verdict = policy.NoVerdict
 	}
@@ -66,7 +67,7 @@ func (s setting) factsAt(h hand, clock uint8) policy.Facts {
 	now := time.Now()
 	times := timing.For(10 * time.Second)
 	c := journal.Claim{State: h.state, Reissues: int(h.reissues), CreatesSent: int(h.createsSent), ClaimedAt: now,
-		Verdict: h.verdict, Reopens: int(h.reopens)}
+		Verdict: h.verdict, Reopens: int(h.reopens), Cancelled: h.cancelled}
 	switch h.sent {
 	case flying:
 		c.SentAt = now.Add(-times.LandingTime / 2)
@@ -115,9 +116,11 @@ func everyHand(yield func(hand) bool) {
 					for _, notFound := range []bool{false, true} {
 						for verdict := range policy.Verdicts {
 							for reopens := range uint8(mostReopens + 1) {
-								if !yield(hand{state: st, reissues: reissues, createsSent: createsSent, sent: sent, notFound: notFound,
-									verdict: verdict, reopens: reopens}) {
-									return
+								for _, cancelled := range []bool{false, true} {
+									if !yield(hand{state: st, reissues: reissues, createsSent: createsSent, sent: sent, notFound: notFound,
+										verdict: verdict, reopens: reopens, cancelled: cancelled}) {
+										return
+									}
 								}
 							}
 						}
@@ -131,7 +134,7 @@ func everyHand(yield func(hand) bool) {
 // known is what of a hand is knowledge from its claim.
 func (h hand) known() hand {
 	return hand{state: h.state, reissues: h.reissues, createsSent: h.createsSent, sent: h.sent, notFound: h.notFound,
-		verdict: h.verdict, reopens: h.reopens}
+		verdict: h.verdict, reopens: h.reopens, cancelled: h.cancelled}
 }
 
 // decide asks the policy.
@@ -156,7 +159,7 @@ func parting(do policy.Action, end ending, h hand) hand {
 
 var (
 	outcomes = map[ending]tasks.Outcome{endCreated: tasks.Created, endRejected: tasks.Rejected,
-		endExpired: tasks.Expired, endUnresolved: tasks.Unresolved}
+		endExpired: tasks.Expired, endUnresolved: tasks.Unresolved, endCancelled: tasks.Cancelled}
 	endings = map[tasks.Outcome]ending{tasks.Created: endCreated, tasks.Rejected: endRejected,
-		tasks.Expired: endExpired, tasks.Unresolved: endUnresolved}
+		tasks.Expired: endExpired, tasks.Unresolved: endUnresolved, tasks.Cancelled: endCancelled}
 )

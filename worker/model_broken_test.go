@@ -87,6 +87,25 @@ func TestModel_SeesEveryBrokenRule(t *testing.T) {
 		}},
 		{"numbers are trusted that are not unique", "I1", func(m *model) { m.unique = false }, policy.Next},
 		{"anybody may write the journal", "I", func(m *model) { m.unfenced = true }, policy.Next},
+		{"what is cancelled is called dead when it is not found", "I3", cancelled, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.NotFound && f.Cancel && !f.CreateMayLand && f.NotFoundBefore {
+				return policy.Settled(tasks.Cancelled, "")
+			}
+			return policy.Next(f)
+		}},
+		{"what is cancelled is called dead when a close was sent", "I3", cancelled, func(f policy.Facts) policy.Step {
+			if f.Reply == policy.CloseSent && f.Cancel {
+				return policy.Settled(tasks.Cancelled, "")
+			}
+			return policy.Next(f)
+		}},
+		{"what is cancelled has no end where it cannot be closed", "L1", func(m *model) { cancelled(m); m.setting.payType = qfpay.FPS },
+			func(f policy.Facts) policy.Step {
+				if f.Reply == policy.Unpaid && f.Cancel {
+					return policy.InDoubt()
+				}
+				return policy.Next(f)
+			}},
 		{"nothing is dispatched", "L1", func(m *model) { m.undispatched = true }, policy.Next},
 		{"an order in doubt is not given up", "L1", func(m *model) { m.setting.payType = qfpay.FPS }, func(f policy.Facts) policy.Step {
 			if f.Reply == policy.Unpaid {
@@ -125,5 +144,7 @@ func TestModel_SeesAnOrderThatGoesRoundInCircles(t *testing.T) {
 		t.Errorf("found %v, want L2", err)
 	}
 }
+
+func cancelled(m *model) { m.cancels = true }
 
 func distrust(m *model) { m.trusted, m.unique = false, false }

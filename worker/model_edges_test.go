@@ -28,10 +28,10 @@ func TestAttempt_TakesItsFactsFromTheClaimAndTheClock(t *testing.T) {
 				want := policy.Facts{
 					State: h.state, CreateMayLand: h.sent == flying, NotFoundBefore: h.notFound, Unique: s.trusted,
 					PastDeadline: clock != inTime, PastDoubtTimeout: clock == pastDoubtTimeout,
-					Close:   s.lost.mayClose(s.payType, s.trusted),
+					Close:   s.lost.mayClose(s.payType, s.trusted) || h.cancelled && s.trusted && s.payType == qfpay.WeChat,
 					Reissue: h.reissues < h.reopens || s.lost.mayReissue(s.payType, s.trusted, int(h.reissues)-int(h.reopens)),
 					Resend:  s.trusted && h.createsSent < creates,
-					Verdict: h.verdict, Reopened: h.reissues < h.reopens,
+					Verdict: h.verdict, Reopened: h.reissues < h.reopens, Cancel: h.cancelled,
 				}
 				if got := s.factsAt(h, clock); got != want {
 					t.Fatalf("%s, %+v, clock %d:\n got %+v\nwant %+v", s.name, h, clock, got, want)

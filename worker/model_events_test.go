@@ -48,6 +48,10 @@ func (m *model) queue(w *world) {
 		}
 		return
 	}
+	if t := *w; m.cancels && !t.book.cancelled {
+		t.book.cancel()
+		m.add(fault, 0, "somebody asks to cancel the order", t)
+	}
 	if w.wakes < most {
 		t := *w
 		t.wakes++

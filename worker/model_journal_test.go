@@ -7,7 +7,7 @@ import (
 
 // token names an attempt in the model. Real tokens are random; all that the scripts
 // do with them is to compare them, so three names are enough: one for each of two
-// attempts at work, and one for all that have ended.
+// attempts at work, one for all that have ended, and one for nobody's attempt.
 type token uint8
 
 const (
@@ -15,6 +15,7 @@ const (
 	firsts
 	seconds
 	bygone
+	canceller // of an order that was cancelled before anybody had it
 )
 
 // lease is what is left of the hold on an order.
@@ -44,6 +45,7 @@ const (
 	endRejected
 	endExpired
 	endUnresolved
+	endCancelled
 )
 
 // book is the journal of one order: what the Lua scripts keep of it, with the clock
@@ -67,6 +69,8 @@ type book struct {
 	verdict     policy.Verdict // about all creates under the number
 	before      policy.Verdict // about all but the latest
 	was         bool           // the verdict is of before it was re-opened, and so none
+	cancelled   bool           // somebody has asked to cancel it
+	closing     bool           // its QR code is published, and to be closed at QFPay
 }
 
 func newBook() book { return book{due: true} }
@@ -77,7 +81,7 @@ func (b *book) claim(t token) journal.ClaimStatus {
 		return journal.ClaimSettled
 	case b.holder != t && b.lease != over:
 		return journal.ClaimBusy
-	case b.early && b.state == policy.StateNew:
+	case b.early && b.state == policy.StateNew && !b.cancelled:
 		return journal.ClaimEarly
 	}
 	b.holder, b.lease, b.due = t, long, true
@@ -97,7 +101,7 @@ func (b *book) intent(t token, reissues, createsSent uint8) bool {
 		return false
 	case b.state == policy.StateSent && b.sentBy == t && b.createsSent == createsSent+1:
 		return true // a repetition
-	case b.createsSent != createsSent:
+	case b.createsSent != createsSent || b.cancelled:
 		return false
 	}
 	b.before = max(b.verdict, policy.Lost)
@@ -121,6 +125,13 @@ func (b *book) retract(t token, reissues uint8) bool {
 	b.state, b.createsSent, b.sentBy, b.sent = policy.StateNew, 0, nobodys, unsent
 	b.forget()
 	return true
+}
+
+// refusesCreate reports whether a create may not leave only because somebody has asked to cancel the order.
+func (b *book) refusesCreate(t token, reissues, createsSent uint8) bool {
+	as, otherwise := *b, *b
+	otherwise.cancelled = false
+	return !as.intent(t, reissues, createsSent) && otherwise.intent(t, reissues, createsSent)
 }
 
 // forget forgets what was answered to the creates under a number.
@@ -185,7 +196,22 @@ func (b *book) settle(t token, reissues uint8, end ending) answer {
 	b.end, b.author = end, t
 	b.entries++
 	b.holder, b.lease, b.due = nobodys, over, false
+	b.closing = end == endCreated && b.cancelled
 	return published
+}
+
+// cancel asks to cancel the order, and settles it if nothing was sent for it.
+func (b *book) cancel() {
+	switch {
+	case b.end != unsettled:
+		b.closing = b.closing || b.end == endCreated
+	case b.state == policy.StateNew && b.lease == over:
+		b.end, b.author, b.due = endCancelled, canceller, false
+		b.holder = nobodys
+		b.entries++
+	default:
+		b.cancelled = true
+	}
 }
 
 func (b *book) release(t token, gone bool) bool {
@@ -208,7 +234,7 @@ func (b *book) reopen() bool {
 		b.state = policy.StateClosing
 	}
 	b.was = b.verdict != policy.NoVerdict
-	b.end, b.author, b.notFound, b.due = unsettled, nobodys, 0, true
+	b.end, b.author, b.notFound, b.due, b.cancelled = unsettled, nobodys, 0, true, false
 	b.reopens++
 	return true
 }

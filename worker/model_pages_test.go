@@ -3,12 +3,14 @@ package worker
 import (
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
@@ -20,6 +22,7 @@ type pages struct {
 	Sent, Due                              bool
 	Entries                                int64
 	Verdict                                string
+	Cancelled, Closing                     bool
 }
 
 func (w *twins) pagesOfTheModel() pages {
@@ -27,7 +30,8 @@ func (w *twins) pagesOfTheModel() pages {
 	p := pages{State: nameOf(b.state), Outcome: string(outcomes[b.end]),
 		Holder: w.name(b.holder), SentBy: w.name(b.sentBy), Author: w.name(b.author),
 		Reissues: strconv.Itoa(int(b.reissues)), CreatesSent: strconv.Itoa(int(b.createsSent)), NotFound: strconv.Itoa(int(b.notFound)),
-		Sent: b.sent != unsent, Due: b.due, Entries: int64(b.entries), Verdict: verdictWords[b.verdict]}
+		Sent: b.sent != unsent, Due: b.due, Entries: int64(b.entries), Verdict: verdictWords[b.verdict],
+		Cancelled: b.cancelled, Closing: b.closing}
 	if b.was {
 		p.Verdict = "was " + p.Verdict
 	}
@@ -61,6 +65,14 @@ func (w *twins) pagesOfRedis() pages {
 	p := pages{State: f["state"], Outcome: f["outcome"], Holder: f["token"], SentBy: f["sent_by"], Author: f["settled_by"],
 		Reissues: counted(f["reissues"]), CreatesSent: counted(f["creates_sent"]), NotFound: counted(f["not_found"]),
 		Sent: f["sent_at"] != "", Due: err == nil, Entries: entries, Verdict: f["verdict"]}
+	p.Cancelled = f["cancel_asked_at"] != ""
+	err = w.real.Redis.ZScore(w.ctx, w.real.Keys.Closing(), w.id).Err()
+	if p.Closing = err == nil; p.Closing != (f["close_asked_at"] != "") {
+		w.Fatalf("closing: %v, and asked at %q", err, f["close_asked_at"])
+	}
+	if p.Outcome == string(tasks.Cancelled) && p.Author != "" && !strings.HasPrefix(p.Author, w.id) {
+		p.Author = w.name(canceller) // the nonce of a cancellation
+	}
 	if (f["first_sent_at"] != "") != p.Sent {
 		w.Fatalf("first_sent_at is %q and sent_at %q", f["first_sent_at"], f["sent_at"])
 	}

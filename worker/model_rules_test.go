@@ -19,7 +19,7 @@ func (m *model) wrong(w *world) string {
 		return "I2: a second result was published"
 	case (w.book.entries == w.book.reopens+1) != (end != unsettled):
 		return "I2: the journal and the result stream do not agree"
-	case (end == endRejected || end == endExpired) && standing > 0:
+	case (end == endRejected || end == endExpired || end == endCancelled) && standing > 0:
 		return "I3: " + endingNames[end] + " was published, and an order that can be paid stands at the gateway"
 	case end == endCreated && w.records[k] != live && w.records[k] != bought && w.records[k] != ranOut:
 		return "I4: created was published, and at the gateway: " + recordNames[w.records[k]]

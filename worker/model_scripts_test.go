@@ -88,6 +88,7 @@ func (w *twins) walk() {
 		"settle":       w.settle,
 		"release":      w.release,
 		"reopen":       func(*rapid.T) { w.reopen() },
+		"cancel":       func(*rapid.T) { w.cancel() },
 		"lapse":        func(*rapid.T) { w.setLease(over, 0) },
 		"run low":      func(*rapid.T) { w.setLease(short, w.real.Times.Call/2) },
 		"claim due":    w.claimDue,
@@ -171,7 +172,7 @@ func (w *twins) claimed(t token, c *journal.Claim, got journal.Claim) bool {
 // knows compares what a claim says with what the model's attempt would know.
 func (w *twins) knows(c *journal.Claim, h hand) {
 	got := hand{state: c.State, reissues: uint8(c.Reissues), createsSent: uint8(c.CreatesSent), notFound: c.NotFound > 0, sent: h.sent,
-		verdict: c.Verdict, reopens: uint8(c.Reopens)}
+		verdict: c.Verdict, reopens: uint8(c.Reopens), cancelled: c.Cancelled}
 	if c.SentAt.IsZero() != (h.sent == unsent) || c.FirstSentAt.IsZero() != (h.sent == unsent) {
 		w.Fatalf("first sent at %s, sent at %s; in the model: %d", c.FirstSentAt, c.SentAt, h.sent)
 	}
@@ -184,8 +185,15 @@ func (w *twins) intent(*rapid.T) {
 	t, c := w.who()
 	w.twice(c, func(c *journal.Claim) {
 		h := hand{reissues: uint8(c.Reissues), createsSent: uint8(c.CreatesSent)}
+		refused := w.book.refusesCreate(t, h.reissues, h.createsSent)
 		want := w.book.intent(t, h.reissues, h.createsSent)
-		w.agree(w.real.Intent(w.ctx, c), want)
+		err := w.real.Intent(w.ctx, c)
+		if errors.Is(err, journal.ErrCancelled) != refused || refused && !c.Cancelled {
+			w.Fatalf("intent: %v, and the model refuses it for a cancellation: %t", err, refused)
+		} else if refused {
+			return
+		}
+		w.agree(err, want)
 		if want && (c.State != policy.StateSent || c.CreatesSent != int(h.createsSent)+1 || c.NotFound != 0) {
 			w.Fatalf("after an intent the attempt knows %+v", c)
 		}
@@ -240,7 +248,7 @@ func (w *twins) reissue(*rapid.T) {
 
 func (w *twins) settle(*rapid.T) {
 	t, c := w.who()
-	end := rapid.SampledFrom([]ending{endCreated, endRejected, endExpired, endUnresolved}).Draw(w.T, "outcome")
+	end := rapid.SampledFrom([]ending{endCreated, endRejected, endExpired, endUnresolved, endCancelled}).Draw(w.T, "outcome")
 	w.twice(c, func(c *journal.Claim) {
 		want := w.book.settle(t, uint8(c.Reissues), end)
 		first, err := w.real.Settle(w.ctx, c, outcome(outcomes[end]))
@@ -257,7 +265,10 @@ func (w *twins) release(*rapid.T) {
 	w.twice(c, func(c *journal.Claim) {
 		want := w.book.release(t, gone)
 		w.agree(w.real.Release(w.ctx, c, deferredFor, gone, event.DeferDoubt, nil), want)
-		if want {
+		switch {
+		case want && w.book.state == policy.StateNew && w.book.cancelled:
+			w.dueIn(0)
+		case want:
 			w.dueIn(deferredFor)
 		}
 	})
@@ -328,6 +339,27 @@ func (w *twins) reopen() {
 	}
 	if want := w.book.reopen(); (err == nil) != want {
 		w.Fatalf("reopen: %v; the model allows it: %t", err, want)
+	}
+}
+
+// cancel has somebody ask to cancel the order. Where an attempt goes on with it and has no lease, it is due now.
+func (w *twins) cancel() {
+	before := w.book
+	w.book.cancel()
+	got, err := inspect.New(w.real.Redis, w.real.Keys).Cancel(w.ctx, w.id)
+	switch {
+	case w.book.end == endRejected || w.book.end == endExpired || w.book.end == endUnresolved:
+		if !inspect.IsNotCancelled(err) {
+			w.Fatalf("cancelled what has ended: %+v, %v", got, err)
+		}
+		return
+	case w.book.end == unsettled && before.lease == over && !before.cancelled:
+		w.dueIn(0)
+	}
+	w.must(err)
+	want := map[ending]inspect.CancelStatus{unsettled: inspect.CancelAsked, endCreated: inspect.CancelClose, endCancelled: inspect.Cancelled}
+	if got.Status != want[w.book.end] {
+		w.Fatalf("cancel: %+v, in the model %d", got, w.book.end)
 	}
 }
 

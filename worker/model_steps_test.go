@@ -80,7 +80,10 @@ func (m *model) script(w *world, i int) {
 func (b *book) write(t token, h hand) (after hand, held bool) {
 	switch after = h; h.do {
 	case policy.Create:
-		held = b.intent(t, h.reissues, h.createsSent)
+		if held = b.intent(t, h.reissues, h.createsSent); !held && b.refusesCreate(t, h.reissues, h.createsSent) {
+			return hand{place: deciding, state: h.state, reissues: h.reissues, createsSent: h.createsSent, sent: h.sent,
+				notFound: h.notFound, verdict: h.verdict, reopens: h.reopens, cancelled: true}, true
+		}
 		after.state, after.createsSent, after.notFound, after.sent = policy.StateSent, h.createsSent+1, false, flying
 		after.verdict = policy.NoVerdict
 		after.place = posting
@@ -93,7 +96,7 @@ func (b *book) write(t token, h hand) (after hand, held bool) {
 		after.state, after.place = policy.StateClosing, closing
 	case policy.Reissue:
 		held = b.reissue(t, h.reissues)
-		after = hand{place: deciding, reissues: h.reissues + 1, reopens: h.reopens}
+		after = hand{place: deciding, reissues: h.reissues + 1, reopens: h.reopens, cancelled: h.cancelled}
 	case policy.Settle:
 		return hand{}, b.settle(t, h.reissues, h.end) == published
 	case policy.Wait, policy.WaitNotFound:
@@ -111,7 +114,11 @@ func (m *model) query(w *world, i int) {
 		m.hears(w, i, course, "asks, and gets no answer", *w, replyNoAnswer)
 		return
 	}
-	m.hears(w, i, course, "asks, and is told: "+recordNames[r], *w, shown[r])
+	told := *w
+	if r != none && told.book.heldBy(token(i+1)) { // the row goes into the journal, which says so
+		told.hands[i].cancelled = told.book.cancelled
+	}
+	m.hears(w, i, course, "asks, and is told: "+recordNames[r], told, shown[r])
 	m.hears(w, i, fault, "asks, and gets no answer", *w, replyNoAnswer)
 	if r != none && !m.untrue {
 		m.hears(w, i, fault, "asks too early, and is told that there is no such order", *w, shown[none])
@@ -138,8 +145,11 @@ func (b *book) notes(t token, h *hand, answered bool) bool {
 	}
 	verdict := policy.VerdictOf(h.reply, answered)
 	held := b.answered(t, h.reissues, h.createsSent, verdict)
-	if held && verdict != policy.NoVerdict {
-		h.verdict = b.verdict
+	if held {
+		h.cancelled = b.cancelled
+		if verdict != policy.NoVerdict {
+			h.verdict = b.verdict
+		}
 	}
 	return held
 }

@@ -30,4 +30,4 @@ var recordNames = [records]string{
 }
 
 var endingNames = [...]string{unsettled: "none", endCreated: "created", endRejected: "rejected", endExpired: "expired",
-	endUnresolved: "unresolved"}
+	endUnresolved: "unresolved", endCancelled: "cancelled"}

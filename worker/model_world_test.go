@@ -19,6 +19,7 @@ type setting struct {
 	sameQR  bool   // and answers a repetition of an unpaid order with its QR code
 	deaf    bool   // it never answers a query
 	untrue  bool   // it may carry out a create and say that the configuration is refused; its queries are true at once
+	cancels bool   // somebody may ask to cancel the order
 	before  record // what stands under the order's own number from the start
 }
 
@@ -139,7 +140,7 @@ func (w *world) order() (swapped bool) {
 		return false
 	}
 	w.hands[0], w.hands[1] = w.hands[1], w.hands[0]
-	const aside = bygone + 1
+	const aside = canceller + 1
 	w.book.rename(firsts, aside)
 	w.book.rename(seconds, firsts)
 	w.book.rename(aside, seconds)
@@ -158,10 +159,10 @@ func (b *book) rename(from, to token) {
 }
 
 var settings = []setting{
-	{name: "an order that can be closed", payType: qfpay.WeChat, lost: Auto, trusted: true, unique: true},
-	{name: "one that cannot", payType: qfpay.FPS, lost: Auto, trusted: true, unique: true},
+	{name: "an order that can be closed", payType: qfpay.WeChat, lost: Auto, trusted: true, unique: true, cancels: true},
+	{name: "one that cannot", payType: qfpay.FPS, lost: Auto, trusted: true, unique: true, cancels: true},
 	{name: "one that cannot, and is reissued", payType: qfpay.FPS, lost: Reissue, trusted: true, unique: true},
-	{name: "doubt is left to a person", payType: qfpay.WeChat, lost: LeaveIt, trusted: true, unique: true},
+	{name: "doubt is left to a person", payType: qfpay.WeChat, lost: LeaveIt, trusted: true, unique: true, cancels: true},
 	{name: "a repetition is answered with the QR code", payType: qfpay.WeChat, lost: Auto, trusted: true, unique: true, sameQR: true},
 	{name: "a refusal of the configuration is untrue, and no query is", payType: qfpay.FPS, lost: Auto, trusted: true, unique: true, untrue: true},
 	{name: "no query is ever answered", payType: qfpay.WeChat, lost: Auto, trusted: true, unique: true, deaf: true},

@@ -15,27 +15,7 @@ import (
 
 // result makes the order's result from the answers of this attempt.
 func (a *attempt) result(s policy.Step) tasks.Result {
-	o, c := a.order, a.claim
-	r := tasks.Result{
-		V:          tasks.ResultVersion,
-		ID:         o.ID(),
-		Merchant:   o.Merchant,
-		OutTradeNo: o.OutTradeNo,
-		IssuedAs:   journal.IssuedAs(o.OutTradeNo, c.Reissues),
-		Outcome:    string(s.Outcome),
-		Reason:     a.reason(s),
-		PayType:    string(o.PayType),
-		TxAmt:      strconv.FormatInt(o.TxAmt, 10),
-		TxCurrCd:   o.TxCurrCd,
-		TxDtm:      o.TxDtm,
-		Attempts:   strconv.Itoa(c.Attempts),
-		Lane:       string(o.Lane),
-		Batch:      o.Batch,
-		EnqueuedAt: c.AcceptedAt.UTC().Format(tasks.TimeLayout),
-		SettledAt:  a.now().UTC().Format(tasks.TimeLayout),
-
-		Traceparent: c.Traceparent,
-	}
+	r := a.claim.Result(a.order, s.Outcome, s.Reason, a.now())
 	a.answer(&r)
 	return r
 }
@@ -50,13 +30,14 @@ func (a *attempt) answer(r *tasks.Result) {
 		return
 	}
 	row, last := a.row, a.claim.Answer
-	if row.OutTradeNo != "" {
-		r.RespCd, r.RespErr, r.Response = string(row.RespCd), row.ErrMsg, compact([]byte(row.Body))
-		r.Syssn, r.SysDtm, r.ChnlSn = row.Syssn, row.SysDtm, row.ChnlSn
+	if row.OutTradeNo == "" {
+		return
 	}
-	if last != nil && (last.RespCd != "" || row.OutTradeNo == "") {
-		r.RespCd, r.RespErr, r.RespMsg, r.Response = last.RespCd, last.RespErr, last.RespMsg, last.Body
-		r.Syssn = cmp.Or(r.Syssn, last.Syssn)
+	r.Syssn, r.SysDtm, r.ChnlSn = row.Syssn, row.SysDtm, row.ChnlSn
+	if last == nil || last.RespCd == "" {
+		r.RespCd, r.RespErr, r.RespMsg, r.Response = string(row.RespCd), row.ErrMsg, "", compact([]byte(row.Body))
+	} else {
+		a.claim.LastAnswer(r)
 	}
 }
 
@@ -78,15 +59,6 @@ func qrExpires(life time.Duration, sysDtm string, firstSent, now time.Time) stri
 		created = now
 	}
 	return created.Add(life).UTC().Format(tasks.TimeLayout)
-}
-
-// reason returns why the order has its outcome, with what came of its last create.
-func (a *attempt) reason(s policy.Step) string {
-	words := a.claim.LastWords()
-	if s.Outcome == tasks.Created || words == "" {
-		return s.Reason
-	}
-	return s.Reason + "; last create: " + words
 }
 
 // compact keeps an answer as it was received, except for bytes that are not text.

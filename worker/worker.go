@@ -26,6 +26,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
 // Worker takes orders to their results, until it is told to stop.
@@ -36,6 +37,7 @@ type Worker struct {
 	dispatcher  *dispatcher
 	intake      *streams.Intake
 	trimmer     *streams.Trimmer
+	cancels     *streams.Cancels
 	servers     []*asynq.Server
 	prefetchers []*asynqhook.Prefetcher // one for each server
 	stop        chan struct{}           // closed when the worker takes no more orders
@@ -83,6 +85,7 @@ func New(c Config) (*Worker, error) {
 	w.watch = &watch{journal: journal, fleet: w.handler.fleet, rdb: c.Redis, keys: c.Keys, observer: c.Observer, log: c.Logger, paused: map[tasks.Lane]bool{}}
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
+	w.cancels = streams.NewCancels(s, cancelBy(inspect.New(c.Redis, c.Keys)))
 	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s, c.Keys.Results())
 	var queues []string
 	for _, lane := range tasks.Lanes() {
@@ -135,6 +138,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	loops.Go(func() { w.dispatcher.run(ctx) })
 	loops.Go(func() { w.watch.run(ctx) })
 	loops.Go(func() { w.trimmer.Run(ctx) })
+	loops.Go(func() { (&closings{handler: w.handler}).run(ctx) })
+	loops.Go(func() { w.cancels.Run(ctx) })
 	loops.Go(func() { w.intake.Run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().byName), "concurrency", w.config.Concurrency)
 

@@ -130,6 +130,13 @@ func wholeFlow(t *testing.T, as func(role string) []string, server *redistest.Se
 	}
 	must("operator", "order", "retry", "OLD")
 	eventually(t, "it has another result", func() bool { return server.Do(t, "xlen", "{eu}:results") == "5" })
+	if out := must("operator", "order", "cancel", "B1"); !strings.HasSuffix(out, "default:B1  closed\ncancelled=0 closed=1\n") {
+		t.Errorf("order cancel: %s", out)
+	}
+	redistest.OK(t, producer.XAdd(t.Context(), &redis.XAddArgs{Stream: "{eu}:cancel", Values: []any{"out_trade_no", "H1"}}).Err())
+	eventually(t, "the request to cancel is carried out", func() bool {
+		return server.Do(t, "hmget", "{eu}:order:default:H1", "closed") == "[closed]"
+	})
 	must("operator", "audit")
 	if strings.Contains(log.String(), `"level":"ERROR"`) {
 		t.Error(log.String())

@@ -17,9 +17,10 @@ import (
 
 // OrderCmd has the commands for orders.
 type OrderCmd struct {
-	Show  OrderShowCmd  `cmd:"" help:"Show the journal of an order."`
-	List  OrderListCmd  `cmd:"" help:"List orders by outcome, state, merchant, batch and time."`
-	Retry OrderRetryCmd `cmd:"" help:"Re-open orders that ended unresolved, expired or rejected."`
+	Show   OrderShowCmd   `cmd:"" help:"Show the journal of an order."`
+	Cancel OrderCancelCmd `cmd:"" help:"Cancel orders: those that were not sent at once, others as QFPay lets them be closed."`
+	List   OrderListCmd   `cmd:"" help:"List orders by outcome, state, merchant, batch and time."`
+	Retry  OrderRetryCmd  `cmd:"" help:"Re-open orders that ended unresolved, expired, rejected or cancelled."`
 }
 
 // orderFlags identify the order.

@@ -96,7 +96,12 @@ func (s sheet) state(h inspect.History) {
 		s.time("last sent", h.SentAt)
 	}
 	s.time("re-opened", h.ReopenedAt)
+	s.time("cancel asked", h.CancelAskedAt)
 	s.time("settled", h.SettledAt)
+	s.time("close asked", h.CloseAskedAt)
+	if h.Closed != "" {
+		s.add("close ended", h.ClosedAt.UTC().Format(tasks.TimeLayout)+", "+h.Closed)
+	}
 	s.add("traceparent", h.Traceparent)
 	s.answer("last answer", h.Answer)
 	s.answer("no answer", h.NoAnswer)

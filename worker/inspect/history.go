@@ -36,6 +36,11 @@ type History struct {
 	ReopenedAt     time.Time `json:"reopened_at,omitzero"`
 	SettledAt      time.Time `json:"settled_at,omitzero"`
 
+	CancelAskedAt time.Time `json:"cancel_asked_at,omitzero"` // somebody asked to cancel it before it had a result
+	CloseAskedAt  time.Time `json:"close_asked_at,omitzero"`  // somebody asked to cancel it, and its QR code was published
+	Closed        string    `json:"closed,omitempty"`         // what became of that: closed, paid, cannot_close or unclear
+	ClosedAt      time.Time `json:"closed_at,omitzero"`       // since when that is known
+
 	Traceparent string `json:"traceparent,omitempty"` // of the producer, W3C Trace Context
 
 	Answer   *Answer         `json:"answer,omitempty"`    // the last answer to a create that brought no result at once
@@ -91,6 +96,7 @@ func (f fields) history(id string) History {
 		CreatesSent: f.number("creates_sent"), Attempts: f.number("attempts"), Reopens: f.number("reopens"),
 		Now: f.moment("now"), Due: f.moment("due"), NotBefore: f.moment("not_before"), AcceptedAt: f.moment("accepted_at"),
 		FirstAttemptAt: f.moment("first_attempt_at"), FirstSentAt: f.moment("first_sent_at"), SentAt: f.moment("sent_at"),
+		CancelAskedAt: f.moment("cancel_asked_at"), CloseAskedAt: f.moment("close_asked_at"), Closed: f["closed"], ClosedAt: f.moment("closed_at"),
 		ReopenedAt: f.moment("reopened_at"), SettledAt: f.moment("settled_at"), Traceparent: f["traceparent"],
 		Order: f.json("order"), Results: f.results(), Orphans: f.orphans(),
 		Answer: journal.ParseAnswer(f["answer"]), NoAnswer: journal.ParseAnswer(f["no_answer"]),

@@ -1,9 +1,9 @@
 // Package inspect reads the journal for people: the history of one order, and whether journal, due
-// and results agree. It can also re-open an order that has its result, and pause a merchant.
+// and results agree. It can also re-open an order that has its result, cancel one, and pause a merchant.
 //
-// It works beside running workers, and apart from re-opening and pausing it changes nothing.
+// It works beside running workers, and apart from these three it changes nothing.
 //
-// Start reading at [Inspector.Order], [Inspector.Audit], [Inspector.Reopen] and [Inspector.Pause].
+// Start reading at [Inspector.Order], [Inspector.Audit], [Inspector.Reopen], [Inspector.Cancel] and [Inspector.Pause].
 package inspect
 
 import (
@@ -29,16 +29,17 @@ var (
 )
 
 // Inspector reads the journal for people: the history of an order, and whether journal, due and
-// results agree. It can also re-open an order, and pause a merchant. It works beside running workers, and is safe for
+// results agree. It can also re-open and cancel an order, and pause a merchant. It works beside running workers, and is safe for
 // use by many goroutines.
 type Inspector struct {
-	rdb  redis.UniversalClient
-	keys tasks.Keys
+	rdb     redis.UniversalClient
+	scripts redis.Scripter // sends the scripts of many goroutines together
+	keys    tasks.Keys
 }
 
 // New returns an inspector. The keys' prefix must be that of the workers.
 func New(rdb redis.UniversalClient, keys tasks.Keys) *Inspector {
-	return &Inspector{rdb: rdb, keys: keys}
+	return &Inspector{rdb: rdb, scripts: redisscript.NewPipelinedClient(rdb), keys: keys}
 }
 
 // ErrNoOrder says that the journal does not have the order: it was never accepted, or its
@@ -78,7 +79,7 @@ func (i *Inspector) result(ctx context.Context, p *PastResult) error {
 
 // read reads the journal of an order, all of it as of one moment.
 func (i *Inspector) read(ctx context.Context, id string) (History, fields, error) {
-	answer, err := showScript.Run(ctx, i.rdb, []string{i.keys.Order(id), i.keys.Due()}, id).Slice()
+	answer, err := showScript.Run(ctx, i.scripts, []string{i.keys.Order(id), i.keys.Due()}, id).Slice()
 	if err != nil {
 		return History{}, nil, fmt.Errorf("read the journal of %s: %w", id, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -33,7 +34,7 @@ type NotReopened struct {
 // Error implements error.
 func (e *NotReopened) Error() string { return e.ID + " cannot be re-opened: " + e.Why }
 
-// Reopen lets the workers try an order again that ended unresolved, expired or rejected, at once
+// Reopen lets the workers try an order again that ended unresolved, expired, rejected or cancelled, at once
 // and until a new deadline; the zero deadline is as far off as after an enqueue now. It never
 // leads to a second QR code: if anything was ever sent, QFPay is queried first, and only a number that
 // it shows dead is replaced by another (see reopen.lua). The result that follows has an id of its own, since
@@ -103,7 +104,7 @@ func whyNotReopened(h History) string {
 		return "it has no result yet (state " + h.State + "), and goes on by itself"
 	case h.Outcome == string(tasks.Created):
 		return "it is created, and its QR code published"
-	case h.Outcome != string(tasks.Unresolved) && h.Outcome != string(tasks.Expired) && h.Outcome != string(tasks.Rejected):
+	case !slices.Contains([]tasks.Outcome{tasks.Unresolved, tasks.Expired, tasks.Rejected, tasks.Cancelled}, tasks.Outcome(h.Outcome)):
 		return fmt.Sprintf("its outcome is %q", h.Outcome)
 	}
 	return ""

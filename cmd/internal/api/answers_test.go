@@ -24,6 +24,7 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.RedisTimeout = 200 * time.Millisecond })
 	had := map[string]bool{}
 	order, picture := "/v1/orders/default/A1", "/v1/orders/default/A1/qr.png"
+	private := []route{{method: "GET", path: order}, {method: "DELETE", path: order}, {method: "GET", path: picture}, {method: "POST", path: "/v1/orders"}}
 	ask := func(want int, method, path, contentType, body string) answered {
 		t.Helper()
 		return r.had(had, want, r.request(method, path, contentType, strings.NewReader(body)))
@@ -31,12 +32,18 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 
 	ask(404, "GET", order, "", "")
 	ask(404, "GET", picture, "", "")
+	ask(404, "DELETE", order, "", "")
 	ask(202, "POST", "/v1/orders", oneOrder, anOrder("A1"))
 	ask(409, "GET", picture, "", "")
 	r.work(simulator.Config{}, 1)
 	ask(200, "GET", order, "", "")
 	ask(200, "GET", picture, "", "")
 	ask(400, "GET", picture+"?scale=0", "", "")
+	ask(202, "DELETE", order, "", "")
+	for closed, status := range map[string]int{"closed": 200, "paid": 409} {
+		r.rdb.HSet(t.Context(), keys.Order("default:A1"), "closed", closed)
+		ask(status, "DELETE", order, "", "")
+	}
 	ask(200, "POST", "/v1/orders", manyOrders, anOrder("A1")+"\n{\n")
 	ask(400, "POST", "/v1/orders", oneOrder, "{")
 	ask(409, "POST", "/v1/orders", oneOrder, strings.Replace(anOrder("A1"), "2500", "2501", 1))
@@ -49,8 +56,8 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	r.had(had, 408, r.request("POST", "/v1/orders", oneOrder, stuck))
 	let.Close()
 
-	for _, path := range []string{order, picture, "/v1/orders"} {
-		req := r.request(methodOfPath(path), path, "", nil)
+	for _, route := range private {
+		req := r.request(route.method, route.path, "", nil)
 		req.Header.Set("Authorization", "Bearer x")
 		r.had(had, 401, req)
 	}
@@ -58,21 +65,25 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	r.callers.Set([]Caller{{Name: "web-shop", Token: sha256.Sum256([]byte(token)), Merchants: []string{"hotel"}}})
 	ask(403, "GET", order, "", "")
 	ask(403, "GET", picture, "", "")
+	ask(403, "DELETE", order, "", "")
 	ask(403, "POST", "/v1/orders", oneOrder, anOrder("A1"))
 	r.callers.Set(OneCaller(token))
-	twice := r.request("GET", order, "", nil)
-	twice.Header.Add("Authorization", "Bearer x")
-	r.had(had, 400, twice)
+	for _, method := range []string{"GET", "DELETE"} {
+		twice := r.request(method, order, "", nil)
+		twice.Header.Add("Authorization", "Bearer x")
+		r.had(had, 400, twice)
+	}
 
 	r.redis.Kill()
 	ask(503, "POST", "/v1/orders", oneOrder, anOrder("A2"))
 	ask(503, "GET", order, "", "")
 	ask(503, "GET", picture, "", "")
+	ask(503, "DELETE", order, "", "")
 
 	busy := newRig(t, func(c *Config) { c.Requests = 1 })
 	done := busy.occupy()
-	for _, path := range []string{order, picture, "/v1/orders"} {
-		busy.had(had, 429, busy.request(methodOfPath(path), path, oneOrder, strings.NewReader("{}")))
+	for _, route := range private {
+		busy.had(had, 429, busy.request(route.method, route.path, oneOrder, strings.NewReader("{}")))
 	}
 	done()
 
@@ -80,6 +91,7 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	broken.had(had, 500, broken.request("POST", "/v1/orders", oneOrder, strings.NewReader(anOrder("A3"))))
 	broken.had(had, 500, broken.request("GET", order, "", nil))
 	broken.had(had, 500, broken.request("GET", picture, "", nil))
+	broken.had(had, 500, broken.request("DELETE", order, "", nil))
 
 	var documented []string
 	for operation, responses := range r.doc.operations {
@@ -91,13 +103,6 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	if diff := cmp.Diff(documented, slices.Sorted(maps.Keys(had))); diff != "" {
 		t.Errorf("(-documented +had):\n%s", diff)
 	}
-}
-
-func methodOfPath(path string) string {
-	if path == "/v1/orders" {
-		return http.MethodPost
-	}
-	return http.MethodGet
 }
 
 // had sends a request, which must be answered with a status, and records the answer.

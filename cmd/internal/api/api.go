@@ -22,6 +22,7 @@ func (s *server) routes() []route {
 	return []route{
 		{http.MethodPost, "/v1/orders", s.private(s.postOrders)},
 		{http.MethodGet, "/v1/orders/{merchant}/{out_trade_no}", s.private(s.getOrder)},
+		{http.MethodDelete, "/v1/orders/{merchant}/{out_trade_no}", s.private(s.deleteOrder)},
 		{http.MethodGet, "/v1/orders/{merchant}/{out_trade_no}/qr.png", s.private(s.getQRCode)},
 		{http.MethodGet, "/v1/openapi.json", getDocument},
 	}
@@ -32,13 +33,20 @@ func (s *server) routes() []route {
 // as unknown, instead of redirecting it.
 func (s *server) mux() http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range s.routes() { // one method a path
+	methods := map[string]string{} // by path
+	for _, r := range s.routes() {
 		allowed := r.method
 		if allowed == http.MethodGet {
 			allowed = "GET, HEAD"
 		}
+		if others := methods[r.path]; others != "" {
+			allowed = others + ", " + allowed
+		}
+		methods[r.path] = allowed
 		mux.HandleFunc(r.method+" "+r.path, r.handler)
-		mux.HandleFunc(r.path, func(w http.ResponseWriter, r *http.Request) {
+	}
+	for path, allowed := range methods {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", allowed)
 			answerProblem(w, problem{Status: http.StatusMethodNotAllowed, Detail: "this path supports " + allowed})
 		})

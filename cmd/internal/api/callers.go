@@ -47,6 +47,14 @@ func (c *Caller) mayOrder(o tasks.Order) error {
 	return nil
 }
 
+// mayCancel returns an error if the caller may not cancel orders of a merchant.
+func (c *Caller) mayCancel(merchant string) error {
+	if !c.mayUse(merchant) {
+		return &forbiddenError{c.Name, "cancel orders of", merchant}
+	}
+	return nil
+}
+
 // mayRead returns an error if the caller may not read the orders of a merchant.
 func (c *Caller) mayRead(merchant string) error {
 	if !c.Read || !c.mayUse(merchant) {

@@ -10,7 +10,7 @@ import (
 // Role is what a program does with Redis, which decides what it must be allowed to do.
 type Role string
 
-// The roles. Reader is Consumer without a group, and Inspector is Operator without order retry:
+// The roles. Reader is Consumer without a group, and Inspector is Operator without order retry and cancel:
 // they change nothing, so a replica will do. Awaiter is Producer and reads the results of its orders.
 const (
 	Worker    Role = "worker"   // qfpay-worker run, the HTTP API included, and qfpay-worker migrate
@@ -46,6 +46,7 @@ var (
 	consuming  = []string{"xack", "xautoclaim", "xgroup|create", "xreadgroup"}
 	inspecting = []string{"exists", "hget", "hgetall", "hmget", "scan", "time", "xlen", "xrange", "zcard", "zscan", "zscore"}
 	reopening  = []string{"hdel", "hincrby", "hset", "hsetnx", "lpush", "persist", "sadd", "wait", "zadd"}
+	cancelling = []string{"pexpire", "xadd", "zrem"}
 	working    = []string{
 		// ours
 		"config|get", "script|load", "exec", "expire", "hdel", "hgetall", "lindex", "llen", "pexpire", "subscribe",
@@ -74,7 +75,7 @@ func RightsOf(role Role, keys tasks.Keys) Rights {
 	case Producer:
 		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, accepting, []string{"xadd"})}
 	case Operator:
-		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, inspecting, reopening)}
+		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, inspecting, reopening, cancelling)}
 	case Inspector:
 		return Rights{Keys: own, Commands: commands(scripting, inspecting)}
 	case Awaiter:

@@ -20,7 +20,7 @@ Never two QR codes. If anything was ever sent under the order's number, whatever
 it goes on as SENT or CLOSING with what it knows: the next attempt begins with a query, and QFPay
 must show the old number dead before the order takes the next one. That the order was not found
 before is forgotten, so that it is believed only when it is shown twice anew; and an answer
-of before ends nothing any more. Only an order under whose number nothing was sent is NEW.
+of before ends nothing any more; nor does a request to cancel it. Only an order under whose number nothing was sent is NEW.
 ]]
 local journal, due = KEYS[1], KEYS[2]
 local id, known, nonce, order = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -32,7 +32,7 @@ local reissues, creates_sent, reopens = tonumber(h[4] or 0), tonumber(h[5] or 0)
 if not state then return {"none"} end
 if h[8] == nonce then return {"reopened", state, reissues, reopens} end
 if state ~= "DONE" then return {"open", state} end
-if outcome ~= "unresolved" and outcome ~= "expired" and outcome ~= "rejected" then return {"kept", outcome} end
+if outcome ~= "unresolved" and outcome ~= "expired" and outcome ~= "rejected" and outcome ~= "cancelled" then return {"kept", outcome} end
 if entry ~= known then return {"moved", entry} end
 
 if h[6] == "NEW" and creates_sent == 0 and outcome ~= "unresolved" then
@@ -48,7 +48,8 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local past_results = (h[9] and h[9] .. " " or "") .. outcome .. ":" .. entry
 redis.call("HSET", journal, "state", state, "reissues", reissues, "not_found", 0, "order", order,
   "reopens", reopens + 1, "reopened_by", nonce, "reopened_at", now, "past_results", past_results)
-redis.call("HDEL", journal, "outcome", "entry", "settled_by", "settled_at", "settled_from", "deferred_for")
+redis.call("HDEL", journal, "outcome", "entry", "settled_by", "settled_at", "settled_from", "deferred_for",
+  "cancel_asked_at")
 redis.call("PERSIST", journal)
 redis.call("ZADD", due, now, id)
 local batch = h[11] and ARGV[5] .. h[11]

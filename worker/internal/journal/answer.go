@@ -68,11 +68,12 @@ func (j *Journal) note(ctx context.Context, c *Claim, field, text string, verdic
 	switch {
 	case err != nil:
 		return err
-	case answer[0] != "noted" || len(answer) != 2:
+	case answer[0] != "noted" || len(answer) != 3:
 		return ErrLost
 	}
 	if verdict != policy.NoVerdict {
 		c.Verdict = verdictNamed(answer[1])
 	}
+	c.Cancelled = c.Cancelled || answer[2] == "1"
 	return nil
 }

@@ -37,6 +37,10 @@ var ErrNumberTaken = errors.New("the number belongs to another order")
 // changed, and no create may leave.
 var ErrPaused = errors.New("its merchant or its pay type is paused")
 
+// ErrCancelled says that somebody has asked to cancel the order, so that no create may leave. The claim
+// knows that now.
+var ErrCancelled = errors.New("somebody has asked to cancel the order")
+
 // Journal is the truth about every order. Each method is one script; the header of the script
 // says what it answers. A method may be repeated after a lost reply: it has its effect once.
 type Journal struct {
@@ -86,6 +90,7 @@ type Claim struct {
 	Verdict     policy.Verdict    // what QFPay has answered to the creates under this number
 	Answer      *Answer           // the last answer to a create of this order; nil: none came
 	NoAnswer    *Answer           // why the last create that got no answer got none; nil: there is none
+	Cancelled   bool              // somebody has asked to cancel it
 }
 
 // StateNames are the states of orders without a result, by the names that they have in Redis.
@@ -171,12 +176,13 @@ func (c *Claim) read(words []string) error {
 	c.Fingerprint = fields[12]
 	c.Reopens, c.Verdict = int(number(13)), verdictNamed(fields[14])
 	c.Answer, c.NoAnswer = ParseAnswer(fields[15]), ParseAnswer(fields[16])
+	c.Cancelled = fields[17] != ""
 	return bad
 }
 
 // claimFields are the fields that claim.lua answers of a claimed order.
 var claimFields = []string{"now", "state", "attempts", "reissues", "creates_sent", "not_found", "accepted_at", "first_sent_at", "sent_at",
-	"deferred_for", "order", "traceparent", "fingerprint", "reopens", "verdict", "answer", "no_answer"}
+	"deferred_for", "order", "traceparent", "fingerprint", "reopens", "verdict", "answer", "no_answer", "cancel_asked_at"}
 
 // Intent writes down that a create is about to leave.
 func (j *Journal) Intent(ctx context.Context, c *Claim) error {
@@ -195,6 +201,9 @@ func (j *Journal) Intent(ctx context.Context, c *Claim) error {
 		return ErrNumberTaken
 	case "paused":
 		return ErrPaused
+	case "cancelled":
+		c.Cancelled = true
+		return ErrCancelled
 	default:
 		return ErrLost
 	}
@@ -260,7 +269,7 @@ func (j *Journal) Reissue(ctx context.Context, c *Claim) error {
 // is the one in the stream, and returns ErrLost when the attempt may not settle. With
 // [tasks.ErrUnconfirmed] the result may be in the stream, and the call should be repeated.
 func (j *Journal) Settle(ctx context.Context, c *Claim, r tasks.Result) (bool, error) {
-	keys := []string{j.Keys.Order(c.ID), j.Keys.Due(), j.Keys.Results()}
+	keys := []string{j.Keys.Order(c.ID), j.Keys.Due(), j.Keys.Results(), j.Keys.Closing()}
 	if j.Payments {
 		keys = append(keys, j.Keys.Open(r.Merchant))
 	}

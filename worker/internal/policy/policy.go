@@ -78,6 +78,7 @@ type Facts struct {
 	Reopened         bool // a person wants another try, under another number where this one is dead
 	Resend           bool // the same number may be sent once more
 	Unique           bool // QFPay is trusted to refuse a number it has
+	Cancel           bool // somebody has asked to cancel the order
 }
 
 // Action is what to do next about an order.
@@ -118,6 +119,11 @@ const (
 	reasonNotFound    = "sent, and not found at QFPay"
 	reasonFailing     = "QFPay says that it cannot be created now, and does not have it"
 	reasonUnclearLong = "sent, and QFPay could not be asked what became of it"
+
+	// ReasonCancelled is also that of the journal's script, which cancels what no attempt has.
+	ReasonCancelled  = "cancelled before it was created"
+	reasonCancelDead = "cancelled; QFPay shows that its order can never be paid"
+	reasonCancelGone = "cancelled; QFPay says that it could not be created, and does not have it"
 )
 
 // Next is the whole policy: it decides what to do about an order, given the facts. It is
@@ -129,8 +135,10 @@ const (
 //   - a create is taken back only when nothing left, QFPay itself defines its answer as "not
 //     processed", or QFPay has refused the configuration each time and a query did not find the
 //     order; every other answer, status or silence is followed by a query;
-//   - rejected and expired are published only when it is certain that QFPay holds
+//   - rejected, expired and cancelled are published only when it is certain that QFPay holds
 //     no live order;
+//   - once somebody has asked to cancel the order, no create leaves and no number is taken; but
+//     what a create brings is published;
 //   - an order that may be live and cannot be cleared up is unresolved, never a failure.
 func Next(f Facts) Step {
 	switch f.Reply {
@@ -152,6 +160,8 @@ func begin(f Facts) Step {
 	switch {
 	case f.State != StateNew:
 		return Step{Do: Query} // never create first: a create may have left
+	case f.Cancel:
+		return Settled(tasks.Cancelled, ReasonCancelled)
 	case f.PastDeadline:
 		return Settled(tasks.Expired, ReasonLate)
 	default:
@@ -176,10 +186,14 @@ func afterCreate(f Facts) Step {
 
 // afterRetract handles a create that was not carried out, when the journal has that.
 func afterRetract(f Facts, why event.DeferReason) Step {
-	if f.State == StateNew && f.PastDeadline {
+	switch {
+	case f.State == StateNew && f.Cancel:
+		return Settled(tasks.Cancelled, ReasonCancelled)
+	case f.State == StateNew && f.PastDeadline:
 		return Settled(tasks.Expired, ReasonLate)
+	default:
+		return Step{Do: Wait, Why: why}
 	}
-	return Step{Do: Wait, Why: why}
 }
 
 // afterQuery handles the answer to a query.
@@ -189,18 +203,8 @@ func afterQuery(f Facts) Step {
 		return afterUnpaid(f)
 	case Paid:
 		return Settled(tasks.Unresolved, ReasonPaid)
-	case Closed:
-		return afterClosed(f)
-	case Failed:
-		if f.Reissue && !f.PastDeadline {
-			return Step{Do: Reissue}
-		}
-		return Settled(tasks.Rejected, reasonFailed)
-	case Declined:
-		if f.Reopened && f.Reissue && !f.PastDeadline {
-			return Step{Do: Reissue}
-		}
-		return Settled(tasks.Rejected, reasonRefused)
+	case Closed, Failed, Declined:
+		return afterDead(f)
 	case NotFound:
 		return afterNotFound(f)
 	case OtherOrder:
@@ -214,11 +218,32 @@ func afterQuery(f Facts) Step {
 	return InDoubt()
 }
 
-// afterUnpaid handles an order that stands unpaid at QFPay, and whose QR code is lost.
+// afterDead handles an order that QFPay shows dead, in one of three ways.
+func afterDead(f Facts) Step {
+	switch {
+	case f.Cancel:
+		return Settled(tasks.Cancelled, reasonCancelDead)
+	case f.Reply == Closed:
+		return afterClosed(f)
+	case f.Reply == Failed:
+		if f.Reissue && !f.PastDeadline {
+			return Step{Do: Reissue}
+		}
+		return Settled(tasks.Rejected, reasonFailed)
+	default:
+		if f.Reopened && f.Reissue && !f.PastDeadline {
+			return Step{Do: Reissue}
+		}
+		return Settled(tasks.Rejected, reasonRefused)
+	}
+}
+
+// afterUnpaid handles an order that stands unpaid at QFPay, and whose QR code is lost. Where it
+// cannot be closed from here, its QR code runs out: a reissue waits for that, and so does a cancellation.
 func afterUnpaid(f Facts) Step {
 	switch {
-	case !f.Close && f.Reissue && !f.PastDeadline:
-		return InDoubt() // it cannot be closed from here, but its QR code runs out
+	case !f.Close && (f.Reissue && !f.PastDeadline || f.Cancel && !f.PastDoubtTimeout):
+		return InDoubt()
 	case !f.Close, f.PastDoubtTimeout:
 		return Settled(tasks.Unresolved, reasonQRLost)
 	case f.CloseSentHere:
@@ -259,7 +284,7 @@ func afterNotFound(f Facts) Step {
 		return InDoubt()
 	case !f.NotFoundBefore:
 		return Step{Do: WaitNotFound, Why: event.DeferDoubt}
-	case f.Resend && !f.PastDeadline && f.State == StateSent:
+	case f.Resend && !f.PastDeadline && !f.Cancel && f.State == StateSent:
 		return Step{Do: Create}
 	default:
 		return Settled(tasks.Unresolved, reasonNotFound)
@@ -271,6 +296,8 @@ func afterFailing(f Facts) Step {
 	switch {
 	case !f.NotFoundBefore:
 		return Step{Do: WaitNotFound, Why: event.DeferDoubt}
+	case f.Cancel:
+		return Settled(tasks.Cancelled, reasonCancelGone)
 	case f.Resend && !f.PastDeadline:
 		return Step{Do: Create}
 	default:

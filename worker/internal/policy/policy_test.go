@@ -8,7 +8,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-// everyFacts calls yield with every combination of facts there is: 663,552.
+// everyFacts calls yield with every combination of facts there is: 1,327,104.
 func everyFacts(yield func(Facts) bool) {
 	flags := []func(*Facts, bool){
 		func(f *Facts, v bool) { f.OnlyCreate = v }, func(f *Facts, v bool) { f.CreateMayLand = v },
@@ -16,7 +16,7 @@ func everyFacts(yield func(Facts) bool) {
 		func(f *Facts, v bool) { f.PastDeadline = v }, func(f *Facts, v bool) { f.PastDoubtTimeout = v },
 		func(f *Facts, v bool) { f.Close = v }, func(f *Facts, v bool) { f.Reissue = v },
 		func(f *Facts, v bool) { f.Resend = v }, func(f *Facts, v bool) { f.Unique = v },
-		func(f *Facts, v bool) { f.Reopened = v },
+		func(f *Facts, v bool) { f.Reopened = v }, func(f *Facts, v bool) { f.Cancel = v },
 	}
 	for r := Nothing; r < replies; r++ {
 		for s := StateNew; s < States; s++ {
@@ -51,11 +51,13 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 				first := f.Reply == Nothing && f.State == StateNew
 				landed := !f.CreateMayLand || f.Verdict == Failing
 				again := f.Reply == NotFound && f.State == StateSent && landed && f.NotFoundBefore && f.Resend
-				return !f.PastDeadline && (first || again)
+				return !f.PastDeadline && !f.Cancel && (first || again)
 			}},
 		{"a new number only when the gateway has shown the old one closed",
 			func(s Step) bool { return s.Do == Reissue },
-			func(f Facts) bool { return in(f.Reply, Closed, Failed, Declined) && f.Reissue && !f.PastDeadline }},
+			func(f Facts) bool {
+				return in(f.Reply, Closed, Failed, Declined) && f.Reissue && !f.PastDeadline && !f.Cancel
+			}},
 		{"a close only when the order stands unpaid",
 			func(s Step) bool { return s.Do == CloseOrder },
 			func(f Facts) bool { return f.Reply == Unpaid && f.Close && !f.CloseSentHere }},
@@ -81,6 +83,13 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 			func(f Facts) bool {
 				unsent := f.State == StateNew && in(f.Reply, Nothing, NotExecuted, SignatureRefused, NotFound)
 				return f.PastDeadline && (unsent || f.Reply == Closed)
+			}},
+		{"cancelled only when it was asked for, and when nothing was sent or QFPay shows that what was sent is dead or was never made",
+			func(s Step) bool { return s.Do == Settle && s.Outcome == tasks.Cancelled },
+			func(f Facts) bool {
+				unsent := f.State == StateNew && in(f.Reply, Nothing, NotExecuted, SignatureRefused, NotFound)
+				never := f.Reply == NotFound && f.State == StateSent && f.Verdict == Failing && f.NotFoundBefore
+				return f.Cancel && (unsent || in(f.Reply, Closed, Failed, Declined) || never)
 			}},
 		{"unresolved only for what may have been sent",
 			func(s Step) bool { return s.Do == Settle && s.Outcome == tasks.Unresolved },
@@ -108,7 +117,7 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 			t.Fatalf("settled without an outcome: %+v", f)
 		}
 	}
-	if want := int(replies) * int(States) * int(Verdicts) << 11; n != want {
+	if want := int(replies) * int(States) * int(Verdicts) << 12; n != want {
 		t.Errorf("walked %d combinations, want %d", n, want)
 	}
 }
@@ -140,6 +149,19 @@ func TestPolicy_EndsDoubt(t *testing.T) {
 	for f := range everyFacts {
 		f.PastDoubtTimeout, f.PastDeadline = true, true
 		if s := Next(f); slices.Contains([]Reply{Unpaid, Unclear}, f.Reply) && s.Do != Settle {
+			t.Fatalf("%+v for %+v", s, f)
+		}
+	}
+}
+
+// What somebody has asked to cancel, and what certainly is not there, is called cancelled, late or not.
+func TestPolicy_CallsCancelledWhatIsCertainlyNotThere(t *testing.T) {
+	t.Parallel()
+	for f := range everyFacts {
+		unsent := f.State == StateNew && slices.Contains([]Reply{Nothing, NotExecuted, SignatureRefused}, f.Reply)
+		dead := slices.Contains([]Reply{Closed, Failed, Declined}, f.Reply)
+		retractable := f.State == StateSent && f.OnlyCreate
+		if s := Next(f); f.Cancel && (unsent && !retractable || dead) && s.Outcome != tasks.Cancelled {
 			t.Fatalf("%+v for %+v", s, f)
 		}
 	}
@@ -231,6 +253,42 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 		"the deadline passes in doubt: closed first, then expired": {
 			{Facts{Reply: Unpaid, State: StateSent, PastDeadline: true, Close: true}, Step{Do: CloseOrder}},
 			{Facts{Reply: Closed, State: StateClosing, PastDeadline: true, Close: true, CloseSentHere: true}, Settled(tasks.Expired, reasonLateClosed)},
+		},
+		"cancelled before anything left": {
+			{Facts{Reply: Nothing, Cancel: true, PastDeadline: true}, Settled(tasks.Cancelled, ReasonCancelled)},
+		},
+		"cancelled while it was sent: queried, closed, confirmed": {
+			{Facts{Reply: Nothing, State: StateSent, CreateMayLand: true, Close: true, Cancel: true}, Step{Do: Query}},
+			{Facts{Reply: Unpaid, State: StateSent, CreateMayLand: true, Close: true, Cancel: true}, Step{Do: CloseOrder}},
+			{Facts{Reply: CloseSent, State: StateClosing, Close: true, Cancel: true, CloseSentHere: true}, Step{Do: Query}},
+			{Facts{Reply: Unpaid, State: StateClosing, Close: true, Cancel: true, CloseSentHere: true}, doubt},
+			{Facts{Reply: Closed, State: StateClosing, Close: true, Reissue: true, Cancel: true}, Settled(tasks.Cancelled, reasonCancelDead)},
+		},
+		"cancelled, and paid meanwhile": {
+			{Facts{Reply: Paid, State: StateSent, Close: true, Cancel: true}, Settled(tasks.Unresolved, ReasonPaid)},
+		},
+		"cancelled, and it cannot be closed: its QR code runs out, or a person must look": {
+			{Facts{Reply: Unpaid, State: StateSent, Cancel: true, PastDeadline: true}, doubt},
+			{Facts{Reply: Unpaid, State: StateSent, Cancel: true, PastDeadline: true, PastDoubtTimeout: true}, Settled(tasks.Unresolved, reasonQRLost)},
+		},
+		"cancelled, and not found: never sent again": {
+			{Facts{Reply: NotFound, State: StateSent, Cancel: true, Resend: true, CreateMayLand: true}, doubt},
+			{Facts{Reply: NotFound, State: StateSent, Cancel: true, Resend: true}, Step{Do: WaitNotFound, Why: event.DeferDoubt}},
+			{Facts{Reply: NotFound, State: StateSent, Cancel: true, Resend: true, NotFoundBefore: true}, Settled(tasks.Unresolved, reasonNotFound)},
+		},
+		"cancelled, and refused": {
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Refusing, Cancel: true}, Settled(tasks.Rejected, reasonRefused)},
+		},
+		"cancelled, and the configuration is refused: taken back first": {
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Holding, Cancel: true}, Step{Do: Retract}},
+			{Facts{Reply: NotFound, State: StateNew, Cancel: true}, Settled(tasks.Cancelled, ReasonCancelled)},
+		},
+		"cancelled, and it cannot be created now: not tried again": {
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Failing, Resend: true, Cancel: true}, Step{Do: WaitNotFound, Why: event.DeferDoubt}},
+			{Facts{Reply: NotFound, State: StateSent, Verdict: Failing, Resend: true, NotFoundBefore: true, Cancel: true}, Settled(tasks.Cancelled, reasonCancelGone)},
+		},
+		"cancelled while its create was answered: an answer is never lost": {
+			{Facts{Reply: Created, State: StateSent, OnlyCreate: true, Cancel: true}, Settled(tasks.Created, "")},
 		},
 		"it cannot be closed, and reissue was asked for: its QR code runs out first": {
 			{Facts{Reply: Unpaid, State: StateSent, Reissue: true}, doubt},

@@ -158,6 +158,16 @@ const (
 	LastCommands = 60 * time.Millisecond
 )
 
+// Closing published orders that somebody has asked to cancel.
+const (
+	// ClosingEvery is how often a process looks for such orders, and ClosingAtOnce how many it works on.
+	ClosingEvery  = time.Second
+	ClosingAtOnce = 16
+	// ClosingGivenUp is how long after the request it is tried. By then the codes have run out whose
+	// life QFPay documents.
+	ClosingGivenUp = 24 * time.Hour
+)
+
 // asynq.
 const (
 	// LongestBlock bounds how long one BLMOVE blocks. It must stay below go-redis's read timeout
@@ -198,6 +208,8 @@ const (
 const (
 	// IntakeBlock is how long one read of the request stream blocks.
 	IntakeBlock = time.Second
+	// CancelsEvery is how often a process looks for requests to cancel.
+	CancelsEvery = 500 * time.Millisecond
 	// IntakeIdle is how long a request is pending before another worker takes it over.
 	IntakeIdle = 30 * time.Second
 	// IntakeLast is for requests that were read when a shutdown began.

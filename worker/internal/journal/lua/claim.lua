@@ -12,7 +12,8 @@ Answers
   {"early", ms}       its not_before is so far ahead; it is due then at the latest
   {"damaged", what}   what cannot be read: a field, or the whole journal
   {"ours", now, state, attempts, reissues, creates_sent, not_found, accepted_at, first_sent_at,
-   sent_at, deferred_for, order, traceparent, fingerprint, reopens, verdict, answer, no_answer}
+   sent_at, deferred_for, order, traceparent, fingerprint, reopens, verdict, answer, no_answer,
+   cancel_asked_at}
                       the attempt has the lease; now is in ms, and what the journal does not
                       have is ""
 The order is due when the lease ends: a dispatcher claims it then, unless the attempt was faster.

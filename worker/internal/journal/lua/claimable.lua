@@ -13,14 +13,15 @@ When Redis's clock was set back, a lease may seem to have begun later than now: 
 that. A create that seems to have left later than now counts as sent now, so that it is given all the
 time that it may take to land. A time that is ahead by more than a day is damage, except not_before.
 
-An order of which no create is known to have been sent may not be claimed before its not_before.
+An order of which no create is known to have been sent may not be claimed before its not_before, unless it is only to
+end: somebody has asked to cancel it.
 ]]
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local names = {"state", "token", "lane", "lease_until", "leased_at", "first_attempt_at", "attempts", "reissues", "creates_sent", "not_before",
   "not_found", "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent", "fingerprint", "reopens", "verdict",
-  "answer", "no_answer"}
+  "answer", "no_answer", "cancel_asked_at"}
 local numbers = {4, 14} -- from lease_until to sent_at: whole numbers, or missing
 local times = {4, 5, 6, 12, 13, 14}
 local states = {NEW = "live", SENT = "live", CLOSING = "live", DONE = "settled", RESERVED = "reserved"}
@@ -48,7 +49,7 @@ local function read(journal, token)
   end
   if h[2] ~= token and lease_until > now then return nil, {"busy", lease_until - now} end
   local early = tonumber(h[10] or 0) - now
-  if early > 0 and h[1] == "NEW" then return nil, {"early", early} end
+  if early > 0 and h[1] == "NEW" and not h[#names] then return nil, {"early", early} end
   if h[14] and tonumber(h[14]) > now then h[14] = now end
   return h
 end

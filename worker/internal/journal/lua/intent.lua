@@ -18,6 +18,7 @@ Answers
   {"taken", reissues}     another order has the number; NEW under this next number now, and no
                           create may leave yet
   {"paused"}              a person has paused the merchant, or the pay type; nothing was changed
+  {"cancelled"}           somebody has asked to cancel the order: no create may leave, nothing was changed
   {"lost"}                the token does not have the lease, or not for long enough, or the
                           order moved on
 A repetition of the same intent gets the same answer and counts once, also if there is a pause since. What was answered to the
@@ -28,13 +29,14 @@ local journal, numbered = KEYS[1], KEYS[2]
 local id, keep = ARGV[5], ARGV[6]
 local token, reissues, creates_sent, need = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
-local lease_until, state, current, sent, sent_by, first, verdict =
-  holds_lease(journal, token, "state", "reissues", "creates_sent", "sent_by", "first_sent_at", "verdict")
+local lease_until, state, current, sent, sent_by, first, verdict, cancelled =
+  holds_lease(journal, token, "state", "reissues", "creates_sent", "sent_by", "first_sent_at", "verdict", "cancel_asked_at")
 if not lease_until then return {"lost"} end
 if current ~= reissues or tonumber(lease_until) < now + need then return {"lost"} end
 if state == "SENT" and sent_by == token and tonumber(sent) == creates_sent + 1 then return {"sent", creates_sent + 1} end
 if tonumber(sent) ~= creates_sent then return {"lost"} end
 if state ~= "NEW" and state ~= "SENT" then return {"lost"} end
+if cancelled then return {"cancelled"} end
 if is_paused(KEYS[3], id, ARGV[7]) then return {"paused"} end
 
 if numbered ~= journal then

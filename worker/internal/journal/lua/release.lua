@@ -1,6 +1,7 @@
 --[[ release: give up the lease of an order without a result. If the order needs a slot, it joins
 a wait queue. If it waits because a person has paused its merchant or pay type, and that is over, it is
 due at once: whoever ends a pause looks for the orders that wait for it only once.
+An order that somebody has asked to cancel, and for which nothing was sent, needs no queue: it is due now.
 
 KEYS[1] the order's journal   KEYS[2] due
 KEYS[3] the wait queue to join, a sorted set: order → ms since which it waits: it was accepted then,
@@ -20,13 +21,16 @@ Answers
 local journal, due = KEYS[1], KEYS[2]
 local id, token, delay, not_found, why = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 
-if not holds_lease(journal, token) then return {"lost"} end
+local held, state, cancelled = holds_lease(journal, token, "state", "cancel_asked_at")
+if not held then return {"lost"} end
+local ends = state == "NEW" and cancelled
+if ends then delay = 0 end
 if not_found == 1 then redis.call("HINCRBY", journal, "not_found", 1) end
 redis.call("HSET", journal, "deferred_for", why)
 redis.call("HDEL", journal, "token", "leased_at", "lease_until")
 if KEYS[3] and not KEYS[4] and not is_paused(KEYS[3], id, ARGV[6]) then delay = 0 end
 redis.call("ZADD", due, "XX", now + delay, id)
-if KEYS[4] then
+if KEYS[4] and not ends then
   local since = redis.call("HMGET", journal, "accepted_at", "not_before")
   redis.call("ZADD", KEYS[3], math.max(since[1], since[2] or 0), id)
   redis.call("ZADD", KEYS[4], ARGV[7], now, ARGV[6])

@@ -1,17 +1,18 @@
---[[ settle: give an order its result and publish it, both or neither. Comes after lease.lua and batch.lua.
+--[[ settle: give an order its result and publish it, both or neither. Comes after lease.lua, batch.lua and settling.lua.
 
 KEYS[1] the order's journal   KEYS[2] due   KEYS[3] the result stream
-KEYS[4] open, a sorted set: order → ms of publication; only when published codes are followed: a
+KEYS[4] closing, a sorted set: orders with a published QR code that are to be closed at QFPay
+KEYS[5] open, a sorted set: order → ms of publication; only when published codes are followed: a
         created order joins it, and its journal keeps what a query about its payment needs
 ARGV[1] id of the order       ARGV[2] token       ARGV[3] reissues, as claimed
 ARGV[4] outcome               ARGV[5] ms to keep the journal from now on
 ARGV[6] prefix of the counters of batches
-ARGV[7…] field, value, …      the entry; the id of an order that was re-opened gets "#2", "#3" …
-                              behind it
+ARGV[7…] field, value, …      the entry
 
 An attempt that has the QR code of the current number may publish "created", also after its
 lease, unless a close may have left (CLOSING) or no create was sent. Any other outcome needs
-the lease.
+the lease. A QR code that comes although somebody has asked to cancel the order is published, and to
+be closed.
 
 Answers
   {"published", entry}  the order has its result, under this entry of the stream;
@@ -22,10 +23,11 @@ Answers
 "already" and "lost" change nothing, with one exception: the QR code that is not published is
 written down as an orphan, since an order may stand at QFPay under its number and syssn.
 ]]
-local journal, due, stream = KEYS[1], KEYS[2], KEYS[3]
+local journal, stream, closing = KEYS[1], KEYS[3], KEYS[4]
 local id, token, reissues, outcome, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
-local h = redis.call("HMGET", journal, "state", "reissues", "outcome", "settled_by", "entry", "reopens", "orphans", "batch", "lane")
+local h = redis.call("HMGET", journal, "state", "reissues", "outcome", "settled_by", "entry", "reopens", "orphans", "batch", "lane",
+  "cancel_asked_at")
 local state = h[1]
 
 -- The published result may be of this very order: a gateway that answers a repeated
@@ -62,18 +64,13 @@ elseif not holds_lease(journal, token) then
   return {"lost", state}
 end
 
-local reopens = tonumber(h[6] or 0)
-for i = 7, #ARGV, 2 do
-  if ARGV[i] == "id" and reopens > 0 then ARGV[i + 1] = id .. "#" .. reopens + 1 end
+local order = {state = state, reopens = h[6], batch = h[8], lane = h[9]}
+local entry = give_result(KEYS, id, order, outcome, token, keep, ARGV[6], 7)
+if outcome == "created" and h[10] then
+  redis.call("HSET", journal, "close_asked_at", now)
+  redis.call("ZADD", closing, now, id)
 end
-local entry = redis.call("XADD", stream, "*", unpack(ARGV, 7))
-redis.call("HSET", journal, "state", "DONE", "outcome", outcome, "entry", entry, "settled_by", token, "settled_at", now,
-  "settled_from", state)
-redis.call("HDEL", journal, "token", "leased_at", "lease_until")
-redis.call("ZREM", due, id)
-redis.call("PEXPIRE", journal, keep)
-if h[8] then settled_in(ARGV[6] .. h[8], id, outcome, h[9], keep) end
-if KEYS[4] and outcome == "created" then
+if KEYS[5] and outcome == "created" then
   redis.call("HSET", journal, "payment", "open")
   for i = 7, #ARGV, 2 do
     local name = ARGV[i]
@@ -81,6 +78,6 @@ if KEYS[4] and outcome == "created" then
       redis.call("HSET", journal, name, ARGV[i + 1])
     end
   end
-  redis.call("ZADD", KEYS[4], now, id)
+  redis.call("ZADD", KEYS[5], now, id)
 end
 return {"published", entry}

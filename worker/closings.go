@@ -1,0 +1,140 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+)
+
+// closings closes orders at QFPay whose QR codes are published and that somebody has asked to cancel. It
+// does not touch their results. Every process works on some; whatever a process leaves undone is due
+// again.
+type closings struct {
+	handler *handler
+	failing bool // the latest round failed
+}
+
+// run closes what is due until ctx ends, and then finishes the calls that have left.
+func (c *closings) run(ctx context.Context) {
+	for wait.Sleep(ctx, wait.Jitter(timing.ClosingEvery)) == nil {
+		for c.round(ctx) == timing.ClosingAtOnce && ctx.Err() == nil {
+		}
+	}
+}
+
+// round works on some orders that are due, and returns how many.
+func (c *closings) round(ctx context.Context) int {
+	h := c.handler
+	merchants := h.merchants.Load().byName
+	due, err := h.journal.ClosingDue(ctx, timing.ClosingAtOnce, slices.Collect(maps.Keys(merchants)))
+	if err != nil && ctx.Err() == nil {
+		h.observer.Observe(event.RedisFailed{Op: "closing"})
+		if !c.failing {
+			h.log.Error("orders that are to be closed could not be read; trying again", "error", err)
+		}
+	}
+	c.failing = err != nil
+	var working sync.WaitGroup
+	for _, one := range due {
+		merchant, _, _ := strings.Cut(one.ID, ":")
+		working.Go(func() {
+			defer func() {
+				if r := recover(); r != nil {
+					h.log.Error("a closing panicked; its order comes back", "id", one.ID, "panic", r, "stack", string(debug.Stack()))
+				}
+			}()
+			c.close(ctx, merchants[merchant], &one)
+		})
+	}
+	working.Wait()
+	return len(due)
+}
+
+// close makes one attempt at an order, and writes down how it ended.
+func (c *closings) close(ctx context.Context, m *merchantState, one *journal.Closing) {
+	h := c.handler
+	a := &attempt{handler: h, merchant: m, claim: one.Claim, session: ratelimit.NewSession(nil), began: time.Now()}
+	defer func() { a.session.Close(ctx) }()
+	var step policy.Closing
+	var err error
+	if a.order, err = tasks.ParseOrder(one.Order); err != nil {
+		step = policy.CloseUnclear // it was sent, so it is damage
+	} else {
+		calls, cancel := context.WithTimeout(ctx, h.times.Attempt+h.times.Lease)
+		step = a.closing(calls, one.AskedAt)
+		cancel()
+	}
+	delay := c.again(a, one)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.SettleTimeout)
+	defer cancel()
+	err = h.journal.ClosingEnd(ctx, one, step.Result(), delay)
+	if err != nil && !errors.Is(err, journal.ErrLost) {
+		h.observer.Observe(event.RedisFailed{Op: "closing"})
+	}
+	if result := step.Result(); err == nil && result != "" {
+		h.log.Info("a published order was to be cancelled", "merchant", a.order.Merchant, "out_trade_no", a.order.OutTradeNo,
+			"issued_as", a.issued().OutTradeNo, "closed", result)
+	}
+}
+
+// again returns when an order is looked at again: soon when its calls had no slot, else later and later, since
+// QFPay may not close an order in its first minutes.
+func (c *closings) again(a *attempt, one *journal.Closing) time.Duration {
+	if throttled, is := errors.AsType[*qfpay.Throttled](a.err); is {
+		return wait.Jitter(max(throttled.RetryAfter, timing.FirstPause))
+	}
+	return wait.Jitter(min(c.handler.times.Doubt<<min(one.Tries, 10), timing.MaxCloseAgain))
+}
+
+// closing queries and closes a published order, and returns the step that it ends with for now.
+func (a *attempt) closing(ctx context.Context, askedAt time.Time) policy.Closing {
+	late := a.now().Sub(askedAt) > timing.ClosingGivenUp
+	closable := a.handler.unique && a.order.PayType.Closable()
+	reply := policy.Nothing
+	for {
+		switch s := policy.NextClosing(reply, closable, a.known.CloseSentHere, late); s {
+		case policy.CloseQuery:
+			reply = a.queryPublished(ctx)
+		case policy.CloseNow:
+			_, a.err = a.client(ratelimit.Doubt).Close(ctx, a.issued(), nil)
+			reply, a.known.CloseSentHere = policy.ReadClose(a.err), true
+		default:
+			return s
+		}
+	}
+}
+
+// queryPublished asks QFPay once about a published order.
+func (a *attempt) queryPublished(ctx context.Context) policy.Reply {
+	o, sent := a.issued(), a.claim.FirstSentAt
+	answer := a.ask(ctx, o.OutTradeNo, qfpay.MonthsAround(sent, a.now()))
+	a.err = answer.err
+	reply, _ := policy.ReadQuery(answer.rows, answer.err, o, sent)
+	return reply
+}
+
+// cancelBy returns what the cancel stream's reader does with a request.
+func cancelBy(i *inspect.Inspector) streams.Cancel {
+	return func(ctx context.Context, id string) (refused, err error) {
+		if _, err = i.Cancel(ctx, id); inspect.IsNotCancelled(err) {
+			return err, nil
+		}
+		return nil, err
+	}
+}
