@@ -250,7 +250,10 @@ func TestBatch_DamagedCountersHoldUpNoOrder(t *testing.T) {
 		o := anOrder(fmt.Sprintf("B%d", i))
 		o.Batch = "one"
 		for _, do := range []func() error{
-			func() error { _, err := p.EnqueueAll(ctx, []tasks.Order{o, anOrder(o.OutTradeNo + "-alone")}); return err },
+			func() error {
+				_, err := p.EnqueueAll(ctx, []tasks.Order{o, anOrder(o.OutTradeNo + "-alone")})
+				return err
+			},
 			damage,
 			func() error { // settled and re-opened
 				f.id = "default:" + o.OutTradeNo
