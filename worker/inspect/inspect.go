@@ -25,6 +25,7 @@ var (
 	showScript   = redisscript.Load(luaFiles, "show")
 	reopenScript = redisscript.Load(luaFiles, "reopen")
 	auditScript  = redisscript.Load(luaFiles, "audit")
+	quotasScript = redisscript.Load(luaFiles, "quotas")
 )
 
 // Inspector reads the journal for people: the history of an order, and whether journal, due and
