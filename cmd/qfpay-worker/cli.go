@@ -19,6 +19,7 @@ type cli struct {
 	Enqueue EnqueueCmd `cmd:"" help:"Check the orders of a CSV or NDJSON file and enqueue them."`
 	Results ResultsCmd `cmd:"" help:"Read the result stream."`
 	Order   OrderCmd   `cmd:"" help:"Show one order, or try an order again."`
+	Batch   BatchCmd   `cmd:"" help:"List bulk runs, or show one."`
 	Audit   AuditCmd   `cmd:"" help:"Check that journal, due set and result stream agree about every order."`
 	ACL     ACLCmd     `cmd:"" name:"acl" help:"Print the rights that users of Redis need."`
 	Version VersionCmd `cmd:"" help:"Print version, commit and Go version."`

@@ -23,6 +23,7 @@ type EnqueueCmd struct {
 	Strict     bool   `help:"Reject rows that would only get a warning."`
 	AllowEmpty bool   `help:"Accept a file without orders."`
 	File       string `arg:"" help:"CSV with a header row, or JSON; - is standard input."`
+	BatchConfig
 	GoodsNameConfig
 	RedisConfig
 	DurabilityConfig
@@ -68,7 +69,9 @@ func (c *EnqueueCmd) Run(ctx context.Context, std stdio) error {
 		rdb := s.server.Connect("qfpay-worker-enqueue", 0)
 		defer rdb.Close()
 		e.producer = tasks.NewProducer(rdb, s.keys).WithDurability(tasks.Durability(c.Durability)).WithHighWater(s.mark).WithGoodsName(s.name)
-		err = s.server.ready(ctx, std.err, rdb, s.keys, redischeck.Producer)
+		if err = s.server.ready(ctx, std.err, rdb, s.keys, redischeck.Producer); err == nil && size > 0 {
+			e.forecast(ctx, std.err, rdb, c.File)
+		}
 	}
 	if err == nil {
 		err = e.all(ctx, in)
@@ -91,6 +94,8 @@ type enqueueSettings struct {
 	lane     tasks.Lane // of rows without one
 	merchant string     // of rows without one
 	strict   bool
+	batch    string // of rows without one, or ""
+	minutes  int    // lifetime of the QR codes of rows without one; 0: QFPay's
 }
 
 // resolve checks the settings and the flags together.
@@ -104,6 +109,7 @@ func (c *EnqueueCmd) resolve() (enqueueSettings, error) {
 			string(orderfile.Big5), string(orderfile.GB18030), string(orderfile.Windows1252))),
 	}
 	c.DurabilityConfig.resolve(&found)
+	s.batch, s.minutes = c.BatchConfig.resolve(&found)
 	if !tasks.ValidMerchant(c.Merchant) {
 		found.failed("--merchant", "must be 1 to 64 letters, digits, _ or -, not %q", c.Merchant)
 	}

@@ -22,7 +22,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 -- All before the first write, in case a key has another type.
 local told, count = redis.call("HGETALL", merchants), redis.call("ZCARD", unknown)
-redis.call("HLEN", quotas)
+redis.call("HGET", quotas, "")
 
 local function forget(name)
   redis.call("HDEL", merchants, name)
