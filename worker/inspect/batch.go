@@ -56,10 +56,18 @@ func (b Batch) LastChange() time.Time {
 // Batch returns the counters of a batch, with a forecast while orders of it wait, or [ErrNoBatch].
 func (i *Inspector) Batch(ctx context.Context, name string) (Batch, error) {
 	b, err := i.BatchCounters(ctx, name)
-	if err != nil || b.Waiting <= 0 {
+	if err != nil {
 		return b, err
 	}
+	return i.WithForecast(ctx, b)
+}
+
+// WithForecast adds a forecast to the counters of a batch in which orders wait.
+func (i *Inspector) WithForecast(ctx context.Context, b Batch) (Batch, error) {
 	own := b.waits()
+	if len(own) == 0 {
+		return b, nil
+	}
 	var names []string
 	for merchant := range own {
 		names = append(names, merchant)

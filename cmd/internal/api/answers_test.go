@@ -23,7 +23,7 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.RedisTimeout = 200 * time.Millisecond })
 	had := map[string]bool{}
-	order, picture := "/v1/orders/default/A1", "/v1/orders/default/A1/qr.png"
+	order, picture, batch := "/v1/orders/default/A1", "/v1/orders/default/A1/qr.png", "/v1/batches/one"
 	ask := func(want int, method, path, contentType, body string) answered {
 		t.Helper()
 		return r.had(had, want, r.request(method, path, contentType, strings.NewReader(body)))
@@ -31,7 +31,9 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 
 	ask(404, "GET", order, "", "")
 	ask(404, "GET", picture, "", "")
-	ask(202, "POST", "/v1/orders", oneOrder, anOrder("A1"))
+	ask(404, "GET", batch, "", "")
+	ask(202, "POST", "/v1/orders", oneOrder, strings.Replace(anOrder("A1"), "{", `{"batch":"one",`, 1))
+	ask(200, "GET", batch, "", "")
 	ask(409, "GET", picture, "", "")
 	r.work(simulator.Config{}, 1)
 	ask(200, "GET", order, "", "")
@@ -49,7 +51,7 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	r.had(had, 408, r.request("POST", "/v1/orders", oneOrder, stuck))
 	let.Close()
 
-	for _, path := range []string{order, picture, "/v1/orders"} {
+	for _, path := range []string{order, picture, batch, "/v1/orders"} {
 		req := r.request(methodOfPath(path), path, "", nil)
 		req.Header.Set("Authorization", "Bearer x")
 		r.had(had, 401, req)
@@ -58,20 +60,24 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	r.callers.Set([]Caller{{Name: "web-shop", Token: sha256.Sum256([]byte(token)), Merchants: []string{"hotel"}}})
 	ask(403, "GET", order, "", "")
 	ask(403, "GET", picture, "", "")
+	ask(403, "GET", batch, "", "")
 	ask(403, "POST", "/v1/orders", oneOrder, anOrder("A1"))
 	r.callers.Set(OneCaller(token))
-	twice := r.request("GET", order, "", nil)
-	twice.Header.Add("Authorization", "Bearer x")
-	r.had(had, 400, twice)
+	for _, path := range []string{order, batch} {
+		twice := r.request("GET", path, "", nil)
+		twice.Header.Add("Authorization", "Bearer x")
+		r.had(had, 400, twice)
+	}
 
 	r.redis.Kill()
 	ask(503, "POST", "/v1/orders", oneOrder, anOrder("A2"))
 	ask(503, "GET", order, "", "")
 	ask(503, "GET", picture, "", "")
+	ask(503, "GET", batch, "", "")
 
 	busy := newRig(t, func(c *Config) { c.Requests = 1 })
 	done := busy.occupy()
-	for _, path := range []string{order, picture, "/v1/orders"} {
+	for _, path := range []string{order, picture, batch, "/v1/orders"} {
 		busy.had(had, 429, busy.request(methodOfPath(path), path, oneOrder, strings.NewReader("{}")))
 	}
 	done()
@@ -80,6 +86,7 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	broken.had(had, 500, broken.request("POST", "/v1/orders", oneOrder, strings.NewReader(anOrder("A3"))))
 	broken.had(had, 500, broken.request("GET", order, "", nil))
 	broken.had(had, 500, broken.request("GET", picture, "", nil))
+	broken.had(had, 500, broken.request("GET", batch, "", nil))
 
 	var documented []string
 	for operation, responses := range r.doc.operations {
