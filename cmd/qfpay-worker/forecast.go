@@ -164,10 +164,10 @@ func sayForecast(ctx context.Context, w io.Writer, i *inspect.Inspector, t *file
 func forecastText(f inspect.Forecast, t *fileTotals) string {
 	text := fmt.Sprintf("forecast: %s in %s, until %s%s", counted(t.count), about(f.Takes), f.DoneAt.Format(time.RFC3339), behind(f))
 	if t.enqueued > 0 {
-		text += fmt.Sprintf("; %s of the file are enqueued already", counted(t.enqueued))
+		text += fmt.Sprintf("; enqueued already: %s of the file", counted(t.enqueued))
 	}
 	if t.later > 0 {
-		text += fmt.Sprintf("; %s of the file wait for their not_before", counted(t.later))
+		text += fmt.Sprintf("; waiting for their not_before: %s of the file", counted(t.later))
 	}
 	if unknown := assumed(f); unknown != "" {
 		text += "; " + unknown
