@@ -34,10 +34,11 @@ type EnqueueCmd struct {
 func (EnqueueCmd) Help() string {
 	return `Columns and keys have QFPay's names. out_trade_no, pay_type, txamt and txcurrcd are
 required. goods_name, expired_time, limit_pay, pay_tag, rmb_tag, udid, notify_url,
-txdtm, merchant, deadline and lane are optional. The last line, on standard output,
+txdtm, merchant, deadline, lane, not_before and batch are optional. The last line, on standard output,
 has the counts: enqueued=N duplicate=N invalid=N, or with --check valid=N invalid=N.
 Enqueuing a file again is harmless: orders that were enqueued before are counted as
-duplicates.
+duplicates. Before it begins, the command says on standard error how long the orders
+take at the quotas of the running workers.
 
 Exit code 0: all rows are enqueued, now or before. 2: some rows are invalid; the
 command prints the line and the reason of each, and enqueues the others. Also 2 for
