@@ -276,3 +276,25 @@ func TestBatch_DamagedCountersHoldUpNoOrder(t *testing.T) {
 	}
 	f.sound()
 }
+
+// A batch is kept while an order of it waits, and runs out when none does.
+func TestBatch_IsKeptWhileAnOrderWaits(t *testing.T) {
+	t.Parallel()
+	f := newJournalFixture(t)
+	o := anOrder("B1")
+	o.Batch = "one"
+	_, err := tasks.NewProducer(f.Redis, f.Keys).Enqueue(t.Context(), o)
+	ok(t, err)
+	f.id = "default:B1"
+	runsOut := func(want bool, when string) {
+		t.Helper()
+		if left := f.Redis.TTL(t.Context(), f.Keys.Batch("one")).Val(); (left > 0) != want {
+			t.Errorf("%s: its counters are kept for %v", when, left)
+		}
+	}
+	runsOut(false, "accepted")
+	f.end(f.take("a"), tasks.Expired)
+	runsOut(true, "settled")
+	f.reopen()
+	runsOut(false, "re-opened")
+}

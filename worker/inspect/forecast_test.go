@@ -10,7 +10,9 @@ import (
 func TestForecast_IsWhatTheQuotasAllow(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 2, 4, 0, 0, 0, time.UTC)
-	quota := func(app string, perMinute int) Quota { return Quota{AppCode: app, PerSecond: 100, PerMinute: perMinute} }
+	quota := func(app string, perMinute int) Quota {
+		return Quota{AppCode: app, PerSecond: 100, PerMinute: perMinute}
+	}
 	one := map[string]Quota{"a": quota("X", 100)}
 	shared := map[string]Quota{"a": quota("X", 100), "b": quota("X", 100), "c": quota("Y", 400)}
 	bulk := func(n int) Waits { return Waits{Bulk: n} }
