@@ -111,7 +111,10 @@ func (b Backlog) lines(orders map[string]Waits) map[string]*line {
 		}
 	}
 	for key, l := range lines {
-		if l.later = max(0, l.later); l.own == (Waits{}) {
+		// Fewer are due later than stand in wait queues: the others have waited so long that they are due
+		// soon, and were counted there.
+		l.all.Bulk, l.later = max(0, l.all.Bulk+min(0, l.later)), max(0, l.later)
+		if l.own == (Waits{}) {
 			delete(lines, key)
 		}
 	}

@@ -34,6 +34,8 @@ func TestForecast_IsWhatTheQuotasAllow(t *testing.T) {
 			Forecast{Starts: time.Minute, Takes: 2 * time.Minute, Before: 98}},
 		{"behind what is queued, which is due later", Backlog{Quotas: one, Due: map[string]DueOrders{"a": {Later: 98}}, Calls: map[string]Calls{"X": {Waits: bulk(98)}}},
 			merchants{"a": bulk(98)}, false, time.Time{}, Forecast{Starts: time.Minute, Takes: 2 * time.Minute, Before: 98}},
+		{"once, however long it is queued", Backlog{Quotas: one, Due: map[string]DueOrders{"a": {Soon: 49, Later: 49}}, Calls: map[string]Calls{"X": {Waits: bulk(98)}}},
+			merchants{"a": bulk(98)}, false, time.Time{}, Forecast{Starts: time.Minute, Takes: 2 * time.Minute, Before: 98}},
 		{"not behind what is put off", Backlog{Quotas: one, Due: map[string]DueOrders{"a": {Later: 99}}, Calls: map[string]Calls{"X": {Waits: bulk(98)}}},
 			merchants{"a": bulk(98)}, false, time.Time{}, Forecast{Starts: time.Minute, Takes: 2 * time.Minute, Before: 98, Later: 1}},
 		{"not behind another app_code", Backlog{Quotas: shared, Due: map[string]DueOrders{"c": {Soon: 5000}}}, merchants{"a": bulk(98)}, false, time.Time{},
