@@ -38,7 +38,7 @@ func TestAcceptInvalid_ThePayloadIsKept(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	k := Keys{DefaultPrefix}
 	p := NewProducer(rdb, k)
-	payload := []byte(`{"out_trade_no":"A1","txamt":"much"}`)
+	payload := []byte(`{"out_trade_no":"A1","txamt":"much","batch":"one"}`)
 	for range 2 { // delivered twice
 		if err := p.AcceptInvalid(t.Context(), "default:A1", payload, ""); err != nil {
 			t.Fatal(err)
@@ -49,6 +49,15 @@ func TestAcceptInvalid_ThePayloadIsKept(t *testing.T) {
 	}
 	if n := rdb.ZCard(t.Context(), k.Due()).Val(); n != 1 {
 		t.Errorf("%d orders are due", n)
+	}
+	if n := rdb.HGet(t.Context(), k.Batch("one"), "waiting:bulk:default").Val(); n != "1" {
+		t.Errorf("%s of its batch wait, want 1", n)
+	}
+	if err := p.AcceptInvalid(t.Context(), "default:A2", []byte(`{"out_trade_no":"A2","batch":"no {name}"}`), ""); err != nil {
+		t.Error(err)
+	}
+	if names := rdb.Keys(t.Context(), k.Batch("*")).Val(); len(names) != 1 {
+		t.Errorf("batches %q", names)
 	}
 }
 

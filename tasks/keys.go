@@ -54,6 +54,10 @@ func (k Keys) Merchants() string { return k.Prefix + ":merchants" }
 // score is the millisecond until which that is believed.
 func (k Keys) UnknownMerchants() string { return k.Prefix + ":merchants:unknown" }
 
+// Quotas is a hash: what QFPay allows the merchants that running workers have. It expires as Merchants
+// does.
+func (k Keys) Quotas() string { return k.Prefix + ":merchants:quota" }
+
 // Clock is a hash: what the workers last read of Redis's clock, so that they see when it goes back.
 func (k Keys) Clock() string { return k.Prefix + ":clock" }
 

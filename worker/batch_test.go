@@ -110,6 +110,9 @@ func (b *batchWalk) accept(t *rapid.T) {
 	for range rapid.IntRange(1, 6).Draw(t, "orders") {
 		o := anOrder(someNumber.Draw(t, "number"))
 		o.Merchant, o.Batch, o.Lane = someOwner.Draw(t, "merchant"), someBatch.Draw(t, "batch"), someLane.Draw(t, "lane")
+		if minutes := rapid.IntRange(0, 2).Draw(t, "not before"); minutes > 0 {
+			o.NotBefore = time.Now().Add(time.Duration(minutes) * time.Minute)
+		}
 		orders = append(orders, o)
 	}
 	if _, err := b.producer.EnqueueAll(b.ctx, orders); err != nil {
@@ -195,8 +198,13 @@ func (b *batchWalk) agree() {
 			count = map[string]int64{"waiting": 0}
 			want[h["batch"]] = count
 		}
+		merchant := []string{"a", "b"}[i/5]
 		count["accepted"]++
+		count["merchant:"+merchant]++
 		at, _ := strconv.ParseInt(h["accepted_at"], 10, 64)
+		if later, err := strconv.ParseInt(h["not_before"], 10, 64); err == nil {
+			count["last_not_before"] = max(count["last_not_before"], later)
+		}
 		count["last_accepted_at"] = max(count["last_accepted_at"], at)
 		if first := count["first_accepted_at"]; first == 0 || at < first {
 			count["first_accepted_at"] = at
@@ -206,7 +214,7 @@ func (b *batchWalk) agree() {
 			continue
 		}
 		count["waiting"]++
-		count["waiting:"+h["lane"]+":"+[]string{"a", "b"}[i/5]]++
+		count["waiting:"+h["lane"]+":"+merchant]++
 	}
 	for i, name := range batches {
 		got := map[string]int64{}
@@ -227,4 +235,66 @@ func (b *batchWalk) agree() {
 			b.Fatalf("batch %s, in which %d wait, is kept for %v", name, got["waiting"], left)
 		}
 	}
+}
+
+// Counters that somebody has changed by hand hold up no order.
+func TestBatch_DamagedCountersHoldUpNoOrder(t *testing.T) {
+	t.Parallel()
+	f := newJournalFixture(t)
+	ctx, p, batch := t.Context(), tasks.NewProducer(f.Redis, f.Keys), f.Keys.Batch("one")
+	for i, damage := range []func() error{
+		func() error { return f.Redis.Del(ctx, batch).Err() },
+		func() error { return f.Redis.HSet(ctx, batch, "waiting", "many", "accepted", "").Err() },
+		func() error { return f.Redis.Set(ctx, batch, "a text", 0).Err() },
+	} {
+		o := anOrder(fmt.Sprintf("B%d", i))
+		o.Batch = "one"
+		for _, do := range []func() error{
+			func() error {
+				_, err := p.EnqueueAll(ctx, []tasks.Order{o, anOrder(o.OutTradeNo + "-alone")})
+				return err
+			},
+			damage,
+			func() error { // settled and re-opened
+				f.id = "default:" + o.OutTradeNo
+				f.end(f.take("a"), tasks.Expired)
+				f.reopen()
+				f.end(f.take("b"), tasks.Expired)
+				return nil
+			},
+			func() error { // into what is damaged
+				o.OutTradeNo += "-later"
+				_, err := p.Enqueue(ctx, o)
+				return err
+			},
+		} {
+			ok(t, do())
+		}
+		if f.id = "default:" + o.OutTradeNo; !f.isDue() {
+			t.Errorf("%s is not due", f.id)
+		}
+	}
+	f.sound()
+}
+
+// A batch is kept while an order of it waits, and runs out when none does.
+func TestBatch_IsKeptWhileAnOrderWaits(t *testing.T) {
+	t.Parallel()
+	f := newJournalFixture(t)
+	o := anOrder("B1")
+	o.Batch = "one"
+	_, err := tasks.NewProducer(f.Redis, f.Keys).Enqueue(t.Context(), o)
+	ok(t, err)
+	f.id = "default:B1"
+	runsOut := func(want bool, when string) {
+		t.Helper()
+		if left := f.Redis.TTL(t.Context(), f.Keys.Batch("one")).Val(); (left > 0) != want {
+			t.Errorf("%s: its counters are kept for %v", when, left)
+		}
+	}
+	runsOut(false, "accepted")
+	f.end(f.take("a"), tasks.Expired)
+	runsOut(true, "settled")
+	f.reopen()
+	runsOut(false, "re-opened")
 }

@@ -49,7 +49,10 @@ func (f *fleet) exchange(ctx context.Context, age time.Duration) error {
 		return nil
 	}
 	own := f.own().byName
-	has := slices.Sorted(maps.Keys(own))
+	has := make(map[string]journal.Quota, len(own))
+	for name, m := range own {
+		has[name] = m.quota()
+	}
 	gone := slices.DeleteFunc(slices.Clone(f.told), func(name string) bool { return own[name] != nil })
 	running, paused, err := f.journal.TellMerchants(ctx, has, gone, slices.Sorted(maps.Keys(f.unknown)))
 	if err != nil {
@@ -57,7 +60,7 @@ func (f *fleet) exchange(ctx context.Context, age time.Duration) error {
 	}
 	learnt := exchange{time.Now(), setOf(running), setOf(paused)}
 	f.latest.Store(&learnt)
-	f.told = has
+	f.told = slices.Collect(maps.Keys(has))
 	clear(f.unknown)
 	return nil
 }

@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
@@ -86,7 +88,7 @@ func TestFleet_TellsOfAMerchantThatNobodyHas(t *testing.T) {
 func TestFleet_ForgetsAWorkerThatHasEnded(t *testing.T) {
 	t.Parallel()
 	f := newJournalFixture(t)
-	set := newMerchantSet(map[string]*merchantState{"a": {}}, 1)
+	set := newMerchantSet(map[string]*merchantState{"a": {client: &qfpay.Client{}}}, 1)
 	fleet := newFleet(f.Journal, func() *merchantSet { return set })
 	has := func(want bool, when string) {
 		t.Helper()
@@ -99,7 +101,7 @@ func TestFleet_ForgetsAWorkerThatHasEnded(t *testing.T) {
 		fleet.latest.Store(&exchange{})
 	}
 	has(false, "alone")
-	_, _, err := f.TellMerchants(t.Context(), []string{"b"}, nil, nil)
+	_, _, err := f.TellMerchants(t.Context(), map[string]journal.Quota{"b": {}}, nil, nil)
 	ok(t, err)
 	has(true, "another has it")
 	ok(t, f.Redis.HSet(t.Context(), f.Keys.Merchants(), "b", time.Now().Add(-time.Millisecond).UnixMilli()).Err())
@@ -119,7 +121,11 @@ func TestTellMerchants_KeepsWhatRunningWorkersHave(t *testing.T) {
 	f := newJournalFixture(t)
 	tell := func(has, gone, unknown []string, want string) {
 		t.Helper()
-		running, _, err := f.TellMerchants(t.Context(), has, gone, unknown)
+		quotas := map[string]journal.Quota{}
+		for i, name := range has {
+			quotas[name] = journal.Quota{AppCode: "code of " + name, PerMinute: 400 + i}
+		}
+		running, _, err := f.TellMerchants(t.Context(), quotas, gone, unknown)
 		ok(t, err)
 		slices.Sort(running)
 		if got := strings.Join(running, " "); got != want {
@@ -136,9 +142,16 @@ func TestTellMerchants_KeepsWhatRunningWorkersHave(t *testing.T) {
 	ok(t, f.Redis.HSet(t.Context(), f.Keys.Merchants(), "ended", now.UnixMilli()-1, "clock-went-back", now.Add(time.Hour).UnixMilli(), "damaged", "x").Err())
 	ok(t, f.Redis.ZAdd(t.Context(), f.Keys.UnknownMerchants(), redis.Z{Member: "past", Score: 1},
 		redis.Z{Member: "clock-went-back", Score: float64(now.Add(time.Hour).UnixMilli())}).Err())
+	ok(t, f.Redis.HSet(t.Context(), f.Keys.Quotas(), "ended", "0 400 gone").Err())
 	tell([]string{"a", "b"}, nil, []string{"x", "b"}, "a b")
 	unknown("x")
 	tell([]string{"c"}, []string{"a"}, nil, "b c")
+	if diff := cmp.Diff(map[string]string{"b": "0 401 code of b", "c": "0 400 code of c"}, f.Redis.HGetAll(t.Context(), f.Keys.Quotas()).Val()); diff != "" {
+		t.Errorf("quotas:\n%s", diff)
+	}
+	if left := f.Redis.PTTL(t.Context(), f.Keys.Quotas()).Val(); left <= 0 || left > timing.MerchantTold {
+		t.Errorf("the quotas of ended workers stay for %s", left)
+	}
 	if left := f.Redis.PTTL(t.Context(), f.Keys.Merchants()).Val(); left <= 0 || left > timing.MerchantTold {
 		t.Errorf("the merchants of ended workers stay for %s", left)
 	}

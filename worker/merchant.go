@@ -10,6 +10,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
@@ -111,6 +112,11 @@ func onCall(merchant string, c Config) func(qfpay.Call) {
 // merchant returns the merchant that the state was made of.
 func (m *merchantState) merchant() Merchant {
 	return Merchant{Merchant: m.client.Merchant, PerSecond: m.limits[0], PerMinute: m.limits[1]}
+}
+
+// quota returns what QFPay allows the merchant's app_code.
+func (m *merchantState) quota() journal.Quota {
+	return journal.Quota{AppCode: m.client.Merchant.AppCode, PerSecond: m.limits[0], PerMinute: m.limits[1]}
 }
 
 // newLimiter returns the limiter of a merchant, which reports to the observer.

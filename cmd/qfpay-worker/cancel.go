@@ -78,11 +78,6 @@ func (c *OrderCancelCmd) Run(ctx context.Context, std stdio) error {
 	})
 }
 
-// BatchCmd has the commands for one bulk run.
-type BatchCmd struct {
-	Cancel BatchCancelCmd `cmd:"" help:"Cancel the orders of a batch."`
-}
-
 // BatchCancelCmd cancels the orders of a batch.
 type BatchCancelCmd struct {
 	Name string `arg:"" help:"The batch."`

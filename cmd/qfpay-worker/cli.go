@@ -19,7 +19,7 @@ type cli struct {
 	Enqueue  EnqueueCmd  `cmd:"" help:"Check the orders of a CSV or NDJSON file and enqueue them."`
 	Results  ResultsCmd  `cmd:"" help:"Read the result stream."`
 	Order    OrderCmd    `cmd:"" help:"Show and list orders, cancel them, or try them again."`
-	Batch    BatchCmd    `cmd:"" help:"Cancel the orders of a bulk run."`
+	Batch    BatchCmd    `cmd:"" help:"List bulk runs, show one, or cancel its orders."`
 	Merchant MerchantCmd `cmd:"" help:"List the merchants; pause one by hand, or end the pause."`
 	Audit    AuditCmd    `cmd:"" help:"Check that journal, due set and result stream agree about every order."`
 	Migrate  MigrateCmd  `cmd:"" help:"Rewrite the orders of another version, while no worker runs."`

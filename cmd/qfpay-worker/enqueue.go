@@ -23,11 +23,11 @@ type EnqueueCmd struct {
 	Check      bool   `help:"Only validate the file; needs no Redis."`
 	Strict     bool   `help:"Reject rows that would only get a warning."`
 	AllowEmpty bool   `help:"Accept a file without orders."`
-	Batch      string `help:"Batch of rows without one. With --wait, the default is the name of the file without its ending." placeholder:"NAME"`
 	Wait       bool   `help:"Wait until every order has its result, and write the file again with the results beside the rows."`
 	Results    string `help:"Where --wait writes that file; - is standard output. Default: orders.results.csv for orders.csv, beside it." placeholder:"FILE"`
 	QRDir      string `name:"qr-dir" help:"With --wait, draw the QR code of each created order into this directory, as a PNG with the order's number." placeholder:"DIR"`
 	File       string `arg:"" help:"CSV with a header row, or JSON; - is standard input."`
+	BatchConfig
 	GoodsNameConfig
 	RedisConfig
 	DurabilityConfig
@@ -38,10 +38,11 @@ type EnqueueCmd struct {
 func (EnqueueCmd) Help() string {
 	return `Columns and keys have QFPay's names. out_trade_no, pay_type, txamt and txcurrcd are
 required. goods_name, expired_time, limit_pay, pay_tag, rmb_tag, udid, notify_url,
-txdtm, merchant, deadline and lane are optional. The last line, on standard output,
+txdtm, merchant, deadline, lane, not_before and batch are optional. The last line, on standard output,
 has the counts: enqueued=N duplicate=N invalid=N, or with --check valid=N invalid=N.
 Enqueuing a file again is harmless: orders that were enqueued before are counted as
-duplicates.
+duplicates. Before it begins, the command says on standard error how long the orders
+take at the quotas of the running workers.
 
 With --wait the file of results has one row for each row of the file, in its sequence:
 the row as it is, then outcome, qrcode, qr_expires_at, syssn, respcd and reason. The
@@ -89,7 +90,9 @@ func (c *EnqueueCmd) Run(ctx context.Context, std stdio) error {
 			role = redischeck.Awaiter
 			w.connect(e, rdb)
 		}
-		err = s.server.ready(ctx, std.err, rdb, s.keys, role)
+		if err = s.server.ready(ctx, std.err, rdb, s.keys, role); err == nil && size > 0 {
+			e.forecast(ctx, std.err, rdb, c.File)
+		}
 	}
 	if err == nil {
 		err = e.all(ctx, in)
@@ -117,8 +120,9 @@ type enqueueSettings struct {
 	encoding orderfile.Encoding
 	lane     tasks.Lane // of rows without one
 	merchant string     // of rows without one
-	batch    string     // of rows without one; "": none
 	strict   bool
+	batch    string // of rows without one, or ""
+	minutes  int    // lifetime of the QR codes of rows without one; 0: QFPay's
 }
 
 // resolve checks the settings and the flags together.
@@ -132,14 +136,12 @@ func (c *EnqueueCmd) resolve() (enqueueSettings, error) {
 			string(orderfile.Big5), string(orderfile.GB18030), string(orderfile.Windows1252))),
 	}
 	c.DurabilityConfig.resolve(&found)
+	s.batch, s.minutes = c.BatchConfig.resolve(&found)
 	if !tasks.ValidMerchant(c.Merchant) {
 		found.failed("--merchant", "must be 1 to 64 letters, digits, _ or -, not %q", c.Merchant)
 	}
-	if s.batch = c.Batch; s.batch == "" && c.Wait {
+	if s.batch == "" && c.Wait {
 		s.batch = batchOf(c.File)
-	}
-	if s.batch != "" && !tasks.ValidBatch(s.batch) {
-		found.failed("--batch", "must be 1 to 64 letters, digits, ., _ or -, not %q", s.batch)
 	}
 	c.resolveWait(&found)
 	return s, found.err()

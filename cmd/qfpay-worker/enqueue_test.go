@@ -110,7 +110,7 @@ func TestEnqueue_FilesOfEveryKindAreRead(t *testing.T) {
 				}
 				rest = after
 			}
-			if tt.code == exitDone && got.err != "" {
+			if tt.code == exitDone && got.remarks() != "" {
 				t.Errorf("standard error says %q", got.err)
 			}
 			if strings.Contains(got.err, "\x1b") {
@@ -131,25 +131,25 @@ func TestEnqueue_SaysThatNoRunningWorkerHasAMerchant(t *testing.T) {
 	if got := command(t, env, "enqueue", "--check", file(t, "orders.csv", text)); got.code != exitDone || got.err != "" {
 		t.Errorf("--check: %+v", got)
 	}
-	if got := command(t, env, "enqueue", file(t, "orders.csv", text)); got.code != exitDone || got.err != "" {
+	if got := command(t, env, "enqueue", file(t, "orders.csv", text)); got.code != exitDone || got.remarks() != "" {
 		t.Errorf("while no worker runs: %+v", got)
 	}
 	server.Client(t).HSet(t.Context(), tasks.Keys{Prefix: tasks.DefaultPrefix}.Merchants(), "shop", 1)
 	got := command(t, env, "enqueue", file(t, "orders.csv", text))
 	want := "no running worker has merchant shop-x; rows: 2, the first in line 3: the orders wait until one has it, or expire\n"
-	if got.code != exitDone || got.out != "enqueued=0 duplicate=3 invalid=0\n" || got.err != want {
+	if got.code != exitDone || got.out != "enqueued=0 duplicate=3 invalid=0\n" || got.remarks() != want {
 		t.Errorf("got %+v, want %q", got, want)
 	}
 	for i := range 30 {
 		text += of(fmt.Sprint("m", i), fmt.Sprint("M", i))
 	}
 	got = command(t, env, "enqueue", file(t, "orders.csv", text))
-	if !strings.Contains(got.err, "has the merchants of more rows; rows: 11, the first in line 24: ") || strings.Count(got.err, "\n") != 21 {
+	if !strings.Contains(got.err, "has the merchants of more rows; rows: 11, the first in line 24: ") || strings.Count(got.remarks(), "\n") != 21 {
 		t.Errorf("31 merchants: %s", got.err)
 	}
 	server.Client(t).HSet(t.Context(), "{qfpay}:order:shop-x:B", "state", "DONE")
 	got = command(t, env, "enqueue", file(t, "orders.csv", "merchant,"+head+of("shop-x", "B")))
-	if got.code != exitDone || got.err != "" {
+	if got.code != exitDone || got.remarks() != "" {
 		t.Errorf("an order that has its result: %+v", got)
 	}
 }
@@ -267,7 +267,7 @@ func TestEnqueue_SaysOnceWhatIsDoubtful(t *testing.T) {
 		`goods_name is sent in another form (QFPAY_GOODS_NAME=clean); rows: 1501, the first in line 3: "Milk Tea 0" is sent as "MilkTea0"`,
 		"warning: txamt should be a multiple of 10 for Octopus (HKD 0.10), or Octopus may refuse it; rows: 1500, the first in line 3: 2501",
 		"warning: expired_time is not sent: only 800101, 801501 and 800201 take it; rows: 1500, the first in line 3: 30", ""}, "\n")
-	if d := cmp.Diff(want, got.err); d != "" || got.code != exitDone || got.out != "enqueued=1502 duplicate=0 invalid=0\n" {
+	if d := cmp.Diff(want, got.remarks()); d != "" || got.code != exitDone || got.out != "enqueued=1502 duplicate=0 invalid=0\n" {
 		t.Errorf("%d, %s\n%s", got.code, got.out, d)
 	}
 	if got = command(t, env, "enqueue", "--strict", name); got.code != exitInput || got.out != "enqueued=0 duplicate=2 invalid=1500\n" {
@@ -312,7 +312,7 @@ func TestEnqueue_ReadsTheEncodingThatIsGiven(t *testing.T) {
 	if got.code != exitInput || !strings.Contains(got.err, "with --encoding big5\n") {
 		t.Errorf("without it: %+v", got)
 	}
-	if got = command(t, env, "enqueue", "--encoding=Big5", file(t, "orders.csv", big5)); got.code != exitDone || got.err != "" {
+	if got = command(t, env, "enqueue", "--encoding=Big5", file(t, "orders.csv", big5)); got.code != exitDone || got.remarks() != "" {
 		t.Errorf("with it: %+v", got)
 	}
 	if got = command(t, env, "enqueue", file(t, "orders.csv", head+row("A"))); got.out != "enqueued=0 duplicate=1 invalid=0\n" {

@@ -297,7 +297,7 @@ func (e *enqueuer) withDefaults(o tasks.Order) tasks.Order {
 	if o.Merchant == "" {
 		o.Merchant = e.settings.merchant
 	}
-	return o
+	return e.settings.withBatch(o)
 }
 
 // count counts the result of one order. An order that is refused for its content makes its

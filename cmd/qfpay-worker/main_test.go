@@ -23,6 +23,17 @@ type ended struct {
 	out, err string
 }
 
+// remarks is standard error without the forecast of enqueue.
+func (e ended) remarks() string {
+	var rest strings.Builder
+	for line := range strings.Lines(e.err) {
+		if !strings.HasPrefix(line, "forecast: ") {
+			rest.WriteString(line)
+		}
+	}
+	return rest.String()
+}
+
 // command runs the program with an environment and no standard input.
 func command(t *testing.T, env []string, args ...string) ended {
 	t.Helper()

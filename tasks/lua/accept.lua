@@ -42,14 +42,13 @@ local text = function(n) return string.format("%.0f", n) end
 local accepted_at, scores = text(now), {}
 local answers, looks, soon = {ARGV[4]}, {}, {}
 local further = {} -- by position: the names and values of an order's further fields, in turn
-local batch_of, batches = {}, {} -- by position: the batch of an order; by batch: what this call adds
-local starts = {} -- by position: not_before, where it is ahead
+local batch_of, not_before, batches = {}, {}, {} -- by position: of an order; by batch: what this call adds
 for at = 5 * orders + 5, #ARGV, 3 do
   local i, name, value = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
   further[i] = further[i] or {}
   further[i][#further[i] + 1], further[i][#further[i] + 2] = name, value
   if name == "batch" then batch_of[i] = value end
-  if name == "not_before" and tonumber(value) > now then starts[i] = value end
+  if name == "not_before" then not_before[i] = tonumber(value) end
 end
 local all_new = redis.call("EXISTS", unpack(KEYS, 3, 2 + orders)) == 0
 local here = {} -- an order may appear twice in one call
@@ -73,14 +72,18 @@ for i = 1, orders do
       "accepted_at", accepted_at, "nonce", nonce)
     if further[i] then redis.call("HSET", journal, unpack(further[i])) end
     if batch_of[i] then
-      local added = batches[batch_of[i]] or {}
-      local field = "waiting:" .. ARGV[at + 3] .. ":" .. ARGV[at]:match("^[^:]*")
-      added.accepted, added[field] = (added.accepted or 0) + 1, (added[field] or 0) + 1
-      batches[batch_of[i]] = added
+      local batch = batches[batch_of[i]] or {counts = {}, not_before = 0}
+      local merchant = ARGV[at]:match("^[^:]*")
+      for _, field in ipairs({"accepted", "waiting", "merchant:" .. merchant, "waiting:" .. ARGV[at + 3] .. ":" .. merchant}) do
+        batch.counts[field] = (batch.counts[field] or 0) + 1
+      end
+      batch.not_before = math.max(batch.not_before, not_before[i] or 0)
+      batches[batch_of[i]] = batch
     end
     local look = ARGV[at + 4]
     if not scores[look] then scores[look] = text(now + look) end
-    looks[#looks + 1], looks[#looks + 2] = starts[i] or scores[look], ARGV[at]
+    local ahead = not_before[i] and not_before[i] > now
+    looks[#looks + 1], looks[#looks + 2] = ahead and text(not_before[i]) or scores[look], ARGV[at]
   end
   here[journal] = true
   if word then
@@ -89,13 +92,12 @@ for i = 1, orders do
 end
 if #looks > 0 then redis.call("ZADD", due, unpack(looks)) end
 for i = 3 + orders, #KEYS do
-  local added = batches[KEYS[i]:match("[^:]*$")]
-  if added then
-    local before = redis.pcall("HGET", KEYS[i], "accepted")
-    added.waiting = added.accepted
-    for field, n in pairs(added) do redis.pcall("HINCRBY", KEYS[i], field, n) end
-    redis.pcall("HSET", KEYS[i], "last_accepted_at", accepted_at)
-    if not before then redis.pcall("HSET", KEYS[i], "first_accepted_at", accepted_at) end
+  local batch = batches[KEYS[i]:match("[^:]*$")]
+  local h = batch and redis.pcall("HMGET", KEYS[i], "first_accepted_at", "last_not_before")
+  if batch and not h.err then
+    for field, n in pairs(batch.counts) do redis.pcall("HINCRBY", KEYS[i], field, n) end
+    redis.pcall("HSET", KEYS[i], "last_accepted_at", accepted_at, "first_accepted_at", h[1] or accepted_at)
+    if batch.not_before > (tonumber(h[2]) or 0) then redis.pcall("HSET", KEYS[i], "last_not_before", text(batch.not_before)) end
     redis.pcall("PERSIST", KEYS[i])
   end
 end

@@ -23,8 +23,9 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) { c.RedisTimeout = 200 * time.Millisecond })
 	had := map[string]bool{}
-	order, picture := "/v1/orders/default/A1", "/v1/orders/default/A1/qr.png"
-	private := []route{{method: "GET", path: order}, {method: "DELETE", path: order}, {method: "GET", path: picture}, {method: "POST", path: "/v1/orders"}}
+	order, picture, batch := "/v1/orders/default/A1", "/v1/orders/default/A1/qr.png", "/v1/batches/one"
+	private := []route{{method: "GET", path: order}, {method: "DELETE", path: order}, {method: "GET", path: picture},
+		{method: "GET", path: batch}, {method: "POST", path: "/v1/orders"}}
 	ask := func(want int, method, path, contentType, body string) answered {
 		t.Helper()
 		return r.had(had, want, r.request(method, path, contentType, strings.NewReader(body)))
@@ -33,7 +34,9 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	ask(404, "GET", order, "", "")
 	ask(404, "GET", picture, "", "")
 	ask(404, "DELETE", order, "", "")
-	ask(202, "POST", "/v1/orders", oneOrder, anOrder("A1"))
+	ask(404, "GET", batch, "", "")
+	ask(202, "POST", "/v1/orders", oneOrder, strings.Replace(anOrder("A1"), "{", `{"batch":"one",`, 1))
+	ask(200, "GET", batch, "", "")
 	ask(409, "GET", picture, "", "")
 	r.work(simulator.Config{}, 1)
 	ask(200, "GET", order, "", "")
@@ -66,10 +69,11 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	ask(403, "GET", order, "", "")
 	ask(403, "GET", picture, "", "")
 	ask(403, "DELETE", order, "", "")
+	ask(403, "GET", batch, "", "")
 	ask(403, "POST", "/v1/orders", oneOrder, anOrder("A1"))
 	r.callers.Set(OneCaller(token))
-	for _, method := range []string{"GET", "DELETE"} {
-		twice := r.request(method, order, "", nil)
+	for _, route := range private[:4] {
+		twice := r.request(route.method, route.path, "", nil)
 		twice.Header.Add("Authorization", "Bearer x")
 		r.had(had, 400, twice)
 	}
@@ -79,6 +83,7 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	ask(503, "GET", order, "", "")
 	ask(503, "GET", picture, "", "")
 	ask(503, "DELETE", order, "", "")
+	ask(503, "GET", batch, "", "")
 
 	busy := newRig(t, func(c *Config) { c.Requests = 1 })
 	done := busy.occupy()
@@ -92,6 +97,7 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	broken.had(had, 500, broken.request("GET", order, "", nil))
 	broken.had(had, 500, broken.request("GET", picture, "", nil))
 	broken.had(had, 500, broken.request("DELETE", order, "", nil))
+	broken.had(had, 500, broken.request("GET", batch, "", nil))
 
 	var documented []string
 	for operation, responses := range r.doc.operations {

@@ -24,6 +24,7 @@ func (s *server) routes() []route {
 		{http.MethodGet, "/v1/orders/{merchant}/{out_trade_no}", s.private(s.getOrder)},
 		{http.MethodDelete, "/v1/orders/{merchant}/{out_trade_no}", s.private(s.deleteOrder)},
 		{http.MethodGet, "/v1/orders/{merchant}/{out_trade_no}/qr.png", s.private(s.getQRCode)},
+		{http.MethodGet, "/v1/batches/{name}", s.private(s.getBatch)},
 		{http.MethodGet, "/v1/openapi.json", getDocument},
 	}
 }

@@ -39,9 +39,10 @@ type Config struct {
 // server serves the routes.
 type server struct {
 	Config
-	requests slots
-	uploads  slots
-	refused  *conns.Seldom // requests without a valid token, and too many at once
+	requests  slots
+	uploads   slots
+	forecasts slots         // of batches
+	refused   *conns.Seldom // requests without a valid token, and too many at once
 }
 
 // newServer fills in what the configuration leaves out.
@@ -53,9 +54,10 @@ func newServer(c Config) *server {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &server{
-		Config:   c,
-		requests: make(slots, orElse(c.Requests, maxRequests)),
-		uploads:  make(slots, orElse(c.Uploads, maxUploads)),
+		Config:    c,
+		requests:  make(slots, orElse(c.Requests, maxRequests)),
+		uploads:   make(slots, orElse(c.Uploads, maxUploads)),
+		forecasts: make(slots, 1),
 		refused: conns.NewSeldom(func(n int, attrs ...any) {
 			c.Logger.Info("requests refused", append([]any{"count", n}, attrs...)...)
 		}),

@@ -44,14 +44,15 @@ var (
 	accepting  = []string{"exists", "hget", "hincrby", "hmget", "hset", "lpush", "persist", "sadd", "time", "wait", "xlen", "zadd", "zcard"}
 	reading    = []string{"xrange", "xread", "xrevrange"}
 	consuming  = []string{"xack", "xautoclaim", "xgroup|create", "xreadgroup"}
-	inspecting = []string{"exists", "hget", "hgetall", "hmget", "scan", "time", "xlen", "xrange", "zcard", "zscan", "zscore"}
+	foreseeing = []string{"hgetall", "zcount", "zscan"}
+	inspecting = []string{"exists", "hget", "hgetall", "hmget", "scan", "time", "xlen", "xrange", "zcard", "zcount", "zscan", "zscore"}
 	reopening  = []string{"hdel", "hincrby", "hset", "hsetnx", "lpush", "persist", "sadd", "wait", "zadd"}
 	cancelling = []string{"pexpire", "xadd", "zrem"}
 	working    = []string{
 		// ours
-		"config|get", "script|load", "exec", "expire", "hdel", "hgetall", "lindex", "llen", "pexpire", "subscribe",
+		"config|get", "script|load", "exec", "expire", "hdel", "lindex", "llen", "pexpire", "subscribe",
 		"type", "xadd", "xautoclaim", "xdel", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups",
-		"scan", "hvals", "xpending", "xrange", "xreadgroup", "xack", "xtrim", "zcount", "zincrby", "zrange", "zremrangebyscore", "zrem", "zscore", "set",
+		"scan", "hvals", "xpending", "xrange", "xreadgroup", "xack", "xtrim", "zincrby", "zrange", "zremrangebyscore", "zrem", "zscore", "set",
 		// asynq's
 		"blmove", "del", "expireat", "get", "incr", "lrem", "rpoplpush", "rpush", "setex", "sismember", "unsubscribe",
 		"zrangebyscore", "zremrangebyrank",
@@ -70,10 +71,10 @@ func RightsOf(role Role, keys tasks.Keys) Rights {
 		return Rights{
 			Keys:     slices.Concat(own, queues, []string{"asynq:servers*", "asynq:workers*"}),
 			Channels: []string{"asynq:cancel"},
-			Commands: commands(scripting, accepting, working),
+			Commands: commands(scripting, accepting, foreseeing, working),
 		}
 	case Producer:
-		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, accepting, []string{"xadd"})}
+		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, accepting, foreseeing, []string{"xadd"})}
 	case Operator:
 		return Rights{Keys: slices.Concat(own, queues), Commands: commands(scripting, inspecting, reopening, cancelling)}
 	case Inspector:

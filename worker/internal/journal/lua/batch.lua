@@ -3,10 +3,11 @@
 Gives them settled_in(batch, id, outcome, lane, keep): counts in the counters of a batch that one of its
 orders, of this id and lane, has its result. The counters are a hash:
   accepted                                  orders: always as many as wait and have an outcome
+  merchant:MERCHANT                         the same of one merchant
   waiting                                   orders without a result
   waiting:LANE:MERCHANT                     the same of one lane and merchant; gone when there is none
   created, rejected, expired, …             orders by outcome
-  first_accepted_at, last_accepted_at, last_settled_at   ms
+  first_accepted_at, last_accepted_at, last_settled_at, last_not_before   ms
 accept.lua, the scripts that settle, and reopen.lua change them, each together with the order's journal.
 They are kept while one of the orders waits, and for keep ms after the last change.
 
