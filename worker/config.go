@@ -38,6 +38,7 @@ type Config struct {
 	ShutdownTimeout time.Duration
 	Durability      tasks.Durability // empty: tasks.Standard
 	ResultsKeep     time.Duration    // longest that results are kept; 0: DefaultResultsKeep
+	Payments        bool             // published codes are followed until they are paid or dead
 	HighWater       int              // with so many results in the stream no request is accepted; 0: no bound
 
 	Observer event.Observer // nil: events are dropped

@@ -12,6 +12,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
+	"github.com/qfpay-worker/qfpay-worker/worker/payments"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/asynqhook"
 
@@ -35,7 +36,8 @@ type Worker struct {
 	watch       *watch
 	dispatcher  *dispatcher
 	intake      *streams.Intake
-	trimmer     *streams.Trimmer
+	trimmers    []*streams.Trimmer
+	follower    *payments.Follower // nil: published codes are not followed
 	servers     []*asynq.Server
 	prefetchers []*asynqhook.Prefetcher // one for each server
 	stop        chan struct{}           // closed when the worker takes no more orders
@@ -67,7 +69,7 @@ func New(c Config) (*Worker, error) {
 	}
 	times := timing.For(c.CallTimeout)
 	scripts := redisscript.NewPipelinedClient(c.Redis)
-	journal := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability}
+	journal := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability, Payments: c.Payments}
 	// A task in asynq's queue is accepted already, so the high-water mark is not for it.
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0).
 		OnFailedWake(func() { c.Observer.Observe(event.RedisFailed{Op: "wake"}) })
@@ -83,7 +85,12 @@ func New(c Config) (*Worker, error) {
 	w.watch = &watch{journal: journal, fleet: w.handler.fleet, rdb: c.Redis, keys: c.Keys, observer: c.Observer, log: c.Logger, paused: map[tasks.Lane]bool{}}
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
-	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s, c.Keys.Results())
+	w.intake = streams.NewIntake(s, producer.WithHighWater(c.HighWater))
+	w.trimmers = []*streams.Trimmer{streams.NewTrimmer(s, c.Keys.Results())}
+	if c.Payments {
+		w.trimmers = append(w.trimmers, streams.NewTrimmer(s, c.Keys.Payments()))
+		w.follower = w.newFollower()
+	}
 	var queues []string
 	for _, lane := range tasks.Lanes() {
 		queues = append(queues, c.Keys.Queue(lane))
@@ -134,7 +141,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { w.dispatcher.run(ctx) })
 	loops.Go(func() { w.watch.run(ctx) })
-	loops.Go(func() { w.trimmer.Run(ctx) })
+	for _, t := range w.trimmers {
+		loops.Go(func() { t.Run(ctx) })
+	}
+	if w.follower != nil {
+		loops.Go(func() { w.follower.Run(ctx) })
+	}
 	loops.Go(func() { w.intake.Run(ctx) })
 	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().byName), "concurrency", w.config.Concurrency)
 

@@ -173,6 +173,7 @@ func (s Settings) workerConfig(rdb redis.UniversalClient, m *metrics.Metrics, lo
 		Durability:      s.Durability,
 		ResultsKeep:     s.ResultsKeep,
 		HighWater:       s.HighWater,
+		Payments:        s.Payments,
 		Observer:        m,
 		Logger:          log,
 	}

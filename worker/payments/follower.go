@@ -66,6 +66,7 @@ type leader struct {
 	number   map[string][]string  // their IDs, by order number in lower case
 	paid     map[string]page      // those that are not open, by ID, as far as windows have shown them
 	collect  func(qfpay.Record)   // is called with each row of a window; may be nil
+	again    []page               // paid ones of which a notification has told of another payment
 	said     map[string]bool      // events beside the final one that were told to the book already
 	read     []stretch            // what windows have shown: see sweep.go
 	deadCode qfpay.RespCd         // with which this gateway showed a dead order last
@@ -165,6 +166,11 @@ func (l *leader) round(ctx context.Context, client *qfpay.Client) error {
 	if err := l.refresh(ctx); err != nil {
 		return err
 	}
+	for _, p := range l.again {
+		if err := l.askAgain(ctx, client, p); err != nil {
+			return err
+		}
+	}
 	now := l.now()
 	var live, ended []*followed
 	for _, c := range l.codes {
@@ -198,6 +204,7 @@ func (l *leader) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.again = nil
 	still := make(map[string]bool, len(open))
 	var unread []string
 	for _, id := range open {
@@ -222,6 +229,10 @@ func (l *leader) refresh(ctx context.Context) error {
 				if err := l.Book.Redis.ZRem(ctx, l.Book.Keys.Open(l.merchant), ids[i]).Err(); err != nil {
 					return err
 				}
+				continue
+			}
+			if p.payment != "open" {
+				l.again = append(l.again, p)
 				continue
 			}
 			l.codes[ids[i]] = &followed{Code: p.Code}
@@ -253,7 +264,8 @@ func (l *leader) ofRow(r qfpay.Record) *followed {
 }
 
 // askByThemselves asks about codes by their numbers: each that is the only one in its call, or whose row
-// came, has QFPay's own word. Those that are missing among others are asked about alone.
+// came, has QFPay's own word. Those that are missing among others are asked about alone, when their life
+// is over.
 func (l *leader) askByThemselves(ctx context.Context, client *qfpay.Client, codes []*followed) error {
 	if len(codes) == 0 {
 		return nil
@@ -281,6 +293,20 @@ func (l *leader) askByThemselves(ctx context.Context, client *qfpay.Client, code
 	return nil
 }
 
+// askAgain asks whether a paid code was paid twice. Its second order may be stored in any month since.
+func (l *leader) askAgain(ctx context.Context, client *qfpay.Client, p page) error {
+	rows, err := client.Query(ctx, []string{p.IssuedAs}, qfpay.MonthsAround(p.SysDtm, l.now()))
+	if err != nil {
+		return err
+	}
+	if s := Read(p.Code, rows, l.now()); s.Event == tasks.Paid && p.payment == string(tasks.Paid) {
+		if err := l.see(ctx, &followed{Code: p.Code}, s); err != nil {
+			return err
+		}
+	}
+	return l.Book.Redis.ZRem(ctx, l.Book.Keys.Open(l.merchant), p.ID()).Err()
+}
+
 func (c *followed) months() []qfpay.Month { return qfpay.MonthsAround(c.SysDtm, c.SysDtm) }
 
 func numbersOf(codes []*followed) []string {
@@ -306,7 +332,7 @@ func (l *leader) askTogether(ctx context.Context, client *qfpay.Client, codes []
 			}
 		}
 		s := Read(c.Code, own, now)
-		if s.NotFound && len(codes) > 1 {
+		if s.NotFound && len(codes) > 1 && c.Over(now) {
 			missing = append(missing, c)
 			continue
 		}
