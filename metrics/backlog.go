@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,8 +22,9 @@ type backlog struct {
 	missing   error                      // why one could not be read, or nil
 	damaged   int64                      // orders that were put aside
 	unknown   int64                      // merchants that no running worker has
-	unsettled int64
-	late      time.Duration // how long the order that became due first has been due
+	unsettled int64                      // without the scheduled ones
+	scheduled int64                      // orders whose not_before is ahead
+	late      time.Duration              // how long the order that became due first has been due
 	results   int64
 	unread    map[string]int64         // by consumer group
 	oldest    map[string]time.Duration // age of the oldest unread entry, by consumer group
@@ -55,6 +57,7 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		lanes[lane] = askLane(ctx, pipe, keys.Queue(lane))
 	}
 	due := pipe.ZCard(ctx, keys.Due())
+	scheduled := pipe.ZCount(ctx, keys.Scheduled(), strconv.FormatInt(time.Now().UnixMilli(), 10), "+inf")
 	first := pipe.ZRangeWithScores(ctx, keys.Due(), 0, 0)
 	damaged := pipe.ZCard(ctx, keys.Damaged())
 	unknown := pipe.ZCard(ctx, keys.UnknownMerchants())
@@ -87,7 +90,8 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		lanes:     map[tasks.Lane]laneBacklog{},
 		damaged:   damaged.Val(),
 		unknown:   unknown.Val(),
-		unsettled: due.Val(),
+		unsettled: max(0, due.Val()-scheduled.Val()),
+		scheduled: scheduled.Val(),
 		results:   results.Val(),
 		unread:    map[string]int64{},
 		oldest:    map[string]time.Duration{},

@@ -280,7 +280,7 @@ func TestBacklog_AScrapeIsOneRoundTripAtAnyLength(t *testing.T) {
 	if diff := cmp.Diff(empty, *count, cmp.AllowUnexported(roundTrips{})); diff != "" {
 		t.Errorf("round trips (-empty +full):\n%s", diff)
 	}
-	if want := (roundTrips{pipelines: 1, commands: 23}); *count != want {
+	if want := (roundTrips{pipelines: 1, commands: 24}); *count != want {
 		t.Errorf("a scrape took %+v, want %+v", *count, want)
 	}
 }

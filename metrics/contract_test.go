@@ -35,6 +35,7 @@ var promised = map[string][]string{
 	"qfpay_redis_errors_total":      {"op"},
 	"qfpay_build_info":              {"commit", "goversion", "version"},
 	"qfpay_orders_unsettled":        nil,
+	"qfpay_orders_scheduled":        nil,
 	"qfpay_orders_damaged":          nil,
 	"qfpay_unknown_merchants":       nil,
 	"qfpay_due_late_seconds":        nil,
@@ -42,6 +43,8 @@ var promised = map[string][]string{
 	"qfpay_requests_oldest_seconds": nil,
 
 	"qfpay_http_connections_dropped_total": {"reason", "server"},
+
+	"qfpay_notifications_total": {"result"},
 
 	"qfpay_orders_judged_total":           {"lane", "verdict"},
 	"qfpay_orders_reissued_total":         {"merchant"},
@@ -96,10 +99,11 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_merchant_held":           2,         // merchants
 		"qfpay_order_deferrals_total":   9,         // reasons
 		"qfpay_orders_in_flight":        2,         // lanes
-		"qfpay_redis_errors_total":      13,        // operations
+		"qfpay_redis_errors_total":      14,        // operations
 		"qfpay_build_info":              1,
 
-		"qfpay_http_connections_dropped_total": 2 * 3, // servers, reasons
+		"qfpay_http_connections_dropped_total": 3 * 3, // servers, reasons
+		"qfpay_notifications_total":            9,     // results
 		"qfpay_response_signatures_total":      2 * 3, // merchants, wrong results
 	}
 	all := 0

@@ -3,6 +3,7 @@ package metrics
 import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // other replaces every label value outside its closed set.
@@ -12,11 +13,11 @@ const other = "other"
 var endpoints = []string{"payment", "query", "close", "reversal"}
 
 // redisOps are the operations on Redis that may fail: those of a worker, and a scrape.
-var redisOps = []string{"attempt", "settle", "wait", "wake", "dispatch", "dequeue", "clock", "merchants", "intake", "trim", "pause", "release_reservation", opScrape}
+var redisOps = []string{"attempt", "settle", "wait", "wake", "dispatch", "dequeue", "clock", "scheduled", "merchants", "intake", "trim", "pause", "release_reservation", opScrape}
 
 // servers are the HTTP servers of a process, and dropReasons why they drop connections.
 var (
-	servers     = []string{"api", "pages"}
+	servers     = []string{"api", "notify", "pages"}
 	dropReasons = []string{"accept_error", "full", "no_token"}
 )
 
@@ -32,24 +33,26 @@ type labels struct {
 	configured                                     set // all of them
 	payType, outcome, lane, endpoint, result, hold set
 	redisOp, server, dropReason, signature         set
+	notification                                   set
 }
 
 type set map[string]bool
 
 func newLabels(merchants []string) labels {
 	return labels{
-		merchant:   setOf(shown(merchants)),
-		configured: setOf(merchants),
-		payType:    setOf(qfpay.PayTypes()),
-		outcome:    setOf(tasks.Outcomes()),
-		lane:       setOf(tasks.Lanes()),
-		endpoint:   setOf(endpoints),
-		result:     setOf(qfpay.RespCds()).with(qfpay.CallResults()),
-		redisOp:    setOf(redisOps),
-		server:     setOf(servers),
-		dropReason: setOf(dropReasons),
-		signature:  setOf(qfpay.Signatures()),
-		hold:       setOf(qfpay.RespCds()).with([]string{"http", "answer"}), // an HTTP status without a respcd; answers that cannot be used
+		merchant:     setOf(shown(merchants)),
+		configured:   setOf(merchants),
+		payType:      setOf(qfpay.PayTypes()),
+		outcome:      setOf(tasks.Outcomes()),
+		lane:         setOf(tasks.Lanes()),
+		endpoint:     setOf(endpoints),
+		result:       setOf(qfpay.RespCds()).with(qfpay.CallResults()),
+		redisOp:      setOf(redisOps),
+		server:       setOf(servers),
+		dropReason:   setOf(dropReasons),
+		signature:    setOf(qfpay.Signatures()),
+		notification: setOf(event.NotificationResults()),
+		hold:         setOf(qfpay.RespCds()).with([]string{"http", "answer"}), // an HTTP status without a respcd; answers that cannot be used
 	}
 }
 

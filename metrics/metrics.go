@@ -45,6 +45,7 @@ type Metrics struct {
 	inFlight      *prometheus.GaugeVec
 	redisFailures *prometheus.CounterVec
 	dropped       *prometheus.CounterVec
+	notifications *prometheus.CounterVec
 }
 
 // BuildInfo identifies the program that is running.
@@ -74,10 +75,10 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 			"Times that an order was issued again under another out_trade_no, because its QR code was lost."),
 			[]string{"merchant"}),
 		orderSeconds: in.NewHistogramVec(histogram("order_seconds",
-			"Time from the enqueuing of an order to its result.", orderBuckets),
+			"Time from the enqueuing of an order, or from its not_before, to its result.", orderBuckets),
 			[]string{"lane", "outcome"}),
 		waitSeconds: in.NewHistogramVec(histogram("order_wait_seconds",
-			"Time from the enqueuing of an order to its first attempt.", orderBuckets),
+			"Time from the enqueuing of an order, or from its not_before, to its first attempt.", orderBuckets),
 			[]string{"lane"}),
 		requests: in.NewCounterVec(counter("gateway_requests_total",
 			"Calls to the gateway, by respcd, or by the error if there was no respcd."),
@@ -107,8 +108,11 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 			"Operations on Redis that failed."),
 			[]string{"op"}),
 		dropped: in.NewCounterVec(counter("http_connections_dropped_total",
-			"Connections to the HTTP API or to these pages that were not served to their end: accept_error, full or no_token."),
+			"Connections to the HTTP API, to the receiver of notifications or to these pages that were not served to their end: accept_error, full or no_token."),
 			[]string{"server", "reason"}),
+		notifications: in.NewCounterVec(counter("notifications_total",
+			"Notifications of QFPay, by what became of them."),
+			[]string{"result"}),
 	}
 	reg.MustRegister(m.used)
 	m.foresee(merchants)

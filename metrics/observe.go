@@ -31,6 +31,8 @@ func (m *Metrics) Observe(e event.Event) {
 		m.reissued.WithLabelValues(m.known.merchant.label(e.Merchant)).Inc()
 	case event.Held:
 		m.observeHeld(e)
+	case event.Notified:
+		m.notifications.WithLabelValues(m.known.notification.label(e.Result)).Inc()
 	case event.RedisFailed:
 		m.redisFailures.WithLabelValues(m.known.redisOp.label(e.Op)).Inc()
 	}
@@ -108,6 +110,9 @@ func (m *Metrics) foresee(merchants []string) {
 	}
 	for _, reason := range event.DeferReasons() {
 		m.deferrals.WithLabelValues(string(reason))
+	}
+	for _, result := range event.NotificationResults() {
+		m.notifications.WithLabelValues(result)
 	}
 	for _, op := range redisOps {
 		m.redisFailures.WithLabelValues(op)

@@ -45,7 +45,8 @@ var (
 	queuePaused = desc("queue_paused", "1 while the queue of a lane is paused in asynq: no worker takes an order from it.", "lane")
 	damaged     = desc("orders_damaged", "Orders that were put aside because their journals are damaged; a person must look.")
 	unknown     = desc("unknown_merchants", "Merchants that orders wait for and no running worker has; 1000 at most. The log names them.")
-	unsettled   = desc("orders_unsettled", "Orders that were accepted and have no result yet.")
+	unsettled   = desc("orders_unsettled", "Orders that were accepted and have no result yet, without those that are scheduled.")
+	scheduled   = desc("orders_scheduled", "Orders that are not to be submitted yet: their not_before is ahead.")
 	dueLate     = desc("due_late_seconds", "How long the order that became due first has been due; rises when no worker looks.")
 	results     = desc("results_length", "Entries in the result stream.")
 	unread      = desc("results_unread", "Entries that a group has not read or not acknowledged.", "group")
@@ -59,7 +60,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements [prometheus.Collector].
 func (q *queues) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, queuePaused, damaged, unknown, unsettled, dueLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
+	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, queuePaused, damaged, unknown, unsettled, scheduled, dueLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
 		ch <- d
 	}
 	for _, h := range healthDescs {
@@ -92,6 +93,7 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 	show(damaged, float64(b.damaged))
 	show(unknown, float64(b.unknown))
 	show(unsettled, float64(b.unsettled))
+	show(scheduled, float64(b.scheduled))
 	show(dueLate, b.late.Seconds())
 	show(results, float64(b.results))
 	for group, n := range b.unread {

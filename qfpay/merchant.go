@@ -1,6 +1,7 @@
 package qfpay
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +16,12 @@ type Merchant struct {
 	Key      Secret   // for signatures; never sent
 	MchID    string   // only if QFPay issued one (for agents)
 	SignType SignType // empty: SHA256
+
+	NotifyKey Secret // of the signatures of notifications, where a store has one of its own; empty: Key
 }
+
+// KeyOfNotifications returns the key with which QFPay signs the merchant's notifications.
+func (m Merchant) KeyOfNotifications() Secret { return cmp.Or(m.NotifyKey, m.Key) }
 
 // Secret is a client key. It is never printed: formatting, logging and encoding it give
 // "[secret]". Convert it to a string to use it.

@@ -103,6 +103,7 @@ func (p *Producer) Accept(ctx context.Context, o Order) (AcceptStatus, error) {
 	if err := p.accept(ctx, []pendingOrder{pending}, nil); err != nil {
 		return "", err
 	}
+	p.countScheduled(ctx, []pendingOrder{pending})
 	return result.Status, result.Err
 }
 
@@ -130,7 +131,8 @@ type pendingOrder struct {
 	fingerprint string
 	payload     []byte // the order as JSON
 	due         time.Duration
-	further     []string // further fields of its journal: names and values, in turn
+	scheduled   time.Time // not_before, where it is ahead: the order is due then, and nobody is woken; else zero
+	further     []string  // further fields of its journal: names and values, in turn
 	result      *AcceptResult
 }
 
@@ -152,6 +154,9 @@ func pendingOrderOf(o Order, due time.Duration, result *AcceptResult) (pendingOr
 	}
 	if !o.NotBefore.IsZero() {
 		pending.add(notBefore, strconv.FormatInt(o.NotBefore.UnixMilli(), 10))
+	}
+	if o.NotBefore.After(time.Now()) {
+		pending.scheduled, pending.due = o.NotBefore, 0 // should it be over by Redis's clock
 	}
 	return pending, nil
 }

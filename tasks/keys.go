@@ -19,6 +19,10 @@ func (k Keys) Order(id string) string { return k.Prefix + ":order:" + id }
 // worker must check the order.
 func (k Keys) Due() string { return k.Prefix + ":due" }
 
+// Scheduled is the sorted set of the orders in due whose not_before is ahead, for counting them. The
+// score is the millisecond of their not_before; those that are over mean nothing, and are removed.
+func (k Keys) Scheduled() string { return k.Prefix + ":scheduled" }
+
 // Damaged is the sorted set of orders that were put aside because their journals are damaged. The
 // score is the millisecond at which that was.
 func (k Keys) Damaged() string { return k.Prefix + ":damaged" }

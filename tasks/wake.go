@@ -79,10 +79,11 @@ var wakeScript = redis.NewScript(wakeSource)
 // wakeAll wakes workers for the new orders among these; for a duplicate, a worker was woken
 // when it was new.
 func (p *Producer) wakeAll(ctx context.Context, all []pendingOrder) {
+	p.countScheduled(ctx, all)
 	queues := map[string]*tasksOfQueue{} // by pending list
 	var failed []pendingOrder
 	for _, o := range all {
-		if o.result.Status != Enqueued {
+		if o.result.Status != Enqueued || !o.scheduled.IsZero() {
 			continue
 		}
 		call, err := p.recordEnqueue(ctx, o)
@@ -144,6 +145,20 @@ func (p *Producer) dueSoon(ctx context.Context, orders []pendingOrder) {
 	soonScript.Run(ctx, p.rdb, []string{p.keys.Due()}, args...)
 }
 
+// countScheduled enters the new orders among these whose not_before is ahead into a set of their own,
+// which is only for counting: they are in due, and not a backlog. Should it fail, they count as one.
+func (p *Producer) countScheduled(ctx context.Context, all []pendingOrder) {
+	var scheduled []redis.Z
+	for _, o := range all {
+		if o.result.Status == Enqueued && !o.scheduled.IsZero() {
+			scheduled = append(scheduled, redis.Z{Score: float64(o.scheduled.UnixMilli()), Member: o.id})
+		}
+	}
+	if len(scheduled) > 0 {
+		p.rdb.ZAdd(ctx, p.keys.Scheduled(), scheduled...)
+	}
+}
+
 //go:embed lua/wakenew.lua
 var wakeNewSource string
 
@@ -152,6 +167,11 @@ var wakeNewScript = redis.NewScript(wakeNewSource)
 // acceptAndWake accepts one order and, if it is new, wakes a worker for it. If one server has
 // all keys, both take one round trip.
 func (p *Producer) acceptAndWake(ctx context.Context, o pendingOrder) {
+	if !o.scheduled.IsZero() {
+		p.accept(ctx, []pendingOrder{o}, nil) // its error is in the result
+		p.countScheduled(ctx, []pendingOrder{o})
+		return
+	}
 	var wake *piggybackWake
 	if _, oneServer := p.rdb.(*redis.Client); oneServer {
 		if call, err := p.recordEnqueue(ctx, o); err == nil && call != nil {

@@ -133,11 +133,23 @@ func isAnswered(c *journal.Claim) bool { return c.Verdict > policy.Lost }
 // now is the time on Redis's clock, which the journal is written by.
 func (a *attempt) now() time.Time { return a.claim.ClaimedAt.Add(time.Since(a.began)) }
 
+// waitsSince is since when somebody waits for the order: since it was accepted, or since its
+// not_before, if that is later.
+func (a *attempt) waitsSince() time.Time {
+	if a.order.NotBefore.After(a.claim.AcceptedAt) {
+		return a.order.NotBefore
+	}
+	return a.claim.AcceptedAt
+}
+
 // issued is the order as it is sent: under its current number, with its name in the form that is
 // sent.
 func (a *attempt) issued() qfpay.Order {
 	o := a.order.Order
 	o.GoodsName = a.handler.goodsName.Sent(o.GoodsName)
+	if url := a.handler.notifyURL; url != "" && o.NotifyURL == "" {
+		o.NotifyURL = url + "/" + a.order.Merchant
+	}
 	o.OutTradeNo = journal.IssuedAs(o.OutTradeNo, a.claim.Reissues)
 	return o
 }

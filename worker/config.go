@@ -32,6 +32,7 @@ type Config struct {
 	CallTimeout     time.Duration // of one call to the gateway; 1 s to 60 s
 	Verify          qfpay.Verify
 	GoodsName       tasks.GoodsName // what is sent of a goods_name; empty: tasks.CleanName
+	NotifyURL       string          // the notify_url of orders that have none, before /MERCHANT; empty: they have none
 	LostResponse    LostResponse
 	UniqueNumbers   bool // QFPay is trusted to refuse a repeated out_trade_no
 	Concurrency     int  // orders in flight at once, per lane

@@ -46,6 +46,7 @@ type handler struct {
 	lost      LostResponse
 	unique    bool
 	goodsName tasks.GoodsName
+	notifyURL string // see Config
 	observer  event.Observer
 	log       *slog.Logger
 	timer     *roundTimer     // of this process's dispatcher
@@ -182,6 +183,8 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 	case journal.ClaimBusy:
 		h.observer.Observe(event.Deferred{Reason: event.DeferBusy})
 		return nil
+	case journal.ClaimEarly:
+		h.timer.orderDue(c.Early)
 	case journal.ClaimOurs:
 		failpoint.Hit("claimed")
 		return traced(&c, h.work(ctx, c, w))
@@ -266,7 +269,7 @@ func (h *handler) work(ctx context.Context, c journal.Claim, w wakeUp) error {
 	h.observer.Observe(event.InFlight{Lane: a.order.Lane, Delta: +1})
 	defer h.observer.Observe(event.InFlight{Lane: a.order.Lane, Delta: -1})
 	if c.Attempts == 1 {
-		h.observer.Observe(event.Started{Lane: a.order.Lane, Waited: c.ClaimedAt.Sub(c.AcceptedAt)})
+		h.observer.Observe(event.Started{Lane: a.order.Lane, Waited: c.ClaimedAt.Sub(a.waitsSince())})
 	}
 	merchants := h.merchants.Load()
 	if a.merchant = merchants.byName[a.order.Merchant]; a.merchant == nil {
@@ -338,7 +341,7 @@ func (h *handler) publish(ctx context.Context, a *attempt, r tasks.Result) error
 	a.report(r, published, err)
 	if published {
 		h.observer.Observe(event.Settled{Merchant: r.Merchant, PayType: a.order.PayType, Lane: a.order.Lane,
-			Outcome: tasks.Outcome(r.Outcome), Took: a.now().Sub(a.claim.AcceptedAt),
+			Outcome: tasks.Outcome(r.Outcome), Took: a.now().Sub(a.waitsSince()),
 			DeferredFor: a.claim.DeferredFor})
 	}
 	return err

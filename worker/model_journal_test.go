@@ -63,6 +63,7 @@ type book struct {
 	entries     uint8 // in the result stream
 	reopens     uint8 // how often it was re-opened
 	due         bool
+	early       bool           // its not_before is ahead
 	verdict     policy.Verdict // about all creates under the number
 	before      policy.Verdict // about all but the latest
 	was         bool           // the verdict is of before it was re-opened, and so none
@@ -76,6 +77,8 @@ func (b *book) claim(t token) journal.ClaimStatus {
 		return journal.ClaimSettled
 	case b.holder != t && b.lease != over:
 		return journal.ClaimBusy
+	case b.early && b.state == policy.StateNew:
+		return journal.ClaimEarly
 	}
 	b.holder, b.lease, b.due = t, long, true
 	return journal.ClaimOurs

@@ -91,6 +91,7 @@ func (w *twins) walk() {
 		"lapse":        func(*rapid.T) { w.setLease(over, 0) },
 		"run low":      func(*rapid.T) { w.setLease(short, w.real.Times.Call/2) },
 		"claim due":    w.claimDue,
+		"its time":     func(*rapid.T) { w.setTime(!w.book.early) },
 	})
 }
 
@@ -274,6 +275,16 @@ func (w *twins) setLease(l lease, left time.Duration) {
 	w.must(w.real.Redis.HSet(w.ctx, w.real.Keys.Order(w.id), "lease_until", until).Err())
 }
 
+// setTime puts its not_before ahead, as when Redis's clock goes back, or lets it come.
+func (w *twins) setTime(early bool) {
+	w.book.early = early
+	at := time.Now().Add(-time.Hour)
+	if early {
+		at = time.Now().Add(time.Hour)
+	}
+	w.must(w.real.Redis.HSet(w.ctx, w.real.Keys.Order(w.id), "not_before", at.UnixMilli()).Err())
+}
+
 // claimDue lets the order's time come: it is claimed if it is in due and nobody's, once.
 func (w *twins) claimDue(*rapid.T) {
 	t, c := w.who()
@@ -293,7 +304,10 @@ func (w *twins) claimDue(*rapid.T) {
 		w.dueIn(w.real.Times.Lease)
 		w.knows(c, handOf(w.book))
 	}
-	if w.book.due {
+	switch {
+	case w.book.due && w.book.lease == over && w.book.early && w.book.state == policy.StateNew:
+		w.dueIn(time.Hour)
+	case w.book.due:
 		w.dueAgain()
 	}
 }

@@ -34,6 +34,9 @@ func (w *watch) run(ctx context.Context) {
 		if w.fleet.exchange(ctx, 0) != nil && ctx.Err() == nil {
 			w.observer.Observe(event.RedisFailed{Op: "merchants"})
 		}
+		if w.journal.ForgetPassed(ctx) != nil && ctx.Err() == nil {
+			w.observer.Observe(event.RedisFailed{Op: "scheduled"})
+		}
 		w.clock(ctx)
 		w.pauses(ctx)
 		if wait.Sleep(ctx, timing.WatchEvery) != nil {

@@ -77,7 +77,7 @@ func New(c Config) (*Worker, error) {
 	merchantConfig.Redis = scripts
 	w := &Worker{config: c, asynqLog: &asynqLog{log: c.Logger}, merchantConfig: merchantConfig, dequeueFails: timing.DequeueFails, stop: make(chan struct{})}
 	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, times: times,
-		lost: c.LostResponse, unique: c.UniqueNumbers, goodsName: c.GoodsName,
+		lost: c.LostResponse, unique: c.UniqueNumbers, goodsName: c.GoodsName, notifyURL: c.NotifyURL,
 		observer: c.Observer, log: c.Logger, timer: newRoundTimer(), stop: w.stop, pool: pool.New(c.Concurrency, w.stop)}
 	w.handler.merchants.Store(w.newMerchants(c.Merchants, &merchantSet{}))
 	w.handler.fleet = newFleet(journal, w.handler.merchants.Load)

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -56,7 +58,12 @@ func (c *DemoCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	if err := show(std.out, results, box.gateway); err != nil {
+	slices.SortFunc(results, func(a, b tasks.Result) int { return strings.Compare(a.ID, b.ID) })
+	paid, err := box.pay(ctx, box.merchants, results)
+	if err != nil {
+		return err
+	}
+	if err := show(std.out, results, paid, box.gateway); err != nil {
 		return err
 	}
 	if invalid > 0 {
@@ -106,6 +113,9 @@ type sandbox struct {
 	keys    tasks.Keys
 	gateway *simulator.Gateway
 	worker  *worker.Worker
+
+	merchants []qfpay.Merchant
+	notices   net.Listener // where the gateway's notifications arrive
 }
 
 // openSandbox makes a sandbox whose gateway has every merchant of the orders.
@@ -113,13 +123,21 @@ func openSandbox(orders []tasks.Order) (*sandbox, error) {
 	names := merchantsOf(orders)
 	accounts := simulator.SampleAccounts(len(names))
 	s := &sandbox{keys: tasks.Keys{Prefix: tasks.DefaultPrefix}}
+	for _, m := range merchantsAt(names, accounts) {
+		s.merchants = append(s.merchants, m.Merchant)
+	}
 	s.gateway = simulator.New(simulator.Config{
 		Merchants: accounts,
+		Notify:    simulator.Notify{FromOrder: true},
 		Latency:   simulator.Latency{Min: 50 * time.Millisecond, Max: 300 * time.Millisecond},
 	})
 	s.gateway.Choose(loseOneAnswer(orders))
 	var err error
+	if s.notices, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
 	if s.redis, err = miniredis.Run(); err != nil {
+		s.notices.Close()
 		return nil, fmt.Errorf("the embedded Redis did not start: %w", err)
 	}
 	s.rdb = redis.NewClient(&redis.Options{Addr: s.redis.Addr(), PoolSize: 64})
@@ -131,6 +149,8 @@ func openSandbox(orders []tasks.Order) (*sandbox, error) {
 		HTTP:            &http.Client{Transport: s.gateway.Transport()},
 		CallTimeout:     5 * time.Second,
 		Verify:          qfpay.VerifyStrict,
+		NotifyURL:       "http://" + s.notices.Addr().String() + "/qfpay/notify",
+		Payments:        true,
 		LostResponse:    worker.Auto,
 		UniqueNumbers:   true,
 		Concurrency:     16,
@@ -142,6 +162,7 @@ func openSandbox(orders []tasks.Order) (*sandbox, error) {
 		s.blocks.Close()
 		s.rdb.Close()
 		s.redis.Close()
+		s.notices.Close()
 		return nil, err
 	}
 	return s, nil
@@ -151,6 +172,7 @@ func (s *sandbox) close() {
 	s.worker.Close()
 	s.rdb.Close()
 	s.redis.Close()
+	s.notices.Close()
 }
 
 // loseOneAnswer drops the answer to the first create of the first order that can be closed: the

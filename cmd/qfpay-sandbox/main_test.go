@@ -38,7 +38,8 @@ func TestDemo_ShowsEveryPayTypeAndAQRCode(t *testing.T) {
 			t.Errorf("no order of %s", payType.Wallet())
 		}
 	}
-	for _, want := range []string{"orders=14 created=14 rejected=0 expired=0 unresolved=0", "14 orders waiting to be paid",
+	for _, want := range []string{"orders=14 created=14 rejected=0 expired=0 unresolved=0", "11 orders waiting to be paid",
+		"DEMO-0001  paid, seen by notification\nDEMO-0002  paid, seen by notification\nDEMO-0003  paid, seen by notification\n",
 		"issued again as DEMO-0001_2", "QFPay may not", "https://qr.alipay.com/", "█▀"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is missing in\n%s", want, out)
@@ -94,6 +95,8 @@ func TestUsage_WrongUsageEndsWithTwo(t *testing.T) {
 		"no answer to repeat": {"simulator", "--duplicate", "1103"},
 		"no merchant":         {"simulator", "--merchants", "0"},
 		"a negative limit":    {"simulator", "--per-second=-1"},
+		"more than all pay":   {"simulator", "--pay", "1.5"},
+		"before it is made":   {"simulator", "--pay", "1", "--pay-after", "2s-1s"},
 	} {
 		if code, _, stderr := runWith(t.Context(), args...); code != 2 || !strings.HasPrefix(stderr, "qfpay-sandbox: ") && !strings.HasPrefix(stderr, "line ") {
 			t.Errorf("%s: exit code %d, says %q", name, code, stderr)
@@ -152,7 +155,8 @@ func TestSimulator_TakesOddModes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
 	code, _, stderr := runWith(ctx, "simulator", "--addr", "127.0.0.1:0", "--fault", "payment.respcd_1104:filter error@800201=1",
-		"--fault", "http_403_after@A17*=0.5", "--retry-after", "date", "--duplicate", "1251:订单号重复")
+		"--fault", "http_403_after@A17*=0.5", "--retry-after", "date", "--duplicate", "1251:订单号重复",
+		"--pay", "0.6", "--pay-after", "1s-20s", "--pay-again", "0.01", "--pay-late", "0.05", "--refund", "0.1", "--fault", "notify_lost=0.2,notify_forged=1")
 	if code != 0 || !strings.Contains(stderr, "filter error@800201=1 http_403_after@A17*=0.5") {
 		t.Errorf("exit code %d, says %q", code, stderr)
 	}

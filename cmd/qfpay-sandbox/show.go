@@ -16,10 +16,9 @@ import (
 // mostShown is the most orders that are shown with a line each.
 const mostShown = 60
 
-// show prints the results: a line for each order, one QR code, and the counts beside those of
-// the gateway's ledger.
-func show(w io.Writer, results []tasks.Result, gateway *simulator.Gateway) error {
-	slices.SortFunc(results, func(a, b tasks.Result) int { return strings.Compare(a.ID, b.ID) })
+// show prints the results: a line for each order, one QR code, the payments, and the counts beside
+// those of the gateway's ledger.
+func show(w io.Writer, results []tasks.Result, paid []string, gateway *simulator.Gateway) error {
 	table := console.NewTable("out_trade_no", "wallet", "outcome", "respcd", "syssn")
 	for _, r := range results[:min(len(results), mostShown)] {
 		table.Add(r.OutTradeNo, qfpay.PayType(r.PayType).Wallet(), r.Outcome, r.RespCd, r.Syssn)
@@ -38,6 +37,9 @@ func show(w io.Writer, results []tasks.Result, gateway *simulator.Gateway) error
 	}
 	if err := drawFirst(w, results); err != nil {
 		return err
+	}
+	if len(paid) > 0 {
+		fmt.Fprintf(w, "\n%d customers pay; the gateway notifies, and the payment stream has:\n%s\n\n", len(paid), strings.Join(paid, "\n"))
 	}
 	live := 0
 	for _, o := range gateway.Orders() {

@@ -33,6 +33,11 @@ type SimulatorCmd struct {
 	Sign       string            `default:"body" enum:"body,sha256,sorted-data,wrong,none" help:"How answers are signed (${enum})."`
 	NotifyURL  string            `help:"Where notifications of payments are sent. Default: nowhere."`
 	FromOrder  bool              `name:"notify-from-order" help:"Prefer the notify_url of an order, if it has one."`
+	Pay        float64           `help:"Share of the orders that customers pay, from 0 to 1."`
+	PayAfter   simulator.Latency `help:"Time until an order is paid, and until a paid one is paid again or refunded." default:"1s-30s"`
+	PayAgain   float64           `help:"Share of the paid orders that are paid twice."`
+	PayLate    float64           `help:"Share of the unpaid orders that are paid after their code has run out."`
+	Refund     float64           `help:"Share of the paid orders that are refunded."`
 }
 
 // Help returns the text below the flags: all faults.
@@ -82,6 +87,7 @@ func (c *SimulatorCmd) config() (simulator.Config, error) {
 		Duplicate: simulator.DuplicateAnswer(c.Duplicate), Visibility: c.Visibility,
 		SignResponses: simulator.SignResponses(c.Sign),
 		Notify:        simulator.Notify{URL: c.NotifyURL, FromOrder: c.FromOrder},
+		Customers:     simulator.Customers{Pay: c.Pay, After: c.PayAfter, Again: c.PayAgain, Late: c.PayLate, Refund: c.Refund},
 	}, nil
 }
 

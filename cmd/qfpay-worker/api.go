@@ -3,7 +3,7 @@ package main
 import (
 	"net"
 
-	"github.com/qfpay-worker/qfpay-worker/cmd/internal/api"
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 )
 
 // APIConfig configures the HTTP API for orders.
@@ -19,7 +19,7 @@ type APIConfig struct {
 type APISettings struct {
 	Addr        string // host:port; empty: no API
 	Callers     *tokens
-	Certificate *api.Certificate // nil: plain HTTP
+	Certificate *conns.Certificate // nil: plain HTTP
 }
 
 // resolve checks the settings of the API. Without an address, it ignores the others.
@@ -40,7 +40,7 @@ func (c APIConfig) resolve(found *checks) APISettings {
 }
 
 // certificate loads a certificate. An error names the variable of the file that cannot be read.
-func certificate(found *checks, certVariable, certFile, keyVariable, keyFile string) *api.Certificate {
+func certificate(found *checks, certVariable, certFile, keyVariable, keyFile string) *conns.Certificate {
 	before := len(found.wrong)
 	for _, f := range []struct{ variable, path, other string }{
 		{certVariable, certFile, keyVariable},
@@ -58,7 +58,7 @@ func certificate(found *checks, certVariable, certFile, keyVariable, keyFile str
 		return nil
 	}
 	found.secretFile(keyVariable, keyFile)
-	loaded, err := api.LoadCertificate(certFile, keyFile)
+	loaded, err := conns.LoadCertificate(certFile, keyFile)
 	if err != nil {
 		found.failed(certVariable, "with %s: %v", keyVariable, err)
 	}

@@ -23,7 +23,7 @@ type GatewayConfig struct {
 	ClientKeyFile string       `name:"qfpay-client-key-file" group:"One merchant, named default" help:"File with the secret half."`
 	MchID         string       `name:"qfpay-mchid" group:"One merchant, named default" help:"Only if QFPay issued one."`
 
-	MerchantsFile string `name:"qfpay-merchants-file" group:"Many merchants" help:"YAML list of merchants: name, base_url, app_code, client_key_file, mchid, sign_type, per_second, per_minute. QFPAY_BASE_URL, QFPAY_SIGN_TYPE and the limits are defaults for its entries."`
+	MerchantsFile string `name:"qfpay-merchants-file" group:"Many merchants" help:"YAML list of merchants: name, base_url, app_code, client_key_file, mchid, sign_type, per_second, per_minute, notify_key_file. QFPAY_BASE_URL, QFPAY_SIGN_TYPE and the limits are defaults for its entries."`
 
 	SignType  string `name:"qfpay-sign-type" group:"Gateway" default:"SHA256" help:"SHA256 or MD5."`
 	PerSecond string `name:"qfpay-per-second" group:"Gateway" default:"100" help:"Calls that the gateway allows one app_code per second, over all endpoints; 0: no limit."`

@@ -29,6 +29,7 @@ type entry struct {
 	SignType      string `yaml:"sign_type"`
 	PerSecond     *int   `yaml:"per_second"` // nil: not given; 0: no limit
 	PerMinute     *int   `yaml:"per_minute"`
+	NotifyKeyFile string `yaml:"notify_key_file"` // as client_key_file; empty: notifications are signed with the client key
 
 	line int
 }
@@ -121,7 +122,7 @@ func (r *fileReader) syntax(err error) {
 	case errors.As(err, &unknown) && unknown.Token != nil && unknown.Token.Value == "client_key":
 		r.wrong(line, "client_key: this file must not contain keys; set client_key_file to a file that contains the key")
 	case errors.As(err, &unknown):
-		r.wrong(line, "%s; known are name, base_url, app_code, client_key_file, mchid, sign_type, per_second, per_minute", unknown.Message)
+		r.wrong(line, "%s; known are name, base_url, app_code, client_key_file, mchid, sign_type, per_second, per_minute, notify_key_file", unknown.Message)
 	case errors.As(err, &kind) && kind.DstType != nil:
 		r.wrong(line, "the value has the wrong type, it must be %s (an mchid or app_code of digits needs quotes)", kind.DstType)
 	default:
@@ -134,10 +135,13 @@ func (r *fileReader) merchant(e entry) worker.Merchant {
 	m := worker.Merchant{
 		Merchant: qfpay.Merchant{
 			Name: e.Name, BaseURL: r.baseURL(e), AppCode: e.AppCode,
-			Key: r.key(e), MchID: e.MchID, SignType: r.signType(e),
+			Key: r.key(e.line, "client_key_file", e.ClientKeyFile), MchID: e.MchID, SignType: r.signType(e),
 		},
 		PerSecond: r.rate(e.line, "per_second", e.PerSecond, r.defaults.perSecond),
 		PerMinute: r.rate(e.line, "per_minute", e.PerMinute, r.defaults.perMinute),
+	}
+	if e.NotifyKeyFile != "" {
+		m.NotifyKey = r.key(e.line, "notify_key_file", e.NotifyKeyFile)
 	}
 	if !tasks.ValidMerchant(e.Name) {
 		r.wrong(e.line, "name: must be 1 to 64 letters, digits, _ or -, not %s", quoted(e.Name))
@@ -165,19 +169,20 @@ func (r *fileReader) baseURL(e entry) string {
 	return u
 }
 
-func (r *fileReader) key(e entry) qfpay.Secret {
-	if e.ClientKeyFile == "" {
-		r.wrong(e.line, "client_key_file: required")
+// key reads the file with a key that an entry names.
+func (r *fileReader) key(line int, field, file string) qfpay.Secret {
+	if file == "" {
+		r.wrong(line, "%s: required", field)
 		return ""
 	}
-	path := beside(r.path, e.ClientKeyFile)
+	path := beside(r.path, file)
 	if _, err := os.Lstat(path); err != nil {
-		r.wrong(e.line, "client_key_file: %v", cannotReadSetting(e.ClientKeyFile, err))
+		r.wrong(line, "%s: %v", field, cannotReadSetting(file, err))
 		return ""
 	}
 	key, err := readSecret(path)
 	if r.found.secretFile(merchantsVariable, path); err != nil {
-		r.wrong(e.line, "client_key_file: %v", err)
+		r.wrong(line, "%s: %v", field, err)
 	}
 	return key
 }

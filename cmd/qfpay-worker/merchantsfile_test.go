@@ -16,8 +16,10 @@ import (
 func merchants(t *testing.T, yaml string, env ...string) (string, Settings, SettingErrors) {
 	t.Helper()
 	path := file(t, "merchants.yaml", yaml)
-	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "a.key"), []byte(canary+"\n"), 0o600); err != nil {
-		t.Fatal(err)
+	for name, key := range map[string]string{"a.key": canary, "n.key": canary + "-n"} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte(key+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s, wrong := settings(t, append(env, "QFPAY_MERCHANTS_FILE="+path))
 	return path, s, wrong
@@ -36,6 +38,7 @@ func TestMerchantsFile_TakesItsDefaultsFromTheVariables(t *testing.T) {
   sign_type: SHA256
   per_second: 0
   per_minute: 60
+  notify_key_file: n.key
 `, "QFPAY_BASE_URL=https://openapi-hk.qfapi.com", "QFPAY_SIGN_TYPE=MD5", "QFPAY_PER_SECOND=20", "QFPAY_PER_MINUTE=300")
 	if wrong != nil {
 		t.Fatal(wrong)
@@ -45,11 +48,14 @@ func TestMerchantsFile_TakesItsDefaultsFromTheVariables(t *testing.T) {
 		PerSecond: 20, PerMinute: 300,
 	}, {
 		Merchant: qfpay.Merchant{Name: "shop_b", BaseURL: "https://openapi-jp.qfapi.com", AppCode: "0123", Key: canary,
-			MchID: "000123", SignType: qfpay.SHA256},
+			MchID: "000123", SignType: qfpay.SHA256, NotifyKey: canary + "-n"},
 		PerSecond: 0, PerMinute: 60,
 	}}
 	if d := cmp.Diff(want, s.Merchants); d != "" {
 		t.Error(d)
+	}
+	if one, own := s.Merchants[0], s.Merchants[1]; one.KeyOfNotifications() != one.Key || own.KeyOfNotifications() != own.NotifyKey {
+		t.Error("a notification is verified with another key")
 	}
 }
 
@@ -83,6 +89,8 @@ func TestMerchantsFile_EveryWrongEntryIsNamedByItsLine(t *testing.T) {
 		{"nothing but a name", "- name: a b\n", []string{
 			", line 1: base_url: required", ", line 1: client_key_file: required", ", line 1: name: must be", ", line 1: app_code: required"}},
 		{"a key file that is not there", strings.Replace(right, "a.key", "b.key", 1), []string{", line 1: client_key_file: "}},
+		{"a notification key file that is not there", right + "  notify_key_file: b.key\n", []string{", line 1: notify_key_file: "}},
+		{"a notification key file with a merchants file in it", right + "  notify_key_file: merchants.yaml\n", []string{", line 1: notify_key_file: "}},
 		{"the same name twice", right + right, []string{`, line 5: name: "a" is already used on line 1`}},
 		{"one app_code with two limits", right + strings.Replace(right, "name: a", "name: b", 1) + "  per_minute: 9\n",
 			[]string{", line 5: per_second, per_minute: merchants of one app_code share one budget"}},

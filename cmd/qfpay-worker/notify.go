@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/qfpay-worker/qfpay-worker/cmd/internal/api"
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
@@ -36,9 +36,9 @@ type PaymentsSettings struct {
 
 // NotifySettings is a checked NotifyConfig.
 type NotifySettings struct {
-	Addr        string           // host:port; empty: notifications are not received
-	Proxies     []netip.Prefix   // that may use plain HTTP, beside loopback
-	Certificate *api.Certificate // nil: plain HTTP
+	Addr        string             // host:port; empty: notifications are not received
+	Proxies     []netip.Prefix     // that may use plain HTTP, beside loopback
+	Certificate *conns.Certificate // nil: plain HTTP
 }
 
 func (c PaymentsConfig) resolve(found *checks, allowHTTP bool) PaymentsSettings {
@@ -89,6 +89,9 @@ func prefixes(found *checks, variable, text string) (all []netip.Prefix) {
 		if err != nil {
 			found.failed(variable, "must be addresses or networks such as 10.0.0.7, 10.0.0.0/8 or fd00::/8, separated by commas, not %s", quoted(one))
 			continue
+		}
+		if network.Bits() == 0 {
+			found.warnings = append(found.warnings, variable+": "+quoted(one)+" is everybody: plain HTTP is taken from anywhere")
 		}
 		all = append(all, network.Masked())
 	}

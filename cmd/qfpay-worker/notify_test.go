@@ -57,6 +57,15 @@ func TestNotify_EveryWrongSettingIsNamed(t *testing.T) {
 	}
 }
 
+func TestNotify_AProxyThatIsEverybodyIsWarnedOf(t *testing.T) {
+	for proxies, warned := range map[string]bool{"0.0.0.0/0": true, "10.0.0.1,::/0": true, "10.0.0.0/8": false} {
+		s, wrong := settings(t, oneMerchant("WORKER_PAYMENTS=on", "WORKER_NOTIFY_ADDR=:0", "WORKER_NOTIFY_PROXIES="+proxies))
+		if wrong != nil || warned != strings.Contains(strings.Join(s.Warnings, "\n"), "WORKER_NOTIFY_PROXIES: ") {
+			t.Errorf("%s: %q, %v", proxies, s.Warnings, wrong)
+		}
+	}
+}
+
 func TestNotify_IsOffUnlessItHasAnAddress(t *testing.T) {
 	s, wrong := settings(t, oneMerchant("WORKER_NOTIFY_PROXIES=x", "WORKER_NOTIFY_CERT_FILE=/nowhere"))
 	if wrong != nil || s.Payments || s.NotifyURL != "" || s.Notify.Addr != "" {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/notify"
 	"github.com/qfpay-worker/qfpay-worker/metrics"
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
@@ -181,21 +182,24 @@ func (c GatewayConfig) keyFiles() []string {
 	r := fileReader{path: c.MerchantsFile, found: &checks{}}
 	var paths []string
 	for _, e := range r.entries(text) {
-		if e.ClientKeyFile != "" {
-			paths = append(paths, beside(c.MerchantsFile, e.ClientKeyFile))
+		for _, file := range []string{e.ClientKeyFile, e.NotifyKeyFile} {
+			if file != "" {
+				paths = append(paths, beside(c.MerchantsFile, file))
+			}
 		}
 	}
 	return paths
 }
 
-// merchantSetter returns a function that replaces the merchants of a worker, and of its
-// metrics. current are those that the worker has now.
-func merchantSetter(w *worker.Worker, m *metrics.Metrics, current []worker.Merchant) func([]worker.Merchant) error {
+// merchantSetter returns a function that replaces the merchants of a worker, of its metrics, and of
+// the receiver of notifications. current are those that the worker has now.
+func merchantSetter(w *worker.Worker, m *metrics.Metrics, receivers *notify.Merchants, current []worker.Merchant) func([]worker.Merchant) error {
 	return func(merchants []worker.Merchant) error {
 		m.SetMerchants(slices.Concat(namesOf(current), namesOf(merchants)))
 		err := w.SetMerchants(merchants)
 		if err == nil {
 			current = merchants
+			receivers.Set(accounts(merchants))
 		}
 		m.SetMerchants(namesOf(current))
 		showLimits(m, current)

@@ -166,7 +166,7 @@ func TestReload_RefusalOfTheWorkerIsNamedToo(t *testing.T) {
 // itself a link, and an update replaces the link of the directory.
 func TestReload_MerchantsFileAndItsKeysAreReadAgain(t *testing.T) {
 	dir := t.TempDir()
-	version := func(name, yaml, key string) string {
+	version := func(name, yaml, key, notifyKey string) string {
 		must := func(err error) {
 			t.Helper()
 			if err != nil {
@@ -176,31 +176,39 @@ func TestReload_MerchantsFileAndItsKeysAreReadAgain(t *testing.T) {
 		must(os.Mkdir(filepath.Join(dir, name), 0o700))
 		must(os.WriteFile(filepath.Join(dir, name, "merchants.yml"), []byte(yaml), 0o600))
 		must(os.WriteFile(filepath.Join(dir, name, "a.key"), []byte(key), 0o600))
+		must(os.WriteFile(filepath.Join(dir, name, "n.key"), []byte(notifyKey), 0o600))
 		must(os.Symlink(name, filepath.Join(dir, "next")))
 		must(os.Rename(filepath.Join(dir, "next"), filepath.Join(dir, "..data")))
 		return name
 	}
-	for _, name := range []string{"merchants.yml", "a.key"} {
+	for _, name := range []string{"merchants.yml", "a.key", "n.key"} {
 		if err := os.Symlink(filepath.Join("..data", name), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	version("v1", right, canary+"-one")
+	one := right + "  notify_key_file: n.key\n"
+	version("v1", one, canary+"-one", canary+"-n1")
 	path := filepath.Join(dir, "merchants.yml")
 	reloadFrom(t, GatewayConfig{MerchantsFile: path}, func(on *reloading) {
-		version("v2", right, canary+"-two")
+		version("v2", one, canary+"-two", canary+"-n1")
 		on.after(pollInterval + settleTime)
 		on.want(1, canary+"-two")
-		two := right + strings.NewReplacer("name: a", "name: b", "app_code: A", "app_code: B").Replace(right)
-		version("v3", two, canary+"-two")
+		version("v3", one, canary+"-two", canary+"-n2")
 		on.after(pollInterval + settleTime)
 		on.want(2, canary+"-two")
-		if n := len(on.set[1]); n != 2 {
+		if on.set[1][0].NotifyKey != canary+"-n2" {
+			t.Error("another notification key is in effect")
+		}
+		two := right + strings.NewReplacer("name: a", "name: b", "app_code: A", "app_code: B").Replace(right)
+		version("v4", two, canary+"-two", canary+"-n2")
+		on.after(pollInterval + settleTime)
+		on.want(3, canary+"-two")
+		if n := len(on.set[2]); n != 2 {
 			t.Errorf("%d merchants are in effect, want 2", n)
 		}
-		version("v4", two+"- name: c\n", canary+"-two")
+		version("v5", two+"- name: c\n", canary+"-two", canary+"-n2")
 		on.after(pollInterval + settleTime)
-		on.want(2, canary+"-two")
+		on.want(3, canary+"-two")
 		if log := on.log.String(); !strings.Contains(log, "QFPAY_MERCHANTS_FILE: "+path+", line 9: app_code: required") {
 			t.Errorf("the log:\n%s", log)
 		}

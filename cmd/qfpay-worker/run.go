@@ -17,6 +17,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/build"
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/notify"
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/metrics"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
@@ -64,7 +65,10 @@ func (c *RunCmd) Run(ctx context.Context, std stdio) error {
 	registry.MustRegister(m.Queues(rdb, settings.Keys, scrapeTimeout))
 	showLimits(m, settings.Merchants)
 	return withAPI(ctx, settings, m, log, func(ctx context.Context) error {
-		return serve(ctx, settings, reload, rdb, registry, m, log)
+		receivers := notify.NewMerchants(accounts(settings.Merchants))
+		return withNotifications(ctx, settings, receivers, m, log, func(ctx context.Context) error {
+			return serve(ctx, settings, reload, rdb, registry, m, receivers, log)
+		})
 	})
 }
 
@@ -120,7 +124,7 @@ func reach(ctx context.Context, rdb redis.UniversalClient, server Redis, log *sl
 
 // serve runs the worker and its HTTP pages until ctx ends or the pages cannot be served.
 // rdb is for orders; serve makes the worker's two other clients.
-func serve(ctx context.Context, s Settings, reload *reloader, rdb redis.UniversalClient, registry *prometheus.Registry, m *metrics.Metrics, log *slog.Logger) error {
+func serve(ctx context.Context, s Settings, reload *reloader, rdb redis.UniversalClient, registry *prometheus.Registry, m *metrics.Metrics, receivers *notify.Merchants, log *slog.Logger) error {
 	config := s.workerConfig(rdb, m, log)
 	w, err := worker.New(config)
 	if err != nil {
@@ -144,7 +148,7 @@ func serve(ctx context.Context, s Settings, reload *reloader, rdb redis.Universa
 		served <- pages.Serve(listener)
 		stop() // a worker that cannot be monitored must not go on
 	}()
-	defer reload.start(ctx, log, merchantSetter(w, m, s.Merchants))()
+	defer reload.start(ctx, log, merchantSetter(w, m, receivers, s.Merchants))()
 	err = w.Run(ctx) // the pages are served until the last order is done
 	pages.Close()
 	if pagesErr := <-served; !errors.Is(pagesErr, http.ErrServerClosed) {
@@ -166,12 +170,14 @@ func (s Settings) workerConfig(rdb redis.UniversalClient, m *metrics.Metrics, lo
 		CallTimeout:     s.Timeout,
 		Verify:          s.Verify,
 		GoodsName:       s.GoodsName,
+		NotifyURL:       s.NotifyURL,
 		LostResponse:    worker.LostResponse(s.LostResponse),
 		UniqueNumbers:   s.UniqueNumbers,
 		Concurrency:     s.Concurrency,
 		ShutdownTimeout: s.ShutdownTimeout,
 		Durability:      s.Durability,
 		ResultsKeep:     s.ResultsKeep,
+		Payments:        s.Payments,
 		HighWater:       s.HighWater,
 		Payments:        s.Payments,
 		Observer:        m,

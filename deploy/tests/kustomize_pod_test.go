@@ -124,11 +124,17 @@ func has(labels, selector map[string]string) bool {
 func TestKustomize_NetworkIsOpenWhereItMustBeAndNowhereElse(t *testing.T) {
 	overlays(t, func(t *testing.T, m manifests) {
 		spec := m["NetworkPolicy"].(*networkingv1.NetworkPolicy).Spec
-		if len(spec.PolicyTypes) != 2 || len(spec.Ingress) != 1 || len(spec.Ingress[0].From) != 1 {
+		ways := []string{"TCP 9464"} // from where it is scraped, and where notifications come from
+		if m["Ingress"] != nil {
+			ways = append(ways, "TCP 9466")
+		}
+		if len(spec.PolicyTypes) != 2 || len(spec.Ingress) != len(ways) {
 			t.Fatalf("policy %+v", spec)
 		}
-		if got := portsOf(spec.Ingress[0].Ports); !slices.Equal(got, []string{"TCP 9464"}) || spec.Ingress[0].From[0].NamespaceSelector == nil {
-			t.Errorf("open to the inside: %v", got)
+		for i, way := range spec.Ingress {
+			if got := portsOf(way.Ports); !slices.Equal(got, ways[i:i+1]) || len(way.From) != 1 || way.From[0].NamespaceSelector == nil {
+				t.Errorf("open to the inside: %v from %+v", got, way.From)
+			}
 		}
 		if redis := spec.Egress[1].To[0].PodSelector; redis.MatchLabels["app.kubernetes.io/name"] != "redis" {
 			t.Errorf("the way to Redis leads to %v", redis.MatchLabels)

@@ -17,7 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// manifests are the objects of one overlay by kind.
+// manifests are the objects of one overlay by kind, and further ones of a kind by kind and name.
 type manifests map[string]any
 
 // serviceMonitor has the fields in use of the Prometheus operator's type, v1.
@@ -89,6 +89,8 @@ func build(t *testing.T, overlay string) manifests {
 			object = &corev1.ConfigMap{}
 		case "PodDisruptionBudget":
 			object = &policyv1.PodDisruptionBudget{}
+		case "Ingress":
+			object = &networkingv1.Ingress{}
 		case "NetworkPolicy":
 			object = &networkingv1.NetworkPolicy{}
 		case "ServiceMonitor":
@@ -107,17 +109,18 @@ func build(t *testing.T, overlay string) manifests {
 		if err := errors.Join(append(strict, err)...); err != nil {
 			t.Errorf("%s: %s: %v", overlay, r.GetKind(), err)
 		}
-		if all[r.GetKind()] != nil {
-			t.Errorf("%s: two of kind %s", overlay, r.GetKind())
+		kind := r.GetKind()
+		if all[kind] != nil {
+			kind += " " + r.GetName()
 		}
-		all[r.GetKind()] = object
+		all[kind] = object
 	}
 	return all
 }
 
 // overlays runs a test for each overlay.
 func overlays(t *testing.T, test func(t *testing.T, m manifests)) {
-	for _, name := range []string{"small", "monitored", "keda"} {
+	for _, name := range []string{"small", "monitored", "keda", "notify"} {
 		t.Run(name, func(t *testing.T) { test(t, build(t, name)) })
 	}
 }
@@ -140,7 +143,7 @@ func (m manifests) setting(name string) string {
 
 func TestKustomize_OverlaysHaveTheObjectsTheySpeakOf(t *testing.T) {
 	base := []string{"ConfigMap", "Deployment", "NetworkPolicy", "PodDisruptionBudget", "Service"}
-	for overlay, more := range map[string][]string{"small": nil, "networks": nil, "monitored": {"ServiceMonitor"}, "keda": {"ScaledObject", "ServiceMonitor"}} {
+	for overlay, more := range map[string][]string{"small": nil, "networks": nil, "monitored": {"ServiceMonitor"}, "keda": {"ScaledObject", "ServiceMonitor"}, "notify": {"Ingress", "Service qfpay-notify"}} {
 		var kinds []string
 		for kind := range build(t, overlay) {
 			kinds = append(kinds, kind)

@@ -41,6 +41,10 @@ func (g *Gateway) serveChange(w http.ResponseWriter, r *http.Request) {
 	switch r.Method + " " + r.URL.Path[len(adminPath):] {
 	case "POST pay":
 		err = g.Pay(r.Form.Get("out_trade_no"))
+	case "POST pay-again":
+		err = g.PayAgain(r.Form.Get("out_trade_no"))
+	case "POST pay-late":
+		err = g.PayLate(r.Form.Get("out_trade_no"))
 	case "POST scan":
 		err = g.Scan(r.Form.Get("out_trade_no"))
 	case "POST refund":

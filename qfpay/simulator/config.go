@@ -18,10 +18,11 @@ const (
 
 // Account is one set of credentials that the gateway accepts.
 type Account struct {
-	AppCode  string
-	Key      qfpay.Secret
-	MchIDs   []string        // one of them must be sent; if empty, none may be sent
-	PayTypes []qfpay.PayType // the enabled ones; empty: all seven
+	AppCode   string
+	Key       qfpay.Secret
+	NotifyKey qfpay.Secret    // of the signatures of notifications; empty: Key
+	MchIDs    []string        // one of them must be sent; if empty, none may be sent
+	PayTypes  []qfpay.PayType // the enabled ones; empty: all seven
 }
 
 // Config configures a Gateway. The zero value is a gateway without faults and with the sample
@@ -48,6 +49,7 @@ type Config struct {
 
 	SignResponses SignResponses // empty: SignBody
 	Notify        Notify
+	Customers     Customers
 }
 
 // Latency is the duration of a call, uniformly distributed from Min to Max. Half of it passes
@@ -125,7 +127,7 @@ func (c Config) Validate() error {
 		wrong = append(wrong, fmt.Errorf("Expired: must be 1181 or 1142, not %q", c.Expired))
 	}
 	wrong = append(wrong, c.Takes.validate()...)
-	return errors.Join(append(wrong, c.Faults.Validate())...)
+	return errors.Join(append(wrong, c.Customers.validate(), c.Faults.Validate())...)
 }
 
 // withDefaults returns c with defaults for empty fields.

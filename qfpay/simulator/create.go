@@ -37,6 +37,8 @@ func (b *books) create(in arrival) answer {
 	if in.effect.paidFirst {
 		b.pay(o, now)
 	}
+	b.forgeNotice(o, now)
+	b.expect(o, now)
 	a := created(o)
 	a.stored = true
 	return a

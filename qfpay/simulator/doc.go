@@ -33,7 +33,8 @@
 //	GET  /_simulator/ledger                             orders, as NDJSON
 //	GET  /_simulator/calls                              calls, as NDJSON
 //	GET  /_simulator/peak?app_code=A&window=1s          the most calls in any such window
-//	POST /_simulator/pay?out_trade_no=N                 the customer pays; also scan, refund
+//	POST /_simulator/pay?out_trade_no=N                 the customer pays; also scan, refund,
+//	                                                    pay-again (twice), pay-late (after its code ran out)
 //	POST /_simulator/advance?by=10m                     moves the clock
 //	POST /_simulator/faults?fault=reset=0.1&fault=…     replaces the faults; without any: none
 //	POST /_simulator/limits?per_second=N&per_minute=M   0: no limit

@@ -104,7 +104,7 @@ func (g *Gateway) land(x *exchange) answer {
 	return x.answer
 }
 
-// landDue processes the calls that are due, in order.
+// landDue processes the calls and the customers that are due, in order.
 func (g *Gateway) landDue() {
 	now := g.now()
 	var due []*exchange
@@ -117,8 +117,10 @@ func (g *Gateway) landDue() {
 	})
 	slices.SortStableFunc(due, func(a, b *exchange) int { return a.due.Compare(b.due) })
 	for _, x := range due {
+		g.books.receive(x.due)
 		g.carryOut(x)
 	}
+	g.books.receive(now)
 }
 
 // carryOut processes a call, and records its answer.

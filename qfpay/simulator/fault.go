@@ -139,5 +139,10 @@ func draw(all []drawing, c Call, u float64) (Fault, effect) {
 }
 
 func isNotifyFault(f Fault) bool {
-	return f == notifyTwice || f == notifyLate || f == notifyBadSignature
+	for _, known := range notifyFaults {
+		if known.name == f {
+			return true
+		}
+	}
+	return false
 }

@@ -38,11 +38,11 @@ func FaultList() []string {
 	for _, f := range numberedFaults {
 		list = append(list, fmt.Sprintf("  %s: %s", f.name, f.does))
 	}
-	return append(list, "Notifications",
-		"  "+string(notifyTwice)+": a notification is sent twice",
-		"  "+string(notifyLate)+": a notification is sent only after Late",
-		"  "+string(notifyBadSignature)+": a notification is sent with a wrong signature",
-	)
+	list = append(list, "Notifications")
+	for _, f := range notifyFaults {
+		list = append(list, fmt.Sprintf("  %s: %s", f.name, f.does))
+	}
+	return list
 }
 
 // effect returns the effect of a plain name, and the endpoints at which it happens.

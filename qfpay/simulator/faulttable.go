@@ -81,9 +81,29 @@ type faultLine struct {
 }
 
 // The faults of notifications, drawn when a notification is made. They are independent of the
-// fault of the call.
+// fault of the call, and of each other.
 const (
-	notifyTwice        Fault = "notify_twice"
+	notifyLost         Fault = "notify_lost"
+	notifyMissed       Fault = "notify_missed"
 	notifyLate         Fault = "notify_late"
+	notifyReordered    Fault = "notify_reordered"
+	notifyTwice        Fault = "notify_twice"
 	notifyBadSignature Fault = "notify_bad_signature"
+	notifyForged       Fault = "notify_forged"
+	notifyCancel       Fault = "notify_cancel"
 )
+
+// notifyFaults explains them.
+var notifyFaults = []struct {
+	name Fault
+	does string
+}{
+	{notifyLost, "a notification never arrives"},
+	{notifyMissed, "the first attempt does not arrive, and the others follow by QFPay's schedule, from 2 minutes on"},
+	{notifyLate, "a notification is sent only after Late"},
+	{notifyReordered, "a notification is sent after the next one, at most Late later"},
+	{notifyTwice, "a notification is sent twice"},
+	{notifyBadSignature, "a notification is sent with a wrong signature"},
+	{notifyForged, "somebody without the key notifies of an order that was created and not paid"},
+	{notifyCancel, "notify_type of a refund is cancel, as it was until January 2026"},
+}

@@ -11,13 +11,19 @@ import (
 // notifyTimeout is how long a receiver may take to answer SUCCESS.
 const notifyTimeout = 5 * time.Second
 
-// RunNotifier delivers notifications until ctx ends, one at a time. Like QFPay it repeats
+// RunNotifier lets customers pay when it is time, and delivers notifications until ctx ends, one at a time. Like QFPay it repeats
 // those that are not answered with SUCCESS, after 2 m, 10 m, 10 m, 60 m, 2 h, 6 h and 15 h of
 // the gateway's clock. Nothing else in the Gateway does network I/O.
 func (g *Gateway) RunNotifier(ctx context.Context, client *http.Client) {
 	for ctx.Err() == nil {
 		g.mu.Lock()
+		g.landDue()
 		l, wait, any := g.books.mail.take(g.now())
+		if l == nil && len(g.books.visits) > 0 {
+			if next := g.books.visits[0].due.Sub(g.now()); !any || next < wait {
+				wait, any = next, true
+			}
+		}
 		g.mu.Unlock()
 		switch {
 		case l != nil:

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -20,6 +21,7 @@ type letter struct {
 	url, body, signature string
 	due                  time.Time
 	attempts             int
+	afterNext            bool // it lets the next letter pass
 }
 
 // mailbox holds the notifications that are to be sent.
@@ -40,6 +42,11 @@ func (m *mailbox) wake() {
 func (m *mailbox) put(l *letter) {
 	if len(m.waiting) == maxMail {
 		m.waiting = slices.Delete(m.waiting, 0, 1)
+	}
+	for _, before := range m.waiting {
+		if before.afterNext && !l.afterNext {
+			before.due, before.afterNext = l.due.Add(time.Millisecond), false
+		}
 	}
 	m.waiting = append(m.waiting, l)
 	m.wake()
@@ -68,31 +75,65 @@ func (m *mailbox) take(now time.Time) (l *letter, wait time.Duration, any bool) 
 // notify prepares the notification of a payment or a refund; QFPay has no others. original is
 // the refunded payment.
 func (b *books) notify(o, original *Order, now time.Time) {
-	late, twice, wrong := b.notices.Float64(), b.notices.Float64(), b.notices.Float64()
+	drawn, fields := b.drawNotices(), notification(o, original)
+	if drawn[notifyCancel] && original != nil {
+		fields = fields.set("notify_type", "cancel")
+	}
+	b.send(o, fields, drawn, now)
+}
+
+// drawNotices draws the faults of one notification. They are always as many, so that they depend only
+// on the order of the notifications.
+func (b *books) drawNotices() map[Fault]bool {
+	drawn := map[Fault]bool{}
+	for _, f := range notifyFaults {
+		drawn[f.name] = b.notices.Float64() < b.faults[f.name]
+	}
+	return drawn
+}
+
+// send puts a notification into the mailbox.
+func (b *books) send(o *Order, fields object, drawn map[Fault]bool, now time.Time) {
 	url := b.config.Notify.URL
 	if b.config.Notify.FromOrder && o.NotifyURL != "" {
 		url = o.NotifyURL
 	}
-	if url == "" {
+	if url == "" || drawn[notifyLost] {
 		return
 	}
-	body := notification(o, original).String()
-	l := letter{url: url, body: body, due: now, signature: digest("MD5", body, b.accounts[o.AppCode].Key)}
-	if late < b.faults[notifyLate] {
-		l.due = now.Add(b.config.Late)
+	account := b.accounts[o.AppCode]
+	key := cmp.Or(account.NotifyKey, account.Key)
+	if drawn[notifyBadSignature] {
+		key += "?"
 	}
-	if wrong < b.faults[notifyBadSignature] {
-		l.signature = digest("MD5", body, b.accounts[o.AppCode].Key+"?")
+	body := fields.String()
+	l := letter{url: url, body: body, due: now, signature: digest("MD5", body, key)}
+	switch {
+	case drawn[notifyMissed]:
+		l.due, l.attempts = now.Add(retrySchedule[0]), 1
+	case drawn[notifyLate]:
+		l.due = now.Add(b.config.Late)
+	case drawn[notifyReordered]:
+		l.due, l.afterNext = now.Add(b.config.Late), true
 	}
 	b.mail.put(&l)
-	if twice < b.faults[notifyTwice] {
+	if drawn[notifyTwice] {
 		again := l
 		b.mail.put(&again)
 	}
 }
 
+// forgeNotice has somebody without the key notify of an order that nobody has paid.
+func (b *books) forgeNotice(o *Order, now time.Time) {
+	if b.notices.Float64() < b.faults[notifyForged] {
+		claimed := *o
+		claimed.PayDtm = stamp(now)
+		b.send(o, notification(&claimed, nil), map[Fault]bool{notifyBadSignature: true}, now)
+	}
+}
+
 // notification returns the body of a notification: only strings. For a refund, syssn and
-// out_trade_no are those of the refund.
+// out_trade_no are those of the refund, and there are fewer fields, as captured in 2025.
 func notification(o, original *Order) object {
 	fields := object{
 		{"status", "1"}, {"pay_type", string(o.PayType)}, {"sysdtm", o.SysDtm}, {"paydtm", o.PayDtm},
@@ -104,7 +145,10 @@ func notification(o, original *Order) object {
 		fields = append(fields, field{"mchid", o.MchID})
 	}
 	if original != nil {
-		fields = append(fields, field{"orig_out_trade_no", original.OutTradeNo})
+		for _, name := range []string{"pay_type", "paydtm", "goods_name", "cancel"} {
+			fields = without(fields, name)
+		}
+		fields = append(fields, field{"orig_out_trade_no", original.OutTradeNo}, field{"orig_syssn", original.Syssn})
 	}
 	return fields
 }

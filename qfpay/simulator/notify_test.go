@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,6 +130,31 @@ func TestNotify_FaultsReachTheReceiver(t *testing.T) {
 	if got := notified(t, with(notifyBadSignature), nil, payA1); len(got) != 1 || got[0].signed {
 		t.Errorf("bad signature: %+v", got)
 	}
+	if got := notified(t, with(notifyLost), nil, payA1); len(got) != 0 {
+		t.Errorf("lost: %+v", got)
+	}
+	if got := notified(t, with(notifyMissed), []string{""}, payA1); len(got) != 2 || got[0].at != 2*time.Minute || got[1].at != 12*time.Minute {
+		t.Errorf("missed: %+v", got)
+	}
+	refunded := func(t *testing.T, g *Gateway) { payA1(t, g); g.Refund("A1") }
+	if got := notified(t, with(notifyCancel), nil, refunded); len(got) != 2 || !strings.Contains(got[0].body, `"notify_type": "payment"`) || !strings.Contains(got[1].body, `"notify_type": "cancel"`) {
+		t.Errorf("cancel: %+v", got)
+	}
+	// The payment's waits for the refund's, and that for a third one, which does not come.
+	if got := notified(t, with(notifyReordered), nil, func(t *testing.T, g *Gateway) {
+		payA1(t, g)
+		g.SetFaults(nil)
+		g.Refund("A1")
+	}); len(got) != 2 || !strings.Contains(got[0].body, "refund") || got[1].at != time.Millisecond {
+		t.Errorf("reordered: %+v", got)
+	}
+	if got := notified(t, with(notifyReordered), nil, payA1); len(got) != 1 || got[0].at != 15*time.Second {
+		t.Errorf("reordered, alone: %+v", got)
+	}
+	forged := notified(t, with(notifyForged), nil, func(t *testing.T, g *Gateway) { expect(t, g, "payment", order("A1"), "0000") })
+	if len(forged) != 1 || forged[0].signed || !strings.Contains(forged[0].body, `"out_trade_no": "A1"`) || !strings.Contains(forged[0].body, `"notify_type": "payment"`) {
+		t.Errorf("forged: %+v", forged)
+	}
 	var answered time.Duration
 	first := notified(t, with("notify_first"), nil, func(t *testing.T, g *Gateway) {
 		start := time.Now()
@@ -153,9 +179,23 @@ func TestNotify_OnlyTheAddressThatWasGivenIsNotified(t *testing.T) {
 	if len(refund) != 2 || !bytes.Contains([]byte(refund[1].body), []byte(`"notify_type": "refund", "orig_out_trade_no": "A1"`)) {
 		t.Errorf("refund: %+v", refund)
 	}
+	for _, field := range []string{"pay_type", "paydtm", "cancel"} {
+		if strings.Contains(refund[1].body, `"`+field+`"`) {
+			t.Errorf("%s is in the notification of a refund: %+v", field, refund[1])
+		}
+	}
 	expired := notified(t, configured, nil, func(t *testing.T, g *Gateway) { expect(t, g, "payment", order("A1"), "0000") })
 	if len(expired) != 0 {
 		t.Errorf("of an expiry: %+v", expired)
+	}
+}
+
+func TestNotify_AStoreMayHaveANotificationKeyOfItsOwn(t *testing.T) {
+	t.Parallel()
+	c := configured
+	c.Merchants = []Account{{AppCode: SampleAppCode, Key: SampleKey, NotifyKey: "another"}}
+	if got := notified(t, c, nil, payA1); len(got) != 1 || got[0].signed {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -9,17 +9,30 @@ import (
 // Pay marks an order as paid by its customer. The order is given by its out_trade_no or its
 // syssn. The error says why it cannot be paid. [Gateway.RunNotifier] sends the notification.
 func (g *Gateway) Pay(outTradeNo string) error {
+	return g.paidAs(outTradeNo, Created, g.books.pay)
+}
+
+// paidAs pays an order that is in the wanted state.
+func (g *Gateway) paidAs(name string, want State, pay func(*Order, time.Time)) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.landDue()
 	now := g.now()
-	o, err := g.named(outTradeNo, now, Created)
+	o, err := g.named(name, now, want)
 	if err != nil {
 		return err
 	}
-	g.books.pay(o, now)
+	pay(o, now)
 	return nil
 }
+
+// PayAgain has a paid order paid a second time: another success with the same out_trade_no.
+func (g *Gateway) PayAgain(outTradeNo string) error {
+	return g.paidAs(outTradeNo, Paid, g.books.payAgain)
+}
+
+// PayLate has an order paid whose code has run out, by a customer who had opened it before.
+func (g *Gateway) PayLate(outTradeNo string) error { return g.paidAs(outTradeNo, Expired, g.books.pay) }
 
 // Scan marks an unpaid order as scanned by a customer, who has not paid yet.
 func (g *Gateway) Scan(outTradeNo string) error {

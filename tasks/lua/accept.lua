@@ -10,7 +10,8 @@ ARGV[5…] five for each order, in the sequence of the journals: its id, the fin
         content, the order as JSON, its lane, and when it becomes due, in ms from now: then a worker
         checks whether the order was forgotten
 ARGV[…] after these, three for each further field of a journal: the order's position, from 1, the
-        field's name and its value. traceparent; batch; not_before, in ms
+        field's name and its value. traceparent; batch; not_before, in ms: an order is not due before it,
+        and due then if it is ahead
 
 Answers the number of orders, and three for each order that is not new: its position, from 1, and
   "duplicate", state   it exists with the same content; state is NEW, SENT, CLOSING or DONE
@@ -42,11 +43,13 @@ local accepted_at, scores = text(now), {}
 local answers, looks, soon = {ARGV[4]}, {}, {}
 local further = {} -- by position: the names and values of an order's further fields, in turn
 local batch_of, batches = {}, {} -- by position: the batch of an order; by batch: what this call adds
+local starts = {} -- by position: not_before, where it is ahead
 for at = 5 * orders + 5, #ARGV, 3 do
-  local i = tonumber(ARGV[at])
+  local i, name, value = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
   further[i] = further[i] or {}
-  further[i][#further[i] + 1], further[i][#further[i] + 2] = ARGV[at + 1], ARGV[at + 2]
-  if ARGV[at + 1] == "batch" then batch_of[i] = ARGV[at + 2] end
+  further[i][#further[i] + 1], further[i][#further[i] + 2] = name, value
+  if name == "batch" then batch_of[i] = value end
+  if name == "not_before" and tonumber(value) > now then starts[i] = value end
 end
 local all_new = redis.call("EXISTS", unpack(KEYS, 3, 2 + orders)) == 0
 local here = {} -- an order may appear twice in one call
@@ -54,14 +57,14 @@ for i = 1, orders do
   local journal, at = KEYS[i + 2], 5 * i
   local fingerprint = ARGV[at + 1]
   local known = {}
-  if not all_new or here[journal] then known = redis.pcall("HMGET", journal, "fingerprint", "state", "nonce", "first_attempt_at") end
+  if not all_new or here[journal] then known = redis.pcall("HMGET", journal, "fingerprint", "state", "nonce", "first_attempt_at", "not_before") end
   local word, more
   if known.err then
     word, more = "failed", known.err
   elseif known[1] then
     if known[3] ~= nonce or here[journal] then
       word, more = known[1] == fingerprint and "duplicate" or "conflict", known[2]
-      if word == "duplicate" and not known[4] then soon[#soon + 1] = ARGV[at] end
+      if word == "duplicate" and not known[4] and tonumber(known[5] or 0) <= now then soon[#soon + 1] = ARGV[at] end
     end
   elseif full then
     word, more = "full", text(length)
@@ -77,7 +80,7 @@ for i = 1, orders do
     end
     local look = ARGV[at + 4]
     if not scores[look] then scores[look] = text(now + look) end
-    looks[#looks + 1], looks[#looks + 2] = scores[look], ARGV[at]
+    looks[#looks + 1], looks[#looks + 2] = starts[i] or scores[look], ARGV[at]
   end
   here[journal] = true
   if word then

@@ -22,7 +22,7 @@ type Settled struct {
 	PayType  qfpay.PayType
 	Lane     tasks.Lane
 	Outcome  tasks.Outcome
-	Took     time.Duration // from enqueue to result
+	Took     time.Duration // from enqueue, or not_before if that is later, to result
 	// DeferredFor is why it was deferred last; empty when it never was.
 	DeferredFor DeferReason
 }
@@ -33,7 +33,7 @@ type Reissued struct{ Merchant string }
 // Started says that the first attempt at an order has begun.
 type Started struct {
 	Lane   tasks.Lane
-	Waited time.Duration // since enqueue
+	Waited time.Duration // since enqueue, or not_before if that is later
 }
 
 // InFlight says that this process has begun an attempt at an order (+1) or ended one (-1).
@@ -105,6 +105,28 @@ type PaidLate struct{ Merchant string }
 // RedisFailed says that an operation on Redis failed.
 type RedisFailed struct{ Op string }
 
+// Notified says what became of a notification of QFPay.
+type Notified struct{ Result string } // one of NotificationResults
+
+// What becomes of a notification. Its values are labels.
+const (
+	NotificationRecorded   = "recorded"   // written down
+	NotificationKnown      = "known"      // it was before
+	NotificationUnknown    = "unknown"    // signed, about no order that was published
+	NotificationMismatch   = "mismatch"   // signed, with another amount or currency than the order's
+	NotificationMalformed  = "malformed"  // signed, and no notification
+	NotificationForged     = "forged"     // with a wrong signature or none, or for no merchant of this process
+	NotificationUnreadable = "unreadable" // too long, too slow or broken off
+	NotificationUntrusted  = "untrusted"  // over plain HTTP from a host that is no proxy
+	NotificationFailed     = "failed"     // Redis did not take it; QFPay sends it again
+)
+
+// NotificationResults returns everything that becomes of notifications.
+func NotificationResults() []string {
+	return []string{NotificationRecorded, NotificationKnown, NotificationUnknown, NotificationMismatch, NotificationMalformed,
+		NotificationForged, NotificationUnreadable, NotificationUntrusted, NotificationFailed}
+}
+
 func (Settled) event()       {}
 func (Reissued) event()      {}
 func (Started) event()       {}
@@ -116,3 +138,4 @@ func (Held) event()          {}
 func (Payment) event()       {}
 func (PaidLate) event()      {}
 func (RedisFailed) event()   {}
+func (Notified) event()      {}

@@ -25,7 +25,8 @@ type History struct {
 	DeferredFor string    `json:"deferred_for,omitempty"`
 	InFlight    bool      `json:"in_flight"` // an attempt has it, until LeaseUntil at most
 	LeaseUntil  time.Time `json:"lease_until,omitzero"`
-	Due         time.Time `json:"due,omitzero"` // when a dispatcher claims it; zero when it is not in due
+	Due         time.Time `json:"due,omitzero"`        // when a dispatcher claims it; zero when it is not in due
+	NotBefore   time.Time `json:"not_before,omitzero"` // it is not submitted before
 
 	Now            time.Time `json:"now"`
 	AcceptedAt     time.Time `json:"accepted_at,omitzero"`
@@ -88,7 +89,7 @@ func (f fields) history(id string) History {
 		ID: id, State: f["state"], Outcome: f["outcome"], DeferredFor: f["deferred_for"],
 		Reissues: f.number("reissues"), IssuedAs: journal.IssuedAs(outTradeNo, f.number("reissues")),
 		CreatesSent: f.number("creates_sent"), Attempts: f.number("attempts"), Reopens: f.number("reopens"),
-		Now: f.moment("now"), Due: f.moment("due"), AcceptedAt: f.moment("accepted_at"),
+		Now: f.moment("now"), Due: f.moment("due"), NotBefore: f.moment("not_before"), AcceptedAt: f.moment("accepted_at"),
 		FirstAttemptAt: f.moment("first_attempt_at"), FirstSentAt: f.moment("first_sent_at"), SentAt: f.moment("sent_at"),
 		ReopenedAt: f.moment("reopened_at"), SettledAt: f.moment("settled_at"), Traceparent: f["traceparent"],
 		Order: f.json("order"), Results: f.results(), Orphans: f.orphans(),

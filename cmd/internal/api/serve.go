@@ -2,8 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,7 +30,7 @@ const (
 // an answer that says so. The listener is always closed. certificate is nil for plain HTTP.
 //
 // Serve returns an error if it ends before ctx.
-func Serve(ctx context.Context, l net.Listener, certificate *Certificate, grace time.Duration, c Config) error {
+func Serve(ctx context.Context, l net.Listener, certificate *conns.Certificate, grace time.Duration, c Config) error {
 	c.Stopping = ctx
 	log := c.Logger
 	if log == nil {
@@ -47,31 +45,8 @@ func Serve(ctx context.Context, l net.Listener, certificate *Certificate, grace 
 	}
 	l = conns.Bound(l, h, conns.Config{Limit: orElse(c.Connections, conns.Limit(8, minConnections, maxConnections)),
 		Patience: orElse(c.Patience, strangerTimeout), Dropped: c.Dropped, Logger: log})
-	stopped := make(chan struct{})
-	stay := context.AfterFunc(ctx, func() {
-		defer close(stopped)
-		last, cancel := context.WithTimeout(context.Background(), grace)
-		defer cancel()
-		if h.Shutdown(last) != nil {
-			h.Close()
-		}
-	})
-	err := serve(h, l, certificate)
-	if stay() { // ctx has not ended
-		h.Close()
-		return err
-	}
-	<-stopped
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
-}
-
-func serve(h *http.Server, l net.Listener, certificate *Certificate) error {
 	if certificate == nil {
-		return h.Serve(problemListener{l})
+		l = problemListener{l}
 	}
-	h.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get}
-	return h.ServeTLS(l, "", "")
+	return conns.Serve(ctx, h, l, certificate, grace)
 }

@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 
 	"github.com/google/go-cmp/cmp"
@@ -80,7 +81,7 @@ func (f files) write(t *testing.T, name string, text []byte) {
 var written atomic.Int64
 
 // serving is Serve on a port until stop is called, which returns its error.
-func (r *rig) serving(certificate *Certificate, grace time.Duration, change ...func(*Config)) (addr string, stop func() error) {
+func (r *rig) serving(certificate *conns.Certificate, grace time.Duration, change ...func(*Config)) (addr string, stop func() error) {
 	r.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,7 +124,7 @@ func TestCertificate_IsRenewedWithoutARestart(t *testing.T) {
 	t.Parallel()
 	r, f := newRig(t), newFiles(t)
 	f.issue(t, "first")
-	certificate, err := LoadCertificate(f.cert, f.key)
+	certificate, err := conns.LoadCertificate(f.cert, f.key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func TestCertificate_IsRenewedWithoutARestart(t *testing.T) {
 	if n := strings.Count(r.log.String(), "the old one stays in use"); n != 2 {
 		t.Errorf("%d complaints, want one for each trouble:\n%s", n, r.log)
 	}
-	if _, err := LoadCertificate(f.cert, f.cert); err == nil {
+	if _, err := conns.LoadCertificate(f.cert, f.cert); err == nil {
 		t.Error("a certificate was taken for its key")
 	}
 }
@@ -157,7 +158,7 @@ func TestUpload_GoesOverHTTP2(t *testing.T) {
 	t.Parallel()
 	r, f := newRig(t), newFiles(t)
 	f.issue(t, "localhost")
-	certificate, err := LoadCertificate(f.cert, f.key)
+	certificate, err := conns.LoadCertificate(f.cert, f.key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@
 // that asks for nothing, then a stranger's whose request is being served, then one that has been
 // idle; of several, the one that has been so for longest. A stranger is who has not shown a token.
 // A request of somebody known is never cut off.
+//
+// It also serves until a context ends, and reads a TLS certificate again when it changes.
 package conns
 
 import (

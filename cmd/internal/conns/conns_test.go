@@ -41,7 +41,7 @@ func (c *counts) of(reason string) int {
 }
 
 // serve serves: /known is a client with a token, any other path one without.
-func serve(t *testing.T, c Config) (addr string) {
+func served(t *testing.T, c Config) (addr string) {
 	t.Helper()
 	raw, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -87,7 +87,7 @@ func get(t *testing.T, client *http.Client, url string) {
 func TestBound_FloodDoesNotStarveOthers(t *testing.T) {
 	t.Parallel()
 	var dropped counts
-	addr := serve(t, Config{Limit: 32, Dropped: dropped.add})
+	addr := served(t, Config{Limit: 32, Dropped: dropped.add})
 	known := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
 	defer known.CloseIdleConnections()
 	get(t, known, "http://"+addr+"/known")
@@ -107,7 +107,7 @@ func TestBound_FloodDoesNotStarveOthers(t *testing.T) {
 func TestBound_StrangerHasNoMoreThanItsTime(t *testing.T) {
 	t.Parallel()
 	var dropped counts
-	addr := serve(t, Config{Limit: 8, Patience: 2 * time.Second, Dropped: dropped.add})
+	addr := served(t, Config{Limit: 8, Patience: 2 * time.Second, Dropped: dropped.add})
 	known, silent, slow := dial(t, addr), dial(t, addr), dial(t, addr)
 	fmt.Fprint(known, "GET /known HTTP/1.1\r\nHost: x\r\n\r\n")
 	fmt.Fprint(slow, "GET / HTTP/1.1\r\nHo")

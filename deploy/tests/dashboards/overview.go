@@ -5,7 +5,7 @@ func Overview() Dashboard {
 	return Dashboard{
 		File: "overview.json", UID: "qfpay-worker", Title: "qfpay-worker: Overview",
 		Description: "Orders on their way to QR codes: how many, how fast, and what holds them up.",
-		Rows:        []Row{overviewNow(), overviewOrders(), overviewBacklog(), overviewResults(), overviewRedis()},
+		Rows:        []Row{overviewNow(), overviewOrders(), overviewBacklog(), overviewResults(), overviewPayments(), overviewRedis()},
 	}
 }
 
@@ -96,6 +96,14 @@ func overviewResults() Row {
 		{Title: "Length of the result stream", Unit: "short", Width: 6, Runbook: "QfpayRequestsNotAccepted",
 			Description: "Entries in it, read or not. At WORKER_RESULTS_HIGH_WATER no new order is accepted.",
 			Queries:     []Query{{"entries", `max(qfpay_results_length)`}}},
+	}}
+}
+
+func overviewPayments() Row {
+	return Row{"Payments", []Panel{
+		{Title: "Notifications", Unit: "ops", Width: 12, Stacked: true, Runbook: "QfpayNotificationsRefused",
+			Description: "QFPay's notifications a second, by what became of them. Recorded and known are answered with SUCCESS; QFPay sends the others again.",
+			Queries:     []Query{{"{{result}}", `sum by (result) (rate(qfpay_notifications_total[$__rate_interval]))`}}},
 	}}
 }
 

@@ -53,6 +53,23 @@ func (j *Journal) ClaimDue(ctx context.Context, room Room, leave ...string) (Due
 	return d, nil
 }
 
+// passedBatch is how many orders one script forgets: Redis does nothing else meanwhile.
+const passedBatch = 1000
+
+// ForgetPassed takes the orders whose not_before is over out of the set in which those are counted
+// that are scheduled.
+func (j *Journal) ForgetPassed(ctx context.Context) error {
+	for {
+		n, err := passedScript.Run(ctx, j.Redis, []string{j.Keys.Scheduled()}, passedBatch).Int()
+		if err != nil {
+			return fmt.Errorf("journal: passed: %w", err)
+		}
+		if n < passedBatch {
+			return nil
+		}
+	}
+}
+
 // readDue reads the answer of claim_due.lua.
 func readDue(answer []any, token string) (d Due, err error) {
 	if len(answer) != 4 {

@@ -53,6 +53,7 @@ const (
 	ClaimSettled                     // it has its result
 	ClaimReserved                    // its number belongs to a reissue of another order
 	ClaimBusy                        // another attempt has the lease
+	ClaimEarly                       // its not_before is ahead
 	ClaimOurs                        // this attempt has the lease
 )
 
@@ -61,6 +62,7 @@ type Claim struct {
 	ID     string
 	Token  string
 	Status ClaimStatus
+	Early  time.Duration // with ClaimEarly: until its not_before
 
 	State       policy.State
 	Reissues    int // 0 for the order's own out_trade_no, k for its k-th reissue
@@ -100,6 +102,11 @@ func (j *Journal) Claim(ctx context.Context, id, token string) (Claim, error) {
 		c.Status = ClaimReserved
 	case "busy":
 		c.Status = ClaimBusy
+	case "early":
+		c.Status = ClaimEarly
+		ms, err := strconv.ParseInt(words[1], 10, 64)
+		c.Early = time.Duration(ms) * time.Millisecond
+		return c, err
 	case "damaged":
 		return c, &DamagedError{ID: id, Problem: damage(words[1])}
 	case "ours":
@@ -258,7 +265,7 @@ func (j *Journal) Settle(ctx context.Context, c *Claim, r tasks.Result) (bool, e
 
 // WaitQueue is a wait queue of the limiter, which an order joins when it is released.
 type WaitQueue struct {
-	Key     string // a sorted set: order → ms at which it was accepted
+	Key     string // a sorted set: order → ms since which it waits
 	AppCode string // the member of [tasks.Keys.Waiting]
 	WakeNow bool   // a dispatcher looks at the queue at once
 }

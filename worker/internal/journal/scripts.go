@@ -22,5 +22,6 @@ var (
 	putBackScript     = redisscript.Load(luaFiles, "claimable", "put_back")
 	setAsideScript    = redisscript.Load(luaFiles, "set_aside")
 	clockScript       = redisscript.Load(luaFiles, "clock")
+	passedScript      = redisscript.Load(luaFiles, "passed")
 	merchantsScript   = redisscript.Load(luaFiles, "merchants")
 )

@@ -9,6 +9,7 @@ Answers
   {"settled"}         it has its result: nothing is left to do
   {"reserved"}        the number belongs to another order, which was issued again under it
   {"busy", ms}        another attempt has the lease for so long
+  {"early", ms}       its not_before is so far ahead; it is due then at the latest
   {"damaged", what}   what cannot be read: a field, or the whole journal
   {"ours", now, state, attempts, reissues, creates_sent, not_found, accepted_at, first_sent_at,
    sent_at, deferred_for, order, traceparent, fingerprint, reopens, verdict, answer, no_answer}
@@ -17,5 +18,8 @@ Answers
 The order is due when the lease ends: a dispatcher claims it then, unless the attempt was faster.
 ]]
 local fields, why_not = read(KEYS[1], ARGV[2])
-if not fields then return why_not end
+if not fields then
+  if why_not[1] == "early" then redis.call("ZADD", KEYS[2], "XX", "LT", now + why_not[2], ARGV[1]) end
+  return why_not
+end
 return lease(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], fields)

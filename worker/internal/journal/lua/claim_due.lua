@@ -19,7 +19,7 @@ and the damaged orders.
 
 An order whose lane has no room stays due, behind all others, so that it does not hide the orders of the
 other lane. An order that is left to other processes stays due as it is, and goes behind only when there
-are as many as the script looks at. A damaged order has no journal, or one that cannot be read, or one that is settled: it
+are as many as the script looks at. An order that is early is due at its not_before. A damaged order has no journal, or one that cannot be read, or one that is settled: it
 stays in due, so that people see it, and what is wrong with it is answered as a field's name or as
 "none", "settled", "reserved".
 
@@ -44,6 +44,8 @@ for _, id in ipairs(left() > 0 and redis.call("ZRANGE", due, "-inf", now, "BYSCO
     others[#others + 1] = id
   elseif not fields and why_not[1] == "busy" then
     redis.call("ZADD", due, now + math.min(why_not[2], ms), id)
+  elseif not fields and why_not[1] == "early" then
+    redis.call("ZADD", due, now + why_not[2], id)
   elseif not fields then
     redis.call("ZADD", due, now + again, id)
     damaged[#damaged + 1] = {id, why_not[2] or why_not[1]}

@@ -9,16 +9,18 @@ Nothing that a journal holds makes them fail: one damaged journal must not stop 
 
 When Redis's clock was set back, a lease may seem to have begun later than now: it ends earlier by
 that. A create that seems to have left later than now counts as sent now, so that it is given all the
-time that it may take to land. A time that is ahead by more than a day is damage.
+time that it may take to land. A time that is ahead by more than a day is damage, except not_before.
+
+An order of which no create is known to have been sent may not be claimed before its not_before.
 ]]
 local clock = redis.call("TIME")
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
-local names = {"state", "token", "lane", "lease_until", "leased_at", "first_attempt_at", "attempts", "reissues", "creates_sent", "not_found",
-  "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent", "fingerprint", "reopens", "verdict",
+local names = {"state", "token", "lane", "lease_until", "leased_at", "first_attempt_at", "attempts", "reissues", "creates_sent", "not_before",
+  "not_found", "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent", "fingerprint", "reopens", "verdict",
   "answer", "no_answer"}
-local numbers = {4, 13} -- from lease_until to sent_at: whole numbers, or missing
-local times = {4, 5, 6, 11, 12, 13}
+local numbers = {4, 14} -- from lease_until to sent_at: whole numbers, or missing
+local times = {4, 5, 6, 12, 13, 14}
 local states = {NEW = "live", SENT = "live", CLOSING = "live", DONE = "settled", RESERVED = "reserved"}
 local lanes = {interactive = true, bulk = true}
 
@@ -42,7 +44,9 @@ local function read(journal, token)
     redis.call("HSET", journal, "leased_at", now, "lease_until", lease_until)
   end
   if h[2] ~= token and lease_until > now then return nil, {"busy", lease_until - now} end
-  if h[13] and tonumber(h[13]) > now then h[13] = now end
+  local early = tonumber(h[10] or 0) - now
+  if early > 0 and h[1] == "NEW" then return nil, {"early", early} end
+  if h[14] and tonumber(h[14]) > now then h[14] = now end
   return h
 end
 
@@ -51,10 +55,10 @@ local function lease(journal, due, id, token, ms, h)
   if h[2] ~= token then attempts = attempts + 1 end -- not for a repeated claim
   redis.call("HSET", journal, "token", token, "leased_at", now, "lease_until", now + ms, "attempts", attempts,
     "reissues", reissues, "creates_sent", creates_sent, "first_attempt_at", h[6] or now)
-  if h[13] == now then redis.call("HSET", journal, "sent_at", now) end
+  if h[14] == now then redis.call("HSET", journal, "sent_at", now) end
   redis.call("ZADD", due, now + ms, id)
 
   local answer = {"ours", now, h[1], attempts, reissues, creates_sent}
-  for i = 10, #names do answer[#answer + 1] = h[i] or "" end
+  for i = 11, #names do answer[#answer + 1] = h[i] or "" end
   return answer
 end

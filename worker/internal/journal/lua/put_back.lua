@@ -12,7 +12,8 @@ Answers
 local journal, due, damaged, id = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 if not redis.call("ZSCORE", damaged, id) then return {"not aside"} end
 local fields, why_not = read(journal, "")
-if not fields and why_not[1] ~= "busy" then return why_not end
+local waits = not fields and (why_not[1] == "busy" or why_not[1] == "early")
+if not fields and not waits then return why_not end
 if ARGV[2] == "1" then
   redis.call("HDEL", journal, "damaged")
   redis.call("ZREM", damaged, id)

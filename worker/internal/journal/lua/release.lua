@@ -2,7 +2,8 @@
 a wait queue.
 
 KEYS[1] the order's journal   KEYS[2] due
-KEYS[3] the wait queue to join, a sorted set: order → ms at which it was accepted; absent: none
+KEYS[3] the wait queue to join, a sorted set: order → ms since which it waits: it was accepted then,
+        or its not_before is later; absent: none
 KEYS[4] waiting, a sorted set: app_code → ms at which a dispatcher must look at its wait queues
 ARGV[1] id of the order       ARGV[2] token
 ARGV[3] ms until it is due    ARGV[4] 1 when a query did not find the order though every
@@ -23,7 +24,8 @@ redis.call("HSET", journal, "deferred_for", why)
 redis.call("HDEL", journal, "token", "leased_at", "lease_until")
 redis.call("ZADD", due, "XX", now + delay, id)
 if KEYS[3] then
-  redis.call("ZADD", KEYS[3], redis.call("HGET", journal, "accepted_at"), id)
+  local since = redis.call("HMGET", journal, "accepted_at", "not_before")
+  redis.call("ZADD", KEYS[3], math.max(since[1], since[2] or 0), id)
   redis.call("ZADD", KEYS[4], ARGV[7], now, ARGV[6])
 end
 return {"released"}

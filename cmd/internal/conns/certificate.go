@@ -1,4 +1,4 @@
-package api
+package conns
 
 import (
 	"crypto/tls"
@@ -80,10 +80,10 @@ func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	before := c.current
 	if err := c.load(); err != nil && err.Error() != c.failed {
 		c.failed = err.Error()
-		c.log.Warn("cannot read the new certificate of the API; the old one stays in use", "error", err)
+		c.log.Warn("cannot read the new certificate; the old one stays in use", "file", c.certFile, "error", err)
 	} else if c.current != before {
 		c.failed = ""
-		c.log.Info("the certificate of the API was read again")
+		c.log.Info("the certificate was read again", "file", c.certFile)
 	}
 	return c.current, nil
 }
