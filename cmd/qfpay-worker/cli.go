@@ -15,13 +15,14 @@ import (
 
 // cli is the command line.
 type cli struct {
-	Run     RunCmd     `cmd:"" help:"Run the worker: create the payments of the queue, publish their results, serve metrics and health."`
-	Enqueue EnqueueCmd `cmd:"" help:"Check the orders of a CSV or NDJSON file and enqueue them."`
-	Results ResultsCmd `cmd:"" help:"Read the result stream."`
-	Order   OrderCmd   `cmd:"" help:"Show one order, or try an order again."`
-	Audit   AuditCmd   `cmd:"" help:"Check that journal, due set and result stream agree about every order."`
-	ACL     ACLCmd     `cmd:"" name:"acl" help:"Print the rights that users of Redis need."`
-	Version VersionCmd `cmd:"" help:"Print version, commit and Go version."`
+	Run      RunCmd      `cmd:"" help:"Run the worker: create the payments of the queue, publish their results, serve metrics and health."`
+	Enqueue  EnqueueCmd  `cmd:"" help:"Check the orders of a CSV or NDJSON file and enqueue them."`
+	Results  ResultsCmd  `cmd:"" help:"Read the result stream."`
+	Payments PaymentsCmd `cmd:"" help:"Read the payment stream: which published codes were paid, expired or closed."`
+	Order    OrderCmd    `cmd:"" help:"Show one order, or try an order again."`
+	Audit    AuditCmd    `cmd:"" help:"Check that journal, due set and result stream agree about every order."`
+	ACL      ACLCmd      `cmd:"" name:"acl" help:"Print the rights that users of Redis need."`
+	Version  VersionCmd  `cmd:"" help:"Print version, commit and Go version."`
 
 	Help       HelpCmd       `cmd:"" help:"Explain a command; the same as COMMAND --help."`
 	Completion CompletionCmd `cmd:"" help:"Print a script that completes commands and flags."`

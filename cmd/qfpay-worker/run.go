@@ -179,7 +179,6 @@ func (s Settings) workerConfig(rdb redis.UniversalClient, m *metrics.Metrics, lo
 		ResultsKeep:     s.ResultsKeep,
 		Payments:        s.Payments,
 		HighWater:       s.HighWater,
-		Payments:        s.Payments,
 		Observer:        m,
 		Logger:          log,
 	}

@@ -105,10 +105,12 @@ func (l *leader) run(ctx context.Context) {
 		switch {
 		case err == nil && !leads:
 			l.forget()
+			l.Book.Observer.Observe(event.OpenCodes{Merchant: l.merchant, Codes: -1})
 		case err == nil:
 			leading, stop := l.keepLeading(ctx)
 			err = l.round(leading, client)
 			stop()
+			l.Book.Observer.Observe(event.OpenCodes{Merchant: l.merchant, Codes: len(l.codes)})
 			if len(l.said) > mostPaid {
 				clear(l.said)
 			}

@@ -53,7 +53,7 @@ func TestCheck_RefusesMissingRights(t *testing.T) {
 		{Worker, []any{"-subscribe"}, "may not use the commands subscribe"},
 		{Worker, []any{"-xgroup|create"}, "may not use the commands xgroup|create"},
 		{Operator, []any{"-persist"}, "may not use the commands persist"},
-		{Consumer, []any{"resetkeys", "~other"}, "may not use the keys {qfpay}:results"},
+		{Consumer, []any{"resetkeys", "~other"}, "may not use the keys {qfpay}:payments, {qfpay}:results"},
 		{Consumer, []any{"-@write"}, "may not use the commands xack"},
 		{Reader, []any{"-@write"}, ""},
 		{Inspector, []any{"-@write", "+eval", "+evalsha"}, ""},

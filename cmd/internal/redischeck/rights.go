@@ -15,7 +15,7 @@ type Role string
 const (
 	Worker    Role = "worker"   // qfpay-worker run, the HTTP API included
 	Producer  Role = "producer" // qfpay-worker enqueue, and package tasks
-	Consumer  Role = "consumer" // qfpay-worker results, and package tasks
+	Consumer  Role = "consumer" // qfpay-worker results and payments, and package tasks
 	Reader    Role = "reader"
 	Operator  Role = "operator" // qfpay-worker order and audit
 	Inspector Role = "inspector"
@@ -77,9 +77,9 @@ func RightsOf(role Role, keys tasks.Keys) Rights {
 	case Inspector:
 		return Rights{Keys: own, Commands: commands(scripting, inspecting)}
 	case Consumer:
-		return Rights{Keys: []string{keys.Results()}, Commands: commands(reading, consuming)}
+		return Rights{Keys: []string{keys.Results(), keys.Payments()}, Commands: commands(reading, consuming)}
 	}
-	return Rights{Keys: []string{keys.Results()}, Commands: commands(reading)}
+	return Rights{Keys: []string{keys.Results(), keys.Payments()}, Commands: commands(reading)}
 }
 
 func commands(lists ...[]string) []string {
