@@ -36,6 +36,9 @@ var oneOfEach = []event.Event{
 	event.Held{Merchant: "default", Reason: "1108", Held: true},
 	event.RedisFailed{Op: "attempt"},
 	event.Reissued{Merchant: "default"},
+	event.Payment{Merchant: "default", PayType: qfpay.WeChat, Event: tasks.Paid, Took: 12 * time.Second},
+	event.OpenCodes{Merchant: "default", Codes: 7},
+	event.PaidLate{Merchant: "default"},
 }
 
 var someBacklog = backlog{
