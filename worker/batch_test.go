@@ -14,44 +14,11 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
-	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
-
-// Whatever is done to the orders of batches, in whatever sequence, with calls that are repeated because
-// their answers were lost and processes that die in between: the counters are what a recount of the
-// journals gives.
-func TestBatch_CountersEqualARecountOfTheJournals(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	rdb := server.Client(t)
-	lossy := redis.NewClient(&redis.Options{Addr: rdb.Options().Addr})
-	t.Cleanup(func() { lossy.Close() })
-	lost := &lostAnswers{rdb: rdb}
-	lossy.AddHook(lost)
-	rapid.Check(t, func(t *rapid.T) {
-		ctx := context.Background()
-		if err := rdb.FlushDB(ctx).Err(); err != nil {
-			t.Fatal(err)
-		}
-		b := &batchWalk{T: t, ctx: ctx, rdb: rdb, known: map[string]*journal.Claim{},
-			Journal:  &journal.Journal{Redis: lossy, Scripts: lossy, Keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, Times: slowTimes()},
-			producer: tasks.NewProducer(lossy, tasks.Keys{Prefix: tasks.DefaultPrefix})}
-		t.Repeat(map[string]func(*rapid.T){
-			"":        func(*rapid.T) { b.agree() },
-			"accept":  b.accept,
-			"invalid": b.acceptInvalid,
-			"claim":   b.claim,
-			"lapse":   b.lapse,
-			"settle":  b.settle,
-			"reopen":  b.reopen,
-			"aside":   b.setAside,
-		})
-	})
-}
 
 // lostAnswers runs every third script twice, as a client does whose first answer was lost.
 type lostAnswers struct {

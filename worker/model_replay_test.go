@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"testing"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
@@ -15,26 +14,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
-	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
-
-// The model's attempt and the real one, with its client, its policy and its journal
-// on a real Redis, begin with the same journal and get the same answers from the
-// gateway. They must make the same calls and leave the same journal behind.
-func TestModel_HasTheRealAttempt(t *testing.T) {
-	t.Parallel()
-	rdb := redistest.Start(t).Client(t)
-	orders := 0
-	for range 5 { // a hundred each
-		rapid.Check(t, func(t *rapid.T) {
-			orders++
-			replay(t, rdb, "R"+strconv.Itoa(orders))
-		})
-	}
-}
 
 func replay(t *rapid.T, rdb *redis.Client, number string) {
 	s := setting{

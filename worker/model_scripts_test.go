@@ -3,9 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
-	"testing"
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
@@ -18,28 +16,10 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
-	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
-
-// What the model proves, it proves of its own journal. Here that journal and the
-// real one, its Lua scripts on a real Redis, are put through the same random
-// sequences of steps by three attempts, with leases that lapse, scripts that are
-// repeated, and attempts that act on what they knew long ago. Every answer, and
-// everything that is written, must be the same.
-func TestModel_HasTheRealJournal(t *testing.T) {
-	t.Parallel()
-	rdb := redistest.Start(t).Client(t)
-	orders := 0
-	for range 5 { // a hundred walks each
-		rapid.Check(t, func(t *rapid.T) {
-			orders++
-			newTwins(t, rdb, anOrder(fmt.Sprintf("T%d", orders))).walk()
-		})
-	}
-}
 
 // twins are the model's journal and the real one, and what three attempts know of it.
 type twins struct {

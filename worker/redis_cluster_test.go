@@ -76,7 +76,7 @@ func (r *rig) everyScriptRan() {
 	r.t.Helper()
 	const journal, lease, claimable = "internal/journal/lua/", "internal/journal/lua/lease.lua", "internal/journal/lua/claimable.lua"
 	scripts := [][]string{{claimable, journal + "claim.lua"}, {claimable, journal + "claim_due.lua"}, {journal + "merchants.lua"}, {"internal/streams/lua/forget.lua"}}
-	scripts = append(scripts, []string{lease, journal + "batch.lua", journal + "settle.lua"})
+	scripts = append(scripts, []string{lease, journal + "batch.lua", journal + "settling.lua", journal + "settle.lua"})
 	for _, name := range []string{"intent", "retract", "close_intent", "reissue", "release"} {
 		scripts = append(scripts, []string{lease, journal + name + ".lua"})
 	}

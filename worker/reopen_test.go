@@ -13,7 +13,6 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -293,71 +292,6 @@ func TestReopen_NeverCreatesUnderANumberThatACloseMayHaveLeftFor(t *testing.T) {
 	reopen()
 	f.want("CLOSING", "0", "0")
 	lost(t, f.Intent(t.Context(), f.take("c")))
-}
-
-// Attempts and people do whatever they may in any order: there is one result for each
-// time that the order was open, no number is created under that has been closed or
-// left, and nothing comes after a QR code.
-func TestReopen_NeverLeadsToASecondQRCode(t *testing.T) {
-	t.Parallel()
-	f := newJournalFixture(t)
-	ctx := t.Context()
-	n := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		n++
-		f.id = fmt.Sprintf("default:R%d", n)
-		if _, err := tasks.NewProducer(f.Redis, f.Keys).Accept(ctx, anOrder(fmt.Sprintf("R%d", n)).WithDefaults(time.Now())); err != nil {
-			rt.Fatal(err)
-		}
-		before, created, ended, reopens := f.published(), 0, 0, 0
-		closed := map[int]bool{} // numbers that a close has left for, or that were left behind
-		var claims []*journal.Claim
-		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
-			switch do := rapid.IntRange(0, 6).Draw(rt, "step"); {
-			case do == 0 || len(claims) == 0:
-				f.lapse()
-				if c, err := f.Claim(ctx, f.id, fmt.Sprint("t", n, len(claims))); err == nil && c.Status == journal.ClaimOurs {
-					claims = append(claims, &c)
-				}
-			case do == 1:
-				if _, err := f.inspector().Reopen(ctx, f.id, time.Time{}); err == nil {
-					reopens++
-				}
-			default:
-				c := claims[rapid.IntRange(0, len(claims)-1).Draw(rt, "attempt")]
-				switch do {
-				case 2:
-					if f.Intent(ctx, c) == nil && closed[c.Reissues] {
-						rt.Fatalf("created under number %d, which was closed or left", c.Reissues)
-					}
-				case 3:
-					if f.CloseIntent(ctx, c) == nil {
-						closed[c.Reissues] = true
-					}
-				case 4:
-					left := c.Reissues
-					if f.Reissue(ctx, c) == nil {
-						closed[left] = true
-					}
-				default:
-					o := rapid.SampledFrom(tasks.Outcomes()).Draw(rt, "outcome")
-					published, err := f.Settle(ctx, c, f.result(o))
-					if err == nil && published && f.published() > before+int64(ended) {
-						if ended++; o == tasks.Created {
-							if created++; closed[c.Reissues] {
-								rt.Fatalf("the QR code of number %d is published, which was closed or left", c.Reissues)
-							}
-						}
-					}
-				}
-			}
-		}
-		if open := f.isDue(); created > 1 || created == 1 && open || ended != reopens && ended != reopens+1 || open != (ended == reopens) {
-			rt.Fatalf("%d QR codes, %d results and %d retries; open: %t", created, ended, reopens, open)
-		}
-		ok(t, f.Redis.ZRem(ctx, f.Keys.Due(), f.id).Err())
-		ok(t, f.Redis.Del(ctx, f.Keys.Order(f.id)).Err())
-	})
 }
 
 // With workers and a gateway: how each kind of order ends when it is tried again.

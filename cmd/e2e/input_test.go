@@ -70,13 +70,13 @@ func (e example) checkStream(t *testing.T, redis *redistest.Server, f follower) 
 }
 
 // checkLimits checks at the gateway that its limits were respected.
-func checkLimits(t *testing.T, g *gateway) {
+func checkLimits(t *testing.T, g *gateway, perMinute int) {
 	t.Helper()
 	if n := g.peak(t, "1s"); n > examplesPerSecond {
 		t.Errorf("%d calls in one second, want at most %d", n, examplesPerSecond)
 	}
-	if n := g.peak(t, "1m"); n > examplesPerMinute {
-		t.Errorf("%d calls in one minute, want at most %d", n, examplesPerMinute)
+	if n := g.peak(t, "1m"); n > perMinute {
+		t.Errorf("%d calls in one minute, want at most %d", n, perMinute)
 	}
 	bad := slices.DeleteFunc(g.calls(t), func(c simulator.Call) bool { return c.HTTPStatus == http.StatusOK && c.DigestOK })
 	if len(bad) > 0 {
