@@ -36,6 +36,7 @@ var oneOfEach = []event.Event{
 	event.Held{Merchant: "default", Reason: "1108", Held: true},
 	event.RedisFailed{Op: "attempt"},
 	event.Reissued{Merchant: "default"},
+	event.Closed{Result: "closed"},
 }
 
 var someBacklog = backlog{
@@ -46,11 +47,12 @@ var someBacklog = backlog{
 	},
 	unsettled: 40,
 	scheduled: 5,
-	paused:    []string{"default:800201", "shop"},
-	late:      250 * time.Millisecond,
-	results:   900,
-	unread:    map[string]int64{"shop": 8},
-	oldest:    map[string]time.Duration{"shop": 90 * time.Second},
+	closing:   3, closingLate: 4 * time.Second,
+	paused:  []string{"default:800201", "shop"},
+	late:    250 * time.Millisecond,
+	results: 900,
+	unread:  map[string]int64{"shop": 8},
+	oldest:  map[string]time.Duration{"shop": 90 * time.Second},
 	redis: health{now: time.Unix(1771234567, 0), offset: 2 * time.Millisecond, values: map[string]float64{
 		"used_memory": 1 << 20, "maxmemory": 1 << 29, "evicted_keys": 0, "aof_enabled": 1, "aof_last_write_status": 1,
 	}},
