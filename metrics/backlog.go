@@ -28,12 +28,15 @@ type backlog struct {
 	scheduled int64                      // orders whose not_before is ahead
 	paused    []string                   // merchant or merchant:pay_type, by hand
 	late      time.Duration              // how long the order that became due first has been due
+	closing   int64                      // orders whose published QR code is to be closed
 	results   int64
 	unread    map[string]int64         // by consumer group
 	oldest    map[string]time.Duration // age of the oldest unread entry, by consumer group
 	requests  int64
 	asked     time.Duration // how long the oldest request has waited
 	redis     health
+
+	closingLate time.Duration // how long the first of them has been due
 }
 
 type laneBacklog struct {
@@ -62,6 +65,8 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	due := pipe.ZCard(ctx, keys.Due())
 	scheduled := pipe.ZCount(ctx, keys.Scheduled(), strconv.FormatInt(time.Now().UnixMilli(), 10), "+inf")
 	first := pipe.ZRangeWithScores(ctx, keys.Due(), 0, 0)
+	closing := pipe.ZCard(ctx, keys.Closing())
+	firstClosing := pipe.ZRangeWithScores(ctx, keys.Closing(), 0, 0)
 	damaged := pipe.ZCard(ctx, keys.Damaged())
 	paused := pipe.HGetAll(ctx, keys.Paused())
 	unknown := pipe.ZCard(ctx, keys.UnknownMerchants())
@@ -97,6 +102,7 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		unsettled: max(0, due.Val()-scheduled.Val()),
 		scheduled: scheduled.Val(),
 		paused:    slices.Sorted(maps.Keys(paused.Val())),
+		closing:   closing.Val(),
 		results:   results.Val(),
 		unread:    map[string]int64{},
 		oldest:    map[string]time.Duration{},
@@ -115,13 +121,19 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	if !b.redis.now.IsZero() {
 		now = b.redis.now // the scores of due and the IDs of entries are on Redis's clock
 	}
-	if z := first.Val(); len(z) > 0 {
-		b.late = max(0, now.Sub(time.UnixMilli(int64(z[0].Score))))
-	}
+	b.late, b.closingLate = lateness(now, first.Val()), lateness(now, firstClosing.Val())
 	if entries := request.Val(); len(entries) > 0 {
 		b.asked = max(0, now.Sub(redisstream.Time(entries[0].ID)))
 	}
 	return b, nil
+}
+
+// lateness returns how long the first member of a sorted set by due times has been due.
+func lateness(now time.Time, first []redis.Z) time.Duration {
+	if len(first) == 0 {
+		return 0
+	}
+	return max(0, now.Sub(time.UnixMilli(int64(first[0].Score))))
 }
 
 // isAbsence reports whether a command only found nothing: no task waits, or there is no stream

@@ -261,6 +261,19 @@ func TestBacklog_OrdersThatWerePutAsideAreCounted(t *testing.T) {
 	}
 }
 
+func TestBacklog_PublishedCodesThatAreToBeClosedAreCounted(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	if b := read(t, rdb); b.closing != 0 || b.closingLate != 0 {
+		t.Errorf("%d late by %s, and there is none", b.closing, b.closingLate)
+	}
+	rdb.ZAdd(t.Context(), keys.Closing(), redis.Z{Member: "default:1", Score: float64(time.Now().Add(-time.Minute).UnixMilli())},
+		redis.Z{Member: "default:2", Score: float64(time.Now().Add(time.Hour).UnixMilli())})
+	if b := read(t, rdb); b.closing != 2 || b.closingLate < 59*time.Second || b.closingLate > 10*time.Minute {
+		t.Errorf("%d late by %s, want 2 by a minute", b.closing, b.closingLate)
+	}
+}
+
 // Whatever stands in the hash, a scrape does not fail for it.
 func TestBacklog_PausesByHandAreShown(t *testing.T) {
 	t.Parallel()
@@ -301,7 +314,7 @@ func TestBacklog_AScrapeIsOneRoundTripAtAnyLength(t *testing.T) {
 	if diff := cmp.Diff(empty, *count, cmp.AllowUnexported(roundTrips{})); diff != "" {
 		t.Errorf("round trips (-empty +full):\n%s", diff)
 	}
-	if want := (roundTrips{pipelines: 1, commands: 25}); *count != want {
+	if want := (roundTrips{pipelines: 1, commands: 27}); *count != want {
 		t.Errorf("a scrape took %+v, want %+v", *count, want)
 	}
 }

@@ -40,6 +40,9 @@ var promised = map[string][]string{
 	"qfpay_orders_damaged":          nil,
 	"qfpay_unknown_merchants":       nil,
 	"qfpay_due_late_seconds":        nil,
+	"qfpay_orders_closing":          nil,
+	"qfpay_closing_late_seconds":    nil,
+	"qfpay_closings_total":          {"result"},
 	"qfpay_requests_length":         nil,
 	"qfpay_requests_oldest_seconds": nil,
 
@@ -109,6 +112,7 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 
 		"qfpay_http_connections_dropped_total": 3 * 3, // servers, reasons
 		"qfpay_notifications_total":            9,     // results
+		"qfpay_closings_total":                 4,     // results
 		"qfpay_payments_late_total":            2,     // merchants
 		"qfpay_response_signatures_total":      2 * 3, // merchants, wrong results
 	}

@@ -33,7 +33,7 @@ type labels struct {
 	configured                                     set // all of them
 	payType, outcome, lane, endpoint, result, hold set
 	redisOp, server, dropReason, signature         set
-	notification                                   set
+	notification, closing                          set
 }
 
 type set map[string]bool
@@ -52,6 +52,7 @@ func newLabels(merchants []string) labels {
 		dropReason:   setOf(dropReasons),
 		signature:    setOf(qfpay.Signatures()),
 		notification: setOf(event.NotificationResults()),
+		closing:      setOf(event.ClosingResults()),
 		hold:         setOf(qfpay.RespCds()).with([]string{"http", "answer"}), // an HTTP status without a respcd; answers that cannot be used
 	}
 }

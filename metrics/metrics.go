@@ -47,6 +47,8 @@ type Metrics struct {
 	inFlight      *prometheus.GaugeVec
 	redisFailures *prometheus.CounterVec
 	dropped       *prometheus.CounterVec
+	notifications *prometheus.CounterVec
+	closings      *prometheus.CounterVec
 
 	payments       *prometheus.CounterVec
 	paymentSeconds *prometheus.HistogramVec
@@ -129,6 +131,9 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 		dropped: in.NewCounterVec(counter("http_connections_dropped_total",
 			"Connections to the HTTP API, to the receiver of notifications or to these pages that were not served to their end: accept_error, full or no_token."),
 			[]string{"server", "reason"}),
+		closings: in.NewCounterVec(counter("closings_total",
+			"Published QR codes whose orders were to be cancelled, by what became of them: closed, paid, cannot_close or unclear."),
+			[]string{"result"}),
 		notifications: in.NewCounterVec(counter("notifications_total",
 			"Notifications of QFPay, by what became of them."),
 			[]string{"result"}),

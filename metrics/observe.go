@@ -31,6 +31,8 @@ func (m *Metrics) Observe(e event.Event) {
 		m.reissued.WithLabelValues(m.known.merchant.label(e.Merchant)).Inc()
 	case event.Held:
 		m.observeHeld(e)
+	case event.Closed:
+		m.closings.WithLabelValues(m.known.closing.label(e.Result)).Inc()
 	case event.Notified:
 		m.notifications.WithLabelValues(m.known.notification.label(e.Result)).Inc()
 	case event.Payment:
@@ -126,6 +128,9 @@ func (m *Metrics) foresee(merchants []string) {
 	}
 	for _, result := range event.NotificationResults() {
 		m.notifications.WithLabelValues(result)
+	}
+	for _, result := range event.ClosingResults() {
+		m.closings.WithLabelValues(result)
 	}
 	for _, op := range redisOps {
 		m.redisFailures.WithLabelValues(op)

@@ -51,6 +51,8 @@ var (
 	scheduled   = desc("orders_scheduled", "Orders that are not to be submitted yet: their not_before is ahead.")
 	paused      = desc("merchant_paused", "1 while a person has paused a merchant, or one of its pay types (pay_type empty: all); no series: nobody has.", "merchant", "pay_type")
 	dueLate     = desc("due_late_seconds", "How long the order that became due first has been due; rises when no worker looks.")
+	closing     = desc("orders_closing", "Orders whose published QR code is to be closed at QFPay, since somebody asked to cancel them.")
+	closingLate = desc("closing_late_seconds", "How long the one of them whose turn came first has been due; rises when no worker looks.")
 	results     = desc("results_length", "Entries in the result stream.")
 	unread      = desc("results_unread", "Entries that a group has not read or not acknowledged.", "group")
 	waiting     = desc("requests_length", "Entries in the request stream that no worker has accepted or rejected yet.")
@@ -63,7 +65,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements [prometheus.Collector].
 func (q *queues) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, queuePaused, damaged, unknown, unsettled, scheduled, paused, dueLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
+	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, queuePaused, damaged, unknown, unsettled, scheduled, paused, dueLate, closing, closingLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
 		ch <- d
 	}
 	for _, h := range healthDescs {
@@ -104,6 +106,8 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	show(dueLate, b.late.Seconds())
+	show(closing, float64(b.closing))
+	show(closingLate, b.closingLate.Seconds())
 	show(results, float64(b.results))
 	for group, n := range b.unread {
 		show(unread, float64(n), group)

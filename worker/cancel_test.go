@@ -90,6 +90,29 @@ func TestCancel_StopsTheNextCreateOfAnAttempt(t *testing.T) {
 	}
 }
 
+// An order that its cancellation itself ends counts among the settled ones, once, as if an attempt had ended it.
+func TestCancel_TellsTheObserverOfWhatItEnds(t *testing.T) {
+	t.Parallel()
+	f := newJournalFixture(t)
+	ok(t, f.Release(t.Context(), f.take("a"), time.Hour, false, event.DeferHeld, nil))
+	var events eventBook
+	i := f.inspector().Observed(&events)
+	for range 2 {
+		_, err := i.Cancel(t.Context(), f.id)
+		ok(t, err)
+	}
+	got := seen[event.Settled](&events)
+	if len(got) != 1 || got[0].Merchant != "default" || got[0].Outcome != tasks.Cancelled || got[0].PayType == "" || got[0].Lane == "" ||
+		got[0].Took < 0 || got[0].Took > time.Minute || got[0].DeferredFor != event.DeferHeld {
+		t.Errorf("%+v", got)
+	}
+	f = newJournalFixture(t)
+	f.take("b") // it is asked for, and a worker ends it
+	if _, err := f.inspector().Observed(&events).Cancel(t.Context(), f.id); err != nil || len(seen[event.Settled](&events)) != 1 {
+		t.Errorf("%v, %+v", err, seen[event.Settled](&events))
+	}
+}
+
 func TestCancel_RefusesWhatHasEndedOrIsNotThere(t *testing.T) {
 	t.Parallel()
 	for _, outcome := range []tasks.Outcome{tasks.Rejected, tasks.Expired, tasks.Unresolved} {
@@ -169,6 +192,9 @@ func TestCancel_ClosesPublishedCodes(t *testing.T) {
 		if c.Status != want || results[orders[n].OutTradeNo].Outcome != "created" {
 			t.Errorf("%s: %+v, want %s", orders[n].OutTradeNo, c, want)
 		}
+	}
+	if said := seen[event.Closed](r.events); len(said) != 4 {
+		t.Errorf("the observer was told %v", said)
 	}
 	if n := r.rdb.ZCard(t.Context(), r.keys.Closing()).Val(); n != 0 || r.rdb.XLen(t.Context(), r.keys.Results()).Val() != 4 {
 		t.Errorf("%d orders are still to be closed", n)

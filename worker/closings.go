@@ -14,6 +14,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
@@ -88,6 +89,7 @@ func (c *closings) close(ctx context.Context, m *merchantState, one *journal.Clo
 		h.observer.Observe(event.RedisFailed{Op: "closing"})
 	}
 	if result := step.Result(); err == nil && result != "" {
+		h.observer.Observe(event.Closed{Result: result})
 		h.log.Info("a published order was to be cancelled", "merchant", a.order.Merchant, "out_trade_no", a.order.OutTradeNo,
 			"issued_as", a.issued().OutTradeNo, "closed", result)
 	}
@@ -111,9 +113,11 @@ func (a *attempt) closing(ctx context.Context, askedAt time.Time) policy.Closing
 		switch s := policy.NextClosing(reply, closable, a.known.CloseSentHere, late); s {
 		case policy.CloseQuery:
 			reply = a.queryPublished(ctx)
+			failpoint.Hit("closing_queried")
 		case policy.CloseNow:
 			_, a.err = a.client(ratelimit.Doubt).Close(ctx, a.issued(), nil)
 			reply, a.known.CloseSentHere = policy.ReadClose(a.err), true
+			failpoint.Hit("closing_closed")
 		default:
 			return s
 		}

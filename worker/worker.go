@@ -87,6 +87,8 @@ func New(c Config) (*Worker, error) {
 	w.watch = &watch{journal: journal, fleet: w.handler.fleet, rdb: c.Redis, keys: c.Keys, observer: c.Observer, log: c.Logger, paused: map[tasks.Lane]bool{}}
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
+	w.cancels = streams.NewCancels(s, cancelBy(inspect.New(c.Redis, c.Keys).Observed(c.Observer)))
+	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s, c.Keys.Results())
 	w.cancels = streams.NewCancels(s, cancelBy(inspect.New(c.Redis, c.Keys)))
 	w.intake = streams.NewIntake(s, producer.WithHighWater(c.HighWater))
 	w.trimmers = []*streams.Trimmer{streams.NewTrimmer(s, c.Keys.Results())}

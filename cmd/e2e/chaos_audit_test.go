@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -18,6 +19,14 @@ type audit struct {
 	ledger   []simulator.Order
 	due      int64 // members of the sorted set
 	archived int   // tasks in asynq's archive
+
+	cancels  map[string]string // out_trade_no → door: orders that somebody asked to cancel
+	closings map[string]closing
+	unended  map[string]bool // see the method of chaos
+	batches  []batchBook
+	pauses   []pauseSpan
+	calls    []simulator.Call
+	onItsWay time.Duration // how long after the beginning of a pause a create may arrive
 }
 
 // violation is one broken promise.
@@ -38,7 +47,8 @@ const (
 	ruleArchive    = "asynq's archive is not empty"
 )
 
-var auditRules = []string{ruleLost, ruleDoubled, ruleStray, ruleDoubleLive, ruleFalse, ruleQRCode, ruleSecret, ruleDue, ruleArchive}
+var auditRules = []string{ruleLost, ruleDoubled, ruleStray, ruleDoubleLive, ruleFalse, ruleQRCode, ruleSecret, ruleDue, ruleArchive,
+	ruleCancelled, ruleUnasked, ruleForgotten, ruleClosed, ruleBatch, rulePaused}
 
 // violations checks every order.
 func (a audit) violations() []violation {
@@ -52,18 +62,19 @@ func (a audit) violations() []violation {
 		kept[ordered(row.OutTradeNo)] = append(kept[ordered(row.OutTradeNo)], row)
 	}
 	for _, o := range a.orders {
-		found = append(found, o.violations(published[o.outTradeNo], kept[o.outTradeNo])...)
+		found = append(found, a.orderViolations(o, published[o.outTradeNo], kept[o.outTradeNo])...)
 		delete(published, o.outTradeNo)
 	}
 	for number := range published {
 		found = append(found, violation{ruleStray, number, "not among the orders"})
 	}
-	if a.due > 0 {
+	if a.due != int64(len(a.unended)) {
 		found = append(found, violation{ruleDue, "", fmt.Sprintf("%d orders", a.due)})
 	}
 	if a.archived > 0 {
 		found = append(found, violation{ruleArchive, "", fmt.Sprintf("%d tasks", a.archived)})
 	}
+	found = append(found, append(a.batchViolations(), a.pauseViolations()...)...)
 	slices.SortFunc(found, func(v, w violation) int {
 		return cmp.Or(cmp.Compare(slices.Index(auditRules, v.rule), slices.Index(auditRules, w.rule)),
 			strings.Compare(v.outTradeNo, w.outTradeNo))
@@ -83,34 +94,50 @@ func costs(row simulator.Order) bool {
 	return row.Live() || row.State == simulator.Paid || row.State == simulator.Refunded
 }
 
-// violations checks one order: its results, and its rows in the gateway's ledger.
-func (o wanted) violations(results []tasks.Result, rows []simulator.Order) []violation {
+// orderViolations checks one order: its results, and its rows in the gateway's ledger.
+func (a audit) orderViolations(o wanted, results []tasks.Result, rows []simulator.Order) []violation {
 	var found []violation
 	broken := func(rule, format string, args ...any) {
 		found = append(found, violation{rule, o.outTradeNo, fmt.Sprintf(format, args...)})
 	}
-	rows = slices.DeleteFunc(slices.Clone(rows), func(row simulator.Order) bool { return row.OrderType != "payment" || !costs(row) })
+	all := slices.DeleteFunc(slices.Clone(rows), func(row simulator.Order) bool { return row.OrderType != "payment" })
+	rows = slices.DeleteFunc(slices.Clone(all), func(row simulator.Order) bool { return !costs(row) })
 	if len(rows) > 1 {
 		broken(ruleDoubleLive, "%s and %s", rows[0].OutTradeNo, rows[1].OutTradeNo)
 	}
-	if len(results) == 0 {
+	if len(results) == 0 && !a.unended[o.outTradeNo] {
 		broken(ruleLost, "with %d live orders at the gateway", len(rows))
 	}
 	if len(results) > 1 {
 		broken(ruleDoubled, "%d", len(results))
 	}
 	for _, r := range results {
-		live := slices.IndexFunc(rows, func(row simulator.Order) bool { return row.OutTradeNo == r.IssuedAs })
+		issued := func(row simulator.Order) bool { return row.OutTradeNo == r.IssuedAs }
+		live, stored := slices.IndexFunc(rows, issued), slices.IndexFunc(all, issued)
+		var payable *simulator.Order
+		if live >= 0 {
+			payable = &rows[live]
+		}
 		switch tasks.Outcome(r.Outcome) {
 		case tasks.Created:
-			if live < 0 {
+			if rule, what := a.closingViolations(o, payable); rule != "" {
+				broken(rule, "%s", what)
+			}
+			if live < 0 && (stored < 0 || !a.closings[o.outTradeNo].asked) {
 				broken(ruleQRCode, "nothing live under %s", r.IssuedAs)
-			} else if said, kept := said(r), kept(rows[live]); said != kept || r.QRCode == "" {
+			} else if said, kept := said(r), kept(all[stored]); said != kept || r.QRCode == "" {
 				broken(ruleQRCode, "the result says %v, the gateway %v", said, kept)
 			}
 		case tasks.Rejected, tasks.Expired:
 			if len(rows) > 0 {
 				broken(ruleFalse, "%s (%s), and %s is %s", r.Outcome, r.Reason, rows[0].OutTradeNo, rows[0].State)
+			}
+		case tasks.Cancelled:
+			if len(rows) > 0 {
+				broken(ruleCancelled, "%s, and %s is %s", r.Reason, rows[0].OutTradeNo, rows[0].State)
+			}
+			if _, asked := a.cancels[o.outTradeNo]; !asked {
+				broken(ruleUnasked, "%s", r.Reason)
 			}
 		case tasks.Unresolved:
 			if len(rows) > 0 && live < 0 {

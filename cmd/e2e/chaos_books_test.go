@@ -24,6 +24,7 @@ func (c *chaos) audit() audit {
 	for _, o := range c.orders {
 		a.orders = append(a.orders, wantedOf(o))
 	}
+	c.auditLevers(&a)
 	return a
 }
 

@@ -23,6 +23,9 @@ func (c *chaos) figures(found []violation) string {
 	}
 	row("orders", "%d, %d a second; %g%% twice, %g%% not woken, %g%% urgent", c.plan.orders, c.rate, 100*c.twice, 100*c.unwoken, 100*c.urgent)
 	row("workers", "%d processes of %s, an attack every %s: %d SIGKILLs, %d SIGSTOPs", len(c.fleet.slots), c.fleet.program, c.kill, c.kills, c.freezes)
+	if l := c.levers; l != nil && !c.naive {
+		row("levers", "%s; %d pauses", l.summary(), len(l.pauses))
+	}
 	row("faults", "up to %g%% of calls: %d of %d had one, of %d kinds", 100*c.faults, faulty(calls), len(calls), len(c.faultArgs()))
 	row("elapsed", "%.1fs to the last result, %.0f orders a second", c.took.Seconds(), float64(c.plan.orders)/c.took.Seconds())
 	row("calls per order", "%s", perOrder(calls, c.plan.orders))

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -13,8 +14,10 @@ type fleet struct {
 	program  string
 	args     []string
 	settings []string
-	slots    []*process
 	past     []*process // those that have ended
+
+	mu    sync.Mutex // held while slots change, and by running
+	slots []*process
 }
 
 // startFleet starts n processes of a program. Their output is checked when the test ends.
@@ -31,7 +34,7 @@ func startFleet(t *testing.T, n int, settings []string, program string, args ...
 // start starts a process in an empty slot.
 func (f *fleet) start(slot int, more ...string) {
 	f.t.Helper()
-	f.slots[slot] = launch(f.t, append(f.settings[:len(f.settings):len(f.settings)], more...), f.program, f.args...)
+	f.put(slot, launch(f.t, append(f.settings[:len(f.settings):len(f.settings)], more...), f.program, f.args...))
 }
 
 // retire moves the ended process of a slot to the past ones.
@@ -39,7 +42,14 @@ func (f *fleet) retire(slot int) {
 	p := f.slots[slot]
 	<-p.ended
 	f.past = append(f.past, p)
-	f.slots[slot] = nil
+	f.put(slot, nil)
+}
+
+// put puts a process into a slot, or none.
+func (f *fleet) put(slot int, p *process) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.slots[slot] = p
 }
 
 // kill ends the process of a slot with SIGKILL and starts another.

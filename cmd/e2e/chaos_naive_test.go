@@ -24,7 +24,7 @@ import (
 func TestChaos_FindsOutANaiveWorker(t *testing.T) {
 	t.Parallel()
 	p := shortPlan
-	p.naive, p.orders, p.rate, p.kill, p.faults, p.unwoken = true, 200, 50, 300*time.Millisecond, 0.3, 0
+	p.naive, p.orders, p.rate, p.kill, p.faults, p.unwoken, p.cancels, p.pauses = true, 200, 50, 300*time.Millisecond, 0.3, 0, 0, 0
 	c := startChaos(t, p)
 	c.rage()
 	c.settleDown()

@@ -21,6 +21,8 @@ type plan struct {
 	latency string        // of the gateway
 	twice   float64       // share of orders delivered twice
 	unwoken float64       // share of orders whose wake-up is lost
+	cancels float64       // share of orders that somebody cancels within seconds
+	pauses  int           // how often somebody pauses the merchant, or one of its pay types
 	urgent  float64       // share of orders whose deadline passes within seconds
 	lost    string        // QFPAY_LOST_RESPONSE
 	seed    uint64        // for faults, orders and victims
@@ -34,7 +36,7 @@ type plan struct {
 var shortPlan = plan{
 	orders: 300, rate: 30, workers: 3, kill: 500 * time.Millisecond, calm: time.Second,
 	faults: 0.10, late: 2 * time.Second, latency: "20ms-300ms",
-	twice: 0.03, unwoken: 0.01, urgent: 0.03, lost: "auto", seed: 1, within: 3 * time.Minute, still: 6 * time.Second,
+	twice: 0.03, unwoken: 0.01, urgent: 0.03, cancels: 0.1, pauses: 2, lost: "auto", seed: 1, within: 3 * time.Minute, still: 6 * time.Second,
 }
 
 // given is the plan of TestChaos_EveryOrderHasOneTrueResult: the short one, changed by flags.
@@ -52,6 +54,8 @@ func init() {
 	flag.StringVar(&given.latency, "chaos.latency", given.latency, "latency of the gateway")
 	flag.Float64Var(&given.twice, "chaos.twice", given.twice, "share of orders delivered twice")
 	flag.Float64Var(&given.unwoken, "chaos.unwoken", given.unwoken, "share of orders whose wake-up is lost")
+	flag.Float64Var(&given.cancels, "chaos.cancels", given.cancels, "share of orders that somebody cancels within seconds")
+	flag.IntVar(&given.pauses, "chaos.pauses", given.pauses, "how often somebody pauses the merchant, or one of its pay types")
 	flag.Float64Var(&given.urgent, "chaos.urgent", given.urgent, "share of orders whose deadline passes within seconds")
 	flag.StringVar(&given.lost, "chaos.lost", given.lost, "QFPAY_LOST_RESPONSE")
 	flag.Uint64Var(&given.seed, "chaos.seed", given.seed, "of faults, orders and victims")

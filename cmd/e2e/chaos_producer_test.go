@@ -22,6 +22,9 @@ func (p plan) sample() []tasks.Order {
 				TxAmt: int64(300 + i), TxCurrCd: "HKD", GoodsName: "奶茶"},
 			Lane: lanes[i/len(types)%len(lanes)],
 		}
+		if n := i % 4; n > 0 {
+			orders[i].Batch = fmt.Sprint("run-", n)
+		}
 	}
 	return orders
 }

@@ -3,9 +3,11 @@ package e2e
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
@@ -86,4 +88,73 @@ func rules(found []violation) []string {
 		}
 	}
 	return names
+}
+
+// The promises about batches, cancellations and pauses must be checked as well: each case breaks one, or none.
+func TestChaos_AuditFindsWhatLeversBreak(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	order := wanted{"A1", "800201", "100", "HKD"}
+	result := func(outcome string) tasks.Result {
+		return tasks.Result{OutTradeNo: "A1", IssuedAs: "A1", Outcome: outcome, QRCode: "weixin://1", Syssn: "7", PayType: "800201", TxAmt: "100", TxCurrCd: "HKD"}
+	}
+	row := func(state simulator.State) []simulator.Order {
+		return []simulator.Order{{OrderType: "payment", OutTradeNo: "A1", Syssn: "7", QRCode: "weixin://1",
+			PayType: "800201", TxAmt: 100, TxCurrCd: "HKD", State: state}}
+	}
+	asked := map[string]string{"A1": "HTTP"}
+	closes := func(closed string, waits bool) map[string]closing {
+		return map[string]closing{"A1": {true, closed, waits}}
+	}
+	counters := func(change ...string) []batchBook {
+		c := map[string]string{"accepted": "1", "waiting": "0", "cancelled": "1", "last_settled_at": "17"}
+		for n := 0; n < len(change); n += 2 {
+			c[change[n]] = change[n+1]
+		}
+		return []batchBook{{"run-1", c, []string{"A1"}}}
+	}
+	span := []pauseSpan{{"800201", now, now.Add(5 * time.Second)}}
+	create := func(at time.Duration, payType qfpay.PayType) []simulator.Call {
+		return []simulator.Call{{Endpoint: "payment", OutTradeNo: "A1", PayType: payType, Time: now.Add(at)}}
+	}
+	for name, c := range map[string]struct {
+		outcome string
+		ledger  []simulator.Order
+		more    audit
+		want    []string
+	}{
+		"cancelled before anything was sent":     {"cancelled", nil, audit{cancels: asked}, nil},
+		"cancelled, and closed":                  {"cancelled", row(simulator.Closed), audit{cancels: asked}, nil},
+		"cancelled, and it lives":                {"cancelled", row(simulator.Created), audit{cancels: asked}, []string{ruleCancelled}},
+		"cancelled, and it was paid":             {"cancelled", row(simulator.Paid), audit{cancels: asked}, []string{ruleCancelled}},
+		"cancelled by nobody":                    {"cancelled", nil, audit{}, []string{ruleUnasked}},
+		"published and closed":                   {"created", row(simulator.Closed), audit{cancels: asked, closings: closes("closed", false)}, nil},
+		"said to be closed, and it lives":        {"created", row(simulator.Created), audit{cancels: asked, closings: closes("closed", false)}, []string{ruleClosed}},
+		"said to be closed, and it was paid":     {"created", row(simulator.Paid), audit{cancels: asked, closings: closes("closed", false)}, []string{ruleClosed}},
+		"published and paid":                     {"created", row(simulator.Paid), audit{cancels: asked, closings: closes("paid", false)}, nil},
+		"said to be paid, and it was closed":     {"created", row(simulator.Closed), audit{cancels: asked, closings: closes("paid", false)}, []string{ruleClosed}},
+		"said not to close, and it can be":       {"created", row(simulator.Created), audit{cancels: asked, closings: closes("cannot_close", false)}, []string{ruleClosed}},
+		"still to be closed":                     {"created", row(simulator.Created), audit{cancels: asked, closings: closes("", true)}, nil},
+		"to be closed, and no worker looks":      {"created", row(simulator.Created), audit{cancels: asked, closings: closes("", false)}, []string{ruleClosed}},
+		"given up within seconds":                {"created", row(simulator.Created), audit{cancels: asked, closings: closes("unclear", false)}, []string{ruleClosed}},
+		"the request to cancel it was forgotten": {"created", row(simulator.Created), audit{cancels: asked}, []string{ruleForgotten}},
+		"its batch counts right":                 {"cancelled", nil, audit{cancels: asked, batches: counters()}, nil},
+		"its batch counts it twice":              {"cancelled", nil, audit{cancels: asked, batches: counters("accepted", "2")}, []string{ruleBatch}},
+		"its batch counts another outcome":       {"cancelled", nil, audit{cancels: asked, batches: counters("created", "1", "cancelled", "0")}, []string{ruleBatch}},
+		"its batch waits for it":                 {"cancelled", nil, audit{cancels: asked, batches: counters("waiting", "1")}, []string{ruleBatch}},
+		"its batch waits for it in a lane":       {"cancelled", nil, audit{cancels: asked, batches: counters("waiting:bulk:default", "1")}, []string{ruleBatch}},
+		"its batch has no counters":              {"cancelled", nil, audit{cancels: asked, batches: []batchBook{{"run-1", nil, []string{"A1"}}}}, []string{ruleBatch}},
+		"on its way when the pause began":        {"created", row(simulator.Created), audit{pauses: span, calls: create(time.Second, "800201")}, nil},
+		"created during the pause":               {"created", row(simulator.Created), audit{pauses: span, calls: create(3*time.Second, "800201")}, []string{rulePaused}},
+		"created after the pause":                {"created", row(simulator.Created), audit{pauses: span, calls: create(6*time.Second, "800201")}, nil},
+		"another pay type is paused":             {"created", row(simulator.Created), audit{pauses: span, calls: create(3*time.Second, "800101")}, nil},
+		"the whole merchant is paused": {"created", row(simulator.Created),
+			audit{pauses: []pauseSpan{{"", now, now.Add(5 * time.Second)}}, calls: create(3*time.Second, "800101")}, []string{rulePaused}},
+	} {
+		a := c.more
+		a.orders, a.results, a.ledger, a.onItsWay = []wanted{order}, []tasks.Result{result(c.outcome)}, c.ledger, 2*time.Second
+		if found := a.violations(); !slices.Equal(rules(found), c.want) {
+			t.Errorf("%s: found %v, want %q", name, found, c.want)
+		}
+	}
 }

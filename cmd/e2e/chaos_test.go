@@ -34,6 +34,7 @@ type chaos struct {
 	rdb     *redis.Client
 	gateway *gateway
 	fleet   *fleet
+	levers  *levers // nil: nobody pulls any
 	orders  []tasks.Order
 	kills   int
 	freezes int
@@ -60,7 +61,7 @@ func startChaos(t *testing.T, p plan) *chaos {
 	if p.naive {
 		c.fleet = startFleet(t, p.workers, c.settings(), naiveProgram(t))
 	} else {
-		c.fleet = startFleet(t, p.workers, c.settings(), "qfpay-worker", "run")
+		c.fleet = startFleet(t, p.workers, append(c.settings(), c.apiSettings()...), "qfpay-worker", "run")
 	}
 	return c
 }
@@ -75,18 +76,21 @@ func (c *chaos) rage() {
 	defer cancel()
 	produced := make(chan error, 1)
 	go func() { produced <- c.produce(ctx) }()
+	c.levers = c.drawLevers()
 	attack := c.attacks()
 	defer attack.stop()
 	looking := time.NewTicker(look)
 	defer looking.Stop()
 	var calm <-chan time.Time
 	have, since, producing := int64(0), time.Now(), true
-	for producing || !c.over(have, since) {
+	for producing || c.levers.next != nil || !c.over(have, since) {
 		select {
 		case <-attack.next:
 			attack.strike()
 		case <-attack.thaw:
 			attack.resume()
+		case <-c.levers.next:
+			c.levers.pull(ctx)
 		case err := <-produced:
 			if err != nil {
 				c.t.Fatalf("the producer: %v", err)
@@ -119,7 +123,8 @@ func (c *chaos) over(have int64, since time.Time) bool {
 	if c.naive {
 		return time.Since(since) > c.still
 	}
-	return have >= int64(c.plan.orders)
+	missing := int64(c.plan.orders) - have
+	return missing <= 0 || missing <= int64(len(c.levers.moved())) && missing <= int64(len(c.unended()))
 }
 
 // keys are the keys with the default prefix.
@@ -130,6 +135,10 @@ var keys = tasks.Keys{Prefix: tasks.DefaultPrefix}
 func (c *chaos) settleDown() {
 	c.t.Helper()
 	if !c.naive {
+		if c.levers != nil {
+			c.levers.released()
+			c.closed()
+		}
 		if c.drain {
 			c.drained()
 		}

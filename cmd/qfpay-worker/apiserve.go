@@ -44,7 +44,7 @@ func withAPI(ctx context.Context, s Settings, m *metrics.Metrics, log *slog.Logg
 		served <- api.Serve(ctx, listener, s.API.Certificate, s.ShutdownTimeout, api.Config{
 			Producer: tasks.NewProducer(rdb, s.Keys).WithDurability(s.Durability).WithHighWater(s.HighWater).WithGoodsName(s.GoodsName).
 				OnFailedWake(func() { m.Observe(event.RedisFailed{Op: "wake"}) }),
-			Inspector: inspect.New(rdb, s.Keys),
+			Inspector: inspect.New(rdb, s.Keys).Observed(m),
 			Callers:   s.API.Callers.Callers,
 			Dropped:   m.Dropped("api"),
 			Logger:    log,

@@ -204,7 +204,7 @@ var namedPanel = regexp.MustCompile(`\*(Overview|Merchant & gateway)\*((?:, "[^"
 // All processes report the same figures of Redis: as a sum, three workers would count each order
 // three times.
 func TestQueries_MetricsThatEveryProcessShowsAreNeverAddedUp(t *testing.T) {
-	perShard := regexp.MustCompile(`^qfpay_(queue_.*|orders_unsettled|due_late_seconds|results_.*|requests_.*|redis_(memory|evicted|aof)_.*|limiter_limit|limiter_used_ratio|merchant_held|merchant_paused|orders_scheduled)$`)
+	perShard := regexp.MustCompile(`^qfpay_(queue_.*|orders_unsettled|due_late_seconds|results_.*|requests_.*|redis_(memory|evicted|aof)_.*|limiter_limit|limiter_used_ratio|merchant_held|merchant_paused|orders_scheduled|orders_closing|closing_late_seconds)$`)
 	found := 0
 	check := func(where, text string) {
 		expr, err := parser.NewParser(parser.Options{}).ParseExpr(text)

@@ -109,6 +109,12 @@ type OpenCodes struct {
 // PaidLate says that a code was paid after QFPay had shown it dead. It counts as expired or closed.
 type PaidLate struct{ Merchant string }
 
+// Closed says what became of a published QR code that was to be closed, since its order was cancelled.
+type Closed struct{ Result string } // one of ClosingResults
+
+// ClosingResults returns everything that becomes of such a code. The values are labels, and the journal's words.
+func ClosingResults() []string { return []string{"closed", "paid", "cannot_close", "unclear"} }
+
 // RedisFailed says that an operation on Redis failed.
 type RedisFailed struct{ Op string }
 
@@ -145,5 +151,6 @@ func (Held) event()          {}
 func (Payment) event()       {}
 func (OpenCodes) event()     {}
 func (PaidLate) event()      {}
+func (Closed) event()        {}
 func (RedisFailed) event()   {}
 func (Notified) event()      {}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 )
 
@@ -68,9 +69,13 @@ func (i *Inspector) Cancel(ctx context.Context, id string) (Cancellation, error)
 		}
 		c := journal.Claim{ID: id, Token: rand.Text(), Reissues: h.Reissues, Attempts: h.Attempts, AcceptedAt: h.AcceptedAt,
 			Answer: h.Answer, NoAnswer: h.NoAnswer, Traceparent: h.Traceparent}
-		answer, err := j.Cancel(ctx, &c, h.State, cancelledResult(&c, h))
+		o, r := cancelledResult(&c, h)
+		answer, err := j.Cancel(ctx, &c, h.State, r)
 		if err != nil {
 			return Cancellation{}, fmt.Errorf("cancel %s: %w", id, err)
+		}
+		if answer.Word == "cancelled" && i.observer != nil {
+			i.observer.Observe(ended(o, h))
 		}
 		if answer.Word != "moved" {
 			return readCancelling(id, answer)
@@ -79,15 +84,25 @@ func (i *Inspector) Cancel(ctx context.Context, id string) (Cancellation, error)
 	return Cancellation{}, &NotCancelled{ID: id, Why: "the workers are busy with it at this moment; ask again"}
 }
 
-// cancelledResult is the result of an order that is cancelled before anything was sent for it. An order that is not valid
-// has none here: a worker rejects it.
-func cancelledResult(c *journal.Claim, h History) *tasks.Result {
+// cancelledResult is an order, and its result if it is cancelled before anything was sent for it. An order that is not
+// valid has none here: a worker rejects it.
+func cancelledResult(c *journal.Claim, h History) (tasks.Order, *tasks.Result) {
 	o, err := tasks.ParseOrder(h.Order)
 	if err != nil || o.ID() != h.ID {
-		return nil
+		return o, nil
 	}
 	r := c.CancelledResult(o, h.Now)
-	return &r
+	return o, &r
+}
+
+// ended is what the observer is told of an order that its cancellation has ended.
+func ended(o tasks.Order, h History) event.Settled {
+	since := h.AcceptedAt
+	if h.NotBefore.After(since) {
+		since = h.NotBefore
+	}
+	return event.Settled{Merchant: o.Merchant, PayType: o.PayType, Lane: o.Lane, Outcome: tasks.Cancelled,
+		Took: h.Now.Sub(since), DeferredFor: event.DeferReason(h.DeferredFor)}
 }
 
 // readCancelling reads the answer of cancel.lua.

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
@@ -36,11 +37,21 @@ type Inspector struct {
 	rdb     redis.UniversalClient
 	scripts redis.Scripter // sends the scripts of many goroutines together
 	keys    tasks.Keys
+
+	observer event.Observer // nil: nobody
 }
 
 // New returns an inspector. The keys' prefix must be that of the workers.
 func New(rdb redis.UniversalClient, keys tasks.Keys) *Inspector {
 	return &Inspector{rdb: rdb, scripts: redisscript.NewPipelinedClient(rdb), keys: keys}
+}
+
+// Observed returns such an inspector that tells o about each order that [Inspector.Cancel] itself ends, as a worker
+// does about the orders that it settles.
+func (i *Inspector) Observed(o event.Observer) *Inspector {
+	observed := *i
+	observed.observer = o
+	return &observed
 }
 
 // ErrNoOrder says that the journal does not have the order: it was never accepted, or its

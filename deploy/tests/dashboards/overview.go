@@ -67,7 +67,7 @@ func overviewBacklog() Row {
 	return Row{"Backlog", []Panel{
 		{Title: "Backlog", Unit: "short", Width: 12, Runbook: "QfpayBacklogGrows",
 			Description: "Orders without a result, and the tasks of asynq. An order that waits for its quota has no task: the dispatcher starts it when it has a slot.",
-			Queries: []Query{{"without a result", `max(qfpay_orders_unsettled)`},
+			Queries: []Query{{"without a result", `max(qfpay_orders_unsettled)`}, {"scheduled for later", `max(qfpay_orders_scheduled)`},
 				{"tasks {{lane}} {{state}}", `max by (lane, state) (qfpay_queue_orders{lane=~"$lane"})`}}},
 		{Title: "Time until it is empty", Unit: "s", Width: 12, Runbook: "QfpayBacklogGrows",
 			Description: "At the pace of the last five minutes, and at the full quota of all merchants. If they are far apart, something other than the quota delays orders, or one merchant has most of them.",

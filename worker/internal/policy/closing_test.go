@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 	"testing"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
 // The rules of a closing, for every combination of what it may look at.
@@ -23,6 +25,7 @@ func TestClosing_KeepsItsRulesForEveryCombination(t *testing.T) {
 				"nothing goes on for ever":                                           !late || s.Result() != "" || s == CloseQuery,
 				"it is given up only when it is late":                                s != CloseUnclear || late,
 				"what ends has a word, and only that":                                (s.Result() != "") == (s >= CloseDead),
+				"its word is one of those that are counted":                          s.Result() == "" || slices.Contains(event.ClosingResults(), s.Result()),
 			} {
 				if !kept {
 					t.Errorf("%s: reply %d, closable %t, sent %t, late %t: step %d", rule, r, closable, sent, late, s)
