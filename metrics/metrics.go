@@ -54,7 +54,6 @@ type Metrics struct {
 	paymentSeconds *prometheus.HistogramVec
 	paymentsOpen   *prometheus.GaugeVec
 	paidLate       *prometheus.CounterVec
-	notifications  *prometheus.CounterVec
 }
 
 // BuildInfo identifies the program that is running.

@@ -18,6 +18,9 @@ var orderSchema string
 //go:embed schema/result.schema.json
 var resultSchema string
 
+//go:embed schema/payment.schema.json
+var paymentSchema string
+
 // OrderSchema returns the JSON Schema (2020-12) of an order, for producers in any language.
 // It accepts what [ParseOrder] accepts, except for a few rules that JSON Schema cannot
 // express; its description lists them.
@@ -26,6 +29,10 @@ func OrderSchema() string { return orderSchema }
 // ResultSchema returns the JSON Schema (2020-12) of a result. Given the fields of an entry
 // as an object, it accepts what [ParseResult] accepts.
 func ResultSchema() string { return resultSchema }
+
+// PaymentSchema returns the JSON Schema (2020-12) of an event of the payment stream. Given the
+// fields of an entry as an object, it accepts what [ParsePayment] accepts.
+func PaymentSchema() string { return paymentSchema }
 
 // MaxOrderBytes is the size of the longest order that is read, as JSON or as a row of CSV.
 // The longest valid order is far shorter.

@@ -85,7 +85,7 @@ func jsonFields(of reflect.Type) []string {
 }
 
 func TestSchema_TheFieldsAreThoseOfTheTypesAndNoOthers(t *testing.T) {
-	order, result := documentOf(t, OrderSchema()), documentOf(t, ResultSchema())
+	order, result, payment := documentOf(t, OrderSchema()), documentOf(t, ResultSchema()), documentOf(t, PaymentSchema())
 	for _, c := range []struct {
 		name      string
 		want, got []string
@@ -95,6 +95,8 @@ func TestSchema_TheFieldsAreThoseOfTheTypesAndNoOthers(t *testing.T) {
 		{"an order, required", RequiredFields(), order.Required},
 		{"a result", jsonFields(reflect.TypeFor[Result]()), slices.Sorted(maps.Keys(result.Properties))},
 		{"a result, required", jsonFields(reflect.TypeFor[Result]()), slices.Sorted(slices.Values(append(result.Required, laterFields...)))},
+		{"a payment", jsonFields(reflect.TypeFor[Payment]()), slices.Sorted(maps.Keys(payment.Properties))},
+		{"a payment, required", jsonFields(reflect.TypeFor[Payment]()), slices.Sorted(slices.Values(payment.Required))},
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Errorf("%s (-type +schema):\n%s", c.name, diff)
@@ -106,11 +108,12 @@ func TestSchema_TheFieldsAreThoseOfTheTypesAndNoOthers(t *testing.T) {
 }
 
 func TestSchema_TheWordsAreThoseOfTheTypes(t *testing.T) {
-	order, result := documentOf(t, OrderSchema()), documentOf(t, ResultSchema())
+	order, result, payment := documentOf(t, OrderSchema()), documentOf(t, ResultSchema()), documentOf(t, PaymentSchema())
 	for _, c := range []struct{ name, want, got string }{
 		{"pay types", fmt.Sprint(qfpay.PayTypes()), fmt.Sprint(order.Properties["pay_type"].Enum)},
 		{"lanes", fmt.Sprint(append([]any{nil, ""}, Interactive, Bulk)), fmt.Sprint(order.Properties["lane"].Enum)},
 		{"outcomes", fmt.Sprint(Outcomes()), fmt.Sprint(result.Properties["outcome"].Enum)},
+		{"events", fmt.Sprint(PaymentEvents()), fmt.Sprint(payment.Properties["event"].Enum)},
 	} {
 		if c.want != c.got {
 			t.Errorf("%s: %s, the schema has %s", c.name, c.want, c.got)
@@ -283,16 +286,36 @@ func TestSchema_EveryOrderThatIsWrittenIsValid(t *testing.T) {
 }
 
 func TestSchema_ParseResultAcceptsTheSameResults(t *testing.T) {
-	schema := compiled(t, ResultSchema())
+	var names []string
+	for _, f := range resultFields {
+		names = append(names, f.name)
+	}
+	parsesWhatTheSchemaAllows(t, ResultSchema(), names, "outcome", []string{"created", "rejected", "expired", "unresolved", "paid", ""},
+		func(m redis.XMessage) error { _, err := ParseResult(m); return err })
+}
+
+func TestSchema_ParsePaymentAcceptsTheSamePayments(t *testing.T) {
+	var names []string
+	for _, f := range paymentFields {
+		names = append(names, f.name)
+	}
+	parsesWhatTheSchemaAllows(t, PaymentSchema(), names, "event", []string{"paid", "expired", "closed", "refunded", "paid_twice", "created", ""},
+		func(m redis.XMessage) error { _, err := ParsePayment(m); return err })
+}
+
+// parsesWhatTheSchemaAllows compares a parser of entries with their schema. One field has words of its own.
+func parsesWhatTheSchemaAllows(t *testing.T, text string, fields []string, word string, words []string, parse func(redis.XMessage) error) {
+	t.Helper()
+	schema := compiled(t, text)
 	rapid.Check(t, func(t *rapid.T) {
 		values := map[string]any{}
-		for _, f := range resultFields {
-			values[f.name] = rapid.SampledFrom([]string{"", "x", "1", "created"}).Draw(t, f.name)
+		for _, f := range fields {
+			values[f] = rapid.SampledFrom([]string{"", "x", "1", "created"}).Draw(t, f)
 		}
 		values["v"] = rapid.SampledFrom([]string{"1", "1", "1", "2", ""}).Draw(t, "v")
-		values["outcome"] = rapid.SampledFrom([]string{"created", "rejected", "expired", "unresolved", "paid", ""}).Draw(t, "outcome")
+		values[word] = rapid.SampledFrom(words).Draw(t, word)
 		if rapid.IntRange(0, 4).Draw(t, "less") == 0 {
-			delete(values, rapid.SampledFrom(resultFields).Draw(t, "left out").name)
+			delete(values, rapid.SampledFrom(fields).Draw(t, "left out"))
 		}
 		if rapid.Bool().Draw(t, "more") {
 			values["new_field"] = "x"
@@ -301,9 +324,9 @@ func TestSchema_ParseResultAcceptsTheSameResults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = ParseResult(redis.XMessage{ID: "1-0", Values: values})
+		err = parse(redis.XMessage{ID: "1-0", Values: values})
 		if says := allows(t, schema, string(b)); (err == nil) != (says == nil) {
-			t.Fatalf("%s\nParseResult: %v\nschema: %v", b, err, says)
+			t.Fatalf("%s\nparsed: %v\nschema: %v", b, err, says)
 		}
 	})
 }

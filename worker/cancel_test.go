@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -163,11 +164,12 @@ func TestCancel_ClosesAnOrderWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
-// Published codes are closed at QFPay, if they can be, and their results stay. A code whose order was cancelled while its create
-// was under way is published and then closed.
+// Published codes are closed at QFPay, if they can be, and their results stay; the payment stream says so at once. A code whose
+// order was cancelled while its create was under way is published and then closed.
 func TestCancel_ClosesPublishedCodes(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{})
+	r.config.Payments = true
 	i := inspect.New(r.rdb, r.keys)
 	types := []qfpay.PayType{qfpay.AlipayOverseas, qfpay.FPS, qfpay.AlipayHK, qfpay.AlipayHK}
 	orders := r.enqueue(4, func(n int, o *tasks.Order) { o.PayType, o.TxCurrCd = types[n], "HKD" })
@@ -192,6 +194,16 @@ func TestCancel_ClosesPublishedCodes(t *testing.T) {
 		if c.Status != want || results[orders[n].OutTradeNo].Outcome != "created" {
 			t.Errorf("%s: %+v, want %s", orders[n].OutTradeNo, c, want)
 		}
+	}
+	payments, err := tasks.NewPayments(r.rdb, r.keys).Read(t.Context(), "", 10)
+	ok(t, err)
+	var events []string
+	for _, p := range payments {
+		events = append(events, p.Payment.ID)
+	}
+	slices.Sort(events)
+	if want := []string{"default:A0000:closed", "default:A0002:paid", "default:A0003:closed"}; !slices.Equal(events, want) {
+		t.Errorf("the payment stream has %v, want %v", events, want)
 	}
 	if said := seen[event.Closed](r.events); len(said) != 4 {
 		t.Errorf("the observer was told %v", said)

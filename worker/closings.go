@@ -129,6 +129,9 @@ func (a *attempt) queryPublished(ctx context.Context) policy.Reply {
 	o, sent := a.issued(), a.claim.FirstSentAt
 	answer := a.ask(ctx, o.OutTradeNo, qfpay.MonthsAround(sent, a.now()))
 	a.err = answer.err
+	if book := a.handler.payments; book != nil && answer.err == nil && book.Seen(ctx, a.claim.ID, answer.rows) != nil {
+		a.handler.observer.Observe(event.RedisFailed{Op: "follow"}) // the follower will see it
+	}
 	reply, _ := policy.ReadQuery(answer.rows, answer.err, o, sent)
 	return reply
 }

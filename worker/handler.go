@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+	"github.com/qfpay-worker/qfpay-worker/worker/payments"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
 
@@ -52,6 +53,7 @@ type handler struct {
 	timer     *roundTimer     // of this process's dispatcher
 	stop      <-chan struct{} // closed when the worker stops taking orders
 	pool      pool.Pool
+	payments  *payments.Book // nil: published codes are not followed
 }
 
 // isStopping reports whether orders in flight should be deferred as soon as they can be.

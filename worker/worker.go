@@ -88,13 +88,12 @@ func New(c Config) (*Worker, error) {
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
 	w.cancels = streams.NewCancels(s, cancelBy(inspect.New(c.Redis, c.Keys).Observed(c.Observer)))
-	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s, c.Keys.Results())
-	w.cancels = streams.NewCancels(s, cancelBy(inspect.New(c.Redis, c.Keys)))
 	w.intake = streams.NewIntake(s, producer.WithHighWater(c.HighWater))
 	w.trimmers = []*streams.Trimmer{streams.NewTrimmer(s, c.Keys.Results())}
 	if c.Payments {
 		w.trimmers = append(w.trimmers, streams.NewTrimmer(s, c.Keys.Payments()))
 		w.follower = w.newFollower()
+		w.handler.payments = w.follower.Book
 	}
 	var queues []string
 	for _, lane := range tasks.Lanes() {

@@ -45,6 +45,8 @@ func withAPI(ctx context.Context, s Settings, m *metrics.Metrics, log *slog.Logg
 			Producer: tasks.NewProducer(rdb, s.Keys).WithDurability(s.Durability).WithHighWater(s.HighWater).WithGoodsName(s.GoodsName).
 				OnFailedWake(func() { m.Observe(event.RedisFailed{Op: "wake"}) }),
 			Inspector: inspect.New(rdb, s.Keys).Observed(m),
+			Results:   tasks.NewResults(rdb, s.Keys),
+			Payments:  tasks.NewPayments(rdb, s.Keys),
 			Callers:   s.API.Callers.Callers,
 			Dropped:   m.Dropped("api"),
 			Logger:    log,

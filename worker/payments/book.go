@@ -141,6 +141,23 @@ func (b *Book) Notified(ctx context.Context, merchant string, n qfpay.Notificati
 	return Mismatch, err
 }
 
+// Seen takes the rows that QFPay has just shown of one order, to somebody other than the follower. When it
+// returns an error, the follower will see them too.
+func (b *Book) Seen(ctx context.Context, id string, rows []qfpay.Record) error {
+	pages, err := b.open(ctx, id)
+	if err != nil || pages[0].payment == "" {
+		return err
+	}
+	c := pages[0].Code
+	s := Read(c, rows, time.Now())
+	for _, e := range s.events() {
+		if _, err := b.publish(ctx, c, e.event, e.row, tasks.ByEnquiry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // publish publishes an event, unless it is known, and returns the script's answer.
 func (b *Book) publish(ctx context.Context, c Code, e tasks.PaymentEvent, row qfpay.Record, seenBy string) (string, error) {
 	now, err := b.Redis.Time(ctx).Result()

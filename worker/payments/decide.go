@@ -48,6 +48,27 @@ type Sight struct {
 	Second   qfpay.Record       // with Twice: the other payment
 }
 
+// shown is an event, and the row that shows it.
+type shown struct {
+	event tasks.PaymentEvent
+	row   qfpay.Record
+}
+
+// events are what a sight proves, in the sequence in which it is published.
+func (s Sight) events() (all []shown) {
+	if s.Event == "" {
+		return nil
+	}
+	all = append(all, shown{s.Event, s.Row})
+	if s.Twice {
+		all = append(all, shown{tasks.PaidTwice, s.Second})
+	}
+	if s.Refunded {
+		all = append(all, shown{tasks.Refunded, s.Row})
+	}
+	return all
+}
+
 // Read reads the rows under a code's number. QFPay may have several, even several successes. A payment
 // counts before everything else, because it is money; a row that can still be paid, or is not clear,
 // before one that is dead.

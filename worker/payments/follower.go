@@ -371,16 +371,10 @@ func (l *leader) see(ctx context.Context, c *followed, s Sight) error {
 	if s.Event != tasks.Paid && s.Row.RespCd != "" {
 		l.deadCode = s.Row.RespCd
 	}
-	if err := l.publish(ctx, c, s.Event, s.Row); err != nil {
-		return err
-	}
-	if s.Twice {
-		if err := l.publish(ctx, c, tasks.PaidTwice, s.Second); err != nil {
+	for _, e := range s.events() {
+		if err := l.publish(ctx, c, e.event, e.row); err != nil {
 			return err
 		}
-	}
-	if s.Refunded {
-		return l.publish(ctx, c, tasks.Refunded, s.Row)
 	}
 	return nil
 }

@@ -24,8 +24,9 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.RedisTimeout = 200 * time.Millisecond })
 	had := map[string]bool{}
 	order, picture, batch := "/v1/orders/default/A1", "/v1/orders/default/A1/qr.png", "/v1/batches/one"
+	results, payments := "/v1/results?wait=0", "/v1/payments?wait=0"
 	private := []route{{method: "GET", path: order}, {method: "DELETE", path: order}, {method: "GET", path: picture},
-		{method: "GET", path: batch}, {method: "POST", path: "/v1/orders"}}
+		{method: "GET", path: batch}, {method: "GET", path: results}, {method: "GET", path: payments}, {method: "POST", path: "/v1/orders"}}
 	ask := func(want int, method, path, contentType, body string) answered {
 		t.Helper()
 		return r.had(had, want, r.request(method, path, contentType, strings.NewReader(body)))
@@ -42,6 +43,8 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	ask(200, "GET", order, "", "")
 	ask(200, "GET", picture, "", "")
 	ask(400, "GET", picture+"?scale=0", "", "")
+	ask(200, "GET", results, "", "")
+	ask(200, "GET", payments, "", "")
 	ask(202, "DELETE", order, "", "")
 	for closed, status := range map[string]int{"closed": 200, "paid": 409} {
 		r.rdb.HSet(t.Context(), keys.Order("default:A1"), "closed", closed)
@@ -70,9 +73,11 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	ask(403, "GET", picture, "", "")
 	ask(403, "DELETE", order, "", "")
 	ask(403, "GET", batch, "", "")
+	ask(403, "GET", results, "", "")
+	ask(403, "GET", payments, "", "")
 	ask(403, "POST", "/v1/orders", oneOrder, anOrder("A1"))
 	r.callers.Set(OneCaller(token))
-	for _, route := range private[:4] {
+	for _, route := range private[:len(private)-1] {
 		twice := r.request(route.method, route.path, "", nil)
 		twice.Header.Add("Authorization", "Bearer x")
 		r.had(had, 400, twice)
@@ -84,20 +89,26 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	ask(503, "GET", picture, "", "")
 	ask(503, "DELETE", order, "", "")
 	ask(503, "GET", batch, "", "")
+	ask(503, "GET", results, "", "")
+	ask(503, "GET", payments, "", "")
 
-	busy := newRig(t, func(c *Config) { c.Requests = 1 })
-	done := busy.occupy()
+	busy := newRig(t, func(c *Config) { c.Requests, c.Waits = 1, 1 })
+	done, heard := busy.occupy(), busy.listen("/v1/results?wait=30")
 	for _, route := range private {
 		busy.had(had, 429, busy.request(route.method, route.path, oneOrder, strings.NewReader("{}")))
 	}
 	done()
+	busy.rdb.XAdd(t.Context(), xadd(aResult("A1")))
+	<-heard
 
-	broken := newRig(t, func(c *Config) { c.Producer, c.Inspector = nil, nil }) // a call of them panics
+	broken := newRig(t, func(c *Config) { c.Producer, c.Inspector, c.Results, c.Payments = nil, nil, nil, nil }) // a call of them panics
 	broken.had(had, 500, broken.request("POST", "/v1/orders", oneOrder, strings.NewReader(anOrder("A3"))))
 	broken.had(had, 500, broken.request("GET", order, "", nil))
 	broken.had(had, 500, broken.request("GET", picture, "", nil))
 	broken.had(had, 500, broken.request("DELETE", order, "", nil))
 	broken.had(had, 500, broken.request("GET", batch, "", nil))
+	broken.had(had, 500, broken.request("GET", results, "", nil))
+	broken.had(had, 500, broken.request("GET", payments, "", nil))
 
 	var documented []string
 	for operation, responses := range r.doc.operations {

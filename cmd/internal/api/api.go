@@ -25,6 +25,8 @@ func (s *server) routes() []route {
 		{http.MethodDelete, "/v1/orders/{merchant}/{out_trade_no}", s.private(s.deleteOrder)},
 		{http.MethodGet, "/v1/orders/{merchant}/{out_trade_no}/qr.png", s.private(s.getQRCode)},
 		{http.MethodGet, "/v1/batches/{name}", s.private(s.getBatch)},
+		{http.MethodGet, "/v1/results", s.waiting(getFeed(s, s.Results, resultEntry))},
+		{http.MethodGet, "/v1/payments", s.waiting(getFeed(s, s.Payments, paymentEntry))},
 		{http.MethodGet, "/v1/openapi.json", getDocument},
 	}
 }

@@ -16,6 +16,7 @@ var openapi string
 var document = strings.NewReplacer(
 	`{"$ref": "../../../tasks/schema/order.schema.json"}`, strings.TrimSpace(tasks.OrderSchema()),
 	`{"$ref": "../../../tasks/schema/result.schema.json"}`, strings.TrimSpace(tasks.ResultSchema()),
+	`{"$ref": "../../../tasks/schema/payment.schema.json"}`, strings.TrimSpace(tasks.PaymentSchema()),
 ).Replace(openapi)
 
 // getDocument needs no token: the document is public and part of the repository.

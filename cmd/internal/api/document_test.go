@@ -117,7 +117,12 @@ func (d *documented) schema(t testing.TB, pointer string) *jsonschema.Schema {
 	return d.compiled[pointer]
 }
 
-const lineAnswerSchema = "/components/schemas/LineAnswer"
+// lineSchemas are those of the lines of answers, by operation.
+var lineSchemas = map[string]string{
+	"POST /v1/orders":  "/components/schemas/LineAnswer",
+	"GET /v1/results":  "/components/schemas/ResultLine",
+	"GET /v1/payments": "/components/schemas/PaymentLine",
+}
 
 // check says what is wrong with an answer, if anything is.
 func (d *documented) check(t testing.TB, req *http.Request, status int, contentType string, body []byte) error {
@@ -142,14 +147,14 @@ func (d *documented) check(t testing.TB, req *http.Request, status int, contentT
 	case req.Method == http.MethodHead || pointer == "":
 		return nil
 	case kind == manyOrders:
-		return d.checkLines(t, body)
+		return d.checkLines(t, name, body)
 	}
 	return valid(d.schema(t, pointer), body)
 }
 
-func (d *documented) checkLines(t testing.TB, body []byte) error {
+func (d *documented) checkLines(t testing.TB, operation string, body []byte) error {
 	for line := range bytes.Lines(body) {
-		if err := valid(d.schema(t, lineAnswerSchema), line); err != nil {
+		if err := valid(d.schema(t, lineSchemas[operation]), line); err != nil {
 			return err
 		}
 	}
@@ -250,8 +255,9 @@ func TestDocument_ExamplesAreValid(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text, ok := e.value.(string); ok && strings.HasSuffix(name, "200, "+manyOrders) {
-			err = d.checkLines(t, []byte(text))
+		operation, isLines := strings.CutSuffix(name, ", 200, "+manyOrders)
+		if text, ok := e.value.(string); ok && isLines {
+			err = d.checkLines(t, operation, []byte(text))
 		} else {
 			err = valid(d.schema(t, e.schema), body)
 		}

@@ -8,7 +8,17 @@ import (
 
 // private serves callers, up to the limit of requests. Requests without a token do not count.
 func (s *server) private(next http.HandlerFunc) http.HandlerFunc {
-	limited := s.requests.limit(next)
+	return s.guarded(s.requests.limit(next))
+}
+
+// waiting serves callers whose requests may wait for something to happen, up to a limit of their own:
+// they must not keep orders out.
+func (s *server) waiting(next http.HandlerFunc) http.HandlerFunc {
+	return s.guarded(s.waits.limit(next))
+}
+
+// guarded serves requests with a valid token.
+func (s *server) guarded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		given := r.Header.Values("Authorization")
 		if len(given) == 0 {
@@ -26,7 +36,7 @@ func (s *server) private(next http.HandlerFunc) http.HandlerFunc {
 		}
 		conns.Known(r)
 		recordOf(r).caller = caller
-		limited(w, r)
+		next(w, r)
 	}
 }
 

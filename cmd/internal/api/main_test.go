@@ -58,6 +58,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	t.Cleanup(func() { r.rdb.Close() })
 	c := Config{
 		Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Callers: r.callers,
+		Results: tasks.NewResults(r.rdb, keys), Payments: tasks.NewPayments(r.rdb, keys),
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range change {

@@ -45,14 +45,19 @@ func answerProblem(w http.ResponseWriter, p problem) {
 
 // answer writes a JSON answer that must not be cached.
 func answer(w http.ResponseWriter, status int, contentType string, body any) {
+	var text bytes.Buffer
+	encoderOf(&text).Encode(body) // no type of ours fails
+	answerText(w, status, contentType, text.Bytes())
+}
+
+// answerText writes an answer that must not be cached.
+func answerText(w http.ResponseWriter, status int, contentType string, text []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	var text bytes.Buffer
-	encoderOf(&text).Encode(body) // no type of ours fails
-	w.Header().Set("Content-Length", strconv.Itoa(text.Len()))
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
-	w.Write(text.Bytes()) // it fails if the client has disconnected
+	w.Write(text) // it fails if the client has disconnected
 }
 
 // encoderOf returns an encoder that does not escape &, which most texts of QR codes contain.

@@ -21,7 +21,7 @@ const (
 // The bounds of the number of connections, which is an eighth of the process's descriptors. A
 // connection needs about 20 KiB.
 const (
-	minConnections = 96 // more than maxRequests
+	minConnections = 96 // more than maxRequests and maxWaits
 	maxConnections = 1024
 )
 

@@ -11,11 +11,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
-// The most requests and uploads at once, and the timeout of Redis. A request needs at most
+// The most requests, uploads, and requests that wait for results or payments at once, and the timeout of Redis. A request needs at most
 // 64 KiB of memory, an upload a few hundred.
 const (
 	maxRequests  = 64
 	maxUploads   = 8
+	maxWaits     = 16
 	redisTimeout = 5 * time.Second
 )
 
@@ -23,6 +24,8 @@ const (
 type Config struct {
 	Producer  *tasks.Producer
 	Inspector *inspect.Inspector
+	Results   *tasks.Results
+	Payments  *tasks.Payments
 	Callers   *Callers        // who may use it
 	Stopping  context.Context // when it ends, uploads end too; nil: never
 	Logger    *slog.Logger    // nil: no log
@@ -31,6 +34,7 @@ type Config struct {
 	Connections  int           // the most at once; 0: an eighth of the descriptors of the process
 	Requests     int           // the most at once, including uploads; 0: 64
 	Uploads      int           // the most uploads at once; 0: 8
+	Waits        int           // the most requests for results and payments at once, beside the others; 0: 16
 	RedisTimeout time.Duration // how long a request may wait for Redis; 0: 5 s
 
 	Dropped func(reason string) // called for each connection that [Serve] drops; nil: nobody counts
@@ -41,6 +45,7 @@ type server struct {
 	Config
 	requests  slots
 	uploads   slots
+	waits     slots
 	forecasts slots         // of batches
 	refused   *conns.Seldom // requests without a valid token, and too many at once
 }
@@ -57,6 +62,7 @@ func newServer(c Config) *server {
 		Config:    c,
 		requests:  make(slots, orElse(c.Requests, maxRequests)),
 		uploads:   make(slots, orElse(c.Uploads, maxUploads)),
+		waits:     make(slots, orElse(c.Waits, maxWaits)),
 		forecasts: make(slots, 1),
 		refused: conns.NewSeldom(func(n int, attrs ...any) {
 			c.Logger.Info("requests refused", append([]any{"count", n}, attrs...)...)
