@@ -53,6 +53,10 @@ var promised = map[string][]string{
 	"qfpay_orders_judged_total":           {"lane", "verdict"},
 	"qfpay_orders_reissued_total":         {"merchant"},
 	"qfpay_limiter_limit":                 {"merchant", "window"},
+	"qfpay_payments_late_total":           {"merchant"},
+	"qfpay_payments_total":                {"event", "merchant", "pay_type"},
+	"qfpay_payment_seconds":               {"pay_type"},
+	"qfpay_payments_open":                 {"merchant"},
 	"qfpay_results_oldest_unread_seconds": {"group"},
 	"qfpay_redis_memory_used_bytes":       nil,
 	"qfpay_redis_memory_max_bytes":        nil,
@@ -103,12 +107,13 @@ func TestContract_ForeseeableSeriesStartAtZero(t *testing.T) {
 		"qfpay_merchant_held":           2,         // merchants
 		"qfpay_order_deferrals_total":   10,        // reasons
 		"qfpay_orders_in_flight":        2,         // lanes
-		"qfpay_redis_errors_total":      16,        // operations
+		"qfpay_redis_errors_total":      17,        // operations
 		"qfpay_build_info":              1,
 
 		"qfpay_http_connections_dropped_total": 3 * 3, // servers, reasons
 		"qfpay_notifications_total":            9,     // results
 		"qfpay_closings_total":                 4,     // results
+		"qfpay_payments_late_total":            2,     // merchants
 		"qfpay_response_signatures_total":      2 * 3, // merchants, wrong results
 	}
 	all := 0

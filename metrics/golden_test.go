@@ -37,6 +37,9 @@ var oneOfEach = []event.Event{
 	event.RedisFailed{Op: "attempt"},
 	event.Reissued{Merchant: "default"},
 	event.Closed{Result: "closed"},
+	event.Payment{Merchant: "default", PayType: qfpay.WeChat, Event: tasks.Paid, Took: 12 * time.Second},
+	event.OpenCodes{Merchant: "default", Codes: 7},
+	event.PaidLate{Merchant: "default"},
 }
 
 var someBacklog = backlog{

@@ -13,7 +13,7 @@ const other = "other"
 var endpoints = []string{"payment", "query", "close", "reversal"}
 
 // redisOps are the operations on Redis that may fail: those of a worker, and a scrape.
-var redisOps = []string{"attempt", "settle", "wait", "wake", "dispatch", "dequeue", "clock", "scheduled", "merchants", "intake", "cancel", "closing", "trim", "pause", "release_reservation", opScrape}
+var redisOps = []string{"attempt", "settle", "wait", "wake", "dispatch", "dequeue", "clock", "scheduled", "merchants", "intake", "cancel", "closing", "trim", "pause", "release_reservation", "follow", opScrape}
 
 // servers are the HTTP servers of a process, and dropReasons why they drop connections.
 var (

@@ -21,6 +21,8 @@ var (
 	// A call waits for its permit for about a second at most. If the permit is further away, up
 	// to the length of the longest window, the order is deferred.
 	permitBuckets = []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15, 30, 60}
+	// A customer pays within seconds or minutes; a code lives for 30 minutes, and for up to two hours.
+	paymentBuckets = []float64{5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200}
 )
 
 // Metrics keeps the counters of one process. It implements event.Observer, and is safe for
@@ -45,8 +47,13 @@ type Metrics struct {
 	inFlight      *prometheus.GaugeVec
 	redisFailures *prometheus.CounterVec
 	dropped       *prometheus.CounterVec
-	notifications *prometheus.CounterVec
 	closings      *prometheus.CounterVec
+
+	payments       *prometheus.CounterVec
+	paymentSeconds *prometheus.HistogramVec
+	paymentsOpen   *prometheus.GaugeVec
+	paidLate       *prometheus.CounterVec
+	notifications  *prometheus.CounterVec
 }
 
 // BuildInfo identifies the program that is running.
@@ -108,6 +115,18 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 		redisFailures: in.NewCounterVec(counter("redis_errors_total",
 			"Operations on Redis that failed."),
 			[]string{"op"}),
+		payments: in.NewCounterVec(counter("payments_total",
+			"Events of published codes that this process has published: paid, expired, closed, refunded, paid_twice."),
+			[]string{"merchant", "pay_type", "event"}),
+		paymentSeconds: in.NewHistogramVec(histogram("payment_seconds",
+			"Time from the publication of a code until its customer paid.", paymentBuckets),
+			[]string{"pay_type"}),
+		paymentsOpen: in.NewGaugeVec(gauge("payments_open",
+			"Published codes that this process follows and that are neither paid nor dead; one process follows a merchant."),
+			[]string{"merchant"}),
+		paidLate: in.NewCounterVec(counter("payments_late_total",
+			"Times that a payment was seen of a code that QFPay had shown dead before; a person must look."),
+			[]string{"merchant"}),
 		dropped: in.NewCounterVec(counter("http_connections_dropped_total",
 			"Connections to the HTTP API, to the receiver of notifications or to these pages that were not served to their end: accept_error, full or no_token."),
 			[]string{"server", "reason"}),

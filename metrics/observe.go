@@ -35,6 +35,19 @@ func (m *Metrics) Observe(e event.Event) {
 		m.closings.WithLabelValues(m.known.closing.label(e.Result)).Inc()
 	case event.Notified:
 		m.notifications.WithLabelValues(m.known.notification.label(e.Result)).Inc()
+	case event.Payment:
+		m.payments.WithLabelValues(m.known.merchant.label(e.Merchant), m.known.payType.label(string(e.PayType)), string(e.Event)).Inc()
+		if e.Event == tasks.Paid {
+			m.paymentSeconds.WithLabelValues(m.known.payType.label(string(e.PayType))).Observe(seconds(e.Took))
+		}
+	case event.OpenCodes:
+		if merchant := m.known.merchant.label(e.Merchant); e.Codes < 0 {
+			m.paymentsOpen.DeleteLabelValues(merchant)
+		} else {
+			m.paymentsOpen.WithLabelValues(merchant).Set(float64(e.Codes))
+		}
+	case event.PaidLate:
+		m.paidLate.WithLabelValues(m.known.merchant.label(e.Merchant)).Inc()
 	case event.RedisFailed:
 		m.redisFailures.WithLabelValues(m.known.redisOp.label(e.Op)).Inc()
 	}
@@ -156,6 +169,7 @@ func (m *Metrics) foreseeMerchant(merchant string) {
 	for _, wrong := range []qfpay.Signature{qfpay.SignatureWrong, qfpay.SignatureReflected, qfpay.SignatureUncovered} {
 		m.signatures.WithLabelValues(merchant, string(wrong)) // an alerting rule uses them
 	}
+	m.paidLate.WithLabelValues(merchant)
 	m.permitSeconds.WithLabelValues(merchant)
 	m.reissued.WithLabelValues(merchant)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
+	"github.com/qfpay-worker/qfpay-worker/worker/payments"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/asynqhook"
 
@@ -36,8 +37,9 @@ type Worker struct {
 	watch       *watch
 	dispatcher  *dispatcher
 	intake      *streams.Intake
-	trimmer     *streams.Trimmer
+	trimmers    []*streams.Trimmer
 	cancels     *streams.Cancels
+	follower    *payments.Follower // nil: published codes are not followed
 	servers     []*asynq.Server
 	prefetchers []*asynqhook.Prefetcher // one for each server
 	stop        chan struct{}           // closed when the worker takes no more orders
@@ -86,7 +88,12 @@ func New(c Config) (*Worker, error) {
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
 	w.cancels = streams.NewCancels(s, cancelBy(inspect.New(c.Redis, c.Keys).Observed(c.Observer)))
-	w.intake, w.trimmer = streams.NewIntake(s, producer.WithHighWater(c.HighWater)), streams.NewTrimmer(s, c.Keys.Results())
+	w.intake = streams.NewIntake(s, producer.WithHighWater(c.HighWater))
+	w.trimmers = []*streams.Trimmer{streams.NewTrimmer(s, c.Keys.Results())}
+	if c.Payments {
+		w.trimmers = append(w.trimmers, streams.NewTrimmer(s, c.Keys.Payments()))
+		w.follower = w.newFollower()
+	}
 	var queues []string
 	for _, lane := range tasks.Lanes() {
 		queues = append(queues, c.Keys.Queue(lane))
@@ -137,7 +144,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	var loops sync.WaitGroup
 	loops.Go(func() { w.dispatcher.run(ctx) })
 	loops.Go(func() { w.watch.run(ctx) })
-	loops.Go(func() { w.trimmer.Run(ctx) })
+	for _, t := range w.trimmers {
+		loops.Go(func() { t.Run(ctx) })
+	}
+	if w.follower != nil {
+		loops.Go(func() { w.follower.Run(ctx) })
+	}
 	loops.Go(func() { (&closings{handler: w.handler}).run(ctx) })
 	loops.Go(func() { w.cancels.Run(ctx) })
 	loops.Go(func() { w.intake.Run(ctx) })

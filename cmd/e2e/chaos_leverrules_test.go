@@ -128,6 +128,9 @@ func (c *chaos) auditLevers(a *audit) {
 	if c.levers != nil {
 		a.cancels, a.pauses = c.levers.cancelled, c.levers.pauses
 	}
+	if c.levers != nil {
+		a.unended = c.unended()
+	}
 	members := map[string][]string{}
 	for _, o := range c.orders {
 		h := c.rdb.HMGet(ctx, keys.Order(o.WithDefaults(time.Now()).ID()), "close_asked_at", "closed").Val()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
@@ -281,4 +283,33 @@ func (l *levers) summary() string {
 		}
 	}
 	return fmt.Sprintf("%d cancelled, by %v; published codes: %v", len(l.cancelled), doors, closed)
+}
+
+// moved returns the orders that were cancelled so far.
+func (l *levers) moved() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.cancelled))
+}
+
+// unended returns the orders that were cancelled after something was sent, stand unpaid at QFPay for all that the workers
+// know, and have no way to be closed: each waits in due until its code has run out, which is longer than any run.
+func (c *chaos) unended() map[string]bool {
+	c.t.Helper()
+	payTypes := map[string]qfpay.PayType{}
+	for _, o := range c.orders {
+		payTypes[o.OutTradeNo] = o.PayType
+	}
+	found := map[string]bool{}
+	for _, number := range c.levers.moved() {
+		id := tasks.DefaultMerchant + ":" + number
+		h := c.rdb.HMGet(c.t.Context(), keys.Order(id), "state", "cancel_asked_at", "row", "deferred_for").Val()
+		if payTypes[number].Closable() || len(h) < 4 || h[0] != "SENT" || h[1] == nil || h[2] == nil || h[3] != "doubt" {
+			continue
+		}
+		if c.rdb.ZScore(c.t.Context(), keys.Due(), id).Err() == nil {
+			found[number] = true
+		}
+	}
+	return found
 }

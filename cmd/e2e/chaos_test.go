@@ -123,7 +123,8 @@ func (c *chaos) over(have int64, since time.Time) bool {
 	if c.naive {
 		return time.Since(since) > c.still
 	}
-	return have >= int64(c.plan.orders)
+	missing := int64(c.plan.orders) - have
+	return missing <= 0 || missing <= int64(len(c.levers.moved())) && missing <= int64(len(c.unended()))
 }
 
 // keys are the keys with the default prefix.

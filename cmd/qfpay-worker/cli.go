@@ -18,6 +18,7 @@ type cli struct {
 	Run      RunCmd      `cmd:"" help:"Run the worker: create the payments of the queue, publish their results, serve metrics and health."`
 	Enqueue  EnqueueCmd  `cmd:"" help:"Check the orders of a CSV or NDJSON file and enqueue them."`
 	Results  ResultsCmd  `cmd:"" help:"Read the result stream."`
+	Payments PaymentsCmd `cmd:"" help:"Read the payment stream: which published codes were paid, expired or closed."`
 	Order    OrderCmd    `cmd:"" help:"Show and list orders, cancel them, or try them again."`
 	Batch    BatchCmd    `cmd:"" help:"List bulk runs, show one, or cancel its orders."`
 	Merchant MerchantCmd `cmd:"" help:"List the merchants; pause one by hand, or end the pause."`

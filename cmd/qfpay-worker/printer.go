@@ -22,6 +22,7 @@ type printer struct {
 	follows bool // waits for results
 	rows    bool // the table has rows that are not yet written
 	qr      bool
+	one     string // what it writes: result, payment
 
 	last    string // the last entry that was written
 	printed int
@@ -35,7 +36,7 @@ const shownWidth = 80
 const restWidth = 2 + len(tasks.Unresolved) + 2 + widestRespCd + 2 + widestSyssn
 
 func newPrinter(std stdio, c *ResultsCmd) *printer {
-	p := &printer{std: std, out: bufio.NewWriter(std.out), qr: c.QR, last: c.From, follows: c.Follow}
+	p := &printer{std: std, out: bufio.NewWriter(std.out), qr: c.QR, last: c.From, follows: c.Follow, one: "result"}
 	if c.Format == "json" {
 		p.json = json.NewEncoder(printable.Writer(p.out))
 		p.json.SetEscapeHTML(false) // the text of a QR code contains &
@@ -46,24 +47,21 @@ func newPrinter(std stdio, c *ResultsCmd) *printer {
 	return p
 }
 
-// printNow writes one entry to standard output at once.
-func (p *printer) printNow(e tasks.Entry) error {
-	if err := p.print(e); err != nil {
-		return err
-	}
-	return p.flush()
-}
-
 // print writes one entry, perhaps only into the buffer.
 func (p *printer) print(e tasks.Entry) error {
-	if e.Err != nil {
-		fmt.Fprintf(p.std.err, "qfpay-worker: skipped an entry of the result stream: %s\n", printable.String(e.Err.Error()))
+	return p.entry(e.StreamID, e.Err, func() error { return p.write(e.Result) })
+}
+
+// entry writes one entry, and remembers it. One that cannot be read is skipped, with a line.
+func (p *printer) entry(id string, unreadable error, write func() error) error {
+	if unreadable != nil {
+		fmt.Fprintf(p.std.err, "qfpay-worker: skipped an entry of the %s stream: %s\n", p.one, printable.String(unreadable.Error()))
 		return nil
 	}
-	p.writing = p.write(e.Result)
+	p.writing = write()
 	if p.writing == nil {
 		p.printed++
-		p.last = e.StreamID
+		p.last = id
 	}
 	return p.writing
 }
@@ -115,9 +113,9 @@ func (p *printer) end() {
 	switch {
 	case p.printed == 0 && p.follows:
 	case p.printed == 0:
-		fmt.Fprintln(p.std.err, "no results yet; --follow waits for them")
+		fmt.Fprintf(p.std.err, "no %ss yet; --follow waits for them\n", p.one)
 	case p.printed > 0 && console.IsTerminal(p.std.err):
-		fmt.Fprintf(p.std.err, "%d results; continue with --from %s\n", p.printed, p.last)
+		fmt.Fprintf(p.std.err, "%d %ss; continue with --from %s\n", p.printed, p.one, p.last)
 	}
 }
 

@@ -8,27 +8,37 @@ import (
 	"regexp"
 	"syscall"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
 // ResultsCmd reads the result stream.
 type ResultsCmd struct {
-	Follow   bool   `help:"Wait for new results, until interrupted."`
+	ReadConfig
+	QR bool `name:"qr" help:"Draw the QR code of each result."`
+}
+
+// PaymentsCmd reads the payment stream.
+type PaymentsCmd struct{ ReadConfig }
+
+// ReadConfig says what to read of a stream, and how to print it.
+type ReadConfig struct {
+	Follow   bool   `help:"Wait for new entries, until interrupted."`
 	From     string `help:"Begin after this entry of the stream; $$ with --follow is the end of the stream." placeholder:"ID"`
-	Group    string `help:"Read as a consumer of this group, and acknowledge printed results."`
+	Group    string `help:"Read as a consumer of this group, and acknowledge printed entries."`
 	Consumer string `help:"Name of the consumer in the group."`
 	Format   string `help:"table or json (one object per line)." default:"table"`
-	QR       bool   `name:"qr" help:"Draw the QR code of each result."`
 	RedisConfig
 }
 
 // Help is shown below the flags.
-func (ResultsCmd) Help() string {
+func (ReadConfig) Help() string {
 	return `Without a group, the command reads from the beginning of the stream or from --from,
 and changes nothing. With a group, Redis keeps the position of the group in the
-stream. A result is acknowledged after it is written; if the command dies before
-that, the result is delivered again. Without --follow, the command ends when it has
+stream. An entry is acknowledged after it is written; if the command dies before
+that, it is delivered again. Without --follow, the command ends when it has
 read the results that were there when it began.`
 }
 
@@ -37,19 +47,35 @@ var streamID = regexp.MustCompile(`^\d+(-\d+)?$`)
 
 // Run implements the command.
 func (c *ResultsCmd) Run(ctx context.Context, std stdio) error {
-	server, keys, err := c.resolve()
+	var found checks
+	if c.QR && c.Format == "json" {
+		found.failed("--qr", "requires --format=table; in JSON, qrcode has the text of the code")
+	}
+	p := newPrinter(std, c)
+	return readStream(ctx, std, &c.ReadConfig, found, tasks.NewResults, p, p.print, redischeck.Reader, redischeck.Consumer)
+}
+
+// Run implements the command.
+func (c *PaymentsCmd) Run(ctx context.Context, std stdio) error {
+	p := newPaymentPrinter(std, c)
+	return readStream(ctx, std, &c.ReadConfig, checks{}, tasks.NewPayments, p, p.printPayment, redischeck.PaymentReader, redischeck.PaymentConsumer)
+}
+
+// readStream reads a stream in one of the four ways, and prints its entries. The roles are those
+// without and with a group.
+func readStream[E streamEntry](ctx context.Context, std stdio, c *ReadConfig, found checks, open func(redis.UniversalClient, tasks.Keys) *tasks.Reader[E], p *printer, show func(E) error, reader, consumer redischeck.Role) error {
+	server, keys, err := c.resolve(&found)
 	if err != nil {
 		return err
 	}
 	rdb := server.Connect("qfpay-worker-results", 0)
 	defer rdb.Close()
-	p := newPrinter(std, c)
-	role := redischeck.Reader
+	role := reader
 	if c.Group != "" {
-		role = redischeck.Consumer
+		role = consumer
 	}
 	if err = server.ready(ctx, std.err, rdb, keys, role); err == nil {
-		err = c.read(ctx, tasks.NewResults(rdb, keys).OnNewGroup(noteNewGroup(std.err)), p)
+		err = printStream(ctx, c, open(rdb, keys).OnNewGroup(noteNewGroup(std.err)), p, show)
 	}
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
@@ -67,15 +93,11 @@ func (c *ResultsCmd) Run(ctx context.Context, std stdio) error {
 }
 
 // resolve checks the settings and the flags together.
-func (c *ResultsCmd) resolve() (Redis, tasks.Keys, error) {
-	var found checks
-	server, keys := c.redis(&found), c.keys(&found)
+func (c *ReadConfig) resolve(found *checks) (Redis, tasks.Keys, error) {
+	server, keys := c.redis(found), c.keys(found)
 	c.Format = found.choice("--format", c.Format, "table", "json")
 	if (c.Group == "") != (c.Consumer == "") {
 		found.failed("--group, --consumer", "need each other: give both, or neither")
-	}
-	if c.QR && c.Format == "json" {
-		found.failed("--qr", "requires --format=table; in JSON, qrcode has the text of the code")
 	}
 	switch {
 	case c.From == "":
@@ -88,45 +110,67 @@ func (c *ResultsCmd) resolve() (Redis, tasks.Keys, error) {
 	return server, keys, found.err()
 }
 
-// read prints results in one of the four ways.
-func (c *ResultsCmd) read(ctx context.Context, results *tasks.Results, p *printer) error {
+// streamEntry is an entry of a stream that is read.
+type streamEntry interface {
+	tasks.Entry | tasks.PaymentEntry
+}
+
+// printStream prints entries in one of the four ways.
+func printStream[E streamEntry](ctx context.Context, c *ReadConfig, stream *tasks.Reader[E], p *printer, show func(E) error) error {
+	showNow := func(e E) error {
+		if err := show(e); err != nil {
+			return err
+		}
+		return p.flush()
+	}
 	switch {
 	case c.Group != "" && c.Follow:
-		return results.Consume(ctx, c.Group, c.Consumer, p.printNow)
+		return stream.Consume(ctx, c.Group, c.Consumer, showNow)
 	case c.Group != "":
-		return results.Drain(ctx, c.Group, c.Consumer, p.printNow)
+		return stream.Drain(ctx, c.Group, c.Consumer, showNow)
 	case c.Follow:
-		return results.Follow(ctx, c.From, p.printNow)
+		return stream.Follow(ctx, c.From, showNow)
 	}
-	return readAll(ctx, results, c.From, p)
+	return readAll(ctx, stream, c.From, p, show)
 }
 
 // noteNewGroup returns a function that says that a group had vanished.
 func noteNewGroup(w io.Writer) func(group string) {
 	return func(group string) {
 		fmt.Fprintf(w, "qfpay-worker: the group %s had vanished (FLUSHALL, XGROUP DESTROY, or a failover), and was created again: "+
-			"results that are still in the stream follow again. If the stream was empty, enqueue again what has no result yet\n", group)
+			"entries that are still in the stream follow again. If the stream was empty, enqueue again what has no result yet\n", group)
 	}
 }
 
 // page is how many results are read at once.
 const page = 500
 
-// readAll prints the results in the stream, page by page.
-func readAll(ctx context.Context, results *tasks.Results, from string, p *printer) error {
+// readAll prints the entries in the stream, page by page. Each that it cannot read is passed over.
+func readAll[E streamEntry](ctx context.Context, stream *tasks.Reader[E], from string, p *printer, show func(E) error) error {
 	for {
-		entries, err := results.Read(ctx, from, page)
+		entries, err := stream.Read(ctx, from, page)
 		if err != nil || len(entries) == 0 {
 			return err
 		}
 		for _, e := range entries {
-			if err := p.print(e); err != nil {
+			if err := show(e); err != nil {
 				return err
 			}
 		}
 		if err := p.flush(); err != nil {
 			return err
 		}
-		from = entries[len(entries)-1].StreamID
+		from = idOf(entries[len(entries)-1])
 	}
+}
+
+// idOf returns the ID of an entry in its stream.
+func idOf[E streamEntry](e E) string {
+	switch e := any(e).(type) {
+	case tasks.PaymentEntry:
+		return e.StreamID
+	case tasks.Entry:
+		return e.StreamID
+	}
+	return ""
 }

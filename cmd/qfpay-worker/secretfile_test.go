@@ -92,7 +92,7 @@ func TestSecret_NoFileIsForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := []string{"QFPAY_MERCHANTS_FILE", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "WORKER_API_CERT_FILE"}
+	open := []string{"QFPAY_MERCHANTS_FILE", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "WORKER_API_CERT_FILE", "WORKER_NOTIFY_CERT_FILE"}
 	cert, key := redistest.NewAuthority(t).Sign(t)
 	tokens := file(t, "tokens.yaml", "- name: shop\n  sha256: "+strings.Repeat("0123456789abcdef", 4)+"\n  merchants: ['*']\n")
 	secret := func(name string) (path string, more []string) {
@@ -109,6 +109,8 @@ func TestSecret_NoFileIsForgotten(t *testing.T) {
 			return tokens, []string{"WORKER_API_ADDR=127.0.0.1:0"}
 		case "WORKER_API_KEY_FILE":
 			return key, []string{"WORKER_API_ADDR=127.0.0.1:0", "WORKER_API_TOKEN_FILE=" + file(t, "token", apiToken), "WORKER_API_CERT_FILE=" + cert}
+		case "WORKER_NOTIFY_KEY_FILE":
+			return key, []string{"WORKER_PAYMENTS=on", "WORKER_NOTIFY_ADDR=127.0.0.1:0", "WORKER_NOTIFY_CERT_FILE=" + cert}
 		}
 		return file(t, name, canary), nil
 	}

@@ -100,6 +100,12 @@ type Payment struct {
 	Took     time.Duration // from the publication of the code until it was paid, or the event was seen
 }
 
+// OpenCodes says how many published codes of a merchant this process follows; negative: another does.
+type OpenCodes struct {
+	Merchant string
+	Codes    int
+}
+
 // PaidLate says that a code was paid after QFPay had shown it dead. It counts as expired or closed.
 type PaidLate struct{ Merchant string }
 
@@ -143,6 +149,7 @@ func (Deferred) event()      {}
 func (LimiterWaited) event() {}
 func (Held) event()          {}
 func (Payment) event()       {}
+func (OpenCodes) event()     {}
 func (PaidLate) event()      {}
 func (Closed) event()        {}
 func (RedisFailed) event()   {}

@@ -53,7 +53,7 @@ type page struct {
 }
 
 // journalFields are read of each code.
-var journalFields = []string{"payment", "order", "issued_as", "syssn", "sysdtm", "qr_expires_at", "settled_at", "cancel_asked", "reserved_for", "batch", "paid_as"}
+var journalFields = []string{"payment", "order", "issued_as", "syssn", "sysdtm", "qr_expires_at", "settled_at", "close_asked_at", "reserved_for", "batch", "paid_as"}
 
 // open reads the pages of codes. Those without a journal, or with one that cannot be read, are empty.
 func (b *Book) open(ctx context.Context, ids ...string) ([]page, error) {
@@ -97,7 +97,7 @@ func readPage(id string, f map[string]string) page {
 	merchant, outTradeNo, _ := strings.Cut(id, ":")
 	c := Code{Merchant: merchant, IssuedAs: f["issued_as"], Syssn: f["syssn"], Batch: cmp.Or(f["batch"], o.Batch), PublishedAt: time.UnixMilli(ms),
 		Order:       qfpay.Order{OutTradeNo: outTradeNo, PayType: o.PayType, TxAmt: o.TxAmt, TxCurrCd: o.TxCurrCd},
-		CancelAsked: f["cancel_asked"] != ""}
+		CancelAsked: f["close_asked_at"] != ""}
 	if c.SysDtm, err = qfpay.ParseDateTime(f["sysdtm"]); err != nil {
 		c.SysDtm = c.PublishedAt
 	}

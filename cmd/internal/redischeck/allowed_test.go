@@ -39,6 +39,9 @@ func TestCheck_RefusesMissingRights(t *testing.T) {
 		{Awaiter, []any{"-xrange"}, "may not use the commands xrange: give it the right (ACL SETUSER), +xrange"},
 		{Consumer, nil, ""},
 		{Reader, nil, ""},
+		{Consumer, []any{"resetkeys", "~{qfpay}:results"}, ""},
+		{PaymentConsumer, nil, ""},
+		{PaymentReader, []any{"resetkeys", "~{qfpay}:results"}, "may not use the keys {qfpay}:payments"},
 		{Operator, nil, ""},
 		{Inspector, nil, ""},
 		{Worker, []any{"resetkeys", "~{qfpay}:*"}, "may not use the keys asynq:queues, asynq:servers*, asynq:workers*, asynq:{qfpay:bulk}:*, asynq:{qfpay:interactive}:*: " +

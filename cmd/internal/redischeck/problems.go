@@ -27,9 +27,9 @@ type problem struct {
 func (s server) problems(role Role) []problem {
 	checks := []func() problem{s.cluster, s.version, s.role, s.memory, s.persistence, s.replicas}
 	switch role {
-	case Reader, Inspector:
+	case Reader, PaymentReader, Inspector:
 		checks = checks[:1]
-	case Producer, Awaiter, Consumer, Operator:
+	case Producer, Awaiter, Consumer, PaymentConsumer, Operator:
 		checks = []func() problem{s.cluster, s.readOnly}
 	}
 	var found []problem

@@ -11,7 +11,7 @@ import (
 type Role string
 
 // The roles. Reader is Consumer without a group, and Inspector is Operator without order retry and cancel:
-// they change nothing, so a replica will do. Awaiter is Producer and reads the results of its orders.
+// they change nothing, so a replica will do; likewise PaymentReader. Awaiter is Producer and reads the results of its orders.
 const (
 	Worker    Role = "worker"   // qfpay-worker run, the HTTP API included, and qfpay-worker migrate
 	Producer  Role = "producer" // qfpay-worker enqueue, and package tasks
@@ -20,6 +20,9 @@ const (
 	Reader    Role = "reader"
 	Operator  Role = "operator" // qfpay-worker order, merchant and audit
 	Inspector Role = "inspector"
+
+	PaymentConsumer Role = "payment-consumer" // qfpay-worker payments, and package tasks
+	PaymentReader   Role = "payment-reader"
 )
 
 // Roles returns the roles that have a user of their own.
@@ -28,6 +31,7 @@ func Roles() []Role { return []Role{Worker, Producer, Consumer, Operator} }
 // Rights are what a role must be allowed to do, and no more.
 type Rights struct {
 	Keys     []string // patterns
+	Spare    []string // patterns that a user of the role gets too, for other programs of its kind
 	Channels []string
 	Commands []string // as in ACL SETUSER: lower case, a subcommand behind a |
 }
@@ -84,7 +88,11 @@ func RightsOf(role Role, keys tasks.Keys) Rights {
 		r.Commands = commands(r.Commands, []string{"xrange"})
 		return r
 	case Consumer:
-		return Rights{Keys: []string{keys.Results()}, Commands: commands(reading, consuming)}
+		return Rights{Keys: []string{keys.Results()}, Spare: []string{keys.Payments()}, Commands: commands(reading, consuming)}
+	case PaymentConsumer:
+		return Rights{Keys: []string{keys.Payments()}, Commands: commands(reading, consuming)}
+	case PaymentReader:
+		return Rights{Keys: []string{keys.Payments()}, Commands: commands(reading)}
 	}
 	return Rights{Keys: []string{keys.Results()}, Commands: commands(reading)}
 }
@@ -99,7 +107,7 @@ func commands(lists ...[]string) []string {
 // and whether the user is on.
 func (r Rights) SetUser(user string) string {
 	words := []string{"ACL SETUSER", user, "resetkeys", "resetchannels", "-@all"}
-	for _, k := range r.Keys {
+	for _, k := range slices.Concat(r.Keys, r.Spare) {
 		words = append(words, "~"+k)
 	}
 	for _, c := range r.Channels {

@@ -18,6 +18,7 @@ const (
 	Doubt       Class = iota // queries and closes: it is not known what became of the order
 	Interactive              // creates for a customer who waits
 	Bulk                     // all other creates
+	Follow                   // queries about published codes: a tenth of the limits, whatever waits
 )
 
 // ClassOf is the class of a create.

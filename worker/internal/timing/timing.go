@@ -249,6 +249,9 @@ const (
 	// longest between two looks at one of them.
 	EndedLook = 30 * time.Second
 	LateLook  = time.Hour
+	// AbsentAgain is between two looks of which neither finds a code whose life is over: then it never
+	// was payable.
+	AbsentAgain = EndedLook - time.Second
 	// FollowEvery is how often a follower looks whether a look is due, and FollowLease how long after its
 	// last sign another worker follows instead.
 	FollowEvery = time.Second

@@ -9,7 +9,8 @@ ARGV[1] calls a second, 0 for any number   ARGV[2] that window, µs, guard inclu
 ARGV[3] calls a minute, 0 for any number   ARGV[4] that window, µs, guard included
 ARGV[5] least time between two calls, µs
 
-Classes of calls: 0 queries and closes, 1 creates of interactive orders, 2 creates of bulk.
+Classes of calls: 0 queries and closes, 1 creates of interactive orders, 2 creates of bulk, 3 queries
+about published codes.
 Defines now, in µs on Redis's clock; uncontended(), earliest(class, n), reserve(class, at, name).
 
 The rate factor, per mille, is the share of its limits that the gateway is believed to grant.
@@ -21,7 +22,7 @@ local second, minute, spacing = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(A
 local clock = redis.call("TIME")
 local now = clock[1] * 1000000 + clock[2]
 local function whole(x) return string.format("%.0f", x) end -- tostring would round to 14 digits
-local state = redis.call("HMGET", mine, "pause", "bulk", "rate_factor", "factor_at", "paused_at", "doubt", "created")
+local state = redis.call("HMGET", mine, "pause", "bulk", "rate_factor", "factor_at", "paused_at", "doubt", "created", "follow")
 
 -- A clock that was set back, or that of a replica which has taken over, leaves times that cannot be:
 -- no slot is reserved further ahead than MaxWait (1 s) and the guard, and no pause has begun later
@@ -36,7 +37,7 @@ local function mend_clock()
     local all = redis.call("ZRANGE", key, 0, -1, "WITHSCORES")
     for i = 1, #all, 2 do redis.call("ZADD", key, whole(all[i + 1] - back), all[i]) end
   end
-  for i, field in pairs({[1] = "pause", [2] = "bulk", [4] = "factor_at", [5] = "paused_at", [6] = "doubt", [7] = "created"}) do
+  for i, field in pairs({[1] = "pause", [2] = "bulk", [4] = "factor_at", [5] = "paused_at", [6] = "doubt", [7] = "created", [8] = "follow"}) do
     if state[i] then
       state[i] = whole(state[i] - back)
       redis.call("HSET", mine, field, state[i])
@@ -110,6 +111,23 @@ local function pay(n)
   redis.call("PEXPIRE", mine, 900000)
 end
 
+-- The earliest slot of queries about published codes: they have a tenth of the limits, half of that
+-- while orders in doubt or interactive ones wait, and always a call a minute. Follow is the moment at
+-- which those so far are paid for, as above; two may go at once.
+local function gap_of_follow()
+  local each = math.max(per_minute > 0 and minute / per_minute or 0, per_second > 0 and second / per_second or 0)
+  local waiting = redis.call("ZCARD", KEYS[4]) + redis.call("ZCARD", KEYS[5]) + redis.call("ZCARD", KEYS[6]) > 0
+  return math.min(minute, (waiting and 20 or 10) * each)
+end
+local function share_of_follow()
+  return tonumber(redis.call("HGET", mine, "follow") or 0) - gap_of_follow()
+end
+local function pay_for_follow(at)
+  local paid = math.max(tonumber(redis.call("HGET", mine, "follow") or 0), at)
+  redis.call("HSET", mine, "follow", whole(math.min(paid, now + 2 * minute) + gap_of_follow()))
+  redis.call("PEXPIRE", mine, 900000)
+end
+
 -- The earliest slot: after the pause, and after the calls that fill a window have left it.
 -- With n, the minute has room for n calls there.
 --
@@ -125,10 +143,11 @@ local function earliest(class, n, paid)
     if nth[2] then at = math.max(at, tonumber(nth[2]) + pause) end
   end
   if per_second > 0 then behind(per_second, second) end
-  local most = class == 2 and per_minute - headroom() or per_minute
+  local most = class >= 2 and per_minute - headroom() or per_minute
   if per_minute > 0 then behind(math.max(1, most - (n or 1) + 1), minute) end
   if class == 0 and not paid then at = math.max(at, share_of_doubt()) end
   if class == 2 then at = math.max(at, tonumber(state[2] or 0) + spacing, paced()) end
+  if class == 3 then at = math.max(at, share_of_follow()) end
   while true do
     local near = redis.call("ZRANGE", calls, "(" .. whole(at - spacing), "(" .. whole(at + spacing), "BYSCORE", "LIMIT", 0, 1, "WITHSCORES")
     if not near[2] then return at end
@@ -145,6 +164,10 @@ local function reserve(class, at, name, paid)
   if class == 1 then log(interactive) end
   if class == 0 then
     if not paid then pay(1) end
+    return
+  end
+  if class == 3 then
+    pay_for_follow(at)
     return
   end
   redis.call("HSET", mine, "created", whole(at))

@@ -14,7 +14,9 @@ Answers
   {"later", wait, second, minute}     nothing is reserved: the slot is too far off, or orders of this
                                       class or a more urgent one are queued; wait is how long
                                       the wait queue takes at the full rate, µs. New orders go
-                                      behind those in doubt only while the minute is nearly full
+                                      behind those in doubt only while the minute is nearly full.
+                                      Queries about published codes queue behind nothing: their
+                                      share is small
 second and minute: how many calls are in the windows now.
 ]]
 local class, name, max_wait, continuation, instead = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8]), ARGV[10] == "1", ARGV[11]
@@ -27,7 +29,7 @@ if paid then redis.call("ZREM", calls, instead) end
 -- New orders go behind those in doubt only where the minute has too little room for both.
 local behind_doubt = class == 0 or share_of_doubt() <= now and earliest(0, burst) > now + longest
 local waiting = 0
-for queue = behind_doubt and 0 or 2, class + 1 do waiting = waiting + redis.call("ZCARD", KEYS[4 + queue]) end
+for queue = behind_doubt and 0 or 2, class < 3 and class + 1 or -1 do waiting = waiting + redis.call("ZCARD", KEYS[4 + queue]) end
 local at = earliest(class, 1, paid)
 if (continuation or waiting == 0) and at - now <= max_wait then
   reserve(class, at, name, paid)
