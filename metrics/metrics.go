@@ -47,13 +47,13 @@ type Metrics struct {
 	inFlight      *prometheus.GaugeVec
 	redisFailures *prometheus.CounterVec
 	dropped       *prometheus.CounterVec
-	notifications *prometheus.CounterVec
 	closings      *prometheus.CounterVec
 
 	payments       *prometheus.CounterVec
 	paymentSeconds *prometheus.HistogramVec
 	paymentsOpen   *prometheus.GaugeVec
 	paidLate       *prometheus.CounterVec
+	notifications  *prometheus.CounterVec
 }
 
 // BuildInfo identifies the program that is running.
