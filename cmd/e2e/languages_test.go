@@ -18,7 +18,7 @@ import (
 
 // TestExamples_ProgramsOfEveryLanguageGetTheirResults runs the examples of producers and
 // consumers in four languages at once, against one worker. Each enqueues 100 orders on
-// the request stream, reads their results, and prints a QR code. They speak TLS, with a password
+// the request stream, reads their results, prints a QR code, and reads that all were paid. They speak TLS, with a password
 // that needs percent-encoding. Their groups have entries that an earlier run left: one that was
 // trimmed since, and one of a consumer that does not come back.
 func TestExamples_ProgramsOfEveryLanguageGetTheirResults(t *testing.T) {
@@ -26,9 +26,11 @@ func TestExamples_ProgramsOfEveryLanguageGetTheirResults(t *testing.T) {
 	authority := redistest.NewAuthority(t)
 	redis := redistest.StartTLS(t, authority, "--tls-auth-clients", "no")
 	redis.Do(t, "acl", "setuser", "shop", "on", ">p@ss/w#rd", "~*", "&*", "+@all")
-	env := []string{"REDIS_URL=rediss://shop:p%40ss%2Fw%23rd@" + redis.Addr + "/0", "WORKER_KEY_PREFIX=",
+	env := []string{"REDIS_URL=rediss://shop:p%40ss%2Fw%23rd@" + redis.Addr + "/0", "WORKER_KEY_PREFIX=", "WORKER_PAYMENTS=on",
 		"SSL_CERT_FILE=" + authority.File, "NODE_EXTRA_CA_CERTS=" + authority.File}
-	startWorker(t, append(quick(redis, startGateway(t, "--per-second", "0", "--per-minute", "0"), "QFPAY_PER_SECOND=0"), "REDIS_URL=unix://"+redis.Socket))
+	notify := freeAddress(t)
+	g := startGateway(t, "--per-second", "0", "--per-minute", "0", "--pay", "1", "--pay-after", "500ms-700ms", "--notify-url", "http://"+notify+"/qfpay/notify/default")
+	startWorker(t, append(quick(redis, g, "QFPAY_PER_SECOND=0", "WORKER_PAYMENTS=on", "WORKER_NOTIFY_ADDR="+notify), "REDIS_URL=unix://"+redis.Socket))
 	languages := []string{"python", "node", "php", "go"}
 	leavePending(t, redis.Client(t), languages)
 	node, program := nodeExample(t), filepath.Join(t.TempDir(), "example")
@@ -55,6 +57,9 @@ func TestExamples_ProgramsOfEveryLanguageGetTheirResults(t *testing.T) {
 				}
 				if !strings.Contains(out, "created=100 missing=0") || !strings.Contains(out, "https://") && !strings.Contains(out, "weixin://") {
 					t.Errorf("it wrote:\n%s", out)
+				}
+				if !strings.Contains(out, "paid=100") {
+					t.Errorf("it does not say that all were paid:\n%s", out)
 				}
 				if n := drawn(out); n < 12 { // two modules a line, and a QR code has 21 at least
 					t.Errorf("%d lines of a QR code:\n%s", n, out)
@@ -108,6 +113,15 @@ func refusesAnotherScheme(t *testing.T, command []string) {
 		conn.Close()
 		t.Error("it connected")
 	}
+}
+
+// freeAddress returns an address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	redistest.OK(t, err)
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 // drawn counts the lines that hold nothing but half blocks and spaces.

@@ -121,6 +121,46 @@ func TestOrder_IsShownWithin80Columns(t *testing.T) {
 	}
 }
 
+func TestOrder_IsShownWithItsPayment(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	rdb := server.Client(t)
+	settings := []string{"REDIS_URL=" + server.URL}
+	settledOrder(t, rdb, result("A1"))
+	paidAt := "2026-03-01T04:01:00.000Z"
+	for _, c := range []struct {
+		fields []any
+		want   *inspect.Payment
+		shown  string
+		listed string
+	}{
+		{nil, nil, "", ""},
+		{[]any{"payment", "open"}, &inspect.Payment{State: "open"}, "payment       open\n", ""},
+		{[]any{"payment", "expired", "payment_entry", "3-0"}, &inspect.Payment{State: "expired", Entry: "3-0"}, "payment       expired\n", "QR code expired"},
+		{[]any{"payment", "paid", "paid_at", paidAt, "paid_as", "S1"}, &inspect.Payment{State: "paid", PaidAt: paidAt, Syssn: "S1", Entry: "3-0"},
+			"payment       paid at " + paidAt + ", syssn S1\n", "paid at " + paidAt},
+		{[]any{"refunded", "4-0", "paid_twice", "5-0"}, &inspect.Payment{State: "paid", PaidAt: paidAt, Syssn: "S1", Refunded: true, Twice: true, Entry: "3-0"},
+			"payment       paid at " + paidAt + ", syssn S1; refunded; paid twice\n", "paid at " + paidAt},
+	} {
+		if c.fields != nil {
+			set(t, rdb, "default:A1", c.fields...)
+		}
+		var h inspect.History
+		if err := json.Unmarshal([]byte(command(t, settings, "order", "show", "A1", "--format", "json").out), &h); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, h.Payment); diff != "" {
+			t.Errorf("%v (-want +got)\n%s", c.fields, diff)
+		}
+		if out := command(t, settings, "order", "show", "A1").out; !strings.Contains(out, c.shown) || c.shown == "" && strings.Contains(out, "payment  ") {
+			t.Errorf("%v: %s", c.fields, out)
+		}
+		if out := command(t, settings, "order", "list").out; !strings.Contains(out, c.listed) || c.listed == "" && strings.Contains(out, "paid") {
+			t.Errorf("%v: %s", c.fields, out)
+		}
+	}
+}
+
 func TestOrder_UnderWayIsShownWithItsDueTime(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -216,6 +216,10 @@ func orderNote(l inspect.Listed) string {
 	switch {
 	case l.State == inspect.StateDamaged:
 		notes = append(notes, "its journal is damaged; mend it, then order retry")
+	case l.Payment == string(tasks.Paid) && l.PaidAt != "":
+		notes = append(notes, "paid at "+l.PaidAt)
+	case l.Payment != "" && l.Payment != "open":
+		notes = append(notes, "QR code "+l.Payment)
 	case l.Outcome == tasks.Created && l.QRExpires != "":
 		notes = append(notes, "QR code until "+l.QRExpires)
 	case l.Reason != "":

@@ -102,12 +102,34 @@ func (s sheet) state(h inspect.History) {
 	if h.Closed != "" {
 		s.add("close ended", h.ClosedAt.UTC().Format(tasks.TimeLayout)+", "+h.Closed)
 	}
+	s.payment(h.Payment)
 	s.add("traceparent", h.Traceparent)
 	s.answer("last answer", h.Answer)
 	s.answer("no answer", h.NoAnswer)
 	if h.Row != nil {
 		s.add("last row", "available; --format=json shows it") // it may hold the text of a code
 	}
+}
+
+// payment writes what has become of the order's QR code.
+func (s sheet) payment(p *inspect.Payment) {
+	if p == nil {
+		return
+	}
+	text := p.State
+	if p.PaidAt != "" {
+		text += " at " + p.PaidAt
+	}
+	if p.Syssn != "" && p.State == string(tasks.Paid) {
+		text += ", syssn " + p.Syssn
+	}
+	if p.Refunded {
+		text += "; refunded"
+	}
+	if p.Twice {
+		text += "; paid twice"
+	}
+	s.add("payment", text)
 }
 
 // answer writes what came of a create. The body is left out where a respcd says what it means; it

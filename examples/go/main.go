@@ -2,6 +2,7 @@
 //
 // Run: REDIS_URL=redis://127.0.0.1:6379/0 go run ./examples/go [CONSUMER]
 //
+// With WORKER_PAYMENTS=on, as the worker has it, it then waits for what becomes of the codes.
 // It ends with 0 when every order has its QR code, else with 1. A producer in Go may as well
 // use tasks.Producer, which answers for each order at once; this one does what a producer
 // in any other language does.
@@ -51,6 +52,10 @@ func run() error {
 	if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
 		return err
 	}
+	began, err := rdb.Time(ctx).Result()
+	if err != nil {
+		return err
+	}
 	waiting, err := enqueue(ctx, rdb, keys)
 	if err != nil {
 		return err
@@ -62,6 +67,13 @@ func run() error {
 	if len(created) > 0 {
 		fmt.Println(created[0].OutTradeNo, created[0].QRCode)
 		qrterminal.GenerateHalfBlock(created[0].QRCode, qrterminal.M, os.Stdout)
+	}
+	if os.Getenv("WORKER_PAYMENTS") == "on" {
+		became, err := follow(ctx, rdb, keys, created, fmt.Sprint(began.UnixMilli()))
+		if err != nil {
+			return err
+		}
+		fmt.Printf("paid=%d expired=%d closed=%d\n", became[tasks.Paid], became[tasks.Lapsed], became[tasks.Closed])
 	}
 	fmt.Printf("created=%d missing=%d\n", len(created), len(waiting))
 	if len(created) != orders {
@@ -124,6 +136,32 @@ func read(ctx context.Context, rdb *redis.Client, keys tasks.Keys, waiting map[s
 		err = nil // all is read, or time is up
 	}
 	return created, err
+}
+
+// follow counts what becomes of codes: each is paid, expired or closed, once. IDs of entries are times, so
+// from is one. An event may come again after a failure, and refunds may follow: open takes care of both.
+func follow(ctx context.Context, rdb *redis.Client, keys tasks.Keys, created []tasks.Result, from string) (map[tasks.PaymentEvent]int, error) {
+	became, open, all := map[tasks.PaymentEvent]int{}, map[string]bool{}, errors.New("all were paid, or cannot be any more")
+	for _, r := range created {
+		open[r.Merchant+":"+r.OutTradeNo] = true
+	}
+	if len(open) == 0 {
+		return became, nil
+	}
+	err := tasks.NewPayments(rdb, keys).Follow(ctx, from, func(e tasks.PaymentEntry) error {
+		if event := tasks.PaymentEvent(e.Payment.Event); event.Final() && open[e.Payment.OrderID()] {
+			delete(open, e.Payment.OrderID())
+			became[event]++
+		}
+		if len(open) == 0 {
+			return all
+		}
+		return nil
+	})
+	if errors.Is(err, all) {
+		err = nil
+	}
+	return became, err
 }
 
 func variable(name, otherwise string) string {

@@ -4,13 +4,14 @@
 // Run:     REDIS_URL=redis://127.0.0.1:6379/0 node examples/node/enqueue_and_read.mjs [CONSUMER]
 //
 // REDIS_URL may be rediss:// and have user and password, percent-encoded (@ is %40, / is %2F, # is %23).
+// With WORKER_PAYMENTS=on, as the worker has it, it then waits for what becomes of the codes.
 // Ends with 0 when every order has its QR code, else with 1.
 import Redis from "ioredis";
 import qrcode from "qrcode-terminal";
 
 const url = process.env.REDIS_URL || "redis://127.0.0.1:6379/0";
 const prefix = process.env.WORKER_KEY_PREFIX || "{qfpay}";
-const [requests, results, rejected] = [":requests", ":results", ":requests:rejected"].map((name) => prefix + name);
+const [requests, results, rejected, payments] = [":requests", ":results", ":requests:rejected", ":payments"].map((name) => prefix + name);
 // Give each consumer a name of its own that is the same after a restart: what it has left is then given to it
 // first. The name of the host is none: a container gets another one each time.
 const [group, consumer] = ["example-node", process.argv[2] || "consumer-1"];
@@ -53,10 +54,13 @@ function object(fields) {
 
 // The entries of one XREADGROUP: the answer is a list of pairs in RESP2, a map in RESP3.
 async function read(start) {
-  const answer = await db.xreadgroup("GROUP", group, consumer, "COUNT", 50, "BLOCK", 1000, "STREAMS", results, start);
+  return entriesOf(results, await db.xreadgroup("GROUP", group, consumer, "COUNT", 50, "BLOCK", 1000, "STREAMS", results, start));
+}
+
+function entriesOf(stream, answer) {
   if (!answer) return [];
   if (Array.isArray(answer)) return answer[0][1];
-  return (answer instanceof Map ? answer.get(results) : answer[results]) ?? [];
+  return (answer instanceof Map ? answer.get(stream) : answer[stream]) ?? [];
 }
 
 // Yields lists of the results that fall to this consumer: what it left, then new ones, and from time to time
@@ -84,6 +88,21 @@ function settle(result, waiting, created) {
   else console.error(result.out_trade_no, result.outcome, result.reason);
 }
 
+// Counts what becomes of codes: each is paid, expired or closed, once. IDs of entries are times, so start may be
+// one of another stream. An event may come again after a failure, and refunds may follow: the set takes care of both.
+async function follow(ids, start) {
+  const [became, end] = [{ paid: 0 }, Date.now() + patience];
+  while (ids.size > 0 && Date.now() < end) {
+    for (const [entry, fields] of entriesOf(payments, await db.xread("COUNT", 100, "BLOCK", 1000, "STREAMS", payments, start))) {
+      const { event, merchant, out_trade_no } = object(fields);
+      start = entry;
+      if (!["paid", "expired", "closed"].includes(event) || !ids.delete(`${merchant}:${out_trade_no}`)) continue;
+      became[event] = (became[event] ?? 0) + 1;
+    }
+  }
+  return became;
+}
+
 async function main() {
   await db.xgroup("CREATE", results, group, "$", "MKSTREAM").catch((error) => {
     if (!error.message.startsWith("BUSYGROUP")) throw error;
@@ -109,6 +128,10 @@ async function main() {
   if (created.length > 0) {
     console.log(created[0].out_trade_no, created[0].qrcode);
     qrcode.generate(created[0].qrcode, { small: true }, (text) => console.log(text));
+  }
+  if (process.env.WORKER_PAYMENTS === "on") {
+    const became = await follow(new Set(created.map((result) => result.id)), entries[0]);
+    console.log(Object.entries(became).map(([event, n]) => `${event}=${n}`).join(" "));
   }
   console.log(`created=${created.length} missing=${waiting.size}`);
   return created.length === 100 ? 0 : 1;

@@ -5,6 +5,7 @@
 // Run:    REDIS_URL=redis://127.0.0.1:6379/0 php examples/php/enqueue_and_read.php [CONSUMER]
 //
 // REDIS_URL may be rediss:// and have user and password, percent-encoded (@ is %40, / is %2F, # is %23).
+// With WORKER_PAYMENTS=on, as the worker has it, it then waits for what becomes of the codes.
 // Ends with 0 when every order has its QR code, else with 1.
 declare(strict_types=1);
 
@@ -116,6 +117,25 @@ function settle(array $result, array &$waiting, array &$created): void
     }
 }
 
+/**
+ * Counts what becomes of codes: each is paid, expired or closed, once. IDs of entries are times, so start may be one
+ * of another stream. An event may come again after a failure, and refunds may follow: unset takes care of both.
+ */
+function follow(Redis $db, string $payments, array $ids, string $start, int $patience): array
+{
+    [$became, $end] = [['paid' => 0], time() + $patience];
+    while ($ids && time() < $end) {
+        foreach ($db->xRead([$payments => $start], 100, 1000)[$payments] ?? [] as $start => $event) {
+            $order = "{$event['merchant']}:{$event['out_trade_no']}";
+            if (in_array($event['event'], ['paid', 'expired', 'closed'], true) && isset($ids[$order])) {
+                unset($ids[$order]);
+                $became[$event['event']] = ($became[$event['event']] ?? 0) + 1;
+            }
+        }
+    }
+    return $became;
+}
+
 try {
     $db = connect(getenv('REDIS_URL') ?: 'redis://127.0.0.1:6379/0');
 } catch (InvalidArgumentException $e) {
@@ -146,6 +166,10 @@ foreach ($waiting ? $db->xRange($rejected, $entries[0], '+') : [] as $refused) {
 if ($created) {
     echo "{$created[0]['out_trade_no']} {$created[0]['qrcode']}\n";
     echo (new BaconQrCode\Writer(new BaconQrCode\Renderer\PlainTextRenderer()))->writeString($created[0]['qrcode']);
+}
+if (getenv('WORKER_PAYMENTS') === 'on') {
+    $became = follow($db, "$prefix:payments", array_fill_keys(array_column($created, 'id'), true), $entries[0], $patience);
+    echo implode(' ', array_map(fn ($event, $n) => "$event=$n", array_keys($became), $became)), "\n";
 }
 printf("created=%d missing=%d\n", count($created), count($waiting));
 exit(count($created) === 100 ? 0 : 1);

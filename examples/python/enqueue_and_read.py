@@ -5,8 +5,10 @@ Debian: apt-get install python3-redis python3-qrcode
 Run:    REDIS_URL=redis://127.0.0.1:6379/0 python3 examples/python/enqueue_and_read.py [CONSUMER]
 
 REDIS_URL may be rediss:// and have user and password, percent-encoded (@ is %40, / is %2F, # is %23).
+With WORKER_PAYMENTS=on, as the worker has it, it then waits for what becomes of the codes.
 Ends with 0 when every order has its QR code, else with 1.
 """
+import collections
 import json
 import os
 import sys
@@ -17,7 +19,7 @@ import redis
 
 URL = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
 PREFIX = os.environ.get("WORKER_KEY_PREFIX") or "{qfpay}"
-REQUESTS, RESULTS, REJECTED = PREFIX + ":requests", PREFIX + ":results", PREFIX + ":requests:rejected"
+REQUESTS, RESULTS, REJECTED, PAYMENTS = (PREFIX + name for name in (":requests", ":results", ":requests:rejected", ":payments"))
 # Give each consumer a name of its own that is the same after a restart: what it has left is then given to it
 # first. The name of the host is none: a container gets another one each time.
 GROUP, CONSUMER = "example-python", sys.argv[1] if len(sys.argv) > 1 else "consumer-1"
@@ -40,7 +42,11 @@ def enqueue(db, n):
 
 def read(db, start):
     """Returns the entries of one XREADGROUP, as [(id, fields)]: a list of pairs in RESP2, a dictionary in RESP3."""
-    answer = db.xreadgroup(GROUP, CONSUMER, {RESULTS: start}, count=50, block=1000)
+    return entries_of(db.xreadgroup(GROUP, CONSUMER, {RESULTS: start}, count=50, block=1000))
+
+
+def entries_of(answer):
+    """Returns the entries of the one stream that was read."""
     if isinstance(answer, dict):
         return [entry for part in answer.values() for entry in (part[0] if part else [])]
     return answer[0][1] if answer else []
@@ -75,6 +81,19 @@ def settle(result, waiting, created):
         created.append(result)
     else:
         print(result["out_trade_no"], result["outcome"], result["reason"], file=sys.stderr)
+
+
+def payments(db, ids, start):
+    """Counts what becomes of codes: each is paid, expired or closed, once. IDs of entries are times, so start may be one
+    of another stream. An event may come again after a failure, and refunds may follow: the set takes care of both."""
+    became, end = collections.Counter(paid=0), time.monotonic() + PATIENCE
+    while ids and time.monotonic() < end:
+        for start, event in entries_of(db.xread({PAYMENTS: start}, count=100, block=1000)):
+            order = event["merchant"] + ":" + event["out_trade_no"]
+            if event["event"] in ("paid", "expired", "closed") and order in ids:
+                ids.remove(order)
+                became[event["event"]] += 1
+    return became
 
 
 def connect():
@@ -113,6 +132,8 @@ def main():
         code = qrcode.QRCode()
         code.add_data(created[0]["qrcode"])
         code.print_ascii()
+    if os.environ.get("WORKER_PAYMENTS") == "on":
+        print(*(f"{event}={n}" for event, n in payments(db, {r["id"] for r in created}, entries[0]).items()))
     print(f"created={len(created)} missing={len(waiting)}")
     return 0 if len(created) == 100 else 1
 

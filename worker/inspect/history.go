@@ -41,6 +41,8 @@ type History struct {
 	Closed        string    `json:"closed,omitempty"`         // what became of that: closed, paid, cannot_close or unclear
 	ClosedAt      time.Time `json:"closed_at,omitzero"`       // since when that is known
 
+	Payment *Payment `json:"payment,omitempty"` // of the published QR code; nil: it is not followed
+
 	Traceparent string `json:"traceparent,omitempty"` // of the producer, W3C Trace Context
 
 	Answer   *Answer         `json:"answer,omitempty"`    // the last answer to a create that brought no result at once
@@ -50,6 +52,16 @@ type History struct {
 	Order   json.RawMessage `json:"order"`   // as accepted; a JSON string when that is not JSON
 	Results []PastResult    `json:"results"` // the oldest first; several when it was re-opened
 	Orphans []Orphan        `json:"orphans"` // see [Orphan]
+}
+
+// Payment is what has become of a published QR code that is followed.
+type Payment struct {
+	State    string `json:"state"`                // open, paid, expired or closed
+	PaidAt   string `json:"paid_at,omitempty"`    // by QFPay's clock, in [tasks.TimeLayout]
+	Syssn    string `json:"syssn,omitempty"`      // of the payment
+	Refunded bool   `json:"refunded,omitempty"`   // wholly or in part
+	Twice    bool   `json:"paid_twice,omitempty"` // QFPay shows two successful payments
+	Entry    string `json:"entry,omitempty"`      // of the payment stream, that of State
 }
 
 // Orphan is an order that QFPay has stored beside the result: the answer to a create came when
@@ -100,6 +112,10 @@ func (f fields) history(id string) History {
 		ReopenedAt: f.moment("reopened_at"), SettledAt: f.moment("settled_at"), Traceparent: f["traceparent"],
 		Order: f.json("order"), Results: f.results(), Orphans: f.orphans(),
 		Answer: journal.ParseAnswer(f["answer"]), NoAnswer: journal.ParseAnswer(f["no_answer"]),
+	}
+	if f["payment"] != "" {
+		h.Payment = &Payment{State: f["payment"], PaidAt: f["paid_at"], Syssn: f["paid_as"],
+			Refunded: f["refunded"] != "", Twice: f["paid_twice"] != "", Entry: f["payment_entry"]}
 	}
 	if f["row"] != "" {
 		h.Row = f.json("row")

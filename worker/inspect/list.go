@@ -33,6 +33,8 @@ type Listed struct {
 	AcceptedAt  time.Time     `json:"accepted_at,omitzero"`
 	NotBefore   time.Time     `json:"not_before,omitzero"`
 	SettledAt   time.Time     `json:"settled_at,omitzero"`
+	Payment     string        `json:"payment,omitempty"` // open, paid, expired or closed; empty: it has no code that is followed
+	PaidAt      string        `json:"paid_at,omitempty"` // by QFPay's clock
 
 	// Of the result, as long as the stream has it.
 	IssuedAs  string `json:"issued_as,omitempty"`
@@ -145,7 +147,7 @@ func (l *lister) set(ctx context.Context, key string) error {
 }
 
 // listedFields are the fields of a journal that a list shows.
-var listedFields = []string{"state", "outcome", "order", "lane", "batch", "deferred_for", "accepted_at", "settled_at", "not_before", "entry"}
+var listedFields = []string{"state", "outcome", "order", "lane", "batch", "deferred_for", "accepted_at", "settled_at", "not_before", "entry", "payment", "paid_at"}
 
 // list reads orders and passes on those that match.
 func (l *lister) list(ctx context.Context, ids []string) error {
@@ -197,7 +199,7 @@ func (f fields) listed(id string, aside bool) Listed {
 	merchant, outTradeNo, _ := strings.Cut(id, ":")
 	l := Listed{ID: id, Merchant: merchant, OutTradeNo: outTradeNo, State: f["state"], Outcome: tasks.Outcome(f["outcome"]),
 		Lane: tasks.Lane(f["lane"]), Batch: f["batch"], DeferredFor: f["deferred_for"],
-		AcceptedAt: f.moment("accepted_at"), NotBefore: f.moment("not_before"), SettledAt: f.moment("settled_at")}
+		AcceptedAt: f.moment("accepted_at"), NotBefore: f.moment("not_before"), SettledAt: f.moment("settled_at"), Payment: f["payment"], PaidAt: f["paid_at"]}
 	var o struct { // not [tasks.ParseOrder]: a person wants to see a damaged order too
 		PayType  qfpay.PayType `json:"pay_type"`
 		TxAmt    int64         `json:"txamt"`

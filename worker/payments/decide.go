@@ -160,7 +160,8 @@ func ReadNotification(c Code, n qfpay.Notification, paidAs string) Notice {
 // NextLook returns when to ask about an open code again that was looked at, or never was. Looks are
 // at whole multiples of their interval, so that the codes of a merchant are asked about together:
 // one call shows a hundred. They thin out with the code's age, and the end of its life is one. After
-// that they become rare: what is still unpaid then can only be waited for.
+// that each pause is half as long as all the time before it, up to a day: what QFPay shows unpaid then
+// may stay so, and proves nothing.
 func NextLook(c Code, looked time.Time) time.Time {
 	end := c.life().Add(timing.PaymentLag)
 	if looked.IsZero() {

@@ -152,6 +152,24 @@ func TestReadNotification_ProvesOnlyWhatFits(t *testing.T) {
 	}
 }
 
+// A code that QFPay shows unpaid for good costs a few looks, not one an hour for all the days that its
+// journal is kept; and there is still one every day.
+func TestNextLook_IsRareForACodeThatNeverEnds(t *testing.T) {
+	t.Parallel()
+	c := aCode()
+	looks, looked := 0, c.life().Add(timing.PaymentLag)
+	for until := noon.Add(30 * 24 * time.Hour); looked.Before(until); looks++ {
+		next := NextLook(c, looked)
+		if gap := next.Sub(looked); gap < timing.EndedLook || gap > 24*time.Hour {
+			t.Errorf("%s after its life the next look is %s later", looked.Sub(c.life()), gap)
+		}
+		looked = next
+	}
+	if looks < 30 || looks > 60 {
+		t.Errorf("%d looks in the 30 days of its journal", looks)
+	}
+}
+
 // Looks come soon after the publication, thin out, and one comes when the code has run out; a code whose
 // life QFPay does not tell is not given up before the longest that there is.
 func TestNextLook_ThinsOutAndIsThereAtTheEnd(t *testing.T) {

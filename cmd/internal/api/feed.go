@@ -103,7 +103,7 @@ func getFeed[E any](s *server, stream *tasks.Reader[E], entryOf func(E) feedEntr
 func (s *server) answerFeed(w http.ResponseWriter, r *http.Request, f *feed) {
 	control := http.NewResponseController(w)
 	deadline := time.Now().Add(f.query.wait)
-	control.SetReadDeadline(deadline.Add(answerTimeout)) // or the server takes the wait for a client that is gone
+	control.SetReadDeadline(deadline.Add(answerTimeout)) // no wait counts as a client that is slow
 	control.SetWriteDeadline(deadline.Add(answerTimeout))
 	ctx, stop := context.WithDeadline(r.Context(), deadline)
 	defer stop()

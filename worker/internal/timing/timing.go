@@ -248,7 +248,7 @@ const (
 	// EndedLook is the interval in which codes are asked about whose life is over, and LateLook the
 	// longest between two looks at one of them.
 	EndedLook = 30 * time.Second
-	LateLook  = time.Hour
+	LateLook  = 24 * time.Hour
 	// AbsentAgain is between two looks of which neither finds a code whose life is over: then it never
 	// was payable.
 	AbsentAgain = EndedLook - time.Second
