@@ -93,9 +93,12 @@ func (c *closings) close(ctx context.Context, m *merchantState, one *journal.Clo
 	}
 }
 
-// again returns when an order is looked at again: soon when its calls had no slot, else later and later, since
-// QFPay may not close an order in its first minutes.
+// again returns when an order is looked at again: when it is old enough, soon when its calls had no slot, and
+// else later and later.
 func (c *closings) again(a *attempt, one *journal.Closing) time.Duration {
+	if left := a.untilClosable(a.now()); left > 0 {
+		return left + wait.Jitter(c.handler.times.Doubt)
+	}
 	if throttled, is := errors.AsType[*qfpay.Throttled](a.err); is {
 		return wait.Jitter(max(throttled.RetryAfter, timing.FirstPause))
 	}
@@ -108,7 +111,7 @@ func (a *attempt) closing(ctx context.Context, askedAt time.Time) policy.Closing
 	closable := a.handler.unique && a.order.PayType.Closable()
 	reply := policy.Nothing
 	for {
-		switch s := policy.NextClosing(reply, closable, a.known.CloseSentHere, late); s {
+		switch s := policy.NextClosing(reply, closable, a.untilClosable(a.now()) > 0, a.known.CloseSentHere, late); s {
 		case policy.CloseQuery:
 			reply = a.queryPublished(ctx)
 		case policy.CloseNow:
