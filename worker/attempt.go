@@ -295,10 +295,17 @@ func (a *attempt) query(ctx context.Context) error {
 		sent = a.claim.AcceptedAt
 	}
 	months := qfpay.MonthsAround(sent, a.now())
+	var inWindow time.Time
+	if a.handler.unique { // else the number may have further rows elsewhere
+		inWindow = a.claim.SentAt
+	}
 	var rows []qfpay.Record
 	a.err = retry.Do(ctx, queryBackoff(), func(ctx context.Context) error {
-		answer := a.ask(ctx, o.OutTradeNo, months)
+		answer := a.ask(ctx, o.OutTradeNo, months, inWindow)
 		a.calls++
+		if answer.apart {
+			inWindow = time.Time{}
+		}
 		rows = answer.rows
 		if (answer.apart || noAnswer(answer.err)) && a.timeFor(ctx) {
 			return retry.RetryableError(answer.err)
@@ -315,10 +322,11 @@ func (a *attempt) query(ctx context.Context) error {
 	return a.handler.journal.Row(ctx, &a.claim, a.row.Body)
 }
 
-// ask asks about one number, in one call with the other orders of the merchant that ask now.
-func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Month) queryAnswer {
+// ask asks about one number, in one call with the other orders of the merchant that ask now. sentAt is when its
+// create was sent, if a window of time around it may be asked about instead.
+func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Month, sentAt time.Time) queryAnswer {
 	client, limiter := a.client(ratelimit.Doubt), a.merchant.limiter
-	q := &question{outTradeNo: outTradeNo, months: months, limiter: client.Limiter, reserved: limiter != nil && a.session.Reserved(limiter)}
+	q := &question{outTradeNo: outTradeNo, months: months, sentAt: sentAt, limiter: client.Limiter, reserved: limiter != nil && a.session.Reserved(limiter)}
 	answer := a.merchant.collector.ask(ctx, client, q)
 	switch throttled, is := errors.AsType[*qfpay.Throttled](answer.err); {
 	case limiter == nil:

@@ -126,7 +126,7 @@ func (a *attempt) closing(ctx context.Context, askedAt time.Time) policy.Closing
 // queryPublished asks QFPay once about a published order.
 func (a *attempt) queryPublished(ctx context.Context) policy.Reply {
 	o, sent := a.issued(), a.claim.FirstSentAt
-	answer := a.ask(ctx, o.OutTradeNo, qfpay.MonthsAround(sent, a.now()))
+	answer := a.ask(ctx, o.OutTradeNo, qfpay.MonthsAround(sent, a.now()), time.Time{})
 	a.err = answer.err
 	reply, _ := policy.ReadQuery(answer.rows, answer.err, o, sent)
 	return reply

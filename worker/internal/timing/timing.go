@@ -132,6 +132,11 @@ const (
 	MaxPause   = 30 * FirstPause
 	// JoinQuery is how long a query waits for others of the merchant, to go with it in one call.
 	JoinQuery = 20 * time.Millisecond
+	// WindowReach is how far apart from the leader's the creates of orders in doubt were sent that are
+	// asked about in one window of time, and WindowMargin by how much the window is longer at its
+	// beginning: QFPay's clock differs. At its end it is twice that, since creates take time to arrive.
+	WindowReach  = 5 * time.Second
+	WindowMargin = 5 * time.Second
 	// AskApart is how long orders are asked about one by one after a query for several failed for
 	// what may be one of them.
 	AskApart = time.Minute
