@@ -1,6 +1,9 @@
 package qfpay
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // PayType is a six-digit QFPay payment type.
 type PayType string
@@ -26,6 +29,9 @@ type payTypeRules struct {
 	limitPay    bool       // allows limit_pay: wallets of mainland China only
 	rmbTag      bool       // allows rmb_tag
 	closing     []endpoint // documented endpoints to close an unpaid order, in the order to try them
+
+	// closeAfter is the age before which the wallet closes no order.
+	closeAfter time.Duration
 }
 
 var hkdOnly = []string{"HKD"}
@@ -37,15 +43,16 @@ var anyCurrency = []string{"AED", "AUD", "CAD", "CNY", "EUR", "HKD", "IDR", "JPY
 // About the closing column: in the pages of 2026, Alipay MPM uses /reversal. For WeChat MPM
 // they contradict each other (the list says reversal, the text and all older pages say
 // close), so close is tried first, and reversal if close is refused. For the others QFPay
-// says to contact support, so no call is made.
+// says to contact support, so no call is made. WeChat Pay's own page of closing says that it takes 5
+// minutes from the creation until an order can be closed.
 var payTypeTable = []payTypeRules{
-	{AlipayOverseas, "Alipay", anyCurrency, true, true, true, false, []endpoint{reversal}},
-	{AlipayHK, "AlipayHK", hkdOnly, true, true, true, false, []endpoint{reversal}},
-	{WeChat, "WeChat Pay", anyCurrency, true, false, true, true, []endpoint{closeOrder, reversal}},
-	{PayMe, "PayMe", hkdOnly, false, false, false, false, nil},
-	{UnionPay, "UnionPay QuickPass", anyCurrency, false, false, false, false, nil},
-	{FPS, "FPS", hkdOnly, false, false, false, false, nil},
-	{Octopus, "Octopus", hkdOnly, false, false, false, false, nil},
+	{AlipayOverseas, "Alipay", anyCurrency, true, true, true, false, []endpoint{reversal}, 0},
+	{AlipayHK, "AlipayHK", hkdOnly, true, true, true, false, []endpoint{reversal}, 0},
+	{WeChat, "WeChat Pay", anyCurrency, true, false, true, true, []endpoint{closeOrder, reversal}, 5 * time.Minute},
+	{PayMe, "PayMe", hkdOnly, false, false, false, false, nil, 0},
+	{UnionPay, "UnionPay QuickPass", anyCurrency, false, false, false, false, nil, 0},
+	{FPS, "FPS", hkdOnly, false, false, false, false, nil, 0},
+	{Octopus, "Octopus", hkdOnly, false, false, false, false, nil, 0},
 }
 
 // PayTypes returns the pay types this package knows, in the order of the MPM page.
@@ -80,6 +87,14 @@ func (t PayType) TakesExpiredTime() bool {
 func (t PayType) Closable() bool {
 	r := t.rules()
 	return r != nil && len(r.closing) > 0
+}
+
+// ClosableAfter returns how old an order of this pay type must be to be closed.
+func (t PayType) ClosableAfter() time.Duration {
+	if r := t.rules(); r != nil {
+		return r.closeAfter
+	}
+	return 0
 }
 
 func (t PayType) rules() *payTypeRules {

@@ -119,8 +119,12 @@ func (r Record) HasNumber(outTradeNo string) bool { return sameNumber(r.OutTrade
 
 // isOneOf reports whether the row may be one of these orders.
 func (r Record) isOneOf(outTradeNos []string) bool {
-	return slices.ContainsFunc(outTradeNos, r.HasNumber) &&
-		!slices.ContainsFunc(otherTypes, func(t string) bool { return strings.EqualFold(strings.TrimSpace(r.OrderType), t) })
+	return slices.ContainsFunc(outTradeNos, r.HasNumber) && !r.IsNoOrder()
+}
+
+// IsNoOrder reports whether the row is a refund or a close of an order, and not an order.
+func (r Record) IsNoOrder() bool {
+	return slices.ContainsFunc(otherTypes, func(t string) bool { return strings.EqualFold(strings.TrimSpace(r.OrderType), t) })
 }
 
 // queryPage queries one page. If a page repeats the last one, or there are too many, the

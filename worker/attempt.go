@@ -108,7 +108,10 @@ func (a *attempt) facts() policy.Facts {
 	f.CreateMayLand = !c.SentAt.IsZero() && now.Sub(c.SentAt) < h.times.LandingTime
 	f.NotFoundBefore = c.NotFound > 0
 	f.PastDeadline = now.After(a.order.Deadline)
-	f.PastDoubtTimeout = now.After(a.order.Deadline.Add(timing.DoubtTimeout))
+	runsOut, known := a.runsOut()
+	f.PastDoubtTimeout = now.After(a.order.Deadline.Add(timing.DoubtTimeout)) && !(known && now.Before(runsOut))
+	f.Patient = h.lost != LeaveIt && now.Before(runsOut) && (known || !f.PastDeadline)
+	f.TooEarlyToClose = a.untilClosable(now) > 0
 	f.Cancel = c.Cancelled
 	f.Close = h.lost.mayClose(a.order.PayType, h.unique) || f.Cancel && h.unique && a.order.PayType.Closable()
 	f.Reopened = c.Reissues < c.Reopens
@@ -116,6 +119,22 @@ func (a *attempt) facts() policy.Facts {
 	f.Resend = h.unique && c.CreatesSent < mostCreates(c)
 	f.Unique = h.unique
 	return *f
+}
+
+// runsOut returns when the QR code of the latest create has run out for certain. Where QFPay does not say
+// how long it lives, that is the longest that a code may live, which is not to be counted on.
+func (a *attempt) runsOut() (at time.Time, known bool) {
+	life := a.order.Life()
+	if known = life > 0; !known {
+		life = timing.LongestCode
+	}
+	return a.claim.SentAt.Add(a.handler.times.OfCode(life + timing.RunOutLag)), known
+}
+
+// untilClosable returns how much older the order must be for its wallet to close it; 0 or less: it is old
+// enough. It counts from the latest create, which may be the one that made the order.
+func (a *attempt) untilClosable(now time.Time) time.Duration {
+	return a.claim.SentAt.Add(a.handler.times.OfCode(a.order.PayType.ClosableAfter())).Sub(now)
 }
 
 // maxCreates and maxAnswered bound how often a create is sent under one number. Without them, a
@@ -276,10 +295,17 @@ func (a *attempt) query(ctx context.Context) error {
 		sent = a.claim.AcceptedAt
 	}
 	months := qfpay.MonthsAround(sent, a.now())
+	var inWindow time.Time
+	if a.handler.unique { // else the number may have further rows elsewhere
+		inWindow = a.claim.SentAt
+	}
 	var rows []qfpay.Record
 	a.err = retry.Do(ctx, queryBackoff(), func(ctx context.Context) error {
-		answer := a.ask(ctx, o.OutTradeNo, months)
+		answer := a.ask(ctx, o.OutTradeNo, months, inWindow)
 		a.calls++
+		if answer.apart {
+			inWindow = time.Time{}
+		}
 		rows = answer.rows
 		if (answer.apart || noAnswer(answer.err)) && a.timeFor(ctx) {
 			return retry.RetryableError(answer.err)
@@ -296,10 +322,11 @@ func (a *attempt) query(ctx context.Context) error {
 	return a.handler.journal.Row(ctx, &a.claim, a.row.Body)
 }
 
-// ask asks about one number, in one call with the other orders of the merchant that ask now.
-func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Month) queryAnswer {
+// ask asks about one number, in one call with the other orders of the merchant that ask now. sentAt is when its
+// create was sent, if a window of time around it may be asked about instead.
+func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Month, sentAt time.Time) queryAnswer {
 	client, limiter := a.client(ratelimit.Doubt), a.merchant.limiter
-	q := &question{outTradeNo: outTradeNo, months: months, limiter: client.Limiter, reserved: limiter != nil && a.session.Reserved(limiter)}
+	q := &question{outTradeNo: outTradeNo, months: months, sentAt: sentAt, limiter: client.Limiter, reserved: limiter != nil && a.session.Reserved(limiter)}
 	answer := a.merchant.collector.ask(ctx, client, q)
 	switch throttled, is := errors.AsType[*qfpay.Throttled](answer.err); {
 	case limiter == nil:

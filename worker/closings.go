@@ -95,9 +95,12 @@ func (c *closings) close(ctx context.Context, m *merchantState, one *journal.Clo
 	}
 }
 
-// again returns when an order is looked at again: soon when its calls had no slot, else later and later, since
-// QFPay may not close an order in its first minutes.
+// again returns when an order is looked at again: when it is old enough, soon when its calls had no slot, and
+// else later and later.
 func (c *closings) again(a *attempt, one *journal.Closing) time.Duration {
+	if left := a.untilClosable(a.now()); left > 0 {
+		return left + wait.Jitter(c.handler.times.Doubt)
+	}
 	if throttled, is := errors.AsType[*qfpay.Throttled](a.err); is {
 		return wait.Jitter(max(throttled.RetryAfter, timing.FirstPause))
 	}
@@ -110,7 +113,7 @@ func (a *attempt) closing(ctx context.Context, askedAt time.Time) policy.Closing
 	closable := a.handler.unique && a.order.PayType.Closable()
 	reply := policy.Nothing
 	for {
-		switch s := policy.NextClosing(reply, closable, a.known.CloseSentHere, late); s {
+		switch s := policy.NextClosing(reply, closable, a.untilClosable(a.now()) > 0, a.known.CloseSentHere, late); s {
 		case policy.CloseQuery:
 			reply = a.queryPublished(ctx)
 			failpoint.Hit("closing_queried")
@@ -127,7 +130,7 @@ func (a *attempt) closing(ctx context.Context, askedAt time.Time) policy.Closing
 // queryPublished asks QFPay once about a published order.
 func (a *attempt) queryPublished(ctx context.Context) policy.Reply {
 	o, sent := a.issued(), a.claim.FirstSentAt
-	answer := a.ask(ctx, o.OutTradeNo, qfpay.MonthsAround(sent, a.now()))
+	answer := a.ask(ctx, o.OutTradeNo, qfpay.MonthsAround(sent, a.now()), time.Time{})
 	a.err = answer.err
 	if book := a.handler.payments; book != nil && answer.err == nil && book.Seen(ctx, a.claim.ID, answer.rows) != nil {
 		a.handler.observer.Observe(event.RedisFailed{Op: "follow"}) // the follower will see it

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,13 +23,14 @@ type collector struct {
 	mu      sync.Mutex
 	waiting []*question
 	led     bool      // an attempt collects for the next call
-	apart   time.Time // until then each asks for itself
+	apart   time.Time // until then each asks for itself, by its number
 }
 
 // question is one order's query.
 type question struct {
 	outTradeNo string
 	months     []qfpay.Month
+	sentAt     time.Time     // of the latest create: a window of time around it may show the order; zero: by its number only
 	limiter    qfpay.Limiter // of the attempt that asks; nil: no limit
 	reserved   bool          // the attempt has a reservation
 
@@ -39,7 +41,7 @@ type question struct {
 type queryAnswer struct {
 	rows  []qfpay.Record
 	err   error
-	apart bool // the error may be another order's: ask again, alone
+	apart bool // the error may be another order's, or the call was not about the number: ask again, by the number
 }
 
 // ask returns the rows of one order. It waits even when ctx ends meanwhile: by then another
@@ -74,31 +76,58 @@ func (c *collector) collect(ctx context.Context, client *qfpay.Client, leader *q
 		wait.Sleep(ctx, timing.JoinQuery) // when ctx has ended, there is no permit
 	}
 	var batch []*question
+	var inWindow bool
 	a := queryAnswer{err: &qfpay.NotSent{Endpoint: "query", Err: errNotAsked}}
 	defer func() { // also when the leader panics: its fault is not that of those who wait
 		if batch == nil {
 			batch = c.take(leader, a.err)
 		}
 		for _, q := range batch {
-			q.answered <- queryAnswer{rowsOf(q, batch, a.rows), a.err, a.apart}
+			q.answered <- a.to(q, batch, inWindow)
 		}
 	}()
 	permit, err := c.permit(ctx, leader)
-	if a.err = err; err != nil {
+	if err != nil {
+		a.err = err
 		return
 	}
-	batch = c.take(leader, nil)
 	joined := *client
 	if leader.limiter != nil {
 		joined.Limiter = &prepaid{permit: permit, Limiter: leader.limiter}
 	}
-	a.rows, a.err = joined.Query(ctx, numbersOf(batch), leader.months)
+	var window qfpay.Window
+	if window, batch, inWindow = c.takeWindow(leader); inWindow {
+		_, a.err = joined.QueryWindow(ctx, window, 1, func(rows []qfpay.Record) { a.rows = append(a.rows, rows...) })
+	} else {
+		batch = c.take(leader, nil)
+		a.rows, a.err = joined.Query(ctx, numbersOf(batch), leader.months)
+	}
 	if a.apart = len(batch) > 1 && aboutOne(a.err); a.apart {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.apart = time.Now().Add(timing.AskApart)
 	}
 }
+
+// to returns the answer to one question of a batch. What a window shows is a proof, also where a further
+// page failed; an order that it does not show, or only in another case, must be asked for by its number.
+func (a queryAnswer) to(q *question, batch []*question, inWindow bool) queryAnswer {
+	own := queryAnswer{rowsOf(q, batch, a.rows), a.err, a.apart}
+	if !inWindow {
+		return own
+	}
+	own.rows = slices.DeleteFunc(own.rows, func(r qfpay.Record) bool { return strings.TrimSpace(r.OutTradeNo) != q.outTradeNo })
+	switch {
+	case len(own.rows) > 0:
+		own.err, own.apart = nil, false
+	case a.err == nil:
+		own.err, own.apart = errNotInWindow, true
+	}
+	return own
+}
+
+// errNotInWindow is the answer when the order was not in the window of time that was asked about.
+var errNotInWindow = errors.New("the order is not in the window of time, and must be asked for by its number")
 
 // errNotAsked is the answer when the attempt that was to ask for several could not.
 var errNotAsked = errors.New("the attempt that was to ask for this order did not")
@@ -109,7 +138,7 @@ func rowsOf(q *question, batch []*question, rows []qfpay.Record) (own []qfpay.Re
 	for _, r := range rows {
 		isOfAnother := r.OutTradeNo != q.outTradeNo &&
 			slices.ContainsFunc(batch, func(other *question) bool { return r.OutTradeNo == other.outTradeNo })
-		if !isOfAnother && r.HasNumber(q.outTradeNo) {
+		if !isOfAnother && r.HasNumber(q.outTradeNo) && !r.IsNoOrder() {
 			own = append(own, r)
 		}
 	}
@@ -163,11 +192,59 @@ func (c *collector) take(leader *question, err error) []*question {
 			rest = append(rest, q)
 		}
 	}
+	c.handOver(rest)
+	return batch
+}
+
+// takeWindow returns the questions that one window answers, if there are enough of them, and the window.
+func (c *collector) takeWindow(leader *question) (w qfpay.Window, batch []*question, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Now().Before(c.apart) {
+		return w, nil, false
+	}
+	w, batch = windowOf(leader, c.waiting)
+	if batch == nil {
+		return w, nil, false
+	}
+	c.handOver(slices.DeleteFunc(slices.Clone(c.waiting), func(q *question) bool { return slices.Contains(batch, q) }))
+	return w, batch, true
+}
+
+// handOver lets one of those who still wait lead them.
+func (c *collector) handOver(rest []*question) {
 	c.waiting, c.led = rest, len(rest) > 0
 	if c.led {
 		rest[0].lead <- struct{}{}
 	}
-	return batch
+}
+
+// windowFrom is how many questions a window must answer. The rows of others are in it, too, and so many
+// numbers need several calls.
+const windowFrom = 20
+
+// windowOf returns the window of sysdtm that shows the orders which were sent at about the time of the
+// leader's, and the questions about them. None: they are too few, or the window would span two months.
+func windowOf(leader *question, waiting []*question) (qfpay.Window, []*question) {
+	var batch []*question
+	first, last := leader.sentAt, leader.sentAt
+	for _, q := range waiting {
+		if q.sentAt.IsZero() || leader.sentAt.IsZero() || q.sentAt.Sub(leader.sentAt).Abs() > timing.WindowReach {
+			continue
+		}
+		batch = append(batch, q)
+		if q.sentAt.Before(first) {
+			first = q.sentAt
+		}
+		if q.sentAt.After(last) {
+			last = q.sentAt
+		}
+	}
+	windows := qfpay.Windows(first.Add(-timing.WindowMargin), last.Add(2*timing.WindowMargin), "")
+	if len(batch) < windowFrom || len(windows) != 1 {
+		return qfpay.Window{}, nil
+	}
+	return windows[0], batch
 }
 
 func numbersOf(batch []*question) []string {

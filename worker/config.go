@@ -100,7 +100,8 @@ type nobody struct{}
 func (nobody) Observe(event.Event) {}
 
 // LostResponse says what happens to an order that stands at QFPay when the answer with its QR
-// code was lost. A query does not return QR codes.
+// code was lost. A query does not return QR codes. But for LeaveIt, what cannot be closed is waited for
+// while its QR code may run out.
 type LostResponse string
 
 // The settings. With each of them, an order that can be paid is never published as a

@@ -44,6 +44,11 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 		if a.closeRefused { // the next attempt sends a close again
 			return wait.Jitter(min(max(age/2, h.times.CloseAgain), timing.MaxCloseAgain))
 		}
+		if f := a.facts(); f.Reply == policy.Unpaid && f.Close && f.TooEarlyToClose {
+			return a.untilClosable(a.now()) + wait.Jitter(h.times.Doubt)
+		} else if f.Reply == policy.Unpaid && !f.Close { // its QR code runs out
+			return wait.Jitter(min(max(age/2, h.times.Doubt), timing.MaxCloseAgain))
+		}
 		return max(wait.Jitter(h.untilQuery(&a.claim, age)), a.retryAfter)
 	}
 }

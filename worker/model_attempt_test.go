@@ -66,13 +66,17 @@ var untilDeadline = [clocks]time.Duration{inTime: time.Hour, pastDeadline: -timi
 func (s setting) factsAt(h hand, clock uint8) policy.Facts {
 	now := time.Now()
 	times := timing.For(10 * time.Second)
+	times.CodeMinute = times.LandingTime / 5 // an order that has landed is five minutes old: its wallet closes it
 	c := journal.Claim{State: h.state, Reissues: int(h.reissues), CreatesSent: int(h.createsSent), ClaimedAt: now,
 		Verdict: h.verdict, Reopens: int(h.reopens), Cancelled: h.cancelled}
 	switch h.sent {
 	case flying:
 		c.SentAt = now.Add(-times.LandingTime / 2)
 	case landed:
-		c.SentAt = now.Add(-2 * times.LandingTime)
+		c.SentAt = now.Add(-times.LandingTime)
+		if clock == pastDoubtTimeout { // then its QR code has run out, too
+			c.SentAt = now.Add(-times.OfCode(qfpay.DefaultLife + timing.RunOutLag))
+		}
 	}
 	if h.notFound {
 		c.NotFound = 1

@@ -25,13 +25,19 @@ func TestAttempt_TakesItsFactsFromTheClaimAndTheClock(t *testing.T) {
 				if h.verdict > policy.Lost {
 					creates = 2 + h.reopens
 				}
+				runsOut, known := h.sent == flying || h.sent == landed && clock != pastDoubtTimeout, s.payType.TakesExpiredTime()
+				if !known {
+					runsOut = h.sent != unsent
+				}
 				want := policy.Facts{
 					State: h.state, CreateMayLand: h.sent == flying, NotFoundBefore: h.notFound, Unique: s.trusted,
-					PastDeadline: clock != inTime, PastDoubtTimeout: clock == pastDoubtTimeout,
-					Close:   s.lost.mayClose(s.payType, s.trusted) || h.cancelled && s.trusted && s.payType == qfpay.WeChat,
-					Reissue: h.reissues < h.reopens || s.lost.mayReissue(s.payType, s.trusted, int(h.reissues)-int(h.reopens)),
-					Resend:  s.trusted && h.createsSent < creates,
-					Verdict: h.verdict, Reopened: h.reissues < h.reopens, Cancel: h.cancelled,
+					PastDeadline: clock != inTime, PastDoubtTimeout: clock == pastDoubtTimeout && !(known && runsOut),
+					Patient:         s.lost != LeaveIt && runsOut && (known || clock == inTime),
+					TooEarlyToClose: h.sent == flying && s.payType == qfpay.WeChat,
+					Close:           s.lost.mayClose(s.payType, s.trusted) || h.cancelled && s.trusted && s.payType.Closable(),
+					Reissue:         h.reissues < h.reopens || s.lost.mayReissue(s.payType, s.trusted, int(h.reissues)-int(h.reopens)),
+					Resend:          s.trusted && h.createsSent < creates,
+					Verdict:         h.verdict, Reopened: h.reissues < h.reopens, Cancel: h.cancelled,
 				}
 				if got := s.factsAt(h, clock); got != want {
 					t.Fatalf("%s, %+v, clock %d:\n got %+v\nwant %+v", s.name, h, clock, got, want)

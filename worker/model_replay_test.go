@@ -29,7 +29,7 @@ func replay(t *rapid.T, rdb *redis.Client, number string) {
 	o := anOrder(number)
 	o.PayType, o.Deadline = s.payType, time.Now().Add(untilDeadline[clock])
 	w := newTwins(t, rdb, o)
-	w.past()
+	w.past(clock)
 	c, err := w.real.Claim(w.ctx, w.id, w.name(firsts))
 	w.must(err)
 	w.book.claim(firsts)
@@ -54,7 +54,7 @@ func replay(t *rapid.T, rdb *redis.Client, number string) {
 }
 
 // past gives the order a past, in which another attempt has had it.
-func (w *twins) past() {
+func (w *twins) past(clock uint8) {
 	few := rapid.IntRange(0, 2)
 	c, err := w.real.Claim(w.ctx, w.id, w.name(seconds))
 	w.must(err)
@@ -76,8 +76,11 @@ func (w *twins) past() {
 	w.agree(w.real.Release(w.ctx, &c, 0, gone, event.DeferDoubt, nil), w.book.release(seconds, gone))
 	if w.book.sent != unsent && rapid.Bool().Draw(w.T, "the landing time is over") {
 		w.book.sent = landed
-		before := time.Now().Add(-2 * w.real.Times.LandingTime).UnixMilli()
-		w.must(w.real.Redis.HSet(w.ctx, w.real.Keys.Order(w.id), "sent_at", before).Err())
+		before := 2 * w.real.Times.LandingTime
+		if clock == pastDoubtTimeout { // then its QR code has run out, too
+			before = 2 * w.real.Times.OfCode(qfpay.DefaultLife)
+		}
+		w.must(w.real.Redis.HSet(w.ctx, w.real.Keys.Order(w.id), "sent_at", time.Now().Add(-before).UnixMilli()).Err())
 	}
 	w.same()
 }

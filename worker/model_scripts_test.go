@@ -36,6 +36,7 @@ type twins struct {
 func slowTimes() timing.Times {
 	t := timing.For(time.Minute)
 	t.Lease = time.Hour
+	t.CodeMinute = t.LandingTime / 5 // as in the model
 	return t
 }
 

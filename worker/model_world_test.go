@@ -159,10 +159,10 @@ func (b *book) rename(from, to token) {
 }
 
 var settings = []setting{
-	{name: "an order that can be closed", payType: qfpay.WeChat, lost: Auto, trusted: true, unique: true, cancels: true},
+	{name: "an order that can be closed", payType: qfpay.AlipayHK, lost: Auto, trusted: true, unique: true, cancels: true},
 	{name: "one that cannot", payType: qfpay.FPS, lost: Auto, trusted: true, unique: true, cancels: true},
 	{name: "one that cannot, and is reissued", payType: qfpay.FPS, lost: Reissue, trusted: true, unique: true},
-	{name: "doubt is left to a person", payType: qfpay.WeChat, lost: LeaveIt, trusted: true, unique: true, cancels: true},
+	{name: "doubt is left to a person", payType: qfpay.AlipayHK, lost: LeaveIt, trusted: true, unique: true, cancels: true},
 	{name: "a repetition is answered with the QR code", payType: qfpay.WeChat, lost: Auto, trusted: true, unique: true, sameQR: true},
 	{name: "a refusal of the configuration is untrue, and no query is", payType: qfpay.FPS, lost: Auto, trusted: true, unique: true, untrue: true},
 	{name: "no query is ever answered", payType: qfpay.WeChat, lost: Auto, trusted: true, unique: true, deaf: true},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/asynqhook"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/pool"
@@ -70,6 +71,7 @@ func New(c Config) (*Worker, error) {
 		c.ResultsKeep = DefaultResultsKeep
 	}
 	times := timing.For(c.CallTimeout)
+	times.CodeMinute = failpoint.Minute
 	scripts := redisscript.NewPipelinedClient(c.Redis)
 	journal := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability, Payments: c.Payments}
 	// A task in asynq's queue is accepted already, so the high-water mark is not for it.

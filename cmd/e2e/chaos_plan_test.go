@@ -115,8 +115,9 @@ func (p plan) gatewayArgs() []string {
 		"--late="+p.late.String(), fmt.Sprintf("--seed=%d", p.seed))
 }
 
-// workerSettings are additional settings: leases are short, and no order waits for quota.
+// workerSettings are additional settings: leases are short, and no order waits for quota. In the build with
+// failpoints the life of a QR code is short, too: a wallet's five minutes before a close are 0.2 s.
 func (p plan) workerSettings() []string {
 	return []string{"QFPAY_TIMEOUT=1s", "QFPAY_PER_SECOND=0", "QFPAY_PER_MINUTE=0",
-		"QFPAY_LOST_RESPONSE=" + p.lost, "WORKER_SHUTDOWN_TIMEOUT=12s"}
+		"QFPAY_LOST_RESPONSE=" + p.lost, "WORKER_SHUTDOWN_TIMEOUT=12s", "QFPAY_MINUTE=40ms"}
 }

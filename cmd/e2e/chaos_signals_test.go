@@ -78,7 +78,7 @@ func TestTakeover_StoppedWorkerDoesNoHarm(t *testing.T) {
 	p := calmPlan(40, "20ms-50ms")
 	p.late = 3 * time.Second // so the answers arrive while it is stopped
 	c := newChaos(t, p, p.unanswered())
-	c.fleet = startFleet(t, 1, c.settings(), "qfpay-worker", "run")
+	c.fleet = startFleet(t, 1, c.settings(), "failpoints/qfpay-worker", "run")
 	c.enqueueAll()
 	c.inFlight(p.orders)
 	c.fleet.signal(0, syscall.SIGSTOP)
@@ -100,7 +100,7 @@ func TestTakeover_OrdersOfAKilledWorkerAreInFlightAgain(t *testing.T) {
 	p.late = 20 * time.Second // longer than any worker waits
 	c := newChaos(t, p, p.unanswered())
 	// Longer than it takes to get all of them under way.
-	c.fleet = startFleet(t, 1, append(c.settings(), "QFPAY_TIMEOUT=10s"), "qfpay-worker", "run")
+	c.fleet = startFleet(t, 1, append(c.settings(), "QFPAY_TIMEOUT=10s"), "failpoints/qfpay-worker", "run")
 	c.enqueueAll()
 	c.inFlight(p.orders)
 	killed := time.Now()
@@ -144,7 +144,7 @@ func TestRollingRestart_CutsNoCallOff(t *testing.T) {
 	p.rate = *rollingRate
 	c := newChaos(t, p, p.gatewayArgs())
 	c.orders = p.sample()
-	c.fleet = startFleet(t, 3, append(c.settings(), "QFPAY_TIMEOUT=10s", "WORKER_SHUTDOWN_TIMEOUT=25s"), "qfpay-worker", "run")
+	c.fleet = startFleet(t, 3, append(c.settings(), "QFPAY_TIMEOUT=10s", "WORKER_SHUTDOWN_TIMEOUT=25s"), "failpoints/qfpay-worker", "run")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	produced := make(chan error, 1)
@@ -183,7 +183,7 @@ func TestDeletedTasks_OrdersOutliveTheirTasks(t *testing.T) {
 	p := calmPlan(60, "200ms-300ms")
 	c := newChaos(t, p, p.gatewayArgs())
 	c.enqueueAll()
-	c.fleet = startFleet(t, 2, append(c.settings(), "WORKER_CONCURRENCY=2"), "qfpay-worker", "run")
+	c.fleet = startFleet(t, 2, append(c.settings(), "WORKER_CONCURRENCY=2"), "failpoints/qfpay-worker", "run")
 	eventually(t, "the work has begun", patience, func() bool { return c.results() >= 5 })
 	if n := c.queued(func(q *asynq.QueueInfo) int { return q.Pending }); n == 0 {
 		t.Fatal("no task is left to be deleted; this machine was too busy for the test")

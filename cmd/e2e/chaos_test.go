@@ -45,6 +45,9 @@ type chaos struct {
 // newChaos starts everything for a run except its workers.
 func newChaos(t *testing.T, p plan, gatewayArgs []string) *chaos {
 	t.Helper()
+	if err := buildFailpoints(); err != nil {
+		t.Fatal(err)
+	}
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "everysec")
 	return &chaos{plan: p, t: t, server: server, rdb: server.Client(t), gateway: startGateway(t, gatewayArgs...), began: time.Now()}
 }
@@ -61,7 +64,7 @@ func startChaos(t *testing.T, p plan) *chaos {
 	if p.naive {
 		c.fleet = startFleet(t, p.workers, c.settings(), naiveProgram(t))
 	} else {
-		c.fleet = startFleet(t, p.workers, append(c.settings(), c.apiSettings()...), "qfpay-worker", "run")
+		c.fleet = startFleet(t, p.workers, append(c.settings(), c.apiSettings()...), "failpoints/qfpay-worker", "run")
 	}
 	return c
 }

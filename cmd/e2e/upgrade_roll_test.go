@@ -44,7 +44,7 @@ func TestUpgrade_RollsFromTheVersionBeforeAndBack(t *testing.T) {
 	c := newChaos(t, p, []string{"--fault=drop=0.02", "--fault=drop_after=0.06", "--fault=reset_after=0.02", "--fault=land_late=0.02", "--fault=slow_visibility=0.02",
 		fmt.Sprintf("--per-second=%d", rollSecond), fmt.Sprintf("--per-minute=%d", rollMinute), "--latency=" + p.latency, "--late=2s", "--seed=1"})
 	c.orders = p.sample()
-	workers := settings(c.server, c.gateway, rightKey, append(limits, "QFPAY_TIMEOUT=3s", "WORKER_SHUTDOWN_TIMEOUT=12s")...)
+	workers := settings(c.server, c.gateway, rightKey, append(limits, "QFPAY_TIMEOUT=3s", "WORKER_SHUTDOWN_TIMEOUT=12s", "QFPAY_MINUTE=40ms")...)
 	ctx, cancel := context.WithTimeout(t.Context(), p.within)
 	defer cancel()
 	produced := make(chan error, 1)
@@ -55,7 +55,7 @@ func TestUpgrade_RollsFromTheVersionBeforeAndBack(t *testing.T) {
 	r.stop([]string{"NEW", "SENT", "VOIDING", "DONE", "RESERVED"})
 	r.refused()
 	r.migrate("migrate")
-	r.start("qfpay-worker")
+	r.start("failpoints/qfpay-worker")
 	r.stop([]string{"NEW", "SENT", "CLOSING", "DONE", "RESERVED"})
 	r.migrate("migrate", "--back")
 	r.start(beforeName)

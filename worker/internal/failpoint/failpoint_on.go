@@ -27,6 +27,22 @@ var failpoints = []*armedFailpoint{
 	failpointFrom("QFPAY_STOP_AT", syscall.SIGSTOP, "stopped at"),
 }
 
+// Minute is QFPAY_MINUTE, or a minute: how long the worker takes a minute in the life of a QR code to be.
+var Minute = minuteFrom("QFPAY_MINUTE")
+
+func minuteFrom(variable string) time.Duration {
+	text := os.Getenv(variable)
+	if text == "" {
+		return time.Minute
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		fmt.Fprintf(os.Stderr, "%s: must be a duration, not %s\n", variable, text)
+		os.Exit(2)
+	}
+	return d
+}
+
 func failpointFrom(variable string, s syscall.Signal, word string) *armedFailpoint {
 	name, n, numbered := strings.Cut(os.Getenv(variable), ":")
 	passages, err := strconv.ParseInt(n, 10, 32)

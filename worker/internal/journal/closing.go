@@ -35,7 +35,7 @@ func (j *Journal) ClosingDue(ctx context.Context, n int, merchants []string) ([]
 	var damaged error
 	for _, row := range answer {
 		words := redisscript.Texts(list(row))
-		if len(words) != 8 {
+		if len(words) != 9 {
 			return nil, fmt.Errorf("journal: closing_due: unexpected answer %q", words)
 		}
 		c := Closing{Claim: Claim{ID: words[0], Token: token, State: policy.StateSent, Order: []byte(words[2])}}
@@ -51,6 +51,7 @@ func (j *Journal) ClosingDue(ctx context.Context, n int, merchants []string) ([]
 		c.ClaimedAt, c.Reissues = time.UnixMilli(number(words[1])), int(number(words[3]))
 		c.AcceptedAt, c.FirstSentAt = time.UnixMilli(number(words[4])), time.UnixMilli(number(words[5]))
 		c.AskedAt, c.Tries = time.UnixMilli(number(words[6])), int(number(words[7]))
+		c.SentAt = time.UnixMilli(number(words[8]))
 		if bad != nil {
 			damaged = errors.Join(damaged, c.Damaged(bad.Error()))
 			continue

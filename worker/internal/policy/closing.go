@@ -22,8 +22,9 @@ func (c Closing) Result() string {
 
 // NextClosing decides, by what the latest call has shown: a query, a close, or [Nothing]. A close leaves only when
 // the order was just shown unpaid, since a reversal of a paid order may refund it; and only what a query shows
-// counts. late says that the closing was asked for too long ago to go on.
-func NextClosing(r Reply, closable, closeSent, late bool) Closing {
+// counts. young says that the wallet closes no order of this age yet, and late that the closing was asked for too long
+// ago to go on.
+func NextClosing(r Reply, closable, young, closeSent, late bool) Closing {
 	switch r {
 	case Nothing, CloseSent:
 		return CloseQuery
@@ -35,7 +36,7 @@ func NextClosing(r Reply, closable, closeSent, late bool) Closing {
 		switch {
 		case !closable:
 			return CloseCannot
-		case !closeSent && !late:
+		case !young && !closeSent && !late:
 			return CloseNow
 		}
 	}

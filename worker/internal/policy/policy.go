@@ -72,8 +72,10 @@ type Facts struct {
 	NotFoundBefore   bool // an earlier query, when every create had landed, did not find the order either
 	CloseSentHere    bool // this attempt has sent a close
 	PastDeadline     bool // the order's deadline is over
-	PastDoubtTimeout bool // the doubt timeout is over too
+	PastDoubtTimeout bool // the doubt timeout is over too, and so is the life of its QR code where QFPay says how long that is
+	Patient          bool // its QR code may still run out, and that is waited for
 	Close            bool // closing its unpaid order is allowed and documented for its pay type
+	TooEarlyToClose  bool // its wallet closes no order as young as its latest create
 	Reissue          bool // another number is allowed
 	Reopened         bool // a person wants another try, under another number where this one is dead
 	Resend           bool // the same number may be sent once more
@@ -132,6 +134,7 @@ const (
 //   - a create leaves only when the number is new, or after two queries did not find the
 //     order, the second of them when every create must have landed;
 //   - a reissue needs the gateway's word that the order under the old number is closed;
+//   - a close leaves only for an order that was just shown unpaid and is old enough for its wallet;
 //   - a create is taken back only when nothing left, QFPay itself defines its answer as "not
 //     processed", or QFPay has refused the configuration each time and a query did not find the
 //     order; every other answer, status or silence is followed by a query;
@@ -139,7 +142,8 @@ const (
 //     no live order;
 //   - once somebody has asked to cancel the order, no create leaves and no number is taken; but
 //     what a create brings is published;
-//   - an order that may be live and cannot be cleared up is unresolved, never a failure.
+//   - an order that may be live and cannot be cleared up is unresolved, never a failure; one
+//     that clears itself is waited for.
 func Next(f Facts) Step {
 	switch f.Reply {
 	case Nothing:
@@ -238,18 +242,19 @@ func afterDead(f Facts) Step {
 	}
 }
 
-// afterUnpaid handles an order that stands unpaid at QFPay, and whose QR code is lost. Where it
-// cannot be closed from here, its QR code runs out: a reissue waits for that, and so does a cancellation.
+// afterUnpaid handles an order that stands unpaid at QFPay, and whose QR code is lost, so that nobody
+// can pay it. What cannot be closed, or not yet, clears itself when the QR code runs out: nobody is
+// called as long as that is to be expected. A reissue and a cancellation wait for it, too.
 func afterUnpaid(f Facts) Step {
 	switch {
-	case !f.Close && (f.Reissue && !f.PastDeadline || f.Cancel && !f.PastDoubtTimeout):
-		return InDoubt()
-	case !f.Close, f.PastDoubtTimeout:
+	case f.PastDoubtTimeout:
 		return Settled(tasks.Unresolved, reasonQRLost)
-	case f.CloseSentHere:
-		return InDoubt() // the close has not shown its effect yet
-	default:
+	case f.Close && !f.TooEarlyToClose && !f.CloseSentHere:
 		return Step{Do: CloseOrder}
+	case f.Close, f.Patient, f.Cancel, f.Reissue && !f.PastDeadline:
+		return InDoubt() // a close that was sent has not shown its effect yet
+	default:
+		return Settled(tasks.Unresolved, reasonQRLost)
 	}
 }
 

@@ -8,31 +8,30 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
 
-// everyFacts calls yield with every combination of facts there is: 1,327,104.
+// everyFacts calls yield with every combination of facts there is: 5,308,416.
 func everyFacts(yield func(Facts) bool) {
-	flags := []func(*Facts, bool){
-		func(f *Facts, v bool) { f.OnlyCreate = v }, func(f *Facts, v bool) { f.CreateMayLand = v },
-		func(f *Facts, v bool) { f.NotFoundBefore = v }, func(f *Facts, v bool) { f.CloseSentHere = v },
-		func(f *Facts, v bool) { f.PastDeadline = v }, func(f *Facts, v bool) { f.PastDoubtTimeout = v },
-		func(f *Facts, v bool) { f.Close = v }, func(f *Facts, v bool) { f.Reissue = v },
-		func(f *Facts, v bool) { f.Resend = v }, func(f *Facts, v bool) { f.Unique = v },
-		func(f *Facts, v bool) { f.Reopened = v }, func(f *Facts, v bool) { f.Cancel = v },
-	}
 	for r := Nothing; r < replies; r++ {
 		for s := StateNew; s < States; s++ {
 			for v := NoVerdict; v < Verdicts; v++ {
-				for bits := range 1 << len(flags) {
-					f := Facts{Reply: r, State: s, Verdict: v}
-					for i, set := range flags {
-						set(&f, bits>>i&1 == 1)
-					}
-					if !yield(f) {
+				for bits := range 1 << flags {
+					if !yield(factsOf(r, s, v, bits)) {
 						return
 					}
 				}
 			}
 		}
 	}
+}
+
+// flags is how many facts are true or false.
+const flags = 14
+
+func factsOf(r Reply, s State, v Verdict, bits int) Facts {
+	return Facts{Reply: r, State: s, Verdict: v,
+		OnlyCreate: bits&1 != 0, CreateMayLand: bits>>1&1 != 0, NotFoundBefore: bits>>2&1 != 0, CloseSentHere: bits>>3&1 != 0,
+		PastDeadline: bits>>4&1 != 0, PastDoubtTimeout: bits>>5&1 != 0, Patient: bits>>6&1 != 0, Close: bits>>7&1 != 0,
+		TooEarlyToClose: bits>>8&1 != 0, Reissue: bits>>9&1 != 0, Reopened: bits>>10&1 != 0, Resend: bits>>11&1 != 0,
+		Unique: bits>>12&1 != 0, Cancel: bits>>13&1 != 0}
 }
 
 // Each rule says when a step is allowed at all. They are written from the design's
@@ -58,9 +57,12 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 			func(f Facts) bool {
 				return in(f.Reply, Closed, Failed, Declined) && f.Reissue && !f.PastDeadline && !f.Cancel
 			}},
-		{"a close only when the order stands unpaid",
+		{"a close only when the order stands unpaid, and is old enough for its wallet",
 			func(s Step) bool { return s.Do == CloseOrder },
-			func(f Facts) bool { return f.Reply == Unpaid && f.Close && !f.CloseSentHere }},
+			func(f Facts) bool { return f.Reply == Unpaid && f.Close && !f.CloseSentHere && !f.TooEarlyToClose }},
+		{"nobody is called for what stands unpaid while it may still be closed or run out",
+			func(s Step) bool { return s.Do == Settle },
+			func(f Facts) bool { return f.Reply != Unpaid || f.PastDoubtTimeout || !f.Close && !f.Patient }},
 		{"a create is taken back only by the one who made it alone, when nothing left or QFPay defines the answer as not processed, or when QFPay has refused the configuration each time and a query finds nothing",
 			func(s Step) bool { return s.Do == Retract },
 			func(f Facts) bool {
@@ -117,7 +119,7 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 			t.Fatalf("settled without an outcome: %+v", f)
 		}
 	}
-	if want := int(replies) * int(States) * int(Verdicts) << 12; n != want {
+	if want := int(replies) * int(States) * int(Verdicts) << flags; n != want {
 		t.Errorf("walked %d combinations, want %d", n, want)
 	}
 }
@@ -126,7 +128,10 @@ func TestPolicy_KeepsTheRulesForEveryCombinationOfFacts(t *testing.T) {
 func TestPolicy_AlwaysPublishesAQRCode(t *testing.T) {
 	t.Parallel()
 	for f := range everyFacts {
-		if s := Next(f); f.Reply == Created && (s.Do != Settle || s.Outcome != tasks.Created) {
+		if f.Reply != Created {
+			continue
+		}
+		if s := Next(f); s.Do != Settle || s.Outcome != tasks.Created {
 			t.Fatalf("%+v for %+v", s, f)
 		}
 	}
@@ -137,7 +142,10 @@ func TestPolicy_AlwaysPublishesAQRCode(t *testing.T) {
 func TestPolicy_EndsTheWaitingUponCertainty(t *testing.T) {
 	t.Parallel()
 	for f := range everyFacts {
-		if s := Next(f); slices.Contains([]Reply{Paid, Closed, Failed, Declined, MaybeOurs}, f.Reply) && (s.Do == Wait || s.Do == WaitNotFound) {
+		if !slices.Contains([]Reply{Paid, Closed, Failed, Declined, MaybeOurs}, f.Reply) {
+			continue
+		}
+		if s := Next(f); s.Do == Wait || s.Do == WaitNotFound {
 			t.Fatalf("%+v for %+v", s, f)
 		}
 	}
@@ -147,8 +155,10 @@ func TestPolicy_EndsTheWaitingUponCertainty(t *testing.T) {
 func TestPolicy_EndsDoubt(t *testing.T) {
 	t.Parallel()
 	for f := range everyFacts {
-		f.PastDoubtTimeout, f.PastDeadline = true, true
-		if s := Next(f); slices.Contains([]Reply{Unpaid, Unclear}, f.Reply) && s.Do != Settle {
+		if f.Reply != Unpaid && f.Reply != Unclear || !f.PastDoubtTimeout || !f.PastDeadline {
+			continue
+		}
+		if s := Next(f); s.Do != Settle {
 			t.Fatalf("%+v for %+v", s, f)
 		}
 	}
@@ -158,10 +168,13 @@ func TestPolicy_EndsDoubt(t *testing.T) {
 func TestPolicy_CallsCancelledWhatIsCertainlyNotThere(t *testing.T) {
 	t.Parallel()
 	for f := range everyFacts {
+		if !f.Cancel {
+			continue
+		}
 		unsent := f.State == StateNew && slices.Contains([]Reply{Nothing, NotExecuted, SignatureRefused}, f.Reply)
 		dead := slices.Contains([]Reply{Closed, Failed, Declined}, f.Reply)
 		retractable := f.State == StateSent && f.OnlyCreate
-		if s := Next(f); f.Cancel && (unsent && !retractable || dead) && s.Outcome != tasks.Cancelled {
+		if s := Next(f); (unsent && !retractable || dead) && s.Outcome != tasks.Cancelled {
 			t.Fatalf("%+v for %+v", s, f)
 		}
 	}
@@ -289,6 +302,20 @@ func TestPolicy_TakesAnOrderThroughItsCourses(t *testing.T) {
 		},
 		"cancelled while its create was answered: an answer is never lost": {
 			{Facts{Reply: Created, State: StateSent, OnlyCreate: true, Cancel: true}, Settled(tasks.Created, "")},
+		},
+		"its wallet closes no young order: it waits, and is closed when it is old enough": {
+			{Facts{Reply: Unknown, State: StateSent, OnlyCreate: true, CreateMayLand: true, Close: true, Reissue: true, TooEarlyToClose: true, Patient: true}, Step{Do: Query}},
+			{Facts{Reply: Unpaid, State: StateSent, Close: true, Reissue: true, TooEarlyToClose: true, Patient: true}, doubt},
+			{Facts{Reply: Unpaid, State: StateSent, Close: true, Reissue: true, TooEarlyToClose: true, Cancel: true, PastDeadline: true}, doubt},
+			{Facts{Reply: Unpaid, State: StateSent, Close: true, Reissue: true, Patient: true}, Step{Do: CloseOrder}},
+		},
+		"every close is refused: its QR code runs out, and nobody is called": {
+			{Facts{Reply: Unpaid, State: StateClosing, Close: true, Reissue: true, CloseSentHere: true, PastDeadline: true, Patient: true}, doubt},
+			{Facts{Reply: Closed, State: StateClosing, Close: true, Reissue: true, PastDeadline: true}, Settled(tasks.Expired, reasonLateClosed)},
+		},
+		"it cannot be closed: its QR code may run out, and then a person must look": {
+			{Facts{Reply: Unpaid, State: StateSent, Patient: true}, doubt},
+			{Facts{Reply: Unpaid, State: StateSent}, Settled(tasks.Unresolved, reasonQRLost)},
 		},
 		"it cannot be closed, and reissue was asked for: its QR code runs out first": {
 			{Facts{Reply: Unpaid, State: StateSent, Reissue: true}, doubt},

@@ -65,12 +65,9 @@ var replyTitles = []string{
 // step that next takes there, whatever the other facts.
 func policyTable() string {
 	cells := map[[2]int][]string{}
-	for f := range everyFacts {
-		if !f.possible() {
-			continue
-		}
+	for f, step := range everyStep {
 		at := [2]int{int(f.Reply), int(f.State)}
-		if s := Next(f).named(); !slices.Contains(cells[at], s) {
+		if s := step.named(); !slices.Contains(cells[at], s) {
 			cells[at] = append(cells[at], s)
 		}
 	}
@@ -93,11 +90,7 @@ func policyTable() string {
 func policyDrawing() string {
 	type arrow struct{ from, to, step string }
 	why := map[arrow][]string{}
-	for f := range everyFacts {
-		if !f.possible() {
-			continue
-		}
-		s := Next(f)
+	for f, s := range everyStep {
 		to, moves := s.leadsTo()
 		if !moves {
 			continue
@@ -134,6 +127,25 @@ func (s Step) leadsTo() (state string, moves bool) {
 		return "DONE", true
 	}
 	return "", false
+}
+
+// everyStep calls yield with the step of each combination of facts that can come about, but for steps that
+// another combination with the same reply and state has shown just before.
+func everyStep(yield func(Facts, Step) bool) {
+	var last Step
+	of := Facts{Reply: replies}
+	for f := range everyFacts {
+		if !f.possible() {
+			continue
+		}
+		s := Next(f)
+		if s == last && f.Reply == of.Reply && f.State == of.State {
+			continue
+		}
+		if last, of = s, f; !yield(f, s) {
+			return
+		}
+	}
 }
 
 // possible leaves out what cannot come about: nothing but the start of an attempt, or

@@ -25,6 +25,7 @@ type Times struct {
 	Held        time.Duration // until an order of a held or unknown merchant is tried again, at most
 	Maintenance time.Duration // before the next try when QFPay is being maintained (1100)
 	Damaged     time.Duration // before an order with a damaged journal is tried again, doubled each time
+	CodeMinute  time.Duration // a minute in the life of a QR code: a test cannot wait for minutes
 }
 
 // For returns the times that follow from the timeout of one call.
@@ -34,11 +35,16 @@ type Times struct {
 // query, and a delayed retry while it is being maintained.
 func For(call time.Duration) Times {
 	t := Times{Call: call, Doubt: 3 * time.Second, MaxDoubt: time.Minute, CloseAgain: 2 * time.Minute,
-		Alone: MinOpen, Held: 30 * time.Second, Maintenance: 30 * time.Second, Damaged: 3 * time.Second}
+		Alone: MinOpen, Held: 30 * time.Second, Maintenance: 30 * time.Second, Damaged: 3 * time.Second, CodeMinute: time.Minute}
 	t.Attempt = MaxWait + t.Call + Margin
 	t.Lease = t.Attempt + 2*Margin
 	t.LandingTime = t.Lease + t.Call
 	return t
+}
+
+// OfCode returns how long a time in the life of a QR code takes.
+func (t Times) OfCode(d time.Duration) time.Duration {
+	return time.Duration(d.Minutes() * float64(t.CodeMinute))
 }
 
 // One order.
@@ -49,8 +55,12 @@ const (
 	// the payment exists whether the worker has time or not.
 	SettleTimeout = 30 * time.Second
 	// DoubtTimeout is how long after its deadline QFPay is still queried about an order in
-	// doubt, before it ends unresolved and a person has to look.
+	// doubt, before it ends unresolved and a person has to look. An order whose QR code lives longer is
+	// queried until that has run out.
 	DoubtTimeout = 15 * time.Minute
+	// RunOutLag is how long after the end of a lost QR code's life its order is still waited for:
+	// QFPay's clock differs, a create may have landed late, and queries lag behind.
+	RunOutLag = 5 * time.Minute
 	// Retention is how long the journal of a settled order is kept, and so how long a repeated
 	// order is recognized as a duplicate. QFPay refuses the number for ever.
 	Retention = 30 * 24 * time.Hour
@@ -83,8 +93,8 @@ const (
 	// PausedAgain is how long an order that a person has paused is not looked at again. Whoever ends the
 	// pause makes its orders due.
 	PausedAgain = 5 * time.Minute
-	// MaxCloseAgain is the longest pause before another close of an order whose close was refused.
-	// In between the order is left alone: its QR code, which nobody has, runs out.
+	// MaxCloseAgain is the longest pause before another close of an order whose close was refused, and
+	// before another query about one that stands unpaid and cannot be closed. In between the order is left alone: its QR code, which nobody has, runs out.
 	MaxCloseAgain = 10 * time.Minute
 	// MerchantLimitPause is for an order over its merchant's share of the worker, where the
 	// merchant has no limits and so no wait queue.
@@ -122,6 +132,11 @@ const (
 	MaxPause   = 30 * FirstPause
 	// JoinQuery is how long a query waits for others of the merchant, to go with it in one call.
 	JoinQuery = 20 * time.Millisecond
+	// WindowReach is how far apart from the leader's the creates of orders in doubt were sent that are
+	// asked about in one window of time, and WindowMargin by how much the window is longer at its
+	// beginning: QFPay's clock differs. At its end it is twice that, since creates take time to arrive.
+	WindowReach  = 5 * time.Second
+	WindowMargin = 5 * time.Second
 	// AskApart is how long orders are asked about one by one after a query for several failed for
 	// what may be one of them.
 	AskApart = time.Minute
