@@ -256,6 +256,7 @@ func (h *handler) work(ctx context.Context, c journal.Claim, w wakeUp) error {
 	if a.order, invalid = w.accepted(c); invalid == nil {
 		invalid = a.order.Validate()
 	}
+	a.claim.PayType = string(a.order.PayType)
 	if err := c.Intact(a.order, invalid); err != nil {
 		return err
 	}

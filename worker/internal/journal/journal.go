@@ -84,6 +84,7 @@ type Claim struct {
 	ClaimedAt   time.Time         // on Redis's clock
 	DeferredFor event.DeferReason // why it was deferred last
 	Order       []byte            // JSON, as accepted
+	PayType     string            // of the order, if the caller has read it
 	Traceparent string            // of the producer, or ""
 	Fingerprint string            // of the order's content, as accepted
 	Reopens     int               // how often a person re-opened it
@@ -214,6 +215,9 @@ func (j *Journal) Intent(ctx context.Context, c *Claim) error {
 
 // payType is the pay type of the order as it was accepted.
 func (c *Claim) payType() string {
+	if c.PayType != "" {
+		return c.PayType
+	}
 	var o struct {
 		PayType string `json:"pay_type"`
 	}

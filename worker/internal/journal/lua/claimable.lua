@@ -21,7 +21,8 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 local names = {"state", "token", "lane", "lease_until", "leased_at", "first_attempt_at", "attempts", "reissues", "creates_sent", "not_before",
   "not_found", "accepted_at", "first_sent_at", "sent_at", "deferred_for", "order", "traceparent", "fingerprint", "reopens", "verdict",
-  "answer", "no_answer", "cancel_asked_at"}
+  "answer", "no_answer", "cancel_asked_at", "number"}
+local answered = #names - 1 -- number is not answered
 local numbers = {4, 14} -- from lease_until to sent_at: whole numbers, or missing
 local times = {4, 5, 6, 12, 13, 14}
 local states = {NEW = "live", SENT = "live", CLOSING = "live", DONE = "settled", RESERVED = "reserved"}
@@ -35,7 +36,7 @@ local function read(journal, token)
   if not state then return nil, {"damaged", "state"} end
   if state ~= "live" then return nil, {state} end
   if not lanes[h[3]] then return nil, {"damaged", "lane"} end
-  if redis.call("HGET", journal, "number") then return nil, {"damaged", "number"} end
+  if h[#names] then return nil, {"damaged", "number"} end
   for i = numbers[1], numbers[2] do
     if h[i] and not (#h[i] < 16 and h[i]:find("^%d+$")) then return nil, {"damaged", names[i]} end
   end
@@ -49,7 +50,7 @@ local function read(journal, token)
   end
   if h[2] ~= token and lease_until > now then return nil, {"busy", lease_until - now} end
   local early = tonumber(h[10] or 0) - now
-  if early > 0 and h[1] == "NEW" and not h[#names] then return nil, {"early", early} end
+  if early > 0 and h[1] == "NEW" and not h[answered] then return nil, {"early", early} end
   if h[14] and tonumber(h[14]) > now then h[14] = now end
   return h
 end
@@ -63,6 +64,6 @@ local function lease(journal, due, id, token, ms, h)
   redis.call("ZADD", due, now + ms, id)
 
   local answer = {"ours", now, h[1], attempts, reissues, creates_sent}
-  for i = 11, #names do answer[#answer + 1] = h[i] or "" end
+  for i = 11, answered do answer[#answer + 1] = h[i] or "" end
   return answer
 end
