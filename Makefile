@@ -169,6 +169,10 @@ chaos-hard: ## The same with 20,000 orders, 30 % faults and frozen workers
 		-chaos.orders=20000 -chaos.rate=200 -chaos.workers=4 -chaos.kill=300ms -chaos.calm=0 -chaos.within=25m -chaos.drain \
 		-chaos.faults=0.3 -chaos.late=8s -chaos.frozen=0.05 $(CHAOS)
 
+.PHONY: chaos-payments
+chaos-payments: ## Kill workers among 1,000 codes, lose and forge notifications of payments; 9 min
+	$(LONG) '^TestChaosPayments_EveryCodeHasOneTrueEvent$$' -args -raced=false -chaos.codes=1000 $(CHAOS)
+
 .PHONY: large
 large: ## Enqueue a file of 1 GB, and read a million results that a consumer has missed; 5 min, 2 GB
 	$(LONG) '^(TestEnqueue_LargeFileNeedsNoMoreMemoryThanASmallOne|TestResults_ConsumerThatWasAwayReadsEverything)$$' -parallel 1 -args -raced=false \

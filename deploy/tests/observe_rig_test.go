@@ -90,7 +90,7 @@ func (r *rig) startWorkerAt(addr, shopsKey string, settings ...string) {
 		"- {name: default, app_code: %q, client_key_file: key}\n- {name: shop, app_code: %q, client_key_file: %s}\n",
 		accounts[0].AppCode, accounts[1].AppCode, shopsKey))
 	env := append([]string{"REDIS_URL=" + r.redis.URL, "QFPAY_BASE_URL=http://" + r.gateway, "QFPAY_MERCHANTS_FILE=" + file,
-		"WORKER_HTTP_ADDR=" + addr, "QFPAY_TIMEOUT=2s"}, settings...)
+		"WORKER_HTTP_ADDR=" + addr, "QFPAY_TIMEOUT=2s", "WORKER_PAYMENTS=on"}, settings...)
 	r.workers = append(r.workers, start(r.t, env, filepath.Join(r.dir, "qfpay-worker"), "run"))
 	r.ports = append(r.ports, addr)
 	awaitPort(r.t, addr)

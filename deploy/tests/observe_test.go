@@ -26,7 +26,7 @@ func TestDashboard_EveryPanelHasDataUnderLoad(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	faults := []string{"payment.drop_after=0.08", "payment.respcd_1142=0.02", "query.http_502=0.02"}
-	r.startSimulator("--latency", "20ms-120ms", "--seed", "1")
+	r.startSimulator("--latency", "20ms-120ms", "--seed", "1", "--pay", "0.6", "--pay-after", "1s-10s")
 	r.fault(faults...)
 	r.startWorker("wrong")
 	r.startWorker("wrong")

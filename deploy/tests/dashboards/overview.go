@@ -101,6 +101,17 @@ func overviewResults() Row {
 
 func overviewPayments() Row {
 	return Row{"Payments", []Panel{
+		{Title: "Time from QR code to paid", Unit: "s", Width: 12, Runbook: "QfpayNotificationsStopped",
+			Description: "From the publication of a code until its customer paid, by QFPay's clock: of half of them, and of 95 %.",
+			Queries: []Query{{"50 %", `histogram_quantile(0.5, sum by (le) (rate(qfpay_payment_seconds_bucket[$__rate_interval])))`},
+				{"95 %", `histogram_quantile(0.95, sum by (le) (rate(qfpay_payment_seconds_bucket[$__rate_interval])))`}}},
+		{Title: "Share paid by wallet", Unit: "percentunit", Width: 12, Runbook: "QfpayPaidLate",
+			Description: "Of the codes that ended in the last hour, the share that was paid. The others expired or were closed.",
+			Queries: []Query{{"{{pay_type}}", `sum by (pay_type) (increase(qfpay_payments_total{event="paid"}[1h])) / ` +
+				`sum by (pay_type) (increase(qfpay_payments_total{event=~"paid|expired|closed"}[1h]))`}}},
+		{Title: "Open codes", Unit: "short", Width: 12, Runbook: "QfpayNotificationsStopped",
+			Description: "Published codes that are neither paid nor dead, as far as QFPay has shown. If it only grows, nobody follows them.",
+			Queries:     []Query{{"{{merchant}}", `max by (merchant) (qfpay_payments_open)`}}},
 		{Title: "Notifications", Unit: "ops", Width: 12, Stacked: true, Runbook: "QfpayNotificationsRefused",
 			Description: "QFPay's notifications a second, by what became of them. Recorded and known are answered with SUCCESS; QFPay sends the others again.",
 			Queries:     []Query{{"{{result}}", `sum by (result) (rate(qfpay_notifications_total[$__rate_interval]))`}}},
