@@ -113,23 +113,21 @@ func TestOrderList_TableIsSortedByTimeAndSaysWhy(t *testing.T) {
 // More orders than are kept to be sorted are printed as they are found.
 func TestOrderList_PrintsEachOfManyOnce(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
-	rdb := server.Client(t)
-	pipe := rdb.Pipeline()
+	var out lockedBuffer
+	p := newOrderPrinter(stdio{out: &out}, "json")
 	for n := range sortedOrders + 1234 {
-		id := fmt.Sprintf("default:M%05d", n)
-		pipe.HSet(t.Context(), "{qfpay}:order:"+id, "state", "NEW", "accepted_at", 1772337600000+n, "order", `{"pay_type":"802001","txamt":100,"txcurrcd":"HKD"}`)
-		pipe.ZAdd(t.Context(), "{qfpay}:due", redis.Z{Score: 9e12, Member: id})
+		if err := p.add(inspect.Listed{ID: fmt.Sprintf("default:M%05d", n), AcceptedAt: time.UnixMilli(1772337600000 - int64(n))}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if _, err := pipe.Exec(t.Context()); err != nil {
+	if err := p.end(); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range []string{"", "--state waiting"} {
-		got := command(t, []string{"REDIS_URL=" + server.URL}, append([]string{"order", "list", "--format=json"}, strings.Fields(args)...)...)
-		ids := listed(t, got.out)
-		if n := len(slices.Compact(ids)); n != sortedOrders+1234 {
-			t.Errorf("%q: %d orders", args, n)
-		}
+	if ids := slices.Compact(listed(t, out.String())); len(ids) != sortedOrders+1234 {
+		t.Errorf("%d orders", len(ids))
+	}
+	if first, _, _ := strings.Cut(out.String(), "\n"); !strings.Contains(first, fmt.Sprintf("default:M%05d", sortedOrders-1)) {
+		t.Errorf("the oldest of the first %d is not first: %s", sortedOrders, first)
 	}
 }
 

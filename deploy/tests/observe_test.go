@@ -36,6 +36,7 @@ func TestDashboard_EveryPanelHasDataUnderLoad(t *testing.T) {
 	end := r.loading(15) // twice what QFPay allows
 	defer func() { end() }()
 	r.leaveResultsUnread()
+	r.pauseOctopus()
 
 	missing := map[string]string{} // query → panel
 	for _, d := range dashboards.All() {
@@ -104,6 +105,14 @@ func (r *rig) throttled(faults []string) {
 		return len(r.prom.now(r.t, `ALERTS{alertname="QfpayGatewayThrottles"}`)) > 0
 	})
 	r.fault(faults...)
+}
+
+// pauseOctopus pauses one pay type of a merchant, as a person does.
+func (r *rig) pauseOctopus() {
+	pause := `{"since":"2026-03-01T04:00:00Z","by":"test"}`
+	if err := r.rdb.HSet(r.t.Context(), prefix.Paused(), "shop:803701", pause).Err(); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // leaveResultsUnread creates a group that has read one result and acknowledged nothing.
