@@ -122,13 +122,13 @@ func (a *attempt) facts() policy.Facts {
 }
 
 // runsOut returns when the QR code of the latest create has run out for certain. Where QFPay does not say
-// how long it lives, that is the longest that a code may live, which is not to be counted on.
+// how long it lives, that is when the shortest codes have, which is not to be counted on.
 func (a *attempt) runsOut() (at time.Time, known bool) {
-	life := a.order.Life()
-	if known = life > 0; !known {
-		life = timing.LongestCode
+	life := a.order.Life() + timing.RunOutLag
+	if known = life > timing.RunOutLag; !known {
+		life = timing.ShortestCode
 	}
-	return a.claim.SentAt.Add(a.handler.times.OfCode(life + timing.RunOutLag)), known
+	return a.claim.SentAt.Add(a.handler.times.OfCode(life)), known
 }
 
 // untilClosable returns how much older the order must be for its wallet to close it; 0 or less: it is old

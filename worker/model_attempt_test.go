@@ -71,7 +71,7 @@ func (s setting) factsAt(h hand, clock uint8) policy.Facts {
 		Verdict: h.verdict, Reopens: int(h.reopens), Cancelled: h.cancelled}
 	switch h.sent {
 	case flying:
-		c.SentAt = now.Add(-times.LandingTime / 2)
+		c.SentAt = now.Add(-times.LandingTime / 4) // the shortest code has not run out either
 	case landed:
 		c.SentAt = now.Add(-times.LandingTime)
 		if clock == pastDoubtTimeout { // then its QR code has run out, too

@@ -76,7 +76,7 @@ func TestFailover_ToAReplicaInStepLosesNoOrder(t *testing.T) {
 	w := startWard(t, 1)
 	gateway := startGateway(t, "--latency", "50ms-150ms", "--per-minute", "0")
 	for range 2 {
-		startWorker(t, quick(w.redis, gateway, "QFPAY_PER_SECOND=30"))
+		startQuick(t, quick(w.redis, gateway, "QFPAY_PER_SECOND=30"))
 	}
 	file, orders := sampleFile(t, 150)
 	if code, line := enqueue(t, w.redis, file); code != 0 || line != counts(len(orders), 0, 0) {
@@ -108,7 +108,7 @@ func TestFailover_ToAReplicaBehindLosesWhatTheDocsSay(t *testing.T) {
 	w := startWard(t, 1)
 	gateway := startGateway(t, "--latency", "50ms-150ms", "--per-minute", "0")
 	for range 2 {
-		startWorker(t, quick(w.redis, gateway, "QFPAY_PER_SECOND=30"))
+		startQuick(t, quick(w.redis, gateway, "QFPAY_PER_SECOND=30"))
 	}
 	file, orders := sampleFile(t, 90)
 	w.proxy.StallReplication()

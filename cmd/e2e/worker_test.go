@@ -31,7 +31,19 @@ type worker struct {
 // startWorker runs a worker and waits until it takes orders.
 func startWorker(t *testing.T, settings []string) *worker {
 	t.Helper()
-	w := &worker{process: start(t, settings, "qfpay-worker", "run")}
+	return startProgram(t, settings, "qfpay-worker")
+}
+
+// startQuick starts a worker for which a minute in the life of a QR code is short. Without that, an order of
+// WeChat whose answer was lost takes five minutes.
+func startQuick(t *testing.T, settings []string) *worker {
+	t.Helper()
+	return startProgram(t, append(settings, "QFPAY_MINUTE=40ms"), "failpoints/qfpay-worker")
+}
+
+func startProgram(t *testing.T, settings []string, program string) *worker {
+	t.Helper()
+	w := &worker{process: start(t, settings, program, "run")}
 	w.await(t, w.err, "its address and that it takes orders", patience, func(log string) bool {
 		_, _, listens := cut(log, `"addr":"`, `"`)
 		return listens && strings.Contains(log, "taking orders")

@@ -54,8 +54,9 @@ func show(w io.Writer, results []tasks.Result, paid []string, gateway *simulator
 }
 
 // moreCommands names what the demo does not show.
-const moreCommands = `with qfpay-worker and a Redis of your own: enqueue --wait turns a file of orders into one of QR codes;
-batch show, order list and payments tell how far they are; order cancel and merchant pause stop them`
+const moreCommands = `with qfpay-worker and a Redis of your own: enqueue --wait turns a file of
+orders into one of QR codes; batch show, order list and payments tell how far
+they are; order cancel and merchant pause stop them`
 
 // drawFirst draws the QR code of the first order that has one.
 func drawFirst(w io.Writer, results []tasks.Result) error {

@@ -29,6 +29,9 @@ type Follower struct {
 
 // Run follows until ctx ends.
 func (f *Follower) Run(ctx context.Context) {
+	if f.now == nil {
+		f.now = time.Now
+	}
 	var all sync.WaitGroup
 	defer all.Wait()
 	following := map[string]bool{}

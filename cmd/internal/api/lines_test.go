@@ -115,8 +115,7 @@ func TestUpload_LineIsAnsweredBeforeTheNextIsSent(t *testing.T) {
 	}
 }
 
-func TestUpload_ManyOrdersNeedLittleMemory(t *testing.T) {
-	t.Parallel()
+func TestUpload_ManyOrdersNeedLittleMemory(t *testing.T) { // alone: the heap is that of all tests
 	const orders = 20_000
 	r := newRig(t)
 	body, w := io.Pipe()
@@ -147,7 +146,7 @@ func TestUpload_ManyOrdersNeedLittleMemory(t *testing.T) {
 	if enqueued != orders || lines.Err() != nil {
 		t.Errorf("%d enqueued, %v", enqueued, lines.Err())
 	}
-	if most > 64<<20 { // the other tests that run beside this one are in it
+	if most > 64<<20 {
 		t.Errorf("%d bytes in use", most)
 	}
 	if n := r.rdb.ZCard(t.Context(), keys.Due()).Val(); n != orders {

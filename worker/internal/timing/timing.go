@@ -61,6 +61,10 @@ const (
 	// RunOutLag is how long after the end of a lost QR code's life its order is still waited for:
 	// QFPay's clock differs, a create may have landed late, and queries lag behind.
 	RunOutLag = 5 * time.Minute
+
+	// ShortestCode is how long a lost QR code is waited for whose life QFPay does not tell: PayMe's live
+	// 120 s on terminals. Nobody knows that it clears itself later, so a person is called then.
+	ShortestCode = 2 * time.Minute
 	// Retention is how long the journal of a settled order is kept, and so how long a repeated
 	// order is recognized as a duplicate. QFPay refuses the number for ever.
 	Retention = 30 * 24 * time.Hour
