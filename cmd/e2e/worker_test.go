@@ -38,6 +38,9 @@ func startWorker(t *testing.T, settings []string) *worker {
 // WeChat whose answer was lost takes five minutes.
 func startQuick(t *testing.T, settings []string) *worker {
 	t.Helper()
+	if err := buildFailpoints(); err != nil {
+		t.Fatal(err)
+	}
 	return startProgram(t, append(settings, "QFPAY_MINUTE=40ms"), "failpoints/qfpay-worker")
 }
 
