@@ -27,7 +27,7 @@ func TestAttempt_TakesItsFactsFromTheClaimAndTheClock(t *testing.T) {
 				}
 				runsOut, known := h.sent == flying || h.sent == landed && clock != pastDoubtTimeout, s.payType.TakesExpiredTime()
 				if !known {
-					runsOut = h.sent != unsent
+					runsOut = h.sent == flying
 				}
 				want := policy.Facts{
 					State: h.state, CreateMayLand: h.sent == flying, NotFoundBefore: h.notFound, Unique: s.trusted,
