@@ -135,7 +135,7 @@ func (b *Book) Notified(ctx context.Context, merchant string, n qfpay.Notificati
 		return Recorded, err
 	case "known":
 		return Known, err
-	case "none":
+	case "none", "early": // a refund may overtake its payment: QFPay sends it again
 		return Unknown, err
 	}
 	return Mismatch, err

@@ -277,3 +277,21 @@ func TestBook_SaysWhenADeadCodeIsPaid(t *testing.T) {
 		t.Errorf("observed %t, logged %s", late, r.log.String())
 	}
 }
+
+// A refund whose notification overtakes that of its payment is no difference: QFPay sends it again.
+func TestBook_WaitsForThePaymentOfARefund(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	r.publishCode(qfpay.Order{OutTradeNo: "A1", PayType: qfpay.AlipayHK, TxAmt: 2500, TxCurrCd: "HKD"}, "S1", "2026-03-10 12:00:00")
+	paid := qfpay.Notification{Type: qfpay.NotifyPayment, OutTradeNo: "A1", Syssn: "S1", TxAmt: 2500, TxCurrCd: "HKD"}
+	refunded := qfpay.Notification{Type: qfpay.NotifyRefund, OutTradeNo: "R1", OrigOutTradeNo: "A1", Syssn: "S2", TxAmt: 2500, TxCurrCd: "HKD"}
+	for _, step := range []struct {
+		n    qfpay.Notification
+		want string
+	}{{refunded, Unknown}, {paid, Recorded}, {refunded, Recorded}, {refunded, Known}} {
+		if result, err := r.Book.Notified(t.Context(), "default", step.n); result != step.want || err != nil {
+			t.Errorf("%s: %s, %v, want %s", step.n.Type, result, err, step.want)
+		}
+	}
+	r.want("A1", "paid", "refunded")
+}
