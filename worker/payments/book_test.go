@@ -293,5 +293,5 @@ func TestBook_WaitsForThePaymentOfARefund(t *testing.T) {
 			t.Errorf("%s: %s, %v, want %s", step.n.Type, result, err, step.want)
 		}
 	}
-	r.want("A1", "paid", "refunded")
+	r.want("A1", "paid refunded")
 }
