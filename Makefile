@@ -37,13 +37,27 @@ build: ## Build static binaries into bin/
 		-ldflags '-s -w -X $(BUILD).version=$(VERSION) -X $(BUILD).commit=$(COMMIT)' \
 		./cmd/qfpay-worker ./cmd/qfpay-sandbox
 
-.PHONY: test
-test: ## Run the tests, with the race detector but for e2e: before a commit; 10 min on two cores
+# The parts of make test. Most of them wait more than they compute, so they run side by side.
+PARTS := test-race test-e2e test-deploy test-walks test-bench
+
+.PHONY: test $(PARTS)
+test: ## Run the tests, with the race detector but for e2e: before a commit; 5 min on two cores
 	.ci/install gcc redis-server curl python3 promtool prometheus $(LANGUAGES)
-	go test -vet=off -race -count=1 -timeout 10m -p 2 -parallel 8 ./worker $$(go list ./... | grep -v /cmd/e2e)
-	go test -vet=off -count=1 -timeout 10m -parallel 8 ./cmd/e2e -raced=false
-	go test -vet=off -count=1 -run '^Test(Model_(BreaksNoPromise|SeesEvery|SeesAnOrder|HasTheReal)|Batch_CountersEqual|Reopen_NeverLeads)' ./worker
+	$(MAKE) --no-print-directory --keep-going --jobs=3 --output-sync=target $(PARTS)
+
+test-race:
+	go test -vet=off -race -count=1 -timeout 10m -p 2 -parallel 8 ./worker $(UNIT)
+
+test-e2e:
+	go test -vet=off -race -count=1 -timeout 10m -parallel 16 $(E2E)
+
+test-deploy:
 	cd deploy/tests && go test -count=1 -parallel 8 ./...
+
+test-walks:
+	go test -vet=off -count=1 -run '^Test(Model_(BreaksNoPromise|SeesEvery|SeesAnOrder|HasTheReal)|Batch_CountersEqual|Reopen_NeverLeads)' ./worker
+
+test-bench:
 	cd bench && go vet ./... && go test -count=1 ./...
 
 .PHONY: quick

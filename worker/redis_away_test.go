@@ -156,7 +156,9 @@ func TestRedis_AwayWhenOrdersSettleCausesNoSecondRun(t *testing.T) {
 	}
 	// The second one outlasts the orders' leases: other attempts could claim them, and would find the
 	// QR codes lost.
-	outages := []outage{{time.Second, calmTimes()}, {3 * time.Second, quickTimes()}}
+	short := calmTimes()
+	short.Call, short.Attempt, short.Lease = 3*time.Second, 4*time.Second, 5*time.Second
+	outages := []outage{{time.Second, calmTimes()}, {6 * time.Second, short}}
 	if *hard {
 		outages = append(outages, outage{15 * time.Second, calmTimes()})
 	}

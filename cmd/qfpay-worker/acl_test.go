@@ -24,7 +24,7 @@ func TestACL_IsEnoughForTheWholeFlow(t *testing.T) {
 	for kind, start := range map[string]func(*testing.T) *redistest.Server{
 		"one server": func(t *testing.T) *redistest.Server { return redistest.StartTCP(t) },
 		"Cluster": func(t *testing.T) *redistest.Server {
-			return oneNode(t, redistest.StartTCP(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"))
+			return oneNode(t, redistest.StartTCP(t, redistest.ClusterNode(t)...))
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {

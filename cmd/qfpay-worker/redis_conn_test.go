@@ -65,7 +65,7 @@ func TestRedisTLS_ClientCertificatesOfAPrivateAuthority(t *testing.T) {
 	cert, key := authority.Sign(t)
 	server := redistest.StartTLS(t, authority)
 	sentinel := redistest.StartSentinel(t, server.Addr, authority)
-	cluster := oneNode(t, redistest.StartTLS(t, authority, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"))
+	cluster := oneNode(t, redistest.StartTLS(t, authority, redistest.ClusterNode(t)...))
 	for kind, url := range map[string]string{
 		"one server": server.URL,
 		"Sentinel":   "redis-sentinel://" + sentinel + "/0?tls=true&master=" + redistest.MasterName,
@@ -130,7 +130,7 @@ func TestRedisTLS_AnUncheckedCertificateIsWarnedOf(t *testing.T) {
 func TestRedisPassword_OfAFileMayBeAnyAndMayChange(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartTCP(t)
-	cluster := oneNode(t, redistest.StartTCP(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"))
+	cluster := oneNode(t, redistest.StartTCP(t, redistest.ClusterNode(t)...))
 	sentinel := redistest.StartSentinel(t, server.Addr, nil)
 	for kind, c := range map[string]struct {
 		url string

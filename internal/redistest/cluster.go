@@ -25,8 +25,9 @@ func StartCluster(tb testing.TB, n int) *Cluster {
 	c := &Cluster{}
 	bus := make([]string, n)
 	for i := range n {
-		bus[i] = port(tb)
-		c.Nodes = append(c.Nodes, StartTCP(tb, "--cluster-enabled", "yes", "--cluster-port", bus[i], "--cluster-node-timeout", "5000"))
+		var node []string
+		node, bus[i] = clusterNode(tb)
+		c.Nodes = append(c.Nodes, StartTCP(tb, append(node, "--cluster-node-timeout", "5000")...))
 	}
 	addrs := make([]string, n)
 	for i, node := range c.Nodes {
@@ -49,6 +50,21 @@ func StartCluster(tb testing.TB, n int) *Cluster {
 		})
 	}
 	return c
+}
+
+// ClusterNode returns the settings of a server that is a cluster of its own.
+func ClusterNode(tb testing.TB) []string {
+	tb.Helper()
+	settings, _ := clusterNode(tb)
+	return append(settings, "--cluster-announce-ip", "127.0.0.1")
+}
+
+// clusterNode returns the settings of a node, and its port for the other nodes. Left to itself a
+// node takes the port 10,000 above its own, where outgoing connections may have their near end.
+func clusterNode(tb testing.TB) (settings []string, bus string) {
+	tb.Helper()
+	bus = port(tb)
+	return []string{"--cluster-enabled", "yes", "--cluster-port", bus}, bus
 }
 
 // Client returns a client of the cluster, closed when the test ends.
