@@ -6,25 +6,25 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
-
 	"github.com/sethvargo/go-retry"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/collector"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/merchants"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // attempt is one run at one order: what is known of it, and the calls made. It carries out what
 // the policy decides, and decides nothing itself.
 type attempt struct {
 	handler  *handler
-	merchant *merchantState
+	merchant *merchants.State
 	claim    journal.Claim
 	order    tasks.Order
 	known    policy.Facts
@@ -64,7 +64,7 @@ func (a *attempt) turn(ctx context.Context) (s policy.Step, outOfTime bool, err 
 	for {
 		s := policy.Next(a.facts())
 		switch {
-		case s.Do == policy.Create && a.handler.fleet.isPaused(ctx, a.order):
+		case s.Do == policy.Create && a.handler.fleet.IsPaused(ctx, a.order):
 			return policy.Step{Do: policy.Wait, Why: event.DeferPaused}, false, nil
 		case s.Do == policy.Create && a.calls > 0 && a.isHeld():
 			return policy.Step{Do: policy.Wait, Why: event.DeferHeld}, false, nil
@@ -303,14 +303,14 @@ func (a *attempt) query(ctx context.Context) error {
 	a.err = retry.Do(ctx, queryBackoff(), func(ctx context.Context) error {
 		answer := a.ask(ctx, o.OutTradeNo, months, inWindow)
 		a.calls++
-		if answer.apart {
+		if answer.Apart {
 			inWindow = time.Time{}
 		}
-		rows = answer.rows
-		if (answer.apart || noAnswer(answer.err)) && a.timeFor(ctx) {
-			return retry.RetryableError(answer.err)
+		rows = answer.Rows
+		if (answer.Apart || noAnswer(answer.Err)) && a.timeFor(ctx) {
+			return retry.RetryableError(answer.Err)
 		}
-		return answer.err
+		return answer.Err
 	})
 	a.noteRetryAfter()
 	a.known.Reply, a.row = policy.ReadQuery(rows, a.err, o, sent)
@@ -324,11 +324,11 @@ func (a *attempt) query(ctx context.Context) error {
 
 // ask asks about one number, in one call with the other orders of the merchant that ask now. sentAt is when its
 // create was sent, if a window of time around it may be asked about instead.
-func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Month, sentAt time.Time) queryAnswer {
-	client, limiter := a.client(ratelimit.Doubt), a.merchant.limiter
-	q := &question{outTradeNo: outTradeNo, months: months, sentAt: sentAt, limiter: client.Limiter, reserved: limiter != nil && a.session.Reserved(limiter)}
-	answer := a.merchant.collector.ask(ctx, client, q)
-	switch throttled, is := errors.AsType[*qfpay.Throttled](answer.err); {
+func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Month, sentAt time.Time) collector.Answer {
+	client, limiter := a.client(ratelimit.Doubt), a.merchant.Limiter
+	q := &collector.Question{OutTradeNo: outTradeNo, Months: months, SentAt: sentAt, Limiter: client.Limiter, Reserved: limiter != nil && a.session.Reserved(limiter)}
+	answer := a.merchant.Collector.Ask(ctx, client, q)
+	switch throttled, is := errors.AsType[*qfpay.Throttled](answer.Err); {
 	case limiter == nil:
 	case is && !throttled.ByGateway:
 		a.session.Join(limiter.Queue(ratelimit.Doubt, a.order.Lane))
@@ -376,9 +376,9 @@ func (a *attempt) closeOrder(ctx context.Context) error {
 
 // client returns the merchant's client for this attempt's calls of one class.
 func (a *attempt) client(c ratelimit.Class) *qfpay.Client {
-	client := *a.merchant.client
-	if a.merchant.limiter != nil {
-		client.Limiter = a.session.Limiter(a.merchant.limiter, c, a.order.Lane)
+	client := *a.merchant.Client
+	if a.merchant.Limiter != nil {
+		client.Limiter = a.session.Limiter(a.merchant.Limiter, c, a.order.Lane)
 	}
 	return &client
 }

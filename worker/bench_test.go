@@ -7,14 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
-
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
 // The journal's scripts on an order's normal course, one after the other, over a Unix

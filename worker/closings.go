@@ -16,6 +16,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/merchants"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
@@ -42,8 +43,8 @@ func (c *closings) run(ctx context.Context) {
 // round works on some orders that are due, and returns how many.
 func (c *closings) round(ctx context.Context) int {
 	h := c.handler
-	merchants := h.merchants.Load().byName
-	due, err := h.journal.ClosingDue(ctx, timing.ClosingAtOnce, slices.Collect(maps.Keys(merchants)))
+	own := h.merchants.Load().ByName
+	due, err := h.journal.ClosingDue(ctx, timing.ClosingAtOnce, slices.Collect(maps.Keys(own)))
 	if err != nil && ctx.Err() == nil {
 		h.observer.Observe(event.RedisFailed{Op: "closing"})
 		if !c.failing {
@@ -60,7 +61,7 @@ func (c *closings) round(ctx context.Context) int {
 					h.log.Error("a closing panicked; its order comes back", "id", one.ID, "panic", r, "stack", string(debug.Stack()))
 				}
 			}()
-			c.close(ctx, merchants[merchant], &one)
+			c.close(ctx, own[merchant], &one)
 		})
 	}
 	working.Wait()
@@ -68,7 +69,7 @@ func (c *closings) round(ctx context.Context) int {
 }
 
 // close makes one attempt at an order, and writes down how it ended.
-func (c *closings) close(ctx context.Context, m *merchantState, one *journal.Closing) {
+func (c *closings) close(ctx context.Context, m *merchants.State, one *journal.Closing) {
 	h := c.handler
 	a := &attempt{handler: h, merchant: m, claim: one.Claim, session: ratelimit.NewSession(nil), began: time.Now()}
 	defer func() { a.session.Close(ctx) }()
@@ -131,11 +132,11 @@ func (a *attempt) closing(ctx context.Context, askedAt time.Time) policy.Closing
 func (a *attempt) queryPublished(ctx context.Context) policy.Reply {
 	o, sent := a.issued(), a.claim.FirstSentAt
 	answer := a.ask(ctx, o.OutTradeNo, qfpay.MonthsAround(sent, a.now()), time.Time{})
-	a.err = answer.err
-	if book := a.handler.payments; book != nil && answer.err == nil && book.Seen(ctx, a.claim.ID, answer.rows) != nil {
+	a.err = answer.Err
+	if book := a.handler.payments; book != nil && answer.Err == nil && book.Seen(ctx, a.claim.ID, answer.Rows) != nil {
 		a.handler.observer.Observe(event.RedisFailed{Op: "follow"}) // the follower will see it
 	}
-	reply, _ := policy.ReadQuery(answer.rows, answer.err, o, sent)
+	reply, _ := policy.ReadQuery(answer.Rows, answer.Err, o, sent)
 	return reply
 }
 

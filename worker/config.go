@@ -13,6 +13,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/merchants"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
@@ -45,7 +46,9 @@ type Config struct {
 	Observer event.Observer // nil: events are dropped
 	Logger   *slog.Logger   // nil: nothing is logged
 
-	windows [2]time.Duration // of the limits; zero: a second and a minute. A test cannot wait for minutes
+	// A test cannot wait for minutes.
+	windows [2]time.Duration // of the limits; zero: a second and a minute
+	times   *timing.Times    // nil: those of CallTimeout
 }
 
 // check returns an error for every field that cannot be used.
@@ -68,31 +71,12 @@ func (c Config) check() error {
 	require(c.GoodsName == "" || slices.Contains(tasks.GoodsNames(), c.GoodsName), "GoodsName is %q", c.GoodsName)
 	require(c.ResultsKeep >= 0, "ResultsKeep must be 0 or more, not %s", c.ResultsKeep)
 	require(c.HighWater >= 0, "HighWater must be 0 or more, not %d", c.HighWater)
-	return errors.Join(bad, checkMerchants(c.Merchants))
+	return errors.Join(bad, merchants.Check(c.Merchants))
 }
 
-// checkMerchants returns an error for every merchant that cannot be used.
-func checkMerchants(merchants []Merchant) error {
-	var bad error
-	require := func(ok bool, format string, args ...any) {
-		if !ok {
-			bad = errors.Join(bad, fmt.Errorf("worker: "+format, args...))
-		}
-	}
-	require(len(merchants) > 0, "Merchants is empty")
-	seen := map[string]bool{}
-	accounts := map[[3]string]string{}
-	for _, m := range merchants {
-		account := m.account()
-		// Their order numbers would be one namespace at QFPay and two here.
-		require(accounts[account] == "", "merchants %q and %q are one account at QFPay (base URL, app_code, mchid)", accounts[account], m.Name)
-		accounts[account] = m.Name
-		require(m.Name != "", "a merchant has no Name")
-		require(!seen[m.Name], "merchant %q is there twice", m.Name)
-		seen[m.Name] = true
-	}
-	return bad
-}
+// Merchant is one merchant of the worker: its credentials, and what QFPay allows
+// its app_code over all endpoints. A limit of 0 is none.
+type Merchant = merchants.Merchant
 
 // nobody is the observer of a worker without one.
 type nobody struct{}

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
-
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/breaker"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 // delay returns when a deferred order is due again, and completes the reason in s.
@@ -24,8 +24,8 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 	}
 	switch s.Why {
 	case event.DeferHeld:
-		if a.refused != nil && a.refused.holds.reason == "" {
-			return wait.Jitter(alonePause(h.times.Alone, a.refusals()))
+		if a.refused != nil && a.refused.holds.Reason == "" {
+			return wait.Jitter(breaker.AlonePause(h.times.Alone, a.refusals()))
 		}
 		return wait.Jitter(h.times.Held)
 	case event.DeferPaused:
@@ -85,12 +85,12 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *
 		return whenQueued(t.RetryAfter)
 	}
 	s.Why = event.DeferGateway
-	if a.merchant.limiter == nil {
+	if a.merchant.Limiter == nil {
 		return max(t.RetryAfter, timing.FirstPause)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.Margin)
 	defer cancel()
-	pause, err := a.merchant.limiter.Pause(ctx, t.RetryAfter)
+	pause, err := a.merchant.Limiter.Pause(ctx, t.RetryAfter)
 	if err != nil {
 		h.observer.Observe(event.RedisFailed{Op: "pause"})
 		pause = max(t.RetryAfter, timing.FirstPause)
@@ -108,7 +108,7 @@ func (h *handler) held(a *attempt) time.Duration {
 	if a.claim.State != policy.StateNew || a.claim.Cancelled || a.facts().PastDeadline {
 		return 0
 	}
-	left := a.merchant.breaker.admit(time.Now(), a.claim.ID, a.order.PayType, h.times.Lease)
+	left := a.merchant.Breaker.Admit(time.Now(), a.claim.ID, a.order.PayType, h.times.Lease)
 	return min(left, wait.Jitter(h.times.Held))
 }
 
@@ -125,38 +125,26 @@ func (a *attempt) refusals() int {
 type refusedCreate struct {
 	reason string // as policy.Fault names it
 	err    error
-	holds  scope
+	holds  breaker.Scope
 }
 
 // updateBreaker tells the merchant's breaker how QFPay answered a create, and the operator what
 // is held since.
 func (h *handler) updateBreaker(a *attempt) {
-	b, now := a.merchant.breaker, time.Now()
+	b, now := a.merchant.Breaker, time.Now()
 	if reason := policy.Fault(a.err); reason != "" {
-		s, begins := b.refuse(now, a.claim.ID, a.order.PayType, reason)
+		s, begins := b.Refuse(now, a.claim.ID, a.order.PayType, reason)
 		a.refused = &refusedCreate{reason, a.err, s}
 		if begins {
-			h.log.LogAttrs(context.Background(), slog.LevelError, heldText(s), append(a.attrs(), a.refused.attrs()...)...)
+			h.log.LogAttrs(context.Background(), slog.LevelError, s.String(), append(a.attrs(), a.refused.attrs()...)...)
 		}
 		return
 	}
 	switch a.known.Reply {
 	case policy.Created, policy.Refused, policy.NotNow:
-		for _, s := range b.take(now, a.order.PayType) {
-			h.log.Info("QFPay takes these orders again", "merchant", a.order.Merchant, "pay_type", s.payType, "reason", s.reason)
+		for _, s := range b.Take(now, a.order.PayType) {
+			h.log.Info("QFPay takes these orders again", "merchant", a.order.Merchant, "pay_type", s.PayType, "reason", s.Reason)
 		}
-	}
-}
-
-// heldText says what is held.
-func heldText(s scope) string {
-	switch {
-	case s.reason == "":
-		return "QFPay refuses this order; it waits alone"
-	case s.payType != "":
-		return "QFPay refuses this merchant's orders of one pay type; they wait, and one is tried now and then"
-	default:
-		return "QFPay refuses this merchant's orders; they wait, and one of each pay type is tried now and then"
 	}
 }
 
@@ -164,26 +152,5 @@ func heldText(s scope) string {
 func (r *refusedCreate) attrs() []slog.Attr {
 	answer := qfpay.AnswerOf(r.err)
 	return []slog.Attr{slog.String("respcd", string(answer.RespCd)), slog.String("text", strings.TrimSpace(answer.RespErr+" "+answer.RespMsg)),
-		slog.Any("error", r.err), slog.String("hint", hint(r.reason, r.holds))}
-}
-
-// hint says what to check after a refusal. The key is to blame only when QFPay takes nothing of
-// the merchant.
-func hint(reason string, s scope) string {
-	switch {
-	case s.reason == "":
-		return "other orders may be taken: compare this one's fields with theirs; it is tried until its deadline"
-	case reason == "1104":
-		return "ask QFPay whether this pay type is enabled for the merchant"
-	case s.payType != "":
-		return "the credentials are good, since other pay types are taken: ask QFPay about this pay type of the merchant"
-	case qfpay.RespCd(reason).RefusesSignature():
-		return "compare the client key, the mchid and QFPAY_SIGN_TYPE (try MD5) with what QFPay issued for this base URL"
-	case reason == policy.FaultAnswer:
-		return "look at one of its orders with order show: the answers have no QR code, or are not QFPay's"
-	case reason == policy.FaultHTTP:
-		return "compare the base URL with the environment of these credentials"
-	default:
-		return "ask QFPay's support about this code: it concerns the merchant's store or account"
-	}
+		slog.Any("error", r.err), slog.String("hint", r.holds.Hint(r.reason))}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/roundtimer"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
@@ -21,7 +22,7 @@ import (
 // one of them.
 type dispatcher struct {
 	handler *handler
-	timer   *roundTimer
+	timer   *roundtimer.Timer
 	inLine  map[tasks.Lane]*atomic.Bool // a goroutine waits for a slot of the lane
 
 	ctx     context.Context // of the orders: it outlives the loop's
@@ -41,16 +42,16 @@ func newDispatcher(h *handler) *dispatcher {
 
 // run dispatches until the context ends.
 func (d *dispatcher) run(ctx context.Context) {
-	for d.timer.wait(ctx) {
+	for d.timer.Wait(ctx) {
 		if d.failing.Load() && !d.recovered(ctx) {
-			d.timer.roundEnded(0)
+			d.timer.RoundEnded(0)
 			continue
 		}
 		next, err := d.round(ctx, journal.Room{tasks.Interactive: 0, tasks.Bulk: 0})
 		if err == nil {
 			d.failing.Store(false)
 		}
-		d.timer.roundEnded(next)
+		d.timer.RoundEnded(next)
 	}
 }
 
@@ -85,7 +86,7 @@ func (d *dispatcher) round(ctx context.Context, room journal.Room) (time.Duratio
 func (d *dispatcher) dispatch(ctx context.Context, room journal.Room) (time.Duration, error) {
 	ctx, cancel := wait.Longer(ctx, timing.LastCommands) // an answer on its way has orders in it
 	defer cancel()
-	others := d.handler.fleet.others()
+	others := d.handler.fleet.Others()
 	due, err := d.handler.journal.ClaimDue(ctx, room, others...)
 	if err != nil {
 		return 0, err
@@ -114,16 +115,16 @@ func (d *dispatcher) dispatch(ctx context.Context, room journal.Room) (time.Dura
 // dispatchQueues starts orders of an app_code's wait queues. It leaves an app_code that this
 // process does not know to other processes.
 func (d *dispatcher) dispatchQueues(ctx context.Context, appCode string, room journal.Room) error {
-	merchants := d.handler.merchants.Load()
-	m := merchants.byAppCode[appCode]
+	set := d.handler.merchants.Load()
+	m := set.ByAppCode[appCode]
 	if m == nil {
 		return nil
 	}
-	n := min(int64(room[tasks.Interactive]+room[tasks.Bulk]), merchants.perMerchantLimit-m.inFlight.Load())
+	n := min(int64(room[tasks.Interactive]+room[tasks.Bulk]), set.PerMerchantLimit-m.InFlight.Load())
 	if n <= 0 {
 		return nil
 	}
-	orders, err := m.limiter.Dispatch(ctx, int(n), room)
+	orders, err := m.Limiter.Dispatch(ctx, int(n), room)
 	for _, o := range orders {
 		room[o.Lane]--
 		d.start(o.Lane, o.ID, func() error { return d.handler.dispatched(d.ctx, o) })

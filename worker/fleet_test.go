@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
@@ -33,7 +32,7 @@ func TestFleet_HandsAnOrderOnToAWorkerThatHasItsMerchant(t *testing.T) {
 		return len(r.rdb.HKeys(t.Context(), r.keys.Merchants()).Val()) == 2
 	})
 	for _, w := range r.workers {
-		ok(t, w.handler.fleet.exchange(t.Context(), 0))
+		ok(t, w.handler.fleet.Exchange(t.Context(), 0))
 	}
 	r.enqueue(20, of("a", "A"))
 	r.enqueue(20, of("b", "B"))
@@ -63,7 +62,7 @@ func TestFleet_TellsOfAMerchantThatNobodyHas(t *testing.T) {
 	})
 	r.eventually("the order with a deadline has expired", func() bool { return r.published() == 1 })
 	r.eventually("each order was looked at several times", func() bool { return r.deferred(event.DeferUnknown) > 20 })
-	ok(t, r.workers[0].handler.fleet.exchange(t.Context(), 0))
+	ok(t, r.workers[0].handler.fleet.Exchange(t.Context(), 0))
 	if unknown := r.unknownMerchants(); !slices.Equal(unknown, []string{"b"}) {
 		t.Errorf("unknown are %q", unknown)
 	}
@@ -77,38 +76,9 @@ func TestFleet_TellsOfAMerchantThatNobodyHas(t *testing.T) {
 	if b5 := results["B5"]; b5.Outcome != string(tasks.Expired) || b5.Reason != "no worker knows its merchant" {
 		t.Errorf("at its deadline: %+v", b5)
 	}
-	ok(t, r.workers[0].handler.fleet.exchange(t.Context(), 0))
+	ok(t, r.workers[0].handler.fleet.Exchange(t.Context(), 0))
 	if unknown := r.unknownMerchants(); len(unknown) != 0 {
 		t.Errorf("still unknown are %q", unknown)
-	}
-}
-
-// A worker that has ended is no reason to leave an order to it, nor is one that nothing is heard of
-// because Redis does not take what is told.
-func TestFleet_ForgetsAWorkerThatHasEnded(t *testing.T) {
-	t.Parallel()
-	f := newJournalFixture(t)
-	set := newMerchantSet(map[string]*merchantState{"a": {client: &qfpay.Client{}}}, 1)
-	fleet := newFleet(f.Journal, func() *merchantSet { return set })
-	has := func(want bool, when string) {
-		t.Helper()
-		if elsewhere, err := fleet.has(t.Context(), "b"); err != nil || elsewhere != want {
-			t.Errorf("%s: %t, %v", when, elsewhere, err)
-		}
-		if left := len(fleet.others()) > 0; left != want {
-			t.Errorf("%s: its orders are left alone: %t", when, left)
-		}
-		fleet.latest.Store(&exchange{})
-	}
-	has(false, "alone")
-	_, _, err := f.TellMerchants(t.Context(), map[string]journal.Quota{"b": {}}, nil, nil)
-	ok(t, err)
-	has(true, "another has it")
-	ok(t, f.Redis.HSet(t.Context(), f.Keys.Merchants(), "b", time.Now().Add(-time.Millisecond).UnixMilli()).Err())
-	has(false, "it has ended")
-	fleet.latest.Store(&exchange{at: time.Now().Add(-timing.MerchantTold), running: map[string]bool{"b": true}})
-	if len(fleet.others()) != 0 {
-		t.Error("orders are left to a worker of which nothing was heard for long")
 	}
 }
 

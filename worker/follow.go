@@ -5,23 +5,24 @@ import (
 	"slices"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/merchants"
 	"github.com/qfpay-worker/qfpay-worker/worker/payments"
 )
 
 // newFollower returns a follower of the codes of this worker's merchants.
 func (w *Worker) newFollower() *payments.Follower {
-	merchants := func() map[string]*merchantState { return w.handler.merchants.Load().byName }
+	own := func() map[string]*merchants.State { return w.handler.merchants.Load().ByName }
 	return &payments.Follower{
 		Book:      &payments.Book{Redis: w.config.Redis, Keys: w.config.Keys, Observer: w.config.Observer, Logger: w.config.Logger},
-		Merchants: func() []string { return slices.Sorted(maps.Keys(merchants())) },
+		Merchants: func() []string { return slices.Sorted(maps.Keys(own())) },
 		Client: func(name string) *qfpay.Client {
-			m := merchants()[name]
+			m := own()[name]
 			if m == nil {
 				return nil
 			}
-			client := *m.client
-			if m.limiter != nil {
-				client.Limiter = m.limiter.Follower()
+			client := *m.Client
+			if m.Limiter != nil {
+				client.Limiter = m.Limiter.Follower()
 			}
 			return &client
 		},

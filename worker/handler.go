@@ -8,18 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
-	"github.com/qfpay-worker/qfpay-worker/worker/payments"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -27,9 +16,19 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/fleet"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/lately"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/merchants"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/pool"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/roundtimer"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+	"github.com/qfpay-worker/qfpay-worker/worker/payments"
 )
 
 // handler handles wake-ups. Every wake-up ends without an error, whatever happened to the order:
@@ -40,9 +39,9 @@ type handler struct {
 	producer  *tasks.Producer
 	rdb       redis.UniversalClient
 	keys      tasks.Keys
-	merchants atomic.Pointer[merchantSet] // an attempt keeps the state that it began with
-	fleet     *fleet
-	unknown   lately // merchants that were logged as unknown
+	merchants *merchants.Merchants // an attempt keeps the state that it began with
+	fleet     *fleet.Fleet
+	unknown   lately.Texts // merchants that were logged as unknown
 	times     timing.Times
 	lost      LostResponse
 	unique    bool
@@ -50,8 +49,8 @@ type handler struct {
 	notifyURL string // see Config
 	observer  event.Observer
 	log       *slog.Logger
-	timer     *roundTimer     // of this process's dispatcher
-	stop      <-chan struct{} // closed when the worker stops taking orders
+	timer     *roundtimer.Timer // of this process's dispatcher
+	stop      <-chan struct{}   // closed when the worker stops taking orders
 	pool      pool.Pool
 	payments  *payments.Book // nil: published codes are not followed
 }
@@ -186,7 +185,7 @@ func (h *handler) wake(ctx context.Context, w wakeUp) error {
 		h.observer.Observe(event.Deferred{Reason: event.DeferBusy})
 		return nil
 	case journal.ClaimEarly:
-		h.timer.orderDue(c.Early)
+		h.timer.OrderDue(c.Early)
 	case journal.ClaimOurs:
 		failpoint.Hit("claimed")
 		return traced(&c, h.work(ctx, c, w))
@@ -274,15 +273,15 @@ func (h *handler) work(ctx context.Context, c journal.Claim, w wakeUp) error {
 	if c.Attempts == 1 {
 		h.observer.Observe(event.Started{Lane: a.order.Lane, Waited: c.ClaimedAt.Sub(a.waitsSince())})
 	}
-	merchants := h.merchants.Load()
-	if a.merchant = merchants.byName[a.order.Merchant]; a.merchant == nil {
+	set := h.merchants.Load()
+	if a.merchant = set.ByName[a.order.Merchant]; a.merchant == nil {
 		return h.unknownMerchant(ctx, a)
 	}
 	if held := h.held(a); held > 0 {
 		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferHeld}, held)
 	}
-	defer a.merchant.inFlight.Add(-1)
-	if a.merchant.inFlight.Add(1) > merchants.perMerchantLimit && !a.facts().PastDeadline && !c.Cancelled {
+	defer a.merchant.InFlight.Add(-1)
+	if a.merchant.InFlight.Add(1) > set.PerMerchantLimit && !a.facts().PastDeadline && !c.Cancelled {
 		return h.overMerchantLimit(ctx, a)
 	}
 	s, err := a.run(ctx)
@@ -297,11 +296,11 @@ func (h *handler) work(ctx context.Context, c journal.Claim, w wakeUp) error {
 // order joins the wait queue, or waits for a moment where its merchant has no limits.
 func (h *handler) overMerchantLimit(ctx context.Context, a *attempt) error {
 	s := policy.Step{Do: policy.Wait, Why: event.DeferMerchantLimit}
-	if a.merchant.limiter == nil {
+	if a.merchant.Limiter == nil {
 		return h.deferOrder(ctx, a, s, wait.Jitter(timing.MerchantLimitPause))
 	}
-	queue := a.merchant.limiter.Queue(a.class(), a.order.Lane)
-	length, err := a.merchant.limiter.QueueLength(ctx, queue)
+	queue := a.merchant.Limiter.Queue(a.class(), a.order.Lane)
+	length, err := a.merchant.Limiter.QueueLength(ctx, queue)
 	if err != nil {
 		return err
 	}
@@ -370,7 +369,7 @@ func (h *handler) deferOrder(ctx context.Context, a *attempt, s policy.Step, del
 	if in != nil {
 		soon = 0 // a dispatcher must look at the wait queue
 	}
-	defer h.timer.orderDue(soon)
+	defer h.timer.OrderDue(soon)
 	return h.journal.Release(ctx, &a.claim, delay, s.Do == policy.WaitNotFound, s.Why, (*journal.WaitQueue)(in))
 }
 
@@ -378,13 +377,13 @@ func (h *handler) deferOrder(ctx context.Context, a *attempt, s policy.Step, del
 // one that does. Where no running worker does, one may be about to start, and the order waits. After
 // its deadline it has expired, since no create was ever sent for it.
 func (h *handler) unknownMerchant(ctx context.Context, a *attempt) error {
-	switch elsewhere, err := h.fleet.has(ctx, a.order.Merchant); {
+	switch elsewhere, err := h.fleet.Has(ctx, a.order.Merchant); {
 	case err != nil:
 		return err
 	case elsewhere:
 		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferElsewhere}, 0)
 	}
-	if !h.unknown.repeats(a.order.Merchant) {
+	if !h.unknown.Repeats(a.order.Merchant) {
 		h.log.LogAttrs(context.Background(), slog.LevelError, "no running worker has this merchant; its orders wait", append([]slog.Attr{
 			slog.String("merchant", a.order.Merchant), slog.String("out_trade_no", a.order.OutTradeNo),
 			slog.String("hint", "add it to QFPAY_MERCHANTS_FILE, or correct the producer; it is logged once a minute")}, traceAttrs(&a.claim)...)...)

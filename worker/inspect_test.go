@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
-
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
 func TestInspect_TellsTheHistoryOfAnOrderFromItsJournal(t *testing.T) {

@@ -3,9 +3,8 @@ package worker
 import (
 	"testing"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 )
 
 func TestReissue_AddsASuffixToTheOrdersOwnNumber(t *testing.T) {

@@ -3,10 +3,9 @@ package worker
 import (
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )

@@ -5,12 +5,11 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 

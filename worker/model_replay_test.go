@@ -8,15 +8,17 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/fleet"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/merchants"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/roundtimer"
 )
 
 func replay(t *rapid.T, rdb *redis.Client, number string) {
@@ -88,12 +90,9 @@ func (w *twins) past(clock uint8) {
 // workedBy is a real handler, whose merchant's gateway this is.
 func workedBy(j *journal.Journal, s setting, gateway http.RoundTripper) *handler {
 	merchant := Merchant{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway", AppCode: "APP", Key: "k"}}
-	config := Config{Verify: qfpay.VerifyOff, Observer: nobody{}}
-	m := newMerchantState(merchant, config, &http.Client{Transport: gateway}, j.Times.Call)
-	h := &handler{timer: newRoundTimer(), journal: j, fleet: newFleet(j, nil), keys: j.Keys, rdb: j.Redis, times: j.Times, lost: s.lost, unique: s.trusted,
+	config := merchants.Config{Verify: qfpay.VerifyOff, Observer: nobody{}, HTTP: &http.Client{Transport: gateway}, CallTimeout: j.Times.Call}
+	return &handler{merchants: merchants.New(config, []Merchant{merchant}), timer: roundtimer.New(), journal: j, fleet: fleet.New(j, nil), keys: j.Keys, rdb: j.Redis, times: j.Times, lost: s.lost, unique: s.trusted,
 		observer: nobody{}, log: slog.New(slog.DiscardHandler)}
-	h.merchants.Store(&merchantSet{byName: map[string]*merchantState{"default": m}, perMerchantLimit: 1})
-	return h
 }
 
 // foresee runs the model's attempt to its end. After an answer that may concern every order of the

@@ -6,19 +6,16 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
-
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // twins are the model's journal and the real one, and what three attempts know of it.

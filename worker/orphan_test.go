@@ -3,13 +3,11 @@ package worker
 import (
 	"testing"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 )
 
 // A QR code that came too late is not published, and what stands at QFPay with it is

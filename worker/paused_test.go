@@ -185,27 +185,3 @@ func (r *rig) creates(merchant, payType string) (n int) {
 	}
 	return n
 }
-
-// What a process believes to be paused, and did not just hear of, it asks for again.
-func TestFleet_KnowsWhatIsPaused(t *testing.T) {
-	t.Parallel()
-	f := newJournalFixture(t)
-	fleet := newFleet(f.Journal, func() *merchantSet { return newMerchantSet(nil, 1) })
-	o := anOrder("A1").WithDefaults(time.Now())
-	is := func(want bool, when string) {
-		t.Helper()
-		if got := fleet.isPaused(t.Context(), o); got != want {
-			t.Errorf("%s: paused %t", when, got)
-		}
-	}
-	is(false, "at the start")
-	ok(t, f.Redis.HSet(t.Context(), f.Keys.Paused(), "default:"+string(qfpay.FPS), "", "other", "").Err())
-	ok(t, fleet.exchange(t.Context(), 0))
-	is(false, "others are paused")
-	ok(t, f.Redis.HSet(t.Context(), f.Keys.Paused(), "default:"+string(o.PayType), "").Err())
-	ok(t, fleet.exchange(t.Context(), 0))
-	is(true, "its pay type is paused")
-	ok(t, f.Redis.Del(t.Context(), f.Keys.Paused()).Err())
-	fleet.latest.Store(&exchange{at: time.Now().Add(-time.Minute), paused: fleet.latest.Load().paused})
-	is(false, "the pause is over")
-}

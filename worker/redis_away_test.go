@@ -125,9 +125,10 @@ func (r *rig) startThrough(m *faultPoint) {
 // run runs a worker with the clients of the configuration until the test ends.
 func (r *rig) run() {
 	r.t.Helper()
-	w, err := New(r.config)
+	c := r.config
+	c.times = &r.times
+	w, err := New(c)
 	ok(r.t, err)
-	w.setTimes(r.times)
 	if r.oneByOne {
 		w.handler.journal.Scripts = w.config.Redis
 	}

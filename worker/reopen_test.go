@@ -8,15 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )

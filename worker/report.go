@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
@@ -45,8 +42,8 @@ func (a *attempt) logDeferred(s policy.Step, delay time.Duration) {
 	}
 	attrs := append(a.attrs(), slog.String("deferred_for", string(s.Why)), slog.String("back_in", delay.Round(time.Millisecond).String()))
 	switch {
-	case a.refused != nil && a.refused.holds.reason == "" && s.Why == event.DeferHeld:
-		a.handler.log.LogAttrs(context.Background(), slog.LevelWarn, heldText(a.refused.holds), append(attrs, a.refused.attrs()...)...)
+	case a.refused != nil && a.refused.holds.Reason == "" && s.Why == event.DeferHeld:
+		a.handler.log.LogAttrs(context.Background(), slog.LevelWarn, a.refused.holds.String(), append(attrs, a.refused.attrs()...)...)
 		return
 	case a.err != nil:
 		attrs = append(attrs, slog.Any("error", a.err))
@@ -121,27 +118,4 @@ func traceOf(err error) []slog.Attr {
 		return e.attrs
 	}
 	return nil
-}
-
-// lately remembers what was logged within [timing.LogAgain].
-type lately struct {
-	mu   sync.Mutex
-	said map[string]time.Time
-}
-
-// mostTexts bounds what lately remembers.
-const mostTexts = 1000
-
-// repeats reports whether a text was logged lately, and counts it as logged now if it was not.
-func (l *lately) repeats(text string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if time.Since(l.said[text]) < timing.LogAgain {
-		return true
-	}
-	if l.said == nil || len(l.said) >= mostTexts {
-		l.said = make(map[string]time.Time)
-	}
-	l.said[text] = time.Now()
-	return false
 }

@@ -6,11 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 )
 
 // An order that QFPay does not know is sent again under its number, upon a query that has

@@ -77,7 +77,7 @@ func (r *rig) client() *redis.Client {
 func (r *rig) start() (stop func()) {
 	r.t.Helper()
 	c := r.config
-	c.windows = r.windows
+	c.windows, c.times = r.windows, &r.times
 	c.Queue, c.Blocking = r.server.Client(r.t), r.server.Client(r.t)
 	if r.user != "" {
 		c.Redis, c.Queue, c.Blocking = r.client(), r.client(), r.client()
@@ -86,7 +86,6 @@ func (r *rig) start() (stop func()) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	w.setTimes(r.times)
 	if r.intakeIdle > 0 {
 		w.intake.Idle = r.intakeIdle
 	}
@@ -103,14 +102,6 @@ func (r *rig) start() (stop func()) {
 	})
 	r.t.Cleanup(stop)
 	return stop
-}
-
-// setTimes puts other times in force, before the worker runs.
-func (w *Worker) setTimes(t timing.Times) {
-	w.handler.times, w.handler.journal.Times = t, t
-	for _, m := range w.handler.merchants.Load().byName {
-		m.client.Timeout = t.Call
-	}
 }
 
 func (r *rig) producer() *tasks.Producer { return tasks.NewProducer(r.rdb, r.keys) }

@@ -8,17 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
-
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // journalFixture is a journal on a Redis of its own, with one order accepted.

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -37,6 +36,9 @@ func newShops(t *testing.T, l simulator.Latency) *rig {
 	return r
 }
 
+// tooManyRefusals in a row hold a merchant, whatever QFPay took of it before.
+const tooManyRefusals = 12
+
 func wrong(m *Merchant) { m.Key = "canary-7f3a" }
 
 // of has orders be one merchant's.
@@ -64,20 +66,20 @@ func TestBreaker_EndsWithTheRightKey(t *testing.T) {
 	r.config.Merchants = with(right, "b", wrong)
 	r.start()
 	w := r.workers[0]
-	r.enqueue(fewRefusals, of("b", "F"))
+	r.enqueue(tooManyRefusals, of("b", "F"))
 	r.eventually("b is held", func() bool { return len(seen[event.Held](r.events)) == 1 })
-	b := w.handler.merchants.Load().byName["b"].breaker
-	b.mu.Lock()
-	for _, c := range b.payTypes {
-		c.pause, c.until = timing.MaxOpen, time.Now().Add(timing.MaxOpen)
+	b := w.handler.merchants.Load().ByName["b"].Breaker
+	for at, n := time.Now(), 0; n < 8; n++ { // probes to come, each refused
+		at = at.Add(timing.MaxOpen + timing.ProbeOther)
+		b.Admit(at, "probe", qfpay.AlipayOverseas, 0)
+		b.Refuse(at, "probe", qfpay.AlipayOverseas, "1108")
 	}
-	b.mu.Unlock()
 	const n = 750
 	r.enqueue(n, of("b", "B"))
 	r.eventually("all of them wait", func() bool { return r.deferred(event.DeferHeld) > n })
 
 	ok(t, w.SetMerchants(right))
-	r.agree(r.results(n + fewRefusals))
+	r.agree(r.results(n + tooManyRefusals))
 	held := seen[event.Held](r.events)
 	if len(held) != 2 || held[1] != (event.Held{Merchant: "b", Reason: "1108"}) {
 		t.Errorf("observed %+v, want that b is held and then that it is not", held)
@@ -94,7 +96,7 @@ func TestMerchants_OrdersInFlightKeepTheKeyTheyWereBegunWith(t *testing.T) {
 	r.eventually("all are under way", func() bool { return len(r.gateway.Calls()) == 4 })
 	ok(t, w.SetMerchants(with(right, "a", wrong)))
 	r.agree(r.results(4))
-	r.enqueue(manyRefusals, of("a", "W"))
+	r.enqueue(tooManyRefusals, of("a", "W"))
 	r.eventually("the next are refused", func() bool { return len(seen[event.Held](r.events)) == 1 })
 }
 
@@ -163,13 +165,27 @@ func TestMerchants_LoseNoOrderWhileTheyChange(t *testing.T) {
 	}
 	r.agree(r.results(n))
 	for _, w := range r.workers {
-		for name, at := range w.handler.merchants.Load().byName {
-			r.eventually("nothing is in flight", func() bool { return at.inFlight.Load() == 0 })
-			if at.breaker.all != "" {
-				t.Errorf("%s is held", name)
+		for name, at := range w.handler.merchants.Load().ByName {
+			r.eventually("nothing is in flight", func() bool { return at.InFlight.Load() == 0 })
+			if held := r.holds(name); held != 0 {
+				t.Errorf("%s is held %d times", name, held)
 			}
 		}
 	}
+}
+
+// holds is how much of a merchant is held, in all workers, as the events say.
+func (r *rig) holds(merchant string) (n int) {
+	for _, e := range seen[event.Held](r.events) {
+		switch {
+		case e.Merchant != merchant:
+		case e.Held:
+			n++
+		default:
+			n--
+		}
+	}
+	return n
 }
 
 func TestMerchants_ChangeNothingWhenTheyAreWrong(t *testing.T) {
@@ -194,34 +210,6 @@ func TestMerchants_ChangeNothingWhenTheyAreWrong(t *testing.T) {
 		}
 		if w.handler.merchants.Load() != before {
 			t.Errorf("%s: the merchants have changed", name)
-		}
-	}
-}
-
-func TestMerchants_KeepAllThatAChangeDoesNotTouch(t *testing.T) {
-	t.Parallel()
-	server := "http://gateway"
-	base := Merchant{Merchant: qfpay.Merchant{Name: "a", BaseURL: server, AppCode: "A", Key: "k"}, PerSecond: 5}
-	config := Config{Observer: nobody{}}
-	for name, tt := range map[string]struct {
-		change              func(*Merchant)
-		all, hold, theLimit bool
-	}{
-		"nothing":    {func(*Merchant) {}, true, true, true},
-		"the key":    {func(m *Merchant) { m.Key = "l" }, false, false, true},
-		"the mchid":  {func(m *Merchant) { m.MchID = "1" }, false, false, true},
-		"the code":   {func(m *Merchant) { m.AppCode = "B" }, false, false, false},
-		"the limits": {func(m *Merchant) { m.PerMinute = 9 }, false, true, false},
-	} {
-		was := newMerchantState(base, config, http.DefaultClient, time.Second)
-		m := base
-		tt.change(&m)
-		is := was.replace(newMerchantState(m, config, http.DefaultClient, time.Second))
-		if is.merchant() != m || is.inFlight != was.inFlight {
-			t.Errorf("%s: it is another merchant, or what is in flight is forgotten", name)
-		}
-		if (is == was) != tt.all || (is.breaker == was.breaker) != tt.hold || (is.limiter == was.limiter) != tt.theLimit {
-			t.Errorf("%s: kept: state %t, breaker %t, limiter %t", name, is == was, is.breaker == was.breaker, is.limiter == was.limiter)
 		}
 	}
 }

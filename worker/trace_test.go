@@ -6,15 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
 	"github.com/google/go-cmp/cmp"
 	"github.com/hibiken/asynq"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 )
 
 // traceOfOrder is the traceparent that a test gives its n-th order.

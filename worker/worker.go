@@ -9,33 +9,30 @@ import (
 	"sync"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
-	"github.com/qfpay-worker/qfpay-worker/worker/payments"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/asynqhook"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/pool"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
-
 	"github.com/hibiken/asynq"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/asynqhook"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/fleet"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/merchants"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/pool"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/roundtimer"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+	"github.com/qfpay-worker/qfpay-worker/worker/payments"
 )
 
 // Worker takes orders to their results, until it is told to stop.
 type Worker struct {
 	config      Config
 	handler     *handler
-	watch       *watch
 	dispatcher  *dispatcher
 	intake      *streams.Intake
 	trimmers    []*streams.Trimmer
@@ -44,13 +41,10 @@ type Worker struct {
 	servers     []*asynq.Server
 	prefetchers []*asynqhook.Prefetcher // one for each server
 	stop        chan struct{}           // closed when the worker takes no more orders
-	asynqLog    *asynqLog               // of both servers
+	asynqLog    asynq.Logger            // of both servers
 	running     sync.WaitGroup          // everything that Run has started
 
 	dequeueFails time.Duration // how long dequeues fail before the worker is not ready
-
-	changing       sync.Mutex // held while the merchants change
-	merchantConfig Config     // for merchantState; its Redis is pipelined
 }
 
 // New makes a worker, or returns everything that is wrong with its configuration.
@@ -72,21 +66,22 @@ func New(c Config) (*Worker, error) {
 	}
 	times := timing.For(c.CallTimeout)
 	times.CodeMinute = failpoint.Minute
+	if c.times != nil {
+		times = *c.times
+	}
 	scripts := redisscript.NewPipelinedClient(c.Redis)
-	journal := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability, Payments: c.Payments}
+	j := &journal.Journal{Redis: c.Redis, Scripts: scripts, Keys: c.Keys, Times: times, Durability: c.Durability, Payments: c.Payments}
 	// A task in asynq's queue is accepted already, so the high-water mark is not for it.
 	producer := tasks.NewProducer(c.Redis, c.Keys).WithDurability(c.Durability).WithHighWater(0).
 		OnFailedWake(func() { c.Observer.Observe(event.RedisFailed{Op: "wake"}) })
-	merchantConfig := c
-	merchantConfig.Redis = scripts
-	w := &Worker{config: c, asynqLog: &asynqLog{log: c.Logger}, merchantConfig: merchantConfig, dequeueFails: timing.DequeueFails, stop: make(chan struct{})}
-	w.handler = &handler{journal: journal, producer: producer, rdb: c.Redis, keys: c.Keys, times: times,
-		lost: c.LostResponse, unique: c.UniqueNumbers, goodsName: c.GoodsName, notifyURL: c.NotifyURL,
-		observer: c.Observer, log: c.Logger, timer: newRoundTimer(), stop: w.stop, pool: pool.New(c.Concurrency, w.stop)}
-	w.handler.merchants.Store(w.newMerchants(c.Merchants, &merchantSet{}))
-	w.handler.fleet = newFleet(journal, w.handler.merchants.Load)
+	w := &Worker{config: c, asynqLog: asynqhook.Logger(c.Logger), dequeueFails: timing.DequeueFails, stop: make(chan struct{})}
+	own := merchants.New(merchants.Config{Redis: scripts, Keys: c.Keys, HTTP: c.HTTP, CallTimeout: times.Call, Verify: c.Verify,
+		Concurrency: c.Concurrency, Observer: c.Observer, Logger: c.Logger, Windows: c.windows}, c.Merchants)
+	w.handler = &handler{journal: j, producer: producer, rdb: c.Redis, keys: c.Keys, times: times, merchants: own,
+		fleet: fleet.New(j, func() map[string]journal.Quota { return own.Load().Quotas }),
+		lost:  c.LostResponse, unique: c.UniqueNumbers, goodsName: c.GoodsName, notifyURL: c.NotifyURL,
+		observer: c.Observer, log: c.Logger, timer: roundtimer.New(), stop: w.stop, pool: pool.New(c.Concurrency, w.stop)}
 	w.dispatcher = newDispatcher(w.handler)
-	w.watch = &watch{journal: journal, fleet: w.handler.fleet, rdb: c.Redis, keys: c.Keys, observer: c.Observer, log: c.Logger, paused: map[tasks.Lane]bool{}}
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
 	w.cancels = streams.NewCancels(s, cancelBy(inspect.New(c.Redis, c.Keys).Observed(c.Observer)))
@@ -146,7 +141,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	var loops sync.WaitGroup
 	loops.Go(func() { w.dispatcher.run(ctx) })
-	loops.Go(func() { w.watch.run(ctx) })
+	loops.Go(func() { w.handler.fleet.Watch(ctx, w.config.Observer, w.config.Logger) })
 	for _, t := range w.trimmers {
 		loops.Go(func() { t.Run(ctx) })
 	}
@@ -156,7 +151,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	loops.Go(func() { (&closings{handler: w.handler}).run(ctx) })
 	loops.Go(func() { w.cancels.Run(ctx) })
 	loops.Go(func() { w.intake.Run(ctx) })
-	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().byName), "concurrency", w.config.Concurrency)
+	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().ByName), "concurrency", w.config.Concurrency)
 
 	<-ctx.Done()
 	w.config.Logger.Info("shutting down; finishing the orders in flight", "timeout", w.config.ShutdownTimeout.String())
@@ -240,35 +235,6 @@ func (w *Worker) Ready(ctx context.Context) error {
 	return nil
 }
 
-// asynqLog passes asynq's log lines on, each text once in [timing.LogAgain]. While Redis fails, both
-// servers of asynq repeat the same lines every few seconds.
-type asynqLog struct {
-	log *slog.Logger
-	lately
-}
-
-func (l *asynqLog) say(level slog.Level, args []any) {
-	text := fmt.Sprint(args...)
-	if !l.repeats(text) {
-		l.log.Log(context.Background(), level, text, "by", "asynq")
-	}
-}
-
-// Debug implements [asynq.Logger].
-func (l *asynqLog) Debug(args ...any) { l.say(slog.LevelDebug, args) }
-
-// Info implements [asynq.Logger].
-func (l *asynqLog) Info(args ...any) { l.say(slog.LevelInfo, args) }
-
-// Warn implements [asynq.Logger].
-func (l *asynqLog) Warn(args ...any) { l.say(slog.LevelWarn, args) }
-
-// Error implements [asynq.Logger].
-func (l *asynqLog) Error(args ...any) { l.say(slog.LevelError, args) }
-
-// Fatal implements [asynq.Logger]. It does not end the process; main decides that.
-func (l *asynqLog) Fatal(args ...any) { l.say(slog.LevelError, args) }
-
 // SetMerchants replaces the merchants, all of them at once, before the worker runs or while it
 // does. Use it for keys that change, and for merchants that come and go.
 //
@@ -279,50 +245,4 @@ func (l *asynqLog) Fatal(args ...any) { l.say(slog.LevelError, args) }
 //
 // The error lists everything that is wrong with the merchants, in the words of [New]; the old
 // merchants then stay in force.
-func (w *Worker) SetMerchants(merchants []Merchant) error {
-	if err := checkMerchants(merchants); err != nil {
-		return err
-	}
-	w.changing.Lock()
-	defer w.changing.Unlock()
-	before := w.handler.merchants.Load()
-	after := w.newMerchants(merchants, before)
-	c := changesOf(before, after)
-	// Before the new set is in force, so that events of the new breakers come last.
-	for name, prev := range before.byName {
-		if next := after.byName[name]; next == nil || next.breaker != prev.breaker {
-			prev.breaker.retire()
-		}
-	}
-	w.handler.merchants.Store(after)
-	w.tell(c)
-	return nil
-}
-
-// newMerchants makes a set of merchants. It takes over from the set before what is the same.
-func (w *Worker) newMerchants(merchants []Merchant, before *merchantSet) *merchantSet {
-	byName := make(map[string]*merchantState, len(merchants))
-	for _, m := range merchants {
-		next := newMerchantState(m, w.merchantConfig, w.config.HTTP, w.handler.times.Call)
-		if prev := before.byName[m.Name]; prev != nil {
-			next = prev.replace(next)
-		}
-		byName[m.Name] = next
-	}
-	return newMerchantSet(byName, w.config.Concurrency)
-}
-
-// tell logs what has changed, by the names.
-func (w *Worker) tell(c changes) {
-	log := w.config.Logger
-	if len(c.added)+len(c.removed)+len(c.changed) == 0 {
-		log.Info("no merchant has changed")
-		return
-	}
-	log.Info("the merchants have changed; orders in flight are finished with the credentials of before",
-		"added", c.added, "removed", c.removed, "changed", c.changed)
-	if len(c.accounts) > 0 {
-		log.Warn("merchants have another account at QFPay; orders in doubt would be looked up in the wrong account",
-			"merchants", c.accounts, "hint", "change base_url, app_code and mchid only when no order of the merchant waits")
-	}
-}
+func (w *Worker) SetMerchants(all []Merchant) error { return w.handler.merchants.Change(all) }

@@ -1,4 +1,4 @@
-package worker
+package fleet
 
 import (
 	"context"
@@ -6,12 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/asynqhook"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
@@ -19,25 +16,32 @@ import (
 // watch sees what makes orders wait without an error: Redis's clock went back, somebody has paused a
 // queue of asynq, or orders, or no worker has their merchant.
 type watch struct {
-	journal  *journal.Journal
-	fleet    *fleet
-	rdb      redis.UniversalClient
-	keys     tasks.Keys
+	*Fleet
 	observer event.Observer
 	log      *slog.Logger
-	paused   map[tasks.Lane]bool
 
-	handPaused map[string]bool // as of [exchange]
+	paused     map[tasks.Lane]bool // queues that were logged as paused
+	handPaused map[string]bool     // as of [exchange]
+}
+
+func newWatch(f *Fleet, observer event.Observer, log *slog.Logger) *watch {
+	return &watch{Fleet: f, observer: observer, log: log, paused: map[tasks.Lane]bool{}}
+}
+
+// Watch tells the other processes of this one, and looks for what makes orders wait without an error,
+// until the context ends.
+func (f *Fleet) Watch(ctx context.Context, observer event.Observer, log *slog.Logger) {
+	newWatch(f, observer, log).run(ctx)
 }
 
 // run looks until the context ends. Errors of Redis are not logged: the dispatcher's are, at the same
 // time.
 func (w *watch) run(ctx context.Context) {
 	for {
-		if w.fleet.exchange(ctx, 0) != nil && ctx.Err() == nil {
+		if w.Exchange(ctx, 0) != nil && ctx.Err() == nil {
 			w.observer.Observe(event.RedisFailed{Op: "merchants"})
 		}
-		w.byHand(w.fleet.latest.Load().paused)
+		w.byHand(w.latest.Load().paused)
 		if w.journal.ForgetPassed(ctx) != nil && ctx.Err() == nil {
 			w.observer.Observe(event.RedisFailed{Op: "scheduled"})
 		}
@@ -82,16 +86,16 @@ func (w *watch) byHand(now map[string]bool) {
 // pauses logs when a queue is paused, and when it no longer is.
 func (w *watch) pauses(ctx context.Context) {
 	for _, lane := range tasks.Lanes() {
-		paused, err := asynqhook.Paused(ctx, w.rdb, w.keys.Queue(lane))
+		paused, err := asynqhook.Paused(ctx, w.journal.Redis, w.journal.Keys.Queue(lane))
 		if err != nil || paused == w.paused[lane] {
 			continue
 		}
 		w.paused[lane] = paused
 		if paused {
-			w.log.Warn("a queue is paused: no worker takes orders from it", "queue", w.keys.Queue(lane),
-				"hint", "asynq queue unpause "+w.keys.Queue(lane))
+			w.log.Warn("a queue is paused: no worker takes orders from it", "queue", w.journal.Keys.Queue(lane),
+				"hint", "asynq queue unpause "+w.journal.Keys.Queue(lane))
 		} else {
-			w.log.Info("a queue is no longer paused", "queue", w.keys.Queue(lane))
+			w.log.Info("a queue is no longer paused", "queue", w.journal.Keys.Queue(lane))
 		}
 	}
 }

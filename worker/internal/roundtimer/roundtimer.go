@@ -1,4 +1,7 @@
-package worker
+// Package roundtimer decides when a process next looks for orders that are due.
+//
+// It looks for nothing itself and never ends a wait twice for one order. Start reading at [Timer].
+package roundtimer
 
 import (
 	"context"
@@ -8,11 +11,11 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
-// roundTimer decides when the dispatcher's next round is: when the next order is due, as far as
+// Timer decides when the dispatcher's next round is: when the next order is due, as far as
 // this process knows, but at most every timing.RoundEvery and at least every timing.RoundIdle. The
 // dispatcher learns about other processes' orders by its rounds; orders that its own process defers
-// are reported with orderDue.
-type roundTimer struct {
+// are reported with OrderDue.
+type Timer struct {
 	mu           sync.Mutex
 	last         time.Time     // the latest round
 	next         time.Time     // the next round
@@ -20,11 +23,12 @@ type roundTimer struct {
 	movedForward chan struct{} // has an element when next has become earlier
 }
 
-func newRoundTimer() *roundTimer { return &roundTimer{movedForward: make(chan struct{}, 1)} }
+// New returns a timer whose first round is at once.
+func New() *Timer { return &Timer{movedForward: make(chan struct{}, 1)} }
 
-// roundEnded notes that a round has ended, and when the next order is due; negative: no order
+// RoundEnded notes that a round has ended, and when the next order is due; negative: no order
 // waits. The round may have missed orders that were deferred meanwhile.
-func (t *roundTimer) roundEnded(due time.Duration) {
+func (t *Timer) RoundEnded(due time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if due < 0 {
@@ -35,8 +39,8 @@ func (t *roundTimer) roundEnded(due time.Duration) {
 	t.bringForward()
 }
 
-// orderDue notes that an order is due in so long.
-func (t *roundTimer) orderDue(in time.Duration) {
+// OrderDue notes that an order is due in so long.
+func (t *Timer) OrderDue(in time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if at := time.Now().Add(in); t.earliestDue.IsZero() || at.Before(t.earliestDue) {
@@ -52,7 +56,7 @@ func (t *roundTimer) orderDue(in time.Duration) {
 
 // bringForward moves the next round to the earliest noted order, and reports whether the round
 // is earlier now.
-func (t *roundTimer) bringForward() bool {
+func (t *Timer) bringForward() bool {
 	at := t.earliestDue
 	if earliest := t.last.Add(timing.RoundEvery); at.Before(earliest) {
 		at = earliest
@@ -64,8 +68,8 @@ func (t *roundTimer) bringForward() bool {
 	return true
 }
 
-// wait waits until the next round. It returns false when ctx ends first.
-func (t *roundTimer) wait(ctx context.Context) bool {
+// Wait waits until the next round. It returns false when ctx ends first.
+func (t *Timer) Wait(ctx context.Context) bool {
 	for {
 		left := t.left()
 		if left <= 0 {
@@ -85,7 +89,7 @@ func (t *roundTimer) wait(ctx context.Context) bool {
 
 // left returns the time until the next round. When it is over, the noted time is forgotten: the
 // round that follows finds the order.
-func (t *roundTimer) left() time.Duration {
+func (t *Timer) left() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	left := time.Until(t.next)

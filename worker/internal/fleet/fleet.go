@@ -1,4 +1,9 @@
-package worker
+// Package fleet keeps each process aware of what concerns all of them: which merchants the running
+// workers have, what a person has paused, and whether Redis's clock went back.
+//
+// It never starts, ends or defers an order: it says what is so, and logs it. Start reading at
+// [Fleet.Watch].
+package fleet
 
 import (
 	"context"
@@ -13,12 +18,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
-// fleet is what this process knows of the merchants of all running workers, and of those that a person
+// Fleet is what this process knows of the merchants of all running workers, and of those that a person
 // has paused. Each process tells its own;
 // an order of a merchant that only others have is left to them.
-type fleet struct {
+type Fleet struct {
 	journal *journal.Journal
-	own     func() *merchantSet
+	own     func() map[string]journal.Quota // the merchants of this process; it is not changed
 
 	latest atomic.Pointer[exchange]
 
@@ -34,26 +39,24 @@ type exchange struct {
 	paused  map[string]bool // merchant or merchant:pay_type, by hand
 }
 
-func newFleet(j *journal.Journal, own func() *merchantSet) *fleet {
-	f := &fleet{journal: j, own: own, unknown: map[string]bool{}}
+// New returns the fleet as a process knows it that has learnt nothing yet. own returns the merchants of
+// the process.
+func New(j *journal.Journal, own func() map[string]journal.Quota) *Fleet {
+	f := &Fleet{journal: j, own: own, unknown: map[string]bool{}}
 	f.latest.Store(&exchange{})
 	return f
 }
 
-// exchange tells the merchants of this process and learns those of all and what is paused, unless that was done not
+// Exchange tells the merchants of this process and learns those of all and what is paused, unless that was done not
 // longer ago than age.
-func (f *fleet) exchange(ctx context.Context, age time.Duration) error {
+func (f *Fleet) Exchange(ctx context.Context, age time.Duration) error {
 	f.exchanging.Lock()
 	defer f.exchanging.Unlock()
 	if time.Since(f.latest.Load().at) < age {
 		return nil
 	}
-	own := f.own().byName
-	has := make(map[string]journal.Quota, len(own))
-	for name, m := range own {
-		has[name] = m.quota()
-	}
-	gone := slices.DeleteFunc(slices.Clone(f.told), func(name string) bool { return own[name] != nil })
+	has := f.own()
+	gone := slices.DeleteFunc(slices.Clone(f.told), func(name string) bool { _, is := has[name]; return is })
 	running, paused, err := f.journal.TellMerchants(ctx, has, gone, slices.Sorted(maps.Keys(f.unknown)))
 	if err != nil {
 		return err
@@ -73,9 +76,9 @@ func setOf(names []string) map[string]bool {
 	return set
 }
 
-// isPaused reports whether a person has paused an order's merchant, or its pay type there. It asks
+// IsPaused reports whether a person has paused an order's merchant, or its pay type there. It asks
 // again before it says so, since the orders that wait for the end of a pause come all at once.
-func (f *fleet) isPaused(ctx context.Context, o tasks.Order) bool {
+func (f *Fleet) IsPaused(ctx context.Context, o tasks.Order) bool {
 	paused := func() bool {
 		l := f.latest.Load()
 		return l.paused[o.Merchant] || l.paused[o.Merchant+":"+string(o.PayType)]
@@ -83,36 +86,36 @@ func (f *fleet) isPaused(ctx context.Context, o tasks.Order) bool {
 	if !paused() {
 		return false
 	}
-	f.exchange(ctx, timing.RoundEvery) // should it fail, what was learnt before counts
+	f.Exchange(ctx, timing.RoundEvery) // should it fail, what was learnt before counts
 	return paused()
 }
 
 // running are the merchants that running workers have: none when nothing was learnt for so long that
 // they may all have ended.
-func (f *fleet) running() map[string]bool {
+func (f *Fleet) running() map[string]bool {
 	if l := f.latest.Load(); time.Since(l.at) < timing.MerchantTold {
 		return l.running
 	}
 	return nil
 }
 
-// others are the merchants that other running workers have and this one does not.
-func (f *fleet) others() (names []string) {
-	own := f.own().byName
+// Others are the merchants that other running workers have and this one does not.
+func (f *Fleet) Others() (names []string) {
+	own := f.own()
 	for name := range f.running() {
-		if own[name] == nil {
+		if _, is := own[name]; !is {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// has reports whether a running worker has a merchant that this one does not have.
-func (f *fleet) has(ctx context.Context, merchant string) (bool, error) {
+// Has reports whether a running worker has a merchant that this one does not have.
+func (f *Fleet) Has(ctx context.Context, merchant string) (bool, error) {
 	if f.running()[merchant] {
 		return true, nil
 	}
-	if err := f.exchange(ctx, timing.RoundEvery); err != nil {
+	if err := f.Exchange(ctx, timing.RoundEvery); err != nil {
 		return false, err
 	}
 	if f.running()[merchant] {

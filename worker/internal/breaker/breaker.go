@@ -1,4 +1,9 @@
-package worker
+// Package breaker holds back orders whose configuration QFPay refuses: one order, one pay type, or a
+// whole merchant.
+//
+// It does no I/O, reads no clock and never decides what becomes of an order: it says how long an order
+// has to wait. Start reading at [Breaker].
+package breaker
 
 import (
 	"math/rand/v2"
@@ -10,7 +15,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
-// breaker is the circuit breaker of one merchant. A refusal of the merchant's configuration may
+// Breaker is the circuit breaker of one merchant. A refusal of the merchant's configuration may
 // concern one order, one pay type, or all of the merchant, and often neither its code nor its
 // text says which. So the breaker decides by what QFPay takes meanwhile, and holds no more
 // than that:
@@ -23,20 +28,20 @@ import (
 // intervals, until QFPay takes one.
 //
 // There is no I/O here: the times are arguments.
-type breaker struct {
+type Breaker struct {
 	mu       sync.Mutex
 	all      string // why the merchant is held; empty: it is not
 	payTypes map[qfpay.PayType]*circuit
 	taken    time.Time                // when QFPay last took an order of the merchant
 	refused  []string                 // orders refused since then, of pay types that were not held
 	retired  bool                     // the merchant has other credentials now, or is gone
-	onChange func(s scope, held bool) // is called, in order, when something is held or no longer is; may be nil
+	OnChange func(s Scope, held bool) // is called, in order, when something is held or no longer is; may be nil
 }
 
-// scope is what a refusal has led to be held. Without a reason it is the refused order alone.
-type scope struct {
-	payType qfpay.PayType // empty: the whole merchant
-	reason  string        // the respcd, or "http"
+// Scope is what a refusal has led to be held. Without a reason it is the refused order alone.
+type Scope struct {
+	PayType qfpay.PayType // empty: the whole merchant
+	Reason  string        // the respcd, or "http"
 }
 
 // circuit is what the breaker knows of one pay type.
@@ -58,11 +63,11 @@ const (
 	manyRefusals = 12
 )
 
-// admit returns how long an order has to wait; 0 lets it go. The first order that asks when the
+// Admit returns how long an order has to wait; 0 lets it go. The first order that asks when the
 // pause of its pay type is over goes, as the probe; it has the time answer to report. An order
 // that was refused goes only when no other has come for a while, so that it cannot stay the
 // only probe.
-func (b *breaker) admit(now time.Time, id string, t qfpay.PayType, answer time.Duration) time.Duration {
+func (b *Breaker) Admit(now time.Time, id string, t qfpay.PayType, answer time.Duration) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := b.circuit(t)
@@ -82,14 +87,14 @@ func (b *breaker) admit(now time.Time, id string, t qfpay.PayType, answer time.D
 	return 0
 }
 
-// refuse notes that QFPay refused the configuration in its answer to an order. It returns what
+// Refuse notes that QFPay refused the configuration in its answer to an order. It returns what
 // is held now because of such refusals, and whether this one was the last that it took.
 // Refusals of orders that were on their way before change nothing.
-func (b *breaker) refuse(now time.Time, id string, t qfpay.PayType, reason string) (s scope, begins bool) {
+func (b *Breaker) Refuse(now time.Time, id string, t qfpay.PayType, reason string) (s Scope, begins bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.retired {
-		return scope{}, false // the refused credentials are not in force any more
+		return Scope{}, false // the refused credentials are not in force any more
 	}
 	c := b.circuit(t)
 	if c.probe == id {
@@ -98,9 +103,9 @@ func (b *breaker) refuse(now time.Time, id string, t qfpay.PayType, reason strin
 	c.refused = noted(c.refused, id)
 	switch {
 	case b.all != "":
-		return scope{"", b.all}, false
+		return Scope{"", b.all}, false
 	case c.reason != "":
-		return scope{t, c.reason}, false
+		return Scope{t, c.reason}, false
 	}
 	b.refused = noted(b.refused, id)
 	switch {
@@ -111,32 +116,32 @@ func (b *breaker) refuse(now time.Time, id string, t qfpay.PayType, reason strin
 				c.open(now)
 			}
 		}
-		s = scope{"", reason}
+		s = Scope{"", reason}
 	case enough(c.refused, c.taken, now):
 		c.reason = reason
 		c.open(now)
-		s = scope{t, reason}
+		s = Scope{t, reason}
 	default:
-		return scope{}, false
+		return Scope{}, false
 	}
 	b.notify(s, true)
 	return s, true
 }
 
-// take notes that QFPay took an order. That ends the hold of its pay type and of the merchant. Of
+// Take notes that QFPay took an order. That ends the hold of its pay type and of the merchant. Of
 // the other pay types, those stay held that have refusals enough of their own; their next order is
-// a probe. take returns what is not held any more.
-func (b *breaker) take(now time.Time, t qfpay.PayType) (ended []scope) {
+// a probe. Take returns what is not held any more.
+func (b *Breaker) Take(now time.Time, t qfpay.PayType) (ended []Scope) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if c := b.circuit(t); c.reason != "" {
-		ended = append(ended, scope{t, c.reason})
+		ended = append(ended, Scope{t, c.reason})
 	}
 	b.payTypes[t] = &circuit{taken: now}
 	all := b.all
 	b.all, b.taken, b.refused = "", now, nil
 	if all != "" {
-		ended = append(ended, scope{"", all})
+		ended = append(ended, Scope{"", all})
 	}
 	for _, s := range ended {
 		b.notify(s, false)
@@ -146,7 +151,7 @@ func (b *breaker) take(now time.Time, t qfpay.PayType) (ended []scope) {
 		case all == "" || c.reason != "":
 		case len(c.refused) >= fewRefusals:
 			c.reason, c.until = all, now
-			b.notify(scope{other, all}, true)
+			b.notify(Scope{other, all}, true)
 		default:
 			*c = circuit{taken: c.taken}
 		}
@@ -154,25 +159,25 @@ func (b *breaker) take(now time.Time, t qfpay.PayType) (ended []scope) {
 	return ended
 }
 
-// retire ends every hold for good: calls that are still on their way with the old credentials do
+// Retire ends every hold for good: calls that are still on their way with the old credentials do
 // not begin another.
-func (b *breaker) retire() {
+func (b *Breaker) Retire() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.retired = true
 	for t, c := range b.payTypes {
 		if c.reason != "" {
-			b.notify(scope{t, c.reason}, false)
+			b.notify(Scope{t, c.reason}, false)
 		}
 	}
 	if b.all != "" {
-		b.notify(scope{"", b.all}, false)
+		b.notify(Scope{"", b.all}, false)
 	}
 	b.all, b.payTypes = "", nil
 }
 
 // circuit returns the circuit of a pay type.
-func (b *breaker) circuit(t qfpay.PayType) *circuit {
+func (b *Breaker) circuit(t qfpay.PayType) *circuit {
 	if b.payTypes[t] == nil {
 		if b.payTypes == nil {
 			b.payTypes = map[qfpay.PayType]*circuit{}
@@ -184,7 +189,7 @@ func (b *breaker) circuit(t qfpay.PayType) *circuit {
 
 // anyWorks reports whether the credentials are good for some pay type: QFPay took an order of it
 // lately, and has refused none since.
-func (b *breaker) anyWorks(now time.Time) bool {
+func (b *Breaker) anyWorks(now time.Time) bool {
 	for _, c := range b.payTypes {
 		if len(c.refused) == 0 && !c.taken.IsZero() && now.Sub(c.taken) < timing.MaxOpen {
 			return true
@@ -215,15 +220,15 @@ func noted(refused []string, id string) []string {
 	return append(refused[max(0, len(refused)-manyRefusals+1):], id)
 }
 
-// alonePause is how long an order waits that QFPay refuses while nothing is held: first, and twice as
+// AlonePause is how long an order waits that QFPay refuses while nothing is held: first, and twice as
 // long after each further refusal.
-func alonePause(first time.Duration, refusals int) time.Duration {
+func AlonePause(first time.Duration, refusals int) time.Duration {
 	return min(first<<min(max(refusals-1, 0), 10), timing.MaxOpen)
 }
 
-// notify calls onChange under the lock, so that the last call tells the current state.
-func (b *breaker) notify(s scope, held bool) {
-	if b.onChange != nil {
-		b.onChange(s, held)
+// notify calls OnChange under the lock, so that the last call tells the current state.
+func (b *Breaker) notify(s Scope, held bool) {
+	if b.OnChange != nil {
+		b.OnChange(s, held)
 	}
 }

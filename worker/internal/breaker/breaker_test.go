@@ -1,4 +1,4 @@
-package worker
+package breaker
 
 import (
 	"fmt"
@@ -18,14 +18,14 @@ const answerWithin = 14 * time.Second
 
 // shop is a merchant whose orders come one by one, each answered at once.
 type shop struct {
-	b     breaker
+	b     Breaker
 	calls map[qfpay.PayType]int
-	held  []string // what onChange said
+	held  []string // what OnChange said
 }
 
 func newShop() *shop {
 	s := &shop{calls: map[qfpay.PayType]int{}}
-	s.b.onChange = func(on scope, held bool) { s.held = append(s.held, fmt.Sprint(on.payType, on.reason, held)) }
+	s.b.OnChange = func(on Scope, held bool) { s.held = append(s.held, fmt.Sprint(on.PayType, on.Reason, held)) }
 	return s
 }
 
@@ -33,14 +33,14 @@ func newShop() *shop {
 // the order has to wait, 0 when it was sent.
 func (s *shop) order(id string, t qfpay.PayType, reason string) time.Duration {
 	now := time.Now()
-	if wait := s.b.admit(now, id, t, answerWithin); wait > 0 {
+	if wait := s.b.Admit(now, id, t, answerWithin); wait > 0 {
 		return wait
 	}
 	s.calls[t]++
 	if reason == "" {
-		s.b.take(now, t)
+		s.b.Take(now, t)
 	} else {
-		s.b.refuse(now, id, t, reason)
+		s.b.Refuse(now, id, t, reason)
 	}
 	return 0
 }
@@ -154,7 +154,7 @@ func TestBreaker_LeavesAPoisonedOrderAlone(t *testing.T) {
 		}
 		s.said(t)
 	})
-	if a, b, c := alonePause(timing.MinOpen, 1), alonePause(timing.MinOpen, 3), alonePause(timing.MinOpen, 100); a != timing.MinOpen || b != 4*a || c != timing.MaxOpen {
+	if a, b, c := AlonePause(timing.MinOpen, 1), AlonePause(timing.MinOpen, 3), AlonePause(timing.MinOpen, 100); a != timing.MinOpen || b != 4*a || c != timing.MaxOpen {
 		t.Errorf("a refused order waits %s, then %s, at last %s", a, b, c)
 	}
 }
@@ -192,17 +192,17 @@ func TestBreaker_SendsOneProbeAtATime(t *testing.T) {
 		}
 		time.Sleep(timing.MinOpen)
 		now := time.Now()
-		if s.b.admit(now, "1", qfpay.AlipayHK, answerWithin) > 0 {
+		if s.b.Admit(now, "1", qfpay.AlipayHK, answerWithin) > 0 {
 			t.Error("no probe when the pause is over")
 		}
-		if s.b.admit(now, "2", qfpay.AlipayHK, answerWithin) == 0 {
+		if s.b.Admit(now, "2", qfpay.AlipayHK, answerWithin) == 0 {
 			t.Error("a second probe before the first was answered")
 		}
-		if s.b.admit(now, "1", qfpay.AlipayHK, answerWithin) > 0 {
+		if s.b.Admit(now, "1", qfpay.AlipayHK, answerWithin) > 0 {
 			t.Error("the probe has to wait when it asks again")
 		}
-		s.b.refuse(now, "2", qfpay.AlipayHK, "1108") // was on its way before
-		s.b.refuse(now, "1", qfpay.AlipayHK, "1108")
+		s.b.Refuse(now, "2", qfpay.AlipayHK, "1108") // was on its way before
+		s.b.Refuse(now, "1", qfpay.AlipayHK, "1108")
 		if s.order("new", qfpay.AlipayHK, "") == 0 {
 			t.Error("another probe at once")
 		}
@@ -239,12 +239,12 @@ func TestBreaker_HoldsWhatIsRefusedAndNothingElse(t *testing.T) {
 			case random.Float64() < poison:
 				id, reason = fmt.Sprint("poison", random.IntN(2)), "1108"
 			}
-			wait := s.b.admit(now, id, p, answerWithin)
+			wait := s.b.Admit(now, id, p, answerWithin)
 			switch {
 			case wait == 0 && reason == "":
-				s.b.take(now, p)
+				s.b.Take(now, p)
 			case wait == 0:
-				s.b.refuse(now, id, p, reason)
+				s.b.Refuse(now, id, p, reason)
 				s.calls[p]++
 				probed[p] = now
 			case reason == "":

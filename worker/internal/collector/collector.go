@@ -1,4 +1,9 @@
-package worker
+// Package collector joins the queries of one merchant's orders into few calls.
+//
+// It never decides what a row means for an order, never calls without a permit, and never takes an
+// order that a window of time does not show for one that is not there: it says that the order must be
+// asked for by its number. Start reading at [Collector.Ask].
+package collector
 
 import (
 	"context"
@@ -14,40 +19,41 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
-// collector joins the queries of one merchant that want to leave at the same time. QFPay takes a
+// Collector joins the queries of one merchant that want to leave at the same time. QFPay takes a
 // list of order numbers in one query, so after an outage many orders in doubt need few calls.
 //
 // There is no goroutine of its own: of the attempts that ask, one leads. It waits a moment for
 // others, and for a permit; it makes the call for as many as fit, and answers each.
-type collector struct {
+type Collector struct {
 	mu      sync.Mutex
-	waiting []*question
+	waiting []*Question
 	led     bool      // an attempt collects for the next call
 	apart   time.Time // until then each asks for itself, by its number
 }
 
-// question is one order's query.
-type question struct {
-	outTradeNo string
-	months     []qfpay.Month
-	sentAt     time.Time     // of the latest create: a window of time around it may show the order; zero: by its number only
-	limiter    qfpay.Limiter // of the attempt that asks; nil: no limit
-	reserved   bool          // the attempt has a reservation
+// Question is one order's query.
+type Question struct {
+	OutTradeNo string
+	Months     []qfpay.Month
+	SentAt     time.Time     // of the latest create: a window of time around it may show the order; zero: by its number only
+	Limiter    qfpay.Limiter // of the attempt that asks; nil: no limit
+	Reserved   bool          // the attempt has a reservation
 
-	lead     chan struct{}    // the attempt has to lead now
-	answered chan queryAnswer // the answer of another one's call
+	lead     chan struct{} // the attempt has to lead now
+	answered chan Answer   // the answer of another one's call
 }
 
-type queryAnswer struct {
-	rows  []qfpay.Record
-	err   error
-	apart bool // the error may be another order's, or the call was not about the number: ask again, by the number
+// Answer is what one order's query has shown.
+type Answer struct {
+	Rows  []qfpay.Record
+	Err   error
+	Apart bool // the error may be another order's, or the call was not about the number: ask again, by the number
 }
 
-// ask returns the rows of one order. It waits even when ctx ends meanwhile: by then another
+// Ask returns the rows of one order. It waits even when ctx ends meanwhile: by then another
 // attempt may have used this one's permit.
-func (c *collector) ask(ctx context.Context, client *qfpay.Client, q *question) queryAnswer {
-	q.lead, q.answered = make(chan struct{}, 1), make(chan queryAnswer, 1)
+func (c *Collector) Ask(ctx context.Context, client *qfpay.Client, q *Question) Answer {
+	q.lead, q.answered = make(chan struct{}, 1), make(chan Answer, 1)
 	if !c.join(q) {
 		select {
 		case a := <-q.answered:
@@ -60,7 +66,7 @@ func (c *collector) ask(ctx context.Context, client *qfpay.Client, q *question) 
 }
 
 // join adds a question, and reports whether its attempt leads.
-func (c *collector) join(q *question) bool {
+func (c *Collector) join(q *Question) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waiting = append(c.waiting, q)
@@ -71,16 +77,16 @@ func (c *collector) join(q *question) bool {
 
 // collect makes one call for those who wait, the leader's question among them, and lets another
 // one lead the rest.
-func (c *collector) collect(ctx context.Context, client *qfpay.Client, leader *question) {
-	if leader.limiter != nil {
+func (c *Collector) collect(ctx context.Context, client *qfpay.Client, leader *Question) {
+	if leader.Limiter != nil {
 		wait.Sleep(ctx, timing.JoinQuery) // when ctx has ended, there is no permit
 	}
-	var batch []*question
+	var batch []*Question
 	var inWindow bool
-	a := queryAnswer{err: &qfpay.NotSent{Endpoint: "query", Err: errNotAsked}}
+	a := Answer{Err: &qfpay.NotSent{Endpoint: "query", Err: errNotAsked}}
 	defer func() { // also when the leader panics: its fault is not that of those who wait
 		if batch == nil {
-			batch = c.take(leader, a.err)
+			batch = c.take(leader, a.Err)
 		}
 		for _, q := range batch {
 			q.answered <- a.to(q, batch, inWindow)
@@ -88,21 +94,21 @@ func (c *collector) collect(ctx context.Context, client *qfpay.Client, leader *q
 	}()
 	permit, err := c.permit(ctx, leader)
 	if err != nil {
-		a.err = err
+		a.Err = err
 		return
 	}
 	joined := *client
-	if leader.limiter != nil {
-		joined.Limiter = &prepaid{permit: permit, Limiter: leader.limiter}
+	if leader.Limiter != nil {
+		joined.Limiter = &prepaid{permit: permit, Limiter: leader.Limiter}
 	}
 	var window qfpay.Window
 	if window, batch, inWindow = c.takeWindow(leader); inWindow {
-		_, a.err = joined.QueryWindow(ctx, window, 1, func(rows []qfpay.Record) { a.rows = append(a.rows, rows...) })
+		_, a.Err = joined.QueryWindow(ctx, window, 1, func(rows []qfpay.Record) { a.Rows = append(a.Rows, rows...) })
 	} else {
 		batch = c.take(leader, nil)
-		a.rows, a.err = joined.Query(ctx, numbersOf(batch), leader.months)
+		a.Rows, a.Err = joined.Query(ctx, numbersOf(batch), leader.Months)
 	}
-	if a.apart = len(batch) > 1 && aboutOne(a.err); a.apart {
+	if a.Apart = len(batch) > 1 && aboutOne(a.Err); a.Apart {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.apart = time.Now().Add(timing.AskApart)
@@ -111,17 +117,17 @@ func (c *collector) collect(ctx context.Context, client *qfpay.Client, leader *q
 
 // to returns the answer to one question of a batch. What a window shows is a proof, also where a further
 // page failed; an order that it does not show, or only in another case, must be asked for by its number.
-func (a queryAnswer) to(q *question, batch []*question, inWindow bool) queryAnswer {
-	own := queryAnswer{rowsOf(q, batch, a.rows), a.err, a.apart}
+func (a Answer) to(q *Question, batch []*Question, inWindow bool) Answer {
+	own := Answer{rowsOf(q, batch, a.Rows), a.Err, a.Apart}
 	if !inWindow {
 		return own
 	}
-	own.rows = slices.DeleteFunc(own.rows, func(r qfpay.Record) bool { return strings.TrimSpace(r.OutTradeNo) != q.outTradeNo })
+	own.Rows = slices.DeleteFunc(own.Rows, func(r qfpay.Record) bool { return strings.TrimSpace(r.OutTradeNo) != q.OutTradeNo })
 	switch {
-	case len(own.rows) > 0:
-		own.err, own.apart = nil, false
-	case a.err == nil:
-		own.err, own.apart = errNotInWindow, true
+	case len(own.Rows) > 0:
+		own.Err, own.Apart = nil, false
+	case a.Err == nil:
+		own.Err, own.Apart = errNotInWindow, true
 	}
 	return own
 }
@@ -134,11 +140,11 @@ var errNotAsked = errors.New("the attempt that was to ask for this order did not
 
 // rowsOf returns the rows that are about one order of a batch. A row whose number is written in
 // another case, or with blanks, is about each that it may be: the policy compares times then.
-func rowsOf(q *question, batch []*question, rows []qfpay.Record) (own []qfpay.Record) {
+func rowsOf(q *Question, batch []*Question, rows []qfpay.Record) (own []qfpay.Record) {
 	for _, r := range rows {
-		isOfAnother := r.OutTradeNo != q.outTradeNo &&
-			slices.ContainsFunc(batch, func(other *question) bool { return r.OutTradeNo == other.outTradeNo })
-		if !isOfAnother && r.HasNumber(q.outTradeNo) && !r.IsNoOrder() {
+		isOfAnother := r.OutTradeNo != q.OutTradeNo &&
+			slices.ContainsFunc(batch, func(other *Question) bool { return r.OutTradeNo == other.OutTradeNo })
+		if !isOfAnother && r.HasNumber(q.OutTradeNo) && !r.IsNoOrder() {
 			own = append(own, r)
 		}
 	}
@@ -147,18 +153,18 @@ func rowsOf(q *question, batch []*question, rows []qfpay.Record) (own []qfpay.Re
 
 // permit acquires the permit for a call: with the reservation of one who waits and has one, else
 // of the leader. Who waits does nothing else meanwhile.
-func (c *collector) permit(ctx context.Context, leader *question) (qfpay.Permit, error) {
-	if leader.limiter == nil {
+func (c *Collector) permit(ctx context.Context, leader *Question) (qfpay.Permit, error) {
+	if leader.Limiter == nil {
 		return qfpay.Permit{}, nil
 	}
 	by := leader
 	c.mu.Lock()
-	if i := slices.IndexFunc(c.waiting, func(q *question) bool { return q.reserved }); i >= 0 && !leader.reserved {
+	if i := slices.IndexFunc(c.waiting, func(q *Question) bool { return q.Reserved }); i >= 0 && !leader.Reserved {
 		by = c.waiting[i]
-		by.reserved = false
+		by.Reserved = false
 	}
 	c.mu.Unlock()
-	permit, err := by.limiter.Acquire(ctx)
+	permit, err := by.Limiter.Acquire(ctx)
 	switch throttled, is := errors.AsType[*qfpay.Throttled](err); {
 	case is:
 		err = &qfpay.Throttled{Endpoint: "query", RetryAfter: throttled.RetryAfter}
@@ -178,15 +184,15 @@ func aboutOne(err error) bool {
 
 // take returns the questions that the call is for, the leader's first: those of the same months
 // whose numbers fit into it. Without a permit the answer is the same for all who wait.
-func (c *collector) take(leader *question, err error) []*question {
+func (c *Collector) take(leader *Question, err error) []*Question {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	batch, rest := []*question{leader}, c.waiting[:0:0]
+	batch, rest := []*Question{leader}, c.waiting[:0:0]
 	apart := time.Now().Before(c.apart)
 	for _, q := range c.waiting {
 		switch {
 		case q == leader:
-		case err != nil, !apart && slices.Equal(q.months, leader.months) && qfpay.OneQuery(append(numbersOf(batch), q.outTradeNo)):
+		case err != nil, !apart && slices.Equal(q.Months, leader.Months) && qfpay.OneQuery(append(numbersOf(batch), q.OutTradeNo)):
 			batch = append(batch, q)
 		default:
 			rest = append(rest, q)
@@ -197,7 +203,7 @@ func (c *collector) take(leader *question, err error) []*question {
 }
 
 // takeWindow returns the questions that one window answers, if there are enough of them, and the window.
-func (c *collector) takeWindow(leader *question) (w qfpay.Window, batch []*question, ok bool) {
+func (c *Collector) takeWindow(leader *Question) (w qfpay.Window, batch []*Question, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if time.Now().Before(c.apart) {
@@ -207,12 +213,12 @@ func (c *collector) takeWindow(leader *question) (w qfpay.Window, batch []*quest
 	if batch == nil {
 		return w, nil, false
 	}
-	c.handOver(slices.DeleteFunc(slices.Clone(c.waiting), func(q *question) bool { return slices.Contains(batch, q) }))
+	c.handOver(slices.DeleteFunc(slices.Clone(c.waiting), func(q *Question) bool { return slices.Contains(batch, q) }))
 	return w, batch, true
 }
 
 // handOver lets one of those who still wait lead them.
-func (c *collector) handOver(rest []*question) {
+func (c *Collector) handOver(rest []*Question) {
 	c.waiting, c.led = rest, len(rest) > 0
 	if c.led {
 		rest[0].lead <- struct{}{}
@@ -225,19 +231,19 @@ const windowFrom = 20
 
 // windowOf returns the window of sysdtm that shows the orders which were sent at about the time of the
 // leader's, and the questions about them. None: they are too few, or the window would span two months.
-func windowOf(leader *question, waiting []*question) (qfpay.Window, []*question) {
-	var batch []*question
-	first, last := leader.sentAt, leader.sentAt
+func windowOf(leader *Question, waiting []*Question) (qfpay.Window, []*Question) {
+	var batch []*Question
+	first, last := leader.SentAt, leader.SentAt
 	for _, q := range waiting {
-		if q.sentAt.IsZero() || leader.sentAt.IsZero() || q.sentAt.Sub(leader.sentAt).Abs() > timing.WindowReach {
+		if q.SentAt.IsZero() || leader.SentAt.IsZero() || q.SentAt.Sub(leader.SentAt).Abs() > timing.WindowReach {
 			continue
 		}
 		batch = append(batch, q)
-		if q.sentAt.Before(first) {
-			first = q.sentAt
+		if q.SentAt.Before(first) {
+			first = q.SentAt
 		}
-		if q.sentAt.After(last) {
-			last = q.sentAt
+		if q.SentAt.After(last) {
+			last = q.SentAt
 		}
 	}
 	windows := qfpay.Windows(first.Add(-timing.WindowMargin), last.Add(2*timing.WindowMargin), "")
@@ -247,10 +253,10 @@ func windowOf(leader *question, waiting []*question) (qfpay.Window, []*question)
 	return windows[0], batch
 }
 
-func numbersOf(batch []*question) []string {
+func numbersOf(batch []*Question) []string {
 	all := make([]string, len(batch))
 	for i, q := range batch {
-		all[i] = q.outTradeNo
+		all[i] = q.OutTradeNo
 	}
 	return all
 }

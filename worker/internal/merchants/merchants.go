@@ -1,19 +1,41 @@
-package worker
+// Package merchants has what a worker keeps of each merchant while it runs: its client, its limiter, its
+// circuit breaker, and the count of its orders in flight. It changes the merchants under way.
+//
+// It never starts an order, and an order keeps the state that it was begun with. Start reading at
+// [Merchants.Change].
+package merchants
 
 import (
-	"maps"
+	"log/slog"
 	"math"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/breaker"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/collector"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
+
+// Config is what the states of all merchants share.
+type Config struct {
+	Redis       redis.UniversalClient // for the limiters
+	Keys        tasks.Keys
+	HTTP        *http.Client
+	CallTimeout time.Duration
+	Verify      qfpay.Verify
+	Concurrency int // orders in flight at once, per lane
+	Observer    event.Observer
+	Logger      *slog.Logger
+	Windows     [2]time.Duration // of the limits; zero: a second and a minute
+}
 
 // Merchant is one merchant of the worker: its credentials, and what QFPay allows
 // its app_code over all endpoints. A limit of 0 is none.
@@ -26,30 +48,33 @@ type Merchant struct {
 // account identifies the merchant's account at QFPay.
 func (m Merchant) account() [3]string { return [3]string{m.BaseURL, m.AppCode, m.MchID} }
 
-// merchantState is what the worker has of one merchant. When a merchant changes, the next state
+// State is what the worker has of one merchant. When a merchant changes, the next state
 // takes over the breaker, the limiter and the count as far as they still apply.
-type merchantState struct {
-	client   *qfpay.Client
-	limits   [2]int             // a second, a minute
-	limiter  *ratelimit.Limiter // nil: no limit
-	breaker  *breaker
-	inFlight *atomic.Int64 // of this merchant's orders
+type State struct {
+	Client    *qfpay.Client
+	Limiter   *ratelimit.Limiter // nil: no limit
+	Breaker   *breaker.Breaker
+	Collector collector.Collector
+	InFlight  *atomic.Int64 // of this merchant's orders
 
-	collector collector
+	limits [2]int // a second, a minute
 }
 
-// merchantSet is the merchants at one moment. It does not change; another set replaces it.
-type merchantSet struct {
-	byName           map[string]*merchantState // by name
-	byAppCode        map[string]*merchantState // by app_code, those with limits; of merchants that share one, any
-	perMerchantLimit int64                     // most orders of one merchant in flight in this process
+// Set is the merchants at one moment. It does not change; another set replaces it.
+type Set struct {
+	ByName           map[string]*State        // by name
+	ByAppCode        map[string]*State        // by app_code, those with limits; of merchants that share one, any
+	PerMerchantLimit int64                    // most orders of one merchant in flight in this process
+	Quotas           map[string]journal.Quota // by name: what QFPay allows their app_codes
 }
 
-func newMerchantSet(byName map[string]*merchantState, concurrency int) *merchantSet {
-	s := &merchantSet{byName: byName, byAppCode: map[string]*merchantState{}, perMerchantLimit: perMerchantLimit(concurrency, len(byName))}
-	for _, m := range byName {
-		if m.limiter != nil {
-			s.byAppCode[m.limiter.Limits.AppCode] = m
+func newSet(byName map[string]*State, concurrency int) *Set {
+	s := &Set{ByName: byName, ByAppCode: map[string]*State{}, Quotas: map[string]journal.Quota{},
+		PerMerchantLimit: perMerchantLimit(concurrency, len(byName))}
+	for name, m := range byName {
+		s.Quotas[name] = m.quota()
+		if m.Limiter != nil {
+			s.ByAppCode[m.Limiter.Limits.AppCode] = m
 		}
 	}
 	return s
@@ -66,25 +91,25 @@ func perMerchantLimit(concurrency, merchants int) int64 {
 	return int64((concurrency + parts - 1) / parts)
 }
 
-func newMerchantState(m Merchant, c Config, http *http.Client, call time.Duration) *merchantState {
-	state := &merchantState{
-		client: &qfpay.Client{
+func newState(m Merchant, c Config) *State {
+	state := &State{
+		Client: &qfpay.Client{
 			Merchant: m.Merchant,
-			HTTP:     http,
-			Timeout:  call,
+			HTTP:     c.HTTP,
+			Timeout:  c.CallTimeout,
 			Verify:   c.Verify,
 
 			HasSigned: new(atomic.Bool),
 			OnCall:    onCall(m.Name, c),
 		},
 		limits: [2]int{m.PerSecond, m.PerMinute},
-		breaker: &breaker{onChange: func(s scope, held bool) {
-			c.Observer.Observe(event.Held{Merchant: m.Name, PayType: s.payType, Reason: s.reason, Held: held})
+		Breaker: &breaker.Breaker{OnChange: func(s breaker.Scope, held bool) {
+			c.Observer.Observe(event.Held{Merchant: m.Name, PayType: s.PayType, Reason: s.Reason, Held: held})
 		}},
-		inFlight: new(atomic.Int64),
+		InFlight: new(atomic.Int64),
 	}
 	if m.PerSecond > 0 || m.PerMinute > 0 {
-		state.limiter = newLimiter(c, m)
+		state.Limiter = newLimiter(c, m)
 	}
 	return state
 }
@@ -110,13 +135,13 @@ func onCall(merchant string, c Config) func(qfpay.Call) {
 }
 
 // merchant returns the merchant that the state was made of.
-func (m *merchantState) merchant() Merchant {
-	return Merchant{Merchant: m.client.Merchant, PerSecond: m.limits[0], PerMinute: m.limits[1]}
+func (m *State) merchant() Merchant {
+	return Merchant{Merchant: m.Client.Merchant, PerSecond: m.limits[0], PerMinute: m.limits[1]}
 }
 
 // quota returns what QFPay allows the merchant's app_code.
-func (m *merchantState) quota() journal.Quota {
-	return journal.Quota{AppCode: m.client.Merchant.AppCode, PerSecond: m.limits[0], PerMinute: m.limits[1]}
+func (m *State) quota() journal.Quota {
+	return journal.Quota{AppCode: m.Client.Merchant.AppCode, PerSecond: m.limits[0], PerMinute: m.limits[1]}
 }
 
 // newLimiter returns the limiter of a merchant, which reports to the observer.
@@ -124,7 +149,7 @@ func newLimiter(c Config, m Merchant) *ratelimit.Limiter {
 	return ratelimit.New(ratelimit.Config{
 		Redis: c.Redis, Keys: c.Keys,
 		Limits: ratelimit.Limits{AppCode: m.AppCode, PerSecond: m.PerSecond, PerMinute: m.PerMinute},
-		Second: c.windows[0], Minute: c.windows[1],
+		Second: c.Windows[0], Minute: c.Windows[1],
 		OnReserve: func(u ratelimit.Usage) {
 			c.Observer.Observe(event.LimiterWaited{Merchant: m.Name, Urgent: u.Class != ratelimit.Bulk, Waited: u.Wait,
 				UsedSecond: u.UsedSecond, UsedMinute: u.UsedMinute})
@@ -135,51 +160,17 @@ func newLimiter(c Config, m Merchant) *ratelimit.Limiter {
 
 // replace returns the state that takes the place of m: next, or m itself when nothing has
 // changed. Orders in flight under both are counted together.
-func (m *merchantState) replace(next *merchantState) *merchantState {
+func (m *State) replace(next *State) *State {
 	if m.merchant() == next.merchant() {
 		return m
 	}
-	next.inFlight = m.inFlight
-	if m.client.Merchant == next.client.Merchant {
-		next.breaker = m.breaker
-		next.client.HasSigned = m.client.HasSigned
+	next.InFlight = m.InFlight
+	if m.Client.Merchant == next.Client.Merchant {
+		next.Breaker = m.Breaker
+		next.Client.HasSigned = m.Client.HasSigned
 	}
-	if m.limits == next.limits && m.client.Merchant.AppCode == next.client.Merchant.AppCode {
-		next.limiter = m.limiter
+	if m.limits == next.limits && m.Client.Merchant.AppCode == next.Client.Merchant.AppCode {
+		next.Limiter = m.Limiter
 	}
 	return next
-}
-
-// changes are the names of merchants that have changed, sorted.
-type changes struct {
-	added, removed, changed []string
-	credentials             []string // of those changed: other credentials
-	accounts                []string // of these: another account
-}
-
-func changesOf(before, after *merchantSet) changes {
-	var c changes
-	for _, name := range slices.Sorted(maps.Keys(after.byName)) {
-		prev, next := before.byName[name], after.byName[name]
-		switch {
-		case prev == nil:
-			c.added = append(c.added, name)
-			continue
-		case prev == next:
-			continue
-		}
-		c.changed = append(c.changed, name)
-		if prev.client.Merchant != next.client.Merchant {
-			c.credentials = append(c.credentials, name)
-		}
-		if prev.merchant().account() != next.merchant().account() {
-			c.accounts = append(c.accounts, name)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(before.byName)) {
-		if after.byName[name] == nil {
-			c.removed = append(c.removed, name)
-		}
-	}
-	return c
 }

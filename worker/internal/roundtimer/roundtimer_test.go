@@ -1,4 +1,4 @@
-package worker
+package roundtimer
 
 import (
 	"testing"
@@ -8,16 +8,16 @@ import (
 
 // rounds runs a dispatcher that finds the answers one after the other, and returns when
 // its rounds were.
-func rounds(t *testing.T, timer *roundTimer, answers ...time.Duration) []time.Duration {
+func rounds(t *testing.T, timer *Timer, answers ...time.Duration) []time.Duration {
 	t.Helper()
 	began := time.Now()
 	var at []time.Duration
 	for _, next := range answers {
-		if !timer.wait(t.Context()) {
+		if !timer.Wait(t.Context()) {
 			t.Fatal("no further round")
 		}
 		at = append(at, time.Since(began))
-		timer.roundEnded(next)
+		timer.RoundEnded(next)
 	}
 	return at
 }
@@ -25,7 +25,7 @@ func rounds(t *testing.T, timer *roundTimer, answers ...time.Duration) []time.Du
 func TestRoundTimer_FiresWhenTheNextOrderIsDue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		at := rounds(t, newRoundTimer(),
+		at := rounds(t, New(),
 			-1,                   // at the start; nothing waits
 			time.Hour,            // a second later; far off
 			450*time.Millisecond, // a second later; soon
@@ -49,9 +49,9 @@ func TestRoundTimer_FiresInTimeForADeferredOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				timer := newRoundTimer()
+				timer := New()
 				rounds(t, timer, time.Hour)
-				time.AfterFunc(c.noted*time.Millisecond, func() { timer.orderDue(c.due * time.Millisecond) })
+				time.AfterFunc(c.noted*time.Millisecond, func() { timer.OrderDue(c.due * time.Millisecond) })
 				if at := rounds(t, timer, time.Hour)[0]; at != c.round*time.Millisecond {
 					t.Errorf("a round after %s, want %d ms", at, c.round)
 				}
@@ -65,10 +65,10 @@ func TestRoundTimer_FiresInTimeForADeferredOrder(t *testing.T) {
 func TestRoundTimer_RemembersAnOrderDeferredDuringARound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		timer := newRoundTimer()
-		timer.wait(t.Context())
-		timer.orderDue(300 * time.Millisecond)
-		timer.roundEnded(time.Hour)
+		timer := New()
+		timer.Wait(t.Context())
+		timer.OrderDue(300 * time.Millisecond)
+		timer.RoundEnded(time.Hour)
 		if at := rounds(t, timer, time.Hour)[0]; at != 300*time.Millisecond {
 			t.Errorf("a round after %s, want 300 ms", at)
 		}
