@@ -14,6 +14,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/merchants"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
@@ -84,27 +85,13 @@ type nobody struct{}
 func (nobody) Observe(event.Event) {}
 
 // LostResponse says what happens to an order that stands at QFPay when the answer with its QR
-// code was lost. A query does not return QR codes. But for LeaveIt, what cannot be closed is waited for
-// while its QR code may run out.
-type LostResponse string
+// code was lost. With each setting, an order that can be paid is never published as a failure, and
+// never gets a second QR code.
+type LostResponse = policy.LostResponse
 
-// The settings. With each of them, an order that can be paid is never published as a
-// failure, and never gets a second QR code.
+// The settings.
 const (
-	Auto        LostResponse = "auto"       // Reissue where QFPay documents how to close the order, else LeaveIt
-	Reissue     LostResponse = "reissue"    // close it, and create it again under a new number
-	LeaveIt     LostResponse = "unresolved" // publish that a person must look
-	maxReissues              = 2            // reissues of one order: _2 and _3
+	Auto    = policy.LostAuto       // Reissue where QFPay documents how to close the order, else LeaveIt
+	Reissue = policy.LostReissue    // close it, and create it again under a new number
+	LeaveIt = policy.LostUnresolved // publish that a person must look
 )
-
-// mayClose reports whether the unpaid order of this pay type may be closed.
-func (l LostResponse) mayClose(t qfpay.PayType, unique bool) bool {
-	return l != LeaveIt && unique && t.Closable()
-}
-
-// mayReissue reports whether an order may go on under another number after so many reissues.
-// That needs a gateway that refuses repeated numbers: only there does a closed number stay
-// closed.
-func (l LostResponse) mayReissue(t qfpay.PayType, unique bool, reissues int) bool {
-	return l != LeaveIt && unique && reissues < maxReissues && (l == Reissue || t.Closable())
-}

@@ -32,7 +32,7 @@ type dispatcher struct {
 }
 
 func newDispatcher(h *handler) *dispatcher {
-	d := &dispatcher{handler: h, timer: h.timer, inLine: map[tasks.Lane]*atomic.Bool{}}
+	d := &dispatcher{handler: h, timer: h.Timer, inLine: map[tasks.Lane]*atomic.Bool{}}
 	for _, lane := range tasks.Lanes() {
 		d.inLine[lane] = new(atomic.Bool)
 	}
@@ -57,7 +57,7 @@ func (d *dispatcher) run(ctx context.Context) {
 
 // recovered reports whether Redis answers again, and pauses then.
 func (d *dispatcher) recovered(ctx context.Context) bool {
-	return d.handler.journal.Redis.Ping(ctx).Err() == nil && wait.Sleep(ctx, timing.AfterOutage) == nil
+	return d.handler.Journal.Redis.Ping(ctx).Err() == nil && wait.Sleep(ctx, timing.AfterOutage) == nil
 }
 
 // round dispatches orders of the lanes of room: as many as it has slots for already, and as there
@@ -68,9 +68,9 @@ func (d *dispatcher) round(ctx context.Context, room journal.Room) (time.Duratio
 	defer d.handler.pool.GiveBack(room)
 	next, err := d.dispatch(ctx, room)
 	if err != nil && ctx.Err() == nil {
-		d.handler.observer.Observe(event.RedisFailed{Op: "dispatch"})
+		d.handler.Observer.Observe(event.RedisFailed{Op: "dispatch"})
 		if !d.failing.Swap(true) {
-			d.handler.log.Error("orders that are due could not be dispatched; trying again", "error", err)
+			d.handler.Log.Error("orders that are due could not be dispatched; trying again", "error", err)
 		}
 	}
 	for lane, left := range room {
@@ -86,8 +86,8 @@ func (d *dispatcher) round(ctx context.Context, room journal.Room) (time.Duratio
 func (d *dispatcher) dispatch(ctx context.Context, room journal.Room) (time.Duration, error) {
 	ctx, cancel := wait.Longer(ctx, timing.LastCommands) // an answer on its way has orders in it
 	defer cancel()
-	others := d.handler.fleet.Others()
-	due, err := d.handler.journal.ClaimDue(ctx, room, others...)
+	others := d.handler.Fleet.Others()
+	due, err := d.handler.Journal.ClaimDue(ctx, room, others...)
 	if err != nil {
 		return 0, err
 	}
@@ -115,7 +115,7 @@ func (d *dispatcher) dispatch(ctx context.Context, room journal.Room) (time.Dura
 // dispatchQueues starts orders of an app_code's wait queues. It leaves an app_code that this
 // process does not know to other processes.
 func (d *dispatcher) dispatchQueues(ctx context.Context, appCode string, room journal.Room) error {
-	set := d.handler.merchants.Load()
+	set := d.handler.Merchants.Load()
 	m := set.ByAppCode[appCode]
 	if m == nil {
 		return nil
@@ -139,7 +139,7 @@ func (d *dispatcher) start(lane tasks.Lane, id string, attempt func() error) {
 		defer d.handler.pool.Leave(lane)
 		defer func() {
 			if r := recover(); r != nil {
-				d.handler.log.Error("an attempt panicked; its order comes back", "id", id, "panic", r, "stack", string(debug.Stack()))
+				d.handler.Log.Error("an attempt panicked; its order comes back", "id", id, "panic", r, "stack", string(debug.Stack()))
 			}
 		}()
 		failpoint.Hit("dispatched")

@@ -32,7 +32,7 @@ func TestFleet_HandsAnOrderOnToAWorkerThatHasItsMerchant(t *testing.T) {
 		return len(r.rdb.HKeys(t.Context(), r.keys.Merchants()).Val()) == 2
 	})
 	for _, w := range r.workers {
-		ok(t, w.handler.fleet.Exchange(t.Context(), 0))
+		ok(t, w.handler.Fleet.Exchange(t.Context(), 0))
 	}
 	r.enqueue(20, of("a", "A"))
 	r.enqueue(20, of("b", "B"))
@@ -62,7 +62,7 @@ func TestFleet_TellsOfAMerchantThatNobodyHas(t *testing.T) {
 	})
 	r.eventually("the order with a deadline has expired", func() bool { return r.published() == 1 })
 	r.eventually("each order was looked at several times", func() bool { return r.deferred(event.DeferUnknown) > 20 })
-	ok(t, r.workers[0].handler.fleet.Exchange(t.Context(), 0))
+	ok(t, r.workers[0].handler.Fleet.Exchange(t.Context(), 0))
 	if unknown := r.unknownMerchants(); !slices.Equal(unknown, []string{"b"}) {
 		t.Errorf("unknown are %q", unknown)
 	}
@@ -76,7 +76,7 @@ func TestFleet_TellsOfAMerchantThatNobodyHas(t *testing.T) {
 	if b5 := results["B5"]; b5.Outcome != string(tasks.Expired) || b5.Reason != "no worker knows its merchant" {
 		t.Errorf("at its deadline: %+v", b5)
 	}
-	ok(t, r.workers[0].handler.fleet.Exchange(t.Context(), 0))
+	ok(t, r.workers[0].handler.Fleet.Exchange(t.Context(), 0))
 	if unknown := r.unknownMerchants(); len(unknown) != 0 {
 		t.Errorf("still unknown are %q", unknown)
 	}

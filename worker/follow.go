@@ -11,7 +11,7 @@ import (
 
 // newFollower returns a follower of the codes of this worker's merchants.
 func (w *Worker) newFollower() *payments.Follower {
-	own := func() map[string]*merchants.State { return w.handler.merchants.Load().ByName }
+	own := func() map[string]*merchants.State { return w.handler.Merchants.Load().ByName }
 	return &payments.Follower{
 		Book:      &payments.Book{Redis: w.config.Redis, Keys: w.config.Keys, Observer: w.config.Observer, Logger: w.config.Logger},
 		Merchants: func() []string { return slices.Sorted(maps.Keys(own())) },

@@ -12,7 +12,6 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // The calls under way when a worker is told to stop are answered, and their results
@@ -233,19 +232,5 @@ func TestWorker_NewSaysEverythingThatIsWrong(t *testing.T) {
 		if !strings.Contains(err.Error(), field) {
 			t.Errorf("%s is not named in: %v", field, err)
 		}
-	}
-}
-
-// call < attempt < lease < landingTime, for every call timeout that may be configured.
-func TestWorker_KeepsItsTimesInOrder(t *testing.T) {
-	t.Parallel()
-	for call := time.Second; call <= time.Minute; call += time.Second {
-		s := timing.For(call)
-		if !(s.Call < s.Attempt && s.Attempt < s.Lease && s.Lease < s.LandingTime) || (1+maxRenewals)*s.Attempt+timing.SettleTimeout >= tasks.TaskTimeout {
-			t.Errorf("%+v", s)
-		}
-	}
-	if s := timing.For(10 * time.Second); s.Lease > 15*time.Second {
-		t.Errorf("with the default timeout a killed worker's order waits %s, more than 15 s", s.Lease)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/attempt"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
@@ -80,16 +81,13 @@ func (s setting) factsAt(h hand, clock uint8) policy.Facts {
 	if h.notFound {
 		c.NotFound = 1
 	}
-	a := attempt{
-		handler: &handler{times: times, lost: s.lost, unique: s.trusted},
-		claim:   c, began: now,
-		order: tasks.Order{Order: qfpay.Order{PayType: s.payType}, Deadline: now.Add(untilDeadline[clock])},
-	}
-	return a.facts()
+	handler := attempt.Handler{Times: times, Lost: s.lost, UniqueNumbers: s.trusted}
+	o := tasks.Order{Order: qfpay.Order{PayType: s.payType}, Deadline: now.Add(untilDeadline[clock])}
+	return handler.Facts(c, o)
 }
 
 // createsBound is one more than the policy sends under one number, and so never reached.
-const createsBound = maxCreates + mostReopens + 1
+const createsBound = policy.MaxCreates + mostReopens + 1
 
 // mostReopens is how often a person re-opens an order in the model.
 const mostReopens = 1

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/attempt"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
@@ -35,7 +36,7 @@ func TestAttempt_TakesNothingForGrantedInDoubt(t *testing.T) {
 		ok(t, f.Redis.HSet(t.Context(), f.Keys.Order(f.id), "sent_at", long).Err())
 
 		gateway := &scheduler{answers: c.answers}
-		ok(t, workedBy(f.Journal, settings[0], gateway).work(t.Context(), *f.take("b"), wakeUp{}))
+		ok(t, workedBy(f.Journal, settings[0], gateway).Work(t.Context(), *f.take("b"), attempt.WakeUp{}))
 		if diff := cmp.Diff(c.calls, gateway.calls); diff != "" {
 			t.Errorf("%s: calls (-want +got):\n%s", c.name, diff)
 		}

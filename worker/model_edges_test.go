@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/attempt"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
@@ -34,8 +35,8 @@ func TestAttempt_TakesItsFactsFromTheClaimAndTheClock(t *testing.T) {
 					PastDeadline: clock != inTime, PastDoubtTimeout: clock == pastDoubtTimeout && !(known && runsOut),
 					Patient:         s.lost != LeaveIt && runsOut && (known || clock == inTime),
 					TooEarlyToClose: h.sent == flying && s.payType == qfpay.WeChat,
-					Close:           s.lost.mayClose(s.payType, s.trusted) || h.cancelled && s.trusted && s.payType.Closable(),
-					Reissue:         h.reissues < h.reopens || s.lost.mayReissue(s.payType, s.trusted, int(h.reissues)-int(h.reopens)),
+					Close:           s.lost.MayClose(s.payType, s.trusted) || h.cancelled && s.trusted && s.payType.Closable(),
+					Reissue:         h.reissues < h.reopens || s.lost.MayReissue(s.payType, s.trusted, int(h.reissues)-int(h.reopens)),
 					Resend:          s.trusted && h.createsSent < creates,
 					Verdict:         h.verdict, Reopened: h.reissues < h.reopens, Cancel: h.cancelled,
 				}
@@ -104,7 +105,7 @@ func TestAttempt_WritesDownHowItEndedWhenItIsCutOff(t *testing.T) {
 		f.Times = slowTimes()
 		ctx, cancel := context.WithCancel(t.Context())
 		h := workedBy(f.Journal, settings[0], cutOff{&scheduler{answers: []byte{c.prompt}}, cancel})
-		ok(t, h.work(ctx, *f.take("a"), wakeUp{}))
+		ok(t, h.Work(ctx, *f.take("a"), attempt.WakeUp{}))
 		if got := f.field("state"); got != c.state || f.field("token") != "" {
 			t.Errorf("prompt %d: the journal says %s, want %s; held by %q", c.prompt, got, c.state, f.field("token"))
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/attempt"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/fleet"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/merchants"
@@ -45,7 +46,7 @@ func replay(t *rapid.T, rdb *redis.Client, number string) {
 	if rapid.IntRange(0, 5).Draw(t, "it is stopped until its lease is over") == 5 {
 		w.setLease(over, 0)
 	}
-	if err := workedBy(w.real, s, real).work(w.ctx, c, wakeUp{}); !errors.Is(err, journal.ErrLost) {
+	if err := workedBy(w.real, s, real).Work(w.ctx, c, attempt.WakeUp{}); !errors.Is(err, journal.ErrLost) {
 		w.must(err)
 	}
 	w.foresee(newModel(s), clock, foreseen)
@@ -88,11 +89,11 @@ func (w *twins) past(clock uint8) {
 }
 
 // workedBy is a real handler, whose merchant's gateway this is.
-func workedBy(j *journal.Journal, s setting, gateway http.RoundTripper) *handler {
+func workedBy(j *journal.Journal, s setting, gateway http.RoundTripper) *attempt.Handler {
 	merchant := Merchant{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway", AppCode: "APP", Key: "k"}}
 	config := merchants.Config{Verify: qfpay.VerifyOff, Observer: nobody{}, HTTP: &http.Client{Transport: gateway}, CallTimeout: j.Times.Call}
-	return &handler{merchants: merchants.New(config, []Merchant{merchant}), timer: roundtimer.New(), journal: j, fleet: fleet.New(j, nil), keys: j.Keys, rdb: j.Redis, times: j.Times, lost: s.lost, unique: s.trusted,
-		observer: nobody{}, log: slog.New(slog.DiscardHandler)}
+	return &attempt.Handler{Merchants: merchants.New(config, []Merchant{merchant}), Timer: roundtimer.New(), Journal: j, Fleet: fleet.New(j, nil),
+		Times: j.Times, Lost: s.lost, UniqueNumbers: s.trusted, Observer: nobody{}, Log: slog.New(slog.DiscardHandler)}
 }
 
 // foresee runs the model's attempt to its end. After an answer that may concern every order of the

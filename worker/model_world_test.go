@@ -51,7 +51,7 @@ type world struct {
 
 // numbers is how many numbers one order may go by in the model: its own, its
 // reissues, and one more when a person re-opens it after them.
-const numbers = maxReissues + 2
+const numbers = policy.MaxReissues + 2
 
 func (m *model) start(budget uint8) world {
 	w := world{book: newBook(), wakes: 1, left: budget}

@@ -130,7 +130,7 @@ func (r *rig) run() {
 	w, err := New(c)
 	ok(r.t, err)
 	if r.oneByOne {
-		w.handler.journal.Scripts = w.config.Redis
+		w.handler.Journal.Scripts = w.config.Redis
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

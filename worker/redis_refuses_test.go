@@ -11,8 +11,6 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 )
 
 // A Redis that is out of memory refuses asynq's dequeue, whether there is a task or
@@ -99,17 +97,6 @@ func TestReady_NotWhileNoTaskCanBeTaken(t *testing.T) {
 	}
 	r.server.Do(t, "acl", "setuser", "app", "~*")
 	r.eventually("the worker is ready", func() bool { return w.Ready(t.Context()) == nil })
-}
-
-// An order that got a new number at the end of an attempt goes on at once: nothing
-// of that number is on its way, so there is nothing to wait for.
-func TestReissue_DoesNotWait(t *testing.T) {
-	t.Parallel()
-	h := &handler{times: calmTimes()}
-	a := &attempt{handler: h, began: time.Now(), claim: journal.Claim{State: policy.StateNew, Reissues: 1, ClaimedAt: time.Now()}}
-	if d := h.delay(t.Context(), a, &policy.Step{Do: policy.Wait, Why: event.DeferDoubt}); d != 0 {
-		t.Errorf("it waits for %s", d)
-	}
 }
 
 // The password of the worker's user is changed while it works on many orders, and then taken back:

@@ -68,7 +68,7 @@ func TestBreaker_EndsWithTheRightKey(t *testing.T) {
 	w := r.workers[0]
 	r.enqueue(tooManyRefusals, of("b", "F"))
 	r.eventually("b is held", func() bool { return len(seen[event.Held](r.events)) == 1 })
-	b := w.handler.merchants.Load().ByName["b"].Breaker
+	b := w.handler.Merchants.Load().ByName["b"].Breaker
 	for at, n := time.Now(), 0; n < 8; n++ { // probes to come, each refused
 		at = at.Add(timing.MaxOpen + timing.ProbeOther)
 		b.Admit(at, "probe", qfpay.AlipayOverseas, 0)
@@ -165,7 +165,7 @@ func TestMerchants_LoseNoOrderWhileTheyChange(t *testing.T) {
 	}
 	r.agree(r.results(n))
 	for _, w := range r.workers {
-		for name, at := range w.handler.merchants.Load().ByName {
+		for name, at := range w.handler.Merchants.Load().ByName {
 			r.eventually("nothing is in flight", func() bool { return at.InFlight.Load() == 0 })
 			if held := r.holds(name); held != 0 {
 				t.Errorf("%s is held %d times", name, held)
@@ -194,7 +194,7 @@ func TestMerchants_ChangeNothingWhenTheyAreWrong(t *testing.T) {
 	r.config.Queue, r.config.Blocking = r.server.Client(t), r.server.Client(t)
 	w, err := New(r.config)
 	ok(t, err)
-	before := w.handler.merchants.Load()
+	before := w.handler.Merchants.Load()
 	all := r.config.Merchants
 	for name, bad := range map[string][]Merchant{
 		"none":        nil,
@@ -208,7 +208,7 @@ func TestMerchants_ChangeNothingWhenTheyAreWrong(t *testing.T) {
 		if got := w.SetMerchants(bad); got == nil || atStart == nil || got.Error() != atStart.Error() {
 			t.Errorf("%s: %v; at the start it is %v", name, got, atStart)
 		}
-		if w.handler.merchants.Load() != before {
+		if w.handler.Merchants.Load() != before {
 			t.Errorf("%s: the merchants have changed", name)
 		}
 	}

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -125,16 +124,9 @@ func TestTrace_IsLoggedForAnOrderThatIsPutAside(t *testing.T) {
 	}
 }
 
-func TestTrace_ChangesNothingAboutAnError(t *testing.T) {
+func TestTrace_ThatAnotherHasTheOrderIsNoFailure(t *testing.T) {
 	t.Parallel()
-	failed, c := errors.New("Redis is away"), &journal.Claim{Traceparent: traceOfOrder(1)}
-	if err := traced(c, failed); !errors.Is(err, failed) || err.Error() != failed.Error() {
-		t.Errorf("it has become %v", err)
-	}
-	if traced(&journal.Claim{}, failed) != failed || traced(c, nil) != nil {
-		t.Error("something was made of nothing")
-	}
-	if err := (&handler{}).attemptError("default:T1", traced(c, journal.ErrLost)); err != nil {
+	if err := (&handler{}).attemptError("default:T1", fmt.Errorf("traced: %w", journal.ErrLost)); err != nil {
 		t.Errorf("that an order is in other hands is no failure: %v", err)
 	}
 }

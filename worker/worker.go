@@ -16,6 +16,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/asynqhook"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/attempt"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/fleet"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
@@ -77,10 +78,10 @@ func New(c Config) (*Worker, error) {
 	w := &Worker{config: c, asynqLog: asynqhook.Logger(c.Logger), dequeueFails: timing.DequeueFails, stop: make(chan struct{})}
 	own := merchants.New(merchants.Config{Redis: scripts, Keys: c.Keys, HTTP: c.HTTP, CallTimeout: times.Call, Verify: c.Verify,
 		Concurrency: c.Concurrency, Observer: c.Observer, Logger: c.Logger, Windows: c.windows}, c.Merchants)
-	w.handler = &handler{journal: j, producer: producer, rdb: c.Redis, keys: c.Keys, times: times, merchants: own,
-		fleet: fleet.New(j, func() map[string]journal.Quota { return own.Load().Quotas }),
-		lost:  c.LostResponse, unique: c.UniqueNumbers, goodsName: c.GoodsName, notifyURL: c.NotifyURL,
-		observer: c.Observer, log: c.Logger, timer: roundtimer.New(), stop: w.stop, pool: pool.New(c.Concurrency, w.stop)}
+	w.handler = &handler{producer: producer, pool: pool.New(c.Concurrency, w.stop), Handler: &attempt.Handler{
+		Journal: j, Times: times, Merchants: own, Fleet: fleet.New(j, func() map[string]journal.Quota { return own.Load().Quotas }),
+		Lost: c.LostResponse, UniqueNumbers: c.UniqueNumbers, GoodsName: c.GoodsName, NotifyURL: c.NotifyURL,
+		Observer: c.Observer, Log: c.Logger, Timer: roundtimer.New(), Stop: w.stop}}
 	w.dispatcher = newDispatcher(w.handler)
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}
@@ -90,7 +91,7 @@ func New(c Config) (*Worker, error) {
 	if c.Payments {
 		w.trimmers = append(w.trimmers, streams.NewTrimmer(s, c.Keys.Payments()))
 		w.follower = w.newFollower()
-		w.handler.payments = w.follower.Book
+		w.handler.Payments = w.follower.Book
 	}
 	var queues []string
 	for _, lane := range tasks.Lanes() {
@@ -141,17 +142,17 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	var loops sync.WaitGroup
 	loops.Go(func() { w.dispatcher.run(ctx) })
-	loops.Go(func() { w.handler.fleet.Watch(ctx, w.config.Observer, w.config.Logger) })
+	loops.Go(func() { w.handler.Fleet.Watch(ctx, w.config.Observer, w.config.Logger) })
 	for _, t := range w.trimmers {
 		loops.Go(func() { t.Run(ctx) })
 	}
 	if w.follower != nil {
 		loops.Go(func() { w.follower.Run(ctx) })
 	}
-	loops.Go(func() { (&closings{handler: w.handler}).run(ctx) })
+	loops.Go(func() { w.handler.CloseOrders(ctx) })
 	loops.Go(func() { w.cancels.Run(ctx) })
 	loops.Go(func() { w.intake.Run(ctx) })
-	w.config.Logger.Info("taking orders", "merchants", len(w.handler.merchants.Load().ByName), "concurrency", w.config.Concurrency)
+	w.config.Logger.Info("taking orders", "merchants", len(w.handler.Merchants.Load().ByName), "concurrency", w.config.Concurrency)
 
 	<-ctx.Done()
 	w.config.Logger.Info("shutting down; finishing the orders in flight", "timeout", w.config.ShutdownTimeout.String())
@@ -245,4 +246,14 @@ func (w *Worker) Ready(ctx context.Context) error {
 //
 // The error lists everything that is wrong with the merchants, in the words of [New]; the old
 // merchants then stay in force.
-func (w *Worker) SetMerchants(all []Merchant) error { return w.handler.merchants.Change(all) }
+func (w *Worker) SetMerchants(all []Merchant) error { return w.handler.Merchants.Change(all) }
+
+// cancelBy returns what the cancel stream's reader does with a request.
+func cancelBy(i *inspect.Inspector) streams.Cancel {
+	return func(ctx context.Context, id string) (refused, err error) {
+		if _, err = i.Cancel(ctx, id); inspect.IsNotCancelled(err) {
+			return err, nil
+		}
+		return nil, err
+	}
+}

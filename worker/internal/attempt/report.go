@@ -1,4 +1,4 @@
-package worker
+package attempt
 
 import (
 	"context"
@@ -30,7 +30,7 @@ func (a *attempt) report(r tasks.Result, published bool, err error) {
 	case r.Outcome == string(tasks.Unresolved):
 		level = slog.LevelWarn
 	}
-	a.handler.log.LogAttrs(context.Background(), level, what, attrs...)
+	a.handler.Log.LogAttrs(context.Background(), level, what, attrs...)
 }
 
 // logDeferred writes the one log line of an attempt that deferred its order.
@@ -43,12 +43,12 @@ func (a *attempt) logDeferred(s policy.Step, delay time.Duration) {
 	attrs := append(a.attrs(), slog.String("deferred_for", string(s.Why)), slog.String("back_in", delay.Round(time.Millisecond).String()))
 	switch {
 	case a.refused != nil && a.refused.holds.Reason == "" && s.Why == event.DeferHeld:
-		a.handler.log.LogAttrs(context.Background(), slog.LevelWarn, a.refused.holds.String(), append(attrs, a.refused.attrs()...)...)
+		a.handler.Log.LogAttrs(context.Background(), slog.LevelWarn, a.refused.holds.String(), append(attrs, a.refused.attrs()...)...)
 		return
 	case a.err != nil:
 		attrs = append(attrs, slog.Any("error", a.err))
 	}
-	a.handler.log.LogAttrs(context.Background(), level, "order deferred", attrs...)
+	a.handler.Log.LogAttrs(context.Background(), level, "order deferred", attrs...)
 }
 
 func (a *attempt) attrs() []slog.Attr {
@@ -80,7 +80,7 @@ func settleOp(err error) string {
 // reportUnconfirmed writes the log line of a result that is in the stream, but that no replica
 // has confirmed in time. Readers may have it, so it stands.
 func (a *attempt) reportUnconfirmed(r tasks.Result, err error) {
-	a.handler.log.LogAttrs(context.Background(), slog.LevelError,
+	a.handler.Log.LogAttrs(context.Background(), slog.LevelError,
 		"a result is published, but no replica of Redis has confirmed it: a failover now may lose it",
 		append(a.attrs(), slog.String("outcome", r.Outcome), slog.Any("error", err),
 			slog.String("hint", "look at the replicas: INFO replication"))...)
@@ -112,8 +112,8 @@ func traced(c *journal.Claim, err error) error {
 	return &tracedError{err, traceAttrs(c)}
 }
 
-// traceOf returns the log attributes of the trace that an error carries.
-func traceOf(err error) []slog.Attr {
+// TraceOf returns the log attributes of the trace that an error carries.
+func TraceOf(err error) []slog.Attr {
 	if e, ok := errors.AsType[*tracedError](err); ok {
 		return e.attrs
 	}

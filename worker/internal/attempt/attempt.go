@@ -1,4 +1,4 @@
-package worker
+package attempt
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 // attempt is one run at one order: what is known of it, and the calls made. It carries out what
 // the policy decides, and decides nothing itself.
 type attempt struct {
-	handler  *handler
+	handler  *Handler
 	merchant *merchants.State
 	claim    journal.Claim
 	order    tasks.Order
@@ -50,7 +50,7 @@ func (a *attempt) run(ctx context.Context) (policy.Step, error) {
 		if err != nil || !outOfTime || renewals == maxRenewals || a.handler.isStopping(ctx) {
 			return s, err
 		}
-		if err := a.handler.journal.Renew(ctx, &a.claim); err != nil {
+		if err := a.handler.Journal.Renew(ctx, &a.claim); err != nil {
 			return policy.Step{}, err
 		}
 	}
@@ -59,12 +59,12 @@ func (a *attempt) run(ctx context.Context) (policy.Step, error) {
 // turn decides and acts while there is time for another call: each call has to end before the
 // lease does.
 func (a *attempt) turn(ctx context.Context) (s policy.Step, outOfTime bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, a.handler.times.Attempt)
+	ctx, cancel := context.WithTimeout(ctx, a.handler.Times.Attempt)
 	defer cancel()
 	for {
 		s := policy.Next(a.facts())
 		switch {
-		case s.Do == policy.Create && a.handler.fleet.IsPaused(ctx, a.order):
+		case s.Do == policy.Create && a.handler.Fleet.IsPaused(ctx, a.order):
 			return policy.Step{Do: policy.Wait, Why: event.DeferPaused}, false, nil
 		case s.Do == policy.Create && a.calls > 0 && a.isHeld():
 			return policy.Step{Do: policy.Wait, Why: event.DeferHeld}, false, nil
@@ -97,7 +97,12 @@ const maxRenewals = 2
 // timeFor reports whether a call can end before the attempt does.
 func (a *attempt) timeFor(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
-	return ctx.Err() == nil && (!ok || time.Until(deadline) >= a.handler.times.Call)
+	return ctx.Err() == nil && (!ok || time.Until(deadline) >= a.handler.Times.Call)
+}
+
+// Facts returns the facts of an attempt at an order that has called nobody yet.
+func (h *Handler) Facts(c journal.Claim, o tasks.Order) policy.Facts {
+	return (&attempt{handler: h, claim: c, order: o, began: time.Now()}).facts()
 }
 
 // facts completes what the calls have shown with what the claim and the clock say.
@@ -105,19 +110,19 @@ func (a *attempt) facts() policy.Facts {
 	h, c, f := a.handler, &a.claim, &a.known
 	now := a.now()
 	f.State, f.Verdict = c.State, c.Verdict
-	f.CreateMayLand = !c.SentAt.IsZero() && now.Sub(c.SentAt) < h.times.LandingTime
+	f.CreateMayLand = !c.SentAt.IsZero() && now.Sub(c.SentAt) < h.Times.LandingTime
 	f.NotFoundBefore = c.NotFound > 0
 	f.PastDeadline = now.After(a.order.Deadline)
 	runsOut, known := a.runsOut()
 	f.PastDoubtTimeout = now.After(a.order.Deadline.Add(timing.DoubtTimeout)) && !(known && now.Before(runsOut))
-	f.Patient = h.lost != LeaveIt && now.Before(runsOut) && (known || !f.PastDeadline)
+	f.Patient = h.Lost != policy.LostUnresolved && now.Before(runsOut) && (known || !f.PastDeadline)
 	f.TooEarlyToClose = a.untilClosable(now) > 0
 	f.Cancel = c.Cancelled
-	f.Close = h.lost.mayClose(a.order.PayType, h.unique) || f.Cancel && h.unique && a.order.PayType.Closable()
+	f.Close = h.Lost.MayClose(a.order.PayType, h.UniqueNumbers) || f.Cancel && h.UniqueNumbers && a.order.PayType.Closable()
 	f.Reopened = c.Reissues < c.Reopens
-	f.Reissue = f.Reopened || h.lost.mayReissue(a.order.PayType, h.unique, c.Reissues-c.Reopens)
-	f.Resend = h.unique && c.CreatesSent < mostCreates(c)
-	f.Unique = h.unique
+	f.Reissue = f.Reopened || h.Lost.MayReissue(a.order.PayType, h.UniqueNumbers, c.Reissues-c.Reopens)
+	f.Resend = h.UniqueNumbers && c.CreatesSent < mostCreates(c)
+	f.Unique = h.UniqueNumbers
 	return *f
 }
 
@@ -128,29 +133,21 @@ func (a *attempt) runsOut() (at time.Time, known bool) {
 	if known = life > timing.RunOutLag; !known {
 		life = timing.ShortestCode
 	}
-	return a.claim.SentAt.Add(a.handler.times.OfCode(life)), known
+	return a.claim.SentAt.Add(a.handler.Times.OfCode(life)), known
 }
 
 // untilClosable returns how much older the order must be for its wallet to close it; 0 or less: it is old
 // enough. It counts from the latest create, which may be the one that made the order.
 func (a *attempt) untilClosable(now time.Time) time.Duration {
-	return a.claim.SentAt.Add(a.handler.times.OfCode(a.order.PayType.ClosableAfter())).Sub(now)
+	return a.claim.SentAt.Add(a.handler.Times.OfCode(a.order.PayType.ClosableAfter())).Sub(now)
 }
-
-// maxCreates and maxAnswered bound how often a create is sent under one number. Without them, a
-// gateway that calls a number a duplicate and then does not find it would get creates for ever.
-// Where an answer came to each, the next one will hardly differ.
-const (
-	maxCreates  = 4
-	maxAnswered = 2
-)
 
 // mostCreates is the bound for an order. A person who re-opens it grants one more.
 func mostCreates(c *journal.Claim) int {
 	if isAnswered(c) {
-		return maxAnswered + c.Reopens
+		return policy.MaxAnswered + c.Reopens
 	}
-	return maxCreates + c.Reopens
+	return policy.MaxCreates + c.Reopens
 }
 
 // isAnswered reports whether every create under the number got an answer, of whatever kind.
@@ -172,8 +169,8 @@ func (a *attempt) waitsSince() time.Time {
 // sent.
 func (a *attempt) issued() qfpay.Order {
 	o := a.order.Order
-	o.GoodsName = a.handler.goodsName.Sent(o.GoodsName)
-	if url := a.handler.notifyURL; url != "" && o.NotifyURL == "" {
+	o.GoodsName = a.handler.GoodsName.Sent(o.GoodsName)
+	if url := a.handler.NotifyURL; url != "" && o.NotifyURL == "" {
 		o.NotifyURL = url + "/" + a.order.Merchant
 	}
 	o.OutTradeNo = journal.IssuedAs(o.OutTradeNo, a.claim.Reissues)
@@ -186,17 +183,17 @@ func (a *attempt) act(ctx context.Context, do policy.Action) error {
 		return a.create(ctx)
 	case policy.Retract:
 		defer failpoint.Hit("retracted")
-		return a.handler.journal.Retract(ctx, &a.claim)
+		return a.handler.Journal.Retract(ctx, &a.claim)
 	case policy.Query:
 		return a.query(ctx)
 	case policy.CloseOrder:
 		return a.closeOrder(ctx)
 	case policy.Reissue:
-		if err := a.handler.journal.Reissue(ctx, &a.claim); err != nil {
+		if err := a.handler.Journal.Reissue(ctx, &a.claim); err != nil {
 			return err
 		}
 		failpoint.Hit("reissued")
-		a.handler.observer.Observe(event.Reissued{Merchant: a.order.Merchant})
+		a.handler.Observer.Observe(event.Reissued{Merchant: a.order.Merchant})
 		a.known = policy.Facts{}
 	}
 	return nil
@@ -209,7 +206,7 @@ func (a *attempt) act(ctx context.Context, do policy.Action) error {
 func (a *attempt) create(ctx context.Context) error {
 	intended := false
 	a.payment, a.err = a.client(a.class()).CreatePayment(ctx, a.issued(), func(ctx context.Context) error {
-		if err := a.handler.journal.Intent(ctx, &a.claim); err != nil {
+		if err := a.handler.Journal.Intent(ctx, &a.claim); err != nil {
 			return &journalError{err}
 		}
 		intended = true
@@ -263,7 +260,7 @@ func (a *attempt) answered(ctx context.Context, r policy.Reply) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.Margin)
 	defer cancel()
-	err := a.handler.journal.Answered(ctx, &a.claim, policy.NewAnswer(answer, a.issued().OutTradeNo, a.now()),
+	err := a.handler.Journal.Answered(ctx, &a.claim, policy.NewAnswer(answer, a.issued().OutTradeNo, a.now()),
 		policy.VerdictOf(r, answer.HTTPStatus != 0))
 	failpoint.Hit("answer_kept")
 	if r == policy.Created {
@@ -296,7 +293,7 @@ func (a *attempt) query(ctx context.Context) error {
 	}
 	months := qfpay.MonthsAround(sent, a.now())
 	var inWindow time.Time
-	if a.handler.unique { // else the number may have further rows elsewhere
+	if a.handler.UniqueNumbers { // else the number may have further rows elsewhere
 		inWindow = a.claim.SentAt
 	}
 	var rows []qfpay.Record
@@ -319,7 +316,7 @@ func (a *attempt) query(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.Margin)
 	defer cancel()
-	return a.handler.journal.Row(ctx, &a.claim, a.row.Body)
+	return a.handler.Journal.Row(ctx, &a.claim, a.row.Body)
 }
 
 // ask asks about one number, in one call with the other orders of the merchant that ask now. sentAt is when its
@@ -356,7 +353,7 @@ func noAnswer(err error) bool {
 // not published any more, even if it still arrives.
 func (a *attempt) closeOrder(ctx context.Context) error {
 	_, a.err = a.client(ratelimit.Doubt).Close(ctx, a.issued(), func(ctx context.Context) error {
-		if err := a.handler.journal.CloseIntent(ctx, &a.claim); err != nil {
+		if err := a.handler.Journal.CloseIntent(ctx, &a.claim); err != nil {
 			return &journalError{err}
 		}
 		failpoint.Hit("close_intended")

@@ -1,4 +1,4 @@
-package worker
+package attempt
 
 import (
 	"context"
@@ -13,22 +13,23 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/merchants"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
+
+// CloseOrders closes published orders that somebody has asked to cancel, until ctx ends.
+func (h *Handler) CloseOrders(ctx context.Context) { (&closings{handler: h}).run(ctx) }
 
 // closings closes orders at QFPay whose QR codes are published and that somebody has asked to cancel. It
 // does not touch their results. Every process works on some; whatever a process leaves undone is due
 // again.
 type closings struct {
-	handler *handler
+	handler *Handler
 	failing bool // the latest round failed
 }
 
@@ -43,12 +44,12 @@ func (c *closings) run(ctx context.Context) {
 // round works on some orders that are due, and returns how many.
 func (c *closings) round(ctx context.Context) int {
 	h := c.handler
-	own := h.merchants.Load().ByName
-	due, err := h.journal.ClosingDue(ctx, timing.ClosingAtOnce, slices.Collect(maps.Keys(own)))
+	own := h.Merchants.Load().ByName
+	due, err := h.Journal.ClosingDue(ctx, timing.ClosingAtOnce, slices.Collect(maps.Keys(own)))
 	if err != nil && ctx.Err() == nil {
-		h.observer.Observe(event.RedisFailed{Op: "closing"})
+		h.Observer.Observe(event.RedisFailed{Op: "closing"})
 		if !c.failing {
-			h.log.Error("orders that are to be closed could not be read; trying again", "error", err)
+			h.Log.Error("orders that are to be closed could not be read; trying again", "error", err)
 		}
 	}
 	c.failing = err != nil
@@ -58,7 +59,7 @@ func (c *closings) round(ctx context.Context) int {
 		working.Go(func() {
 			defer func() {
 				if r := recover(); r != nil {
-					h.log.Error("a closing panicked; its order comes back", "id", one.ID, "panic", r, "stack", string(debug.Stack()))
+					h.Log.Error("a closing panicked; its order comes back", "id", one.ID, "panic", r, "stack", string(debug.Stack()))
 				}
 			}()
 			c.close(ctx, own[merchant], &one)
@@ -78,20 +79,20 @@ func (c *closings) close(ctx context.Context, m *merchants.State, one *journal.C
 	if a.order, err = tasks.ParseOrder(one.Order); err != nil {
 		step = policy.CloseUnclear // it was sent, so it is damage
 	} else {
-		calls, cancel := context.WithTimeout(ctx, h.times.Attempt+h.times.Lease)
+		calls, cancel := context.WithTimeout(ctx, h.Times.Attempt+h.Times.Lease)
 		step = a.closing(calls, one.AskedAt)
 		cancel()
 	}
 	delay := c.again(a, one)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.SettleTimeout)
 	defer cancel()
-	err = h.journal.ClosingEnd(ctx, one, step.Result(), delay)
+	err = h.Journal.ClosingEnd(ctx, one, step.Result(), delay)
 	if err != nil && !errors.Is(err, journal.ErrLost) {
-		h.observer.Observe(event.RedisFailed{Op: "closing"})
+		h.Observer.Observe(event.RedisFailed{Op: "closing"})
 	}
 	if result := step.Result(); err == nil && result != "" {
-		h.observer.Observe(event.Closed{Result: result})
-		h.log.Info("a published order was to be cancelled", "merchant", a.order.Merchant, "out_trade_no", a.order.OutTradeNo,
+		h.Observer.Observe(event.Closed{Result: result})
+		h.Log.Info("a published order was to be cancelled", "merchant", a.order.Merchant, "out_trade_no", a.order.OutTradeNo,
 			"issued_as", a.issued().OutTradeNo, "closed", result)
 	}
 }
@@ -100,18 +101,18 @@ func (c *closings) close(ctx context.Context, m *merchants.State, one *journal.C
 // else later and later.
 func (c *closings) again(a *attempt, one *journal.Closing) time.Duration {
 	if left := a.untilClosable(a.now()); left > 0 {
-		return left + wait.Jitter(c.handler.times.Doubt)
+		return left + wait.Jitter(c.handler.Times.Doubt)
 	}
 	if throttled, is := errors.AsType[*qfpay.Throttled](a.err); is {
 		return wait.Jitter(max(throttled.RetryAfter, timing.FirstPause))
 	}
-	return wait.Jitter(min(c.handler.times.Doubt<<min(one.Tries, 10), timing.MaxCloseAgain))
+	return wait.Jitter(min(c.handler.Times.Doubt<<min(one.Tries, 10), timing.MaxCloseAgain))
 }
 
 // closing queries and closes a published order, and returns the step that it ends with for now.
 func (a *attempt) closing(ctx context.Context, askedAt time.Time) policy.Closing {
 	late := a.now().Sub(askedAt) > timing.ClosingGivenUp
-	closable := a.handler.unique && a.order.PayType.Closable()
+	closable := a.handler.UniqueNumbers && a.order.PayType.Closable()
 	reply := policy.Nothing
 	for {
 		switch s := policy.NextClosing(reply, closable, a.untilClosable(a.now()) > 0, a.known.CloseSentHere, late); s {
@@ -133,19 +134,9 @@ func (a *attempt) queryPublished(ctx context.Context) policy.Reply {
 	o, sent := a.issued(), a.claim.FirstSentAt
 	answer := a.ask(ctx, o.OutTradeNo, qfpay.MonthsAround(sent, a.now()), time.Time{})
 	a.err = answer.Err
-	if book := a.handler.payments; book != nil && answer.Err == nil && book.Seen(ctx, a.claim.ID, answer.Rows) != nil {
-		a.handler.observer.Observe(event.RedisFailed{Op: "follow"}) // the follower will see it
+	if book := a.handler.Payments; book != nil && answer.Err == nil && book.Seen(ctx, a.claim.ID, answer.Rows) != nil {
+		a.handler.Observer.Observe(event.RedisFailed{Op: "follow"}) // the follower will see it
 	}
 	reply, _ := policy.ReadQuery(answer.Rows, answer.Err, o, sent)
 	return reply
-}
-
-// cancelBy returns what the cancel stream's reader does with a request.
-func cancelBy(i *inspect.Inspector) streams.Cancel {
-	return func(ctx context.Context, id string) (refused, err error) {
-		if _, err = i.Cancel(ctx, id); inspect.IsNotCancelled(err) {
-			return err, nil
-		}
-		return nil, err
-	}
 }

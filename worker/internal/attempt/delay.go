@@ -1,4 +1,4 @@
-package worker
+package attempt
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 )
 
 // delay returns when a deferred order is due again, and completes the reason in s.
-func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Duration {
+func (h *Handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Duration {
 	var throttled *qfpay.Throttled
 	if errors.As(a.err, &throttled) && (throttled.ByGateway || !a.closeRefused) {
 		return h.throttled(ctx, a, s, throttled)
@@ -25,29 +25,29 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 	switch s.Why {
 	case event.DeferHeld:
 		if a.refused != nil && a.refused.holds.Reason == "" {
-			return wait.Jitter(breaker.AlonePause(h.times.Alone, a.refusals()))
+			return wait.Jitter(breaker.AlonePause(h.Times.Alone, a.refusals()))
 		}
-		return wait.Jitter(h.times.Held)
+		return wait.Jitter(h.Times.Held)
 	case event.DeferPaused:
 		return wait.Jitter(timing.PausedAgain)
 	case event.DeferGateway:
 		var busy *qfpay.Refusal
 		if errors.As(a.err, &busy) {
-			return wait.Jitter(h.times.Maintenance)
+			return wait.Jitter(h.Times.Maintenance)
 		}
-		return wait.Jitter(h.times.Doubt) // QFPay is not reachable; the limiter bounds the calls of all processes
+		return wait.Jitter(h.Times.Doubt) // QFPay is not reachable; the limiter bounds the calls of all processes
 	default:
 		if a.claim.SentAt.IsZero() { // reissued, and the attempt had no time left for the create
 			return 0
 		}
 		age := a.now().Sub(a.claim.SentAt)
 		if a.closeRefused { // the next attempt sends a close again
-			return wait.Jitter(min(max(age/2, h.times.CloseAgain), timing.MaxCloseAgain))
+			return wait.Jitter(min(max(age/2, h.Times.CloseAgain), timing.MaxCloseAgain))
 		}
 		if f := a.facts(); f.Reply == policy.Unpaid && f.Close && f.TooEarlyToClose {
-			return a.untilClosable(a.now()) + wait.Jitter(h.times.Doubt)
+			return a.untilClosable(a.now()) + wait.Jitter(h.Times.Doubt)
 		} else if f.Reply == policy.Unpaid && !f.Close { // its QR code runs out
-			return wait.Jitter(min(max(age/2, h.times.Doubt), timing.MaxCloseAgain))
+			return wait.Jitter(min(max(age/2, h.Times.Doubt), timing.MaxCloseAgain))
 		}
 		return max(wait.Jitter(h.untilQuery(&a.claim, age)), a.retryAfter)
 	}
@@ -56,15 +56,15 @@ func (h *handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 // untilQuery returns how long an order in doubt waits for its next query, when its create left
 // age ago. Half of that, if the create may still be on its way; twice that, if it was answered: then
 // there is less to gain. An order that QFPay says it cannot create now waits as for maintenance.
-func (h *handler) untilQuery(c *journal.Claim, age time.Duration) time.Duration {
+func (h *Handler) untilQuery(c *journal.Claim, age time.Duration) time.Duration {
 	pause := age / 2
 	switch {
 	case c.Verdict == policy.Failing:
-		return h.times.Maintenance
+		return h.Times.Maintenance
 	case isAnswered(c):
 		pause = 2 * age
 	}
-	return min(max(pause, h.times.Doubt), h.times.MaxDoubt)
+	return min(max(pause, h.Times.Doubt), h.Times.MaxDoubt)
 }
 
 // beforeDeadline shortens a delay that would pass the order's deadline, so that the order
@@ -79,7 +79,7 @@ func (a *attempt) beforeDeadline(delay time.Duration) time.Duration {
 // throttled handles a call that was throttled. At our own limit the order joins the wait queue and
 // is dispatched from there; if that fails, it is due long after its turn. HTTP 429 from the
 // gateway pauses the whole app_code, in every process.
-func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *qfpay.Throttled) time.Duration {
+func (h *Handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *qfpay.Throttled) time.Duration {
 	if !t.ByGateway {
 		s.Why = event.DeferQuota
 		return whenQueued(t.RetryAfter)
@@ -92,7 +92,7 @@ func (h *handler) throttled(ctx context.Context, a *attempt, s *policy.Step, t *
 	defer cancel()
 	pause, err := a.merchant.Limiter.Pause(ctx, t.RetryAfter)
 	if err != nil {
-		h.observer.Observe(event.RedisFailed{Op: "pause"})
+		h.Observer.Observe(event.RedisFailed{Op: "pause"})
 		pause = max(t.RetryAfter, timing.FirstPause)
 	}
 	return wait.Jitter(pause)
@@ -104,12 +104,12 @@ func whenQueued(length time.Duration) time.Duration { return 2*length + timing.Q
 
 // held returns how long an order has to wait because its pay type or its merchant is held; 0
 // when it may go. Orders in doubt always may: they begin with a query. So may those that only end.
-func (h *handler) held(a *attempt) time.Duration {
+func (h *Handler) held(a *attempt) time.Duration {
 	if a.claim.State != policy.StateNew || a.claim.Cancelled || a.facts().PastDeadline {
 		return 0
 	}
-	left := a.merchant.Breaker.Admit(time.Now(), a.claim.ID, a.order.PayType, h.times.Lease)
-	return min(left, wait.Jitter(h.times.Held))
+	left := a.merchant.Breaker.Admit(time.Now(), a.claim.ID, a.order.PayType, h.Times.Lease)
+	return min(left, wait.Jitter(h.Times.Held))
 }
 
 // refusals returns how often the order was refused, as far as its journal shows: once under each
@@ -130,20 +130,20 @@ type refusedCreate struct {
 
 // updateBreaker tells the merchant's breaker how QFPay answered a create, and the operator what
 // is held since.
-func (h *handler) updateBreaker(a *attempt) {
+func (h *Handler) updateBreaker(a *attempt) {
 	b, now := a.merchant.Breaker, time.Now()
 	if reason := policy.Fault(a.err); reason != "" {
 		s, begins := b.Refuse(now, a.claim.ID, a.order.PayType, reason)
 		a.refused = &refusedCreate{reason, a.err, s}
 		if begins {
-			h.log.LogAttrs(context.Background(), slog.LevelError, s.String(), append(a.attrs(), a.refused.attrs()...)...)
+			h.Log.LogAttrs(context.Background(), slog.LevelError, s.String(), append(a.attrs(), a.refused.attrs()...)...)
 		}
 		return
 	}
 	switch a.known.Reply {
 	case policy.Created, policy.Refused, policy.NotNow:
 		for _, s := range b.Take(now, a.order.PayType) {
-			h.log.Info("QFPay takes these orders again", "merchant", a.order.Merchant, "pay_type", s.PayType, "reason", s.Reason)
+			h.Log.Info("QFPay takes these orders again", "merchant", a.order.Merchant, "pay_type", s.PayType, "reason", s.Reason)
 		}
 	}
 }
