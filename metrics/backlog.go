@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
-
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
 	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
-
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
 	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 )
 

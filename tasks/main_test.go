@@ -7,7 +7,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
-
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 

@@ -8,11 +8,10 @@ import (
 	"io"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/internal/printable"
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
-
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
 // OrderCmd has the commands for orders.

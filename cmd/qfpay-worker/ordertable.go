@@ -8,14 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/internal/printable"
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
-
 	"github.com/rivo/uniseg"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
 // labelWidth is the width of the longest label, expired_time, and two spaces.

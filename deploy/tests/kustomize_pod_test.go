@@ -9,11 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/promql/parser"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
-
-	"github.com/prometheus/prometheus/promql/parser"
 )
 
 func TestKustomize_PodIsNotKilledBeforeItHasShutDown(t *testing.T) {

@@ -7,13 +7,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
-
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 // Violation is one order about which journal, due and result stream do not agree.

@@ -3,9 +3,8 @@ package inspect
 import (
 	"fmt"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
-
 	"github.com/qfpay-worker/qfpay-worker/internal/redisstream"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 )
 
 // auditRow is what has to agree about one order, as of one moment.

@@ -23,12 +23,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
-
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
 // files are a certificate and its key.

@@ -4,9 +4,8 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
-
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
 // shown is the journal of an order, as qfpay-worker order show prints it as JSON, with separate

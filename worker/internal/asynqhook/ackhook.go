@@ -7,11 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
-
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 // ackHook repeats asynq's acknowledgement of a task until it is written. asynq v0.25 and v0.26

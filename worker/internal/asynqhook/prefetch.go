@@ -6,13 +6,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
-
-	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 // Prefetcher fetches the tasks of one queue. asynq's server dequeues one task at a time, and

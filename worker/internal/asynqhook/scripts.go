@@ -4,9 +4,9 @@ import (
 	"context"
 	"net"
 
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
-
 	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
 // autopipelineHook sends the scripts of asynq's client through an autopipeline, and lets the

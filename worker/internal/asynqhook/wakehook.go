@@ -7,13 +7,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
-
-	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
-
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
 // wakeHook ends asynq's polling. asynq asks for a task, finds none, sleeps, and asks again: with

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
-
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"

@@ -6,10 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
-
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
