@@ -60,7 +60,9 @@ type Order struct {
 
 // ID identifies an order: merchant:out_trade_no. asynq's task ID begins with it, and the
 // result of the order has it as its id.
-func (o Order) ID() string { return o.Merchant + ":" + o.OutTradeNo }
+func (o Order) ID() string { return orderID(o.Merchant, o.OutTradeNo) }
+
+func orderID(merchant, outTradeNo string) string { return merchant + ":" + outTradeNo }
 
 // ID returns the ID of an order, which may be otherwise invalid: merchant:out_trade_no. The
 // merchant is DefaultMerchant if empty. Without an ID an order cannot have a journal or a
@@ -73,7 +75,7 @@ func ID(merchant, outTradeNo string) (string, error) {
 	if !validNumber.MatchString(outTradeNo) {
 		return "", fmt.Errorf("out_trade_no: must be 1 to %d letters, digits, _ or -, not %q", qfpay.MaxOutTradeNo, shorten(outTradeNo))
 	}
-	return merchant + ":" + outTradeNo, nil
+	return orderID(merchant, outTradeNo), nil
 }
 
 // validMerchant excludes the colon, which separates the parts of keys, and the braces, which

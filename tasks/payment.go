@@ -77,7 +77,7 @@ var paymentFields = []struct {
 }
 
 // OrderID returns the ID of the order.
-func (p Payment) OrderID() string { return p.Merchant + ":" + p.OutTradeNo }
+func (p Payment) OrderID() string { return orderID(p.Merchant, p.OutTradeNo) }
 
 // Values returns the fields of a payment as arguments of XADD: names and values in turn.
 func (p Payment) Values() []any {

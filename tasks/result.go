@@ -64,7 +64,7 @@ type Result struct {
 }
 
 // OrderID returns the ID of the order: that of the result without the number of a retry.
-func (r Result) OrderID() string { return r.Merchant + ":" + r.OutTradeNo }
+func (r Result) OrderID() string { return orderID(r.Merchant, r.OutTradeNo) }
 
 // resultFields is the one list of the fields of a result, in the sequence of the stream.
 var resultFields = []struct {

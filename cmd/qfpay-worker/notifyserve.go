@@ -50,12 +50,3 @@ func withNotifications(ctx context.Context, s Settings, merchants *notify.Mercha
 	}
 	return err
 }
-
-// accounts are the merchants of a worker as QFPay knows them.
-func accounts(merchants []worker.Merchant) []qfpay.Merchant {
-	all := make([]qfpay.Merchant, len(merchants))
-	for i, m := range merchants {
-		all[i] = m.Merchant
-	}
-	return all
-}

@@ -154,7 +154,7 @@ func shownNumber(r tasks.Result) string {
 	if r.Merchant == tasks.DefaultMerchant {
 		return r.OutTradeNo
 	}
-	return r.Merchant + ":" + r.OutTradeNo
+	return r.OrderID()
 }
 
 // shownNote returns what to show of a result below its row.

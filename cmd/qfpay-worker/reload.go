@@ -220,3 +220,12 @@ func namesOf(merchants []worker.Merchant) []string {
 	}
 	return names
 }
+
+// accounts are the merchants of a worker as QFPay knows them.
+func accounts(merchants []worker.Merchant) []qfpay.Merchant {
+	all := make([]qfpay.Merchant, len(merchants))
+	for i, m := range merchants {
+		all[i] = m.Merchant
+	}
+	return all
+}

@@ -23,7 +23,7 @@ type Code struct {
 }
 
 // ID returns the ID of the order.
-func (c Code) ID() string { return c.Merchant + ":" + c.Order.OutTradeNo }
+func (c Code) ID() string { return tasks.Order{Merchant: c.Merchant, Order: c.Order}.ID() }
 
 // life returns the end of the code's life. Where QFPay says nothing, it is longer than any that QFPay
 // lets a producer choose.

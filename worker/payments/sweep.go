@@ -249,7 +249,9 @@ func (l *leader) seeRows(ctx context.Context, rows []qfpay.Record) error {
 
 // seeAgain looks at payments whose codes are not open.
 func (l *leader) seeAgain(ctx context.Context, rows []qfpay.Record) error {
-	id := func(r qfpay.Record) string { return l.merchant + ":" + strings.TrimSpace(r.OutTradeNo) }
+	id := func(r qfpay.Record) string {
+		return tasks.Payment{Merchant: l.merchant, OutTradeNo: strings.TrimSpace(r.OutTradeNo)}.OrderID()
+	}
 	var unread []string
 	for _, r := range rows {
 		if _, known := l.paid[id(r)]; !known {

@@ -73,9 +73,8 @@ func compact(body []byte) string {
 // valid.
 func invalidResult(c journal.Claim, merchant, outTradeNo string, reason error, now time.Time) tasks.Result {
 	merchant = cmp.Or(merchant, tasks.DefaultMerchant)
-	return tasks.Result{
+	r := tasks.Result{
 		V:          tasks.ResultVersion,
-		ID:         merchant + ":" + outTradeNo,
 		Merchant:   merchant,
 		OutTradeNo: outTradeNo,
 		IssuedAs:   outTradeNo,
@@ -87,4 +86,6 @@ func invalidResult(c journal.Claim, merchant, outTradeNo string, reason error, n
 
 		Traceparent: c.Traceparent,
 	}
+	r.ID = r.OrderID()
+	return r
 }
