@@ -36,15 +36,6 @@ type cli struct {
 	ShowVersion versionFlag `name:"version" help:"Print version, commit and Go version."`
 }
 
-// stdio is where a command reads and writes: results go to out, everything else to err.
-type stdio struct {
-	in       io.Reader
-	out, err io.Writer
-}
-
-// errInput marks an error that the user can fix: exit code 2.
-var errInput = errors.New("wrong input")
-
 // run is the whole program. It returns the exit code: 0 done, 1 something outside failed, 2
 // invalid usage or input.
 func run(ctx context.Context, args []string, out, err io.Writer) int {

@@ -211,3 +211,10 @@ func about(d time.Duration) string {
 	}
 	return fmt.Sprintf("about %.1f h", d.Hours())
 }
+
+func counted(orders int) string {
+	if orders == 1 {
+		return "1 order"
+	}
+	return fmt.Sprintf("%d orders", orders)
+}

@@ -175,13 +175,6 @@ func forecastText(f inspect.Forecast, t *fileTotals) string {
 	return text
 }
 
-func counted(orders int) string {
-	if orders == 1 {
-		return "1 order"
-	}
-	return fmt.Sprintf("%d orders", orders)
-}
-
 // lifetimeWarning warns when QR codes run out before the last order is made, or returns "".
 func lifetimeWarning(f inspect.Forecast, lifetime int) string {
 	span := f.Takes - f.Starts

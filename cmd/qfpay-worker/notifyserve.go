@@ -9,8 +9,6 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/notify"
 	"github.com/qfpay-worker/qfpay-worker/metrics"
-	"github.com/qfpay-worker/qfpay-worker/qfpay"
-	"github.com/qfpay-worker/qfpay-worker/worker"
 	"github.com/qfpay-worker/qfpay-worker/worker/payments"
 )
 

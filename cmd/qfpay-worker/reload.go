@@ -17,6 +17,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/notify"
 	"github.com/qfpay-worker/qfpay-worker/metrics"
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker"
 )
 

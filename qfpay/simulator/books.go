@@ -35,3 +35,9 @@ func (b *books) newSyssn(now time.Time) string {
 	b.serial++
 	return fmt.Sprintf("%s000200%012d", now.In(beijing).Format("20060102"), b.serial)
 }
+
+// visit is something that a customer will do.
+type visit struct {
+	due time.Time
+	do  func(now time.Time)
+}

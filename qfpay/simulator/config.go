@@ -163,3 +163,25 @@ var documentedClosing = map[qfpay.PayType][]string{
 	qfpay.AlipayHK:       {endpointReversal},
 	qfpay.WeChat:         {endpointClose, endpointReversal},
 }
+
+// Customers are people who pay what was created, and ask for their money back. The zero value is
+// nobody: then only [Gateway.Pay] and its kin pay.
+type Customers struct {
+	Pay    float64 // the share of orders that are paid while their code can be
+	After  Latency // until they are paid, or a paid one is paid again or refunded
+	Again  float64 // the share of paid orders that are paid a second time
+	Late   float64 // the share of orders, of those that are not paid, that are paid After their code has run out
+	Refund float64 // the share of paid orders that are refunded
+}
+
+func (c Customers) validate() error {
+	for _, share := range []float64{c.Pay, c.Again, c.Late, c.Refund} {
+		if !(share >= 0 && share <= 1) { // so that NaN is refused too
+			return errors.New("Customers: shares must be from 0 to 1")
+		}
+	}
+	if c.After.Min < 0 || c.After.Max < c.After.Min {
+		return errors.New("Customers: After must be from a shorter to a longer time")
+	}
+	return nil
+}

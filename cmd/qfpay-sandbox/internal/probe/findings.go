@@ -223,18 +223,6 @@ func (w *wallet) row() Finding {
 	return unanswered(OnRow, asked)
 }
 
-// lag returns the age at which the order was last missing, and at which it was first shown (-1:
-// never).
-func lag(o *order) (missed, shown time.Duration) {
-	for _, q := range o.queries {
-		if len(q.Rows) > 0 {
-			return missed, q.end().Sub(o.sent)
-		}
-		missed = q.At.Sub(o.sent)
-	}
-	return missed, -1
-}
-
 // lag says how soon a query shows a new order: of all orders the longest time.
 func (w *wallet) lag() Finding {
 	var missed, shown, never time.Duration // never: of orders that were not shown yet

@@ -8,10 +8,7 @@ import (
 )
 
 const (
-	expiredTime = 20               // minutes, of the codes of wallets that take it
-	youngAge    = 5 * time.Minute  // WeChat Pay closes no younger order
-	youngMargin = 10 * time.Second // and then some
-	freshness   = 5 * time.Second  // a close follows a query that is no older
+	freshness = 5 * time.Second // a close follows a query that is no older
 
 	maxCreates = 5  // of one trial in one run
 	maxRepeats = 4  // of a number in one run
@@ -145,18 +142,6 @@ func (p planner) signFor(o *order) qfpay.SignType {
 	return o.sign
 }
 
-// settling is how long after a create a query shows what it has left: twice as long as an order was
-// missing before.
-func (w *wallet) settling() time.Duration {
-	longest := time.Duration(0)
-	for _, o := range w.orders {
-		if missed, _ := lag(o); o.created() {
-			longest = max(longest, missed)
-		}
-	}
-	return 2*longest + time.Second
-}
-
 // repeat sends the plain order again, and then queries how many there are. Where queries show orders
 // late, it leaves that to the queries before a close, or to the next run.
 func (p planner) repeat() *step {
@@ -197,16 +182,6 @@ func (p planner) confirm() *step {
 		}
 	}
 	return nil
-}
-
-// repeats returns the ends of the repeated creates of an order.
-func (w *wallet) repeats(o *order) (all []Observation) {
-	for _, c := range o.log {
-		if c.Event == Create && c.Trial == Repeat {
-			all = append(all, c)
-		}
-	}
-	return all
 }
 
 // together asks all single questions with one order.

@@ -67,15 +67,6 @@ func showsUnpaid(q Observation) bool {
 	return q.Verdict == Done && standingOf(q.Rows) == qfpay.Unpaid.String()
 }
 
-// lastClosing returns the index of the last close, or -1.
-func lastClosing(all []Observation) int {
-	i := len(all) - 1
-	for i >= 0 && !all[i].Event.closing() {
-		i--
-	}
-	return i
-}
-
 func (p planner) queriesSince(o *order, t time.Time) (all []Observation) {
 	for _, q := range o.since(t) {
 		if q.Event == Query {

@@ -7,6 +7,12 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 )
 
+const (
+	expiredTime = 20               // minutes, of the codes of wallets that take it
+	youngAge    = 5 * time.Minute  // WeChat Pay closes no younger order
+	youngMargin = 10 * time.Second // and then some
+)
+
 // wallet is what was observed of one pay type.
 type wallet struct {
 	payType qfpay.PayType
@@ -257,3 +263,46 @@ func aboutRequest(o Observation) bool {
 // ofAccount reports whether a refusal may be one of the account: it does not have the pay type, or
 // is not set up.
 func ofAccount(o Observation) bool { return aboutRequest(o) || o.Class == qfpay.Hold.String() }
+
+// settling is how long after a create a query shows what it has left: twice as long as an order was
+// missing before.
+func (w *wallet) settling() time.Duration {
+	longest := time.Duration(0)
+	for _, o := range w.orders {
+		if missed, _ := lag(o); o.created() {
+			longest = max(longest, missed)
+		}
+	}
+	return 2*longest + time.Second
+}
+
+// repeats returns the ends of the repeated creates of an order.
+func (w *wallet) repeats(o *order) (all []Observation) {
+	for _, c := range o.log {
+		if c.Event == Create && c.Trial == Repeat {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// lastClosing returns the index of the last close, or -1.
+func lastClosing(all []Observation) int {
+	i := len(all) - 1
+	for i >= 0 && !all[i].Event.closing() {
+		i--
+	}
+	return i
+}
+
+// lag returns the age at which the order was last missing, and at which it was first shown (-1:
+// never).
+func lag(o *order) (missed, shown time.Duration) {
+	for _, q := range o.queries {
+		if len(q.Rows) > 0 {
+			return missed, q.end().Sub(o.sent)
+		}
+		missed = q.At.Sub(o.sent)
+	}
+	return missed, -1
+}
