@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -24,12 +23,9 @@ const cancelBatch = 100
 // stream. A request is removed when the order is cancelled or the workers are asked to, or when the dead
 // letter is written that says why it cannot be. Until then it is pending in the group. To cancel twice is harmless.
 type Cancels struct {
-	requests
+	turns
 	config Config
 	cancel Cancel
-	left   bool      // this consumer may have pending entries
-	open   bool      // the group is there
-	looked time.Time // when entries of other consumers were last looked for
 }
 
 // Cancel asks to cancel an order. refused says why it cannot be cancelled, for good; err is one of Redis.
@@ -40,7 +36,7 @@ func NewCancels(c Config, cancel Cancel) *Cancels {
 	host, _ := os.Hostname() // only for people who look at the group, so it may be missing
 	r := requestsOf(c, fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8]))
 	r.stream, r.reading = c.Keys.Cancel(), c.Redis // it never blocks
-	return &Cancels{requests: r, config: c, cancel: cancel}
+	return &Cancels{turns: turns{requests: r, idle: timing.IntakeIdle, count: cancelBatch}, config: c, cancel: cancel}
 }
 
 // Run carries out requests until ctx ends.
@@ -52,7 +48,7 @@ func (c *Cancels) Run(ctx context.Context) {
 			n, err = c.round(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
-			c.left, c.open = true, false
+			c.failed()
 			c.config.Observer.Observe(event.RedisFailed{Op: "cancel"})
 			if !failing {
 				c.config.Logger.Error("requests to cancel could not be carried out; trying again", "error", err)
@@ -69,26 +65,7 @@ func (c *Cancels) Run(ctx context.Context) {
 
 // round carries out some requests, and returns how many were read.
 func (c *Cancels) round(ctx context.Context) (int, error) {
-	if !c.open {
-		if err := c.requests.open(ctx); err != nil {
-			return 0, err
-		}
-		c.open = true
-	}
-	var entries []requestEntry
-	var err error
-	switch {
-	case c.left:
-		entries, err = c.requests.left(ctx, cancelBatch)
-		c.left = len(entries) > 0
-	case time.Since(c.looked) >= timing.IntakeIdle/3:
-		entries, _, err = c.claim(ctx, timing.IntakeIdle, "0-0", cancelBatch)
-		if c.looked = time.Now(); err == nil {
-			err = c.forget(ctx, 2*timing.IntakeIdle, "")
-		}
-	default:
-		entries, err = c.fresh(ctx, cancelBatch)
-	}
+	entries, err := c.next(ctx, func(ctx context.Context) ([]requestEntry, error) { return c.fresh(ctx, cancelBatch) })
 	if err != nil || len(entries) == 0 {
 		return 0, err
 	}

@@ -48,7 +48,7 @@ func TestCancels_CarryOutRequests(t *testing.T) {
 	if n := r.rdb.XLen(t.Context(), r.keys.Cancel()).Val(); n != 1 {
 		t.Errorf("%d are left", n)
 	}
-	away, c.left = false, true
+	away, c.own = false, true
 	_, err := c.round(t.Context())
 	ok(t, err)
 	slices.Sort(asked)

@@ -105,10 +105,9 @@ func (in *Intake) Run(ctx context.Context) {
 	}
 }
 
-// readAll reads until ctx ends. An answer that was lost may have held entries that Redis has
-// given to this consumer, so after an error those are read first.
+// readAll reads until ctx ends.
 func (in *Intake) readAll(ctx context.Context, batches chan<- []entry, inFlight *sync.WaitGroup) {
-	r := &intakeReader{Intake: in, batches: batches, inFlight: inFlight, left: true}
+	r := &intakeReader{Intake: in, batches: batches, inFlight: inFlight, turns: turns{requests: in.requests, idle: in.Idle, count: intakeBatch, own: true}}
 	b, failing, cut := wait.Backoff(), false, false
 	for ctx.Err() == nil {
 		err := r.next(ctx)
@@ -119,7 +118,7 @@ func (in *Intake) readAll(ctx context.Context, batches chan<- []entry, inFlight 
 		if ctx.Err() != nil {
 			return
 		}
-		r.left, r.open = true, false
+		r.turns.failed()
 		if !failing && !cut && redispipe.Cut(err) { // a proxy may end a connection on which nothing comes
 			cut = true
 			in.log.Debug("the connection to Redis ended; reading requests on another", "error", err)
@@ -143,44 +142,25 @@ func (in *Intake) failed(what string, err error, again bool) {
 // intakeReader reads the entries of an intake.
 type intakeReader struct {
 	*Intake
+	turns    turns
 	batches  chan<- []entry
 	inFlight *sync.WaitGroup // batches that were handed over and are not accepted yet
-	open     bool            // the group is there
-	left     bool            // this consumer may have pending entries
 	more     bool            // the last read found new entries: there may be more
-	looked   time.Time       // when entries of other consumers were last looked for
-	cursor   string          // where to go on with that
 }
 
-// next reads and hands over one batch: this consumer's pending entries first, then those of
-// others, then new entries.
+// next reads and hands over one batch.
 func (r *intakeReader) next(ctx context.Context) error {
-	if !r.open {
-		if err := r.requests.open(ctx); err != nil {
-			return err
-		}
-		r.open = true
-	}
-	if r.left {
+	if r.turns.own {
 		r.inFlight.Wait() // what is pending then was left unaccepted
-		ours, err := r.requests.left(ctx, intakeBatch)
-		if err == nil {
-			r.left = len(ours) > 0
-			r.handOver(ctx, ours)
-		}
-		return err
 	}
-	if time.Since(r.looked) >= r.Idle/3 {
-		return r.takeOver(ctx)
-	}
-	return r.new(ctx)
+	entries, err := r.turns.next(ctx, r.new)
+	r.handOver(ctx, entries)
+	return err
 }
 
 // new reads new entries. It waits for the first of them, and reads those behind it into the same
 // batch: batches are accepted side by side, and of two orders with one number the first is to win.
-func (r *intakeReader) new(ctx context.Context) error {
-	var entries []requestEntry
-	var err error
+func (r *intakeReader) new(ctx context.Context) (entries []requestEntry, err error) {
 	if r.more {
 		entries, err = r.fresh(ctx, intakeBatch)
 	}
@@ -193,26 +173,7 @@ func (r *intakeReader) new(ctx context.Context) error {
 		}
 	}
 	r.more = len(entries) > 0
-	r.handOver(ctx, entries)
-	return err
-}
-
-// takeOver takes over entries that were pending for too long, and removes consumers that have
-// ended and left none.
-func (r *intakeReader) takeOver(ctx context.Context) error {
-	if r.cursor == "" {
-		r.cursor = "0-0"
-	}
-	found, next, err := r.claim(ctx, r.Idle, r.cursor, intakeBatch)
-	if err != nil {
-		return err
-	}
-	r.handOver(ctx, found)
-	if r.cursor = next; next != "0-0" {
-		return nil
-	}
-	r.looked = time.Now()
-	return r.forget(ctx, 2*r.Idle, "")
+	return entries, err
 }
 
 // handOver parses the orders of entries and hands them to the acceptors. Entries that are not
