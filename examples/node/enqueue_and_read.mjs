@@ -19,11 +19,13 @@ const claimAfter = 60_000; // ms: entries that another consumer has not acknowle
 const patience = 150_000; // ms: an interactive order has its result, whatever it is, after two minutes or a little more
 
 // ioredis takes any other scheme for the name of a host, and would connect in plain text.
-if (!/^rediss?:\/\//.test(url)) {
-  console.error("REDIS_URL: must begin with redis:// or rediss://");
+if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
+  console.error("REDIS_URL: must begin with redis:// or rediss://, and special characters in it must be percent-encoded");
   process.exit(1);
 }
 const db = new Redis(url);
+// Only messages are shown: an error as a whole has its command, AUTH with the password for example.
+db.on("error", (error) => console.error(`Redis: ${error.message}`));
 
 // Puts n orders on the request stream, one field for each of the order's. Returns their ids, and the
 // entries they are in.
@@ -44,23 +46,22 @@ async function enqueue(n) {
   return [ids, entries];
 }
 
-// Names and values by turns, as Redis gives them, become an object; RESP3 may give a map at once.
+// Names and values by turns, as Redis gives them, become an object.
 function object(fields) {
-  if (!Array.isArray(fields)) return fields instanceof Map ? Object.fromEntries(fields) : fields;
   const named = {};
   for (let i = 0; i < fields.length; i += 2) named[fields[i]] = fields[i + 1];
   return named;
 }
 
-// The entries of one XREADGROUP: the answer is a list of pairs in RESP2, a map in RESP3.
+// The entries of one XREADGROUP.
 async function read(start) {
   return entriesOf(results, await db.xreadgroup("GROUP", group, consumer, "COUNT", 50, "BLOCK", 1000, "STREAMS", results, start));
 }
 
+// The answer has streams with their entries: pairs in RESP2, an object in RESP3 (ioredis 6 with replyMapping resp3).
 function entriesOf(stream, answer) {
   if (!answer) return [];
-  if (Array.isArray(answer)) return answer[0][1];
-  return (answer instanceof Map ? answer.get(stream) : answer[stream]) ?? [];
+  return Array.isArray(answer) ? answer[0][1] : answer[stream];
 }
 
 // Yields lists of the results that fall to this consumer: what it left, then new ones, and from time to time
@@ -137,4 +138,9 @@ async function main() {
   return created.length === 100 ? 0 : 1;
 }
 
-process.exitCode = await main().finally(() => db.disconnect());
+process.exitCode = await main()
+  .catch((error) => {
+    console.error(error.message);
+    return 1;
+  })
+  .finally(() => db.disconnect());

@@ -55,6 +55,7 @@ const taken = "taken"
 var forms = []struct{ name, file, becomes string }{
 	{"CSV in UTF-8", tea, taken},
 	{"with a byte order mark (Excel: CSV UTF-8)", "\uFEFF" + strings.ReplaceAll(tea, "\n", "\r\n"), taken},
+	{"with two byte order marks", "\uFEFF\uFEFF" + tea, taken},
 	{"lines end in CRLF", strings.ReplaceAll(tea, "\n", "\r\n"), taken},
 	{"lines end in CR (Excel for Mac)", strings.ReplaceAll(tea, "\n", "\r"), taken},
 	{"line ends of all three kinds", strings.Replace(strings.Replace(tea, "\n", "\r", 1), "\n", "\r\n", 1), taken},
@@ -75,7 +76,11 @@ var forms = []struct{ name, file, becomes string }{
 	{"by a tab", strings.ReplaceAll(tea, ",", "\t"), taken},
 	{"column names in capitals", strings.Replace(tea, strings.SplitN(tea, "\n", 2)[0], "OUT_TRADE_NO,PAY_TYPE,TXAMT,TXCURRCD,GOODS_NAME", 1), taken},
 	{"column names with spaces", strings.Replace(tea, strings.SplitN(tea, "\n", 2)[0], " Out Trade No ,Pay Type,TxAmt,Tx Curr Cd,Goods Name ", 1), taken},
+	{"column names with points and hyphens", strings.Replace(tea, "out_trade_no,pay_type", "Out trade no.,Pay-Type", 1), taken},
+	{"column names after invisible spaces", "\u200B" + strings.ReplaceAll(tea, ",txamt", ",\uFEFFtxamt"), taken},
 	{"spaces around values", strings.ReplaceAll(tea, ",", " , "), taken},
+	{"spaces of other widths around values", with(",1250,", ",\u00A01250\u3000,"), taken},
+	{"the header row again in the middle (files put together)", tea[:strings.Index(tea, "A2")] + "\uFEFF" + tea[:strings.Index(tea, "A1")] + tea[strings.Index(tea, "A2"):], taken},
 	{"a column with another name", with("txamt", "amount"), `refused: header row: unknown columns: "amount"; missing columns: "txamt"; the columns are …`},
 	{"no header row", strings.SplitN(tea, "\n", 2)[1], `refused: the first line must be a header row with the names of the columns, out_trade_no, pay_type, txamt, txcurrcd and others; it has "A1", "801501", "1250", "HKD", "珍珠奶茶"`},
 	{"a row with too few columns", with("A1,801501,", "A1,"), "A1 refused: the row has 4 columns, the header has 5"},
@@ -87,21 +92,27 @@ var forms = []struct{ name, file, becomes string }{
 	{"UTF-16, high byte first", "\xFE\xFF" + utf16Of(tea, false), taken},
 	{"UTF-16 without a mark", utf16Of(tea, true), taken},
 	{"NULs at the end of the file", tea + strings.Repeat("\x00", 70000), taken},
+	{"the mark of DOS for the end of the file", tea + "\x1A", taken},
 	{"NULs at the end of values", with(",1250,", "\x00\x00,1250\x00,"), taken},
 	{"an Excel workbook (.xlsx)", "PK\x03\x04\x14\x00\x06\x00\x08\x00", "refused: this is an Excel workbook (or another ZIP file): save it as CSV UTF-8"},
 	{"an old Excel workbook (.xls)", "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "refused: this is an Excel workbook: save it as CSV UTF-8"},
 	{"gzip", "\x1F\x8B\x08\x00\x00\x00", "refused: this is compressed with gzip: unpack it, for example with gunzip -c FILE | qfpay-worker enqueue -"},
 	{"a PDF", "%PDF-1.7\n", "refused: this is a PDF: export the orders as CSV UTF-8"},
 	{"a web page", "<!DOCTYPE html>\n<html>", "refused: this is a web page (HTML): export the orders as CSV UTF-8"},
+	{"a web page that Excel saved as one file (.mht)", "MIME-Version: 1.0\r\nX-Document-Type: Workbook\r\n", "refused: this is a web page (MHT): export the orders as CSV UTF-8"},
+	{"SYLK (.slk)", "ID;PWXL;N;E\r\nP;PGeneral\r\n", "refused: this is a SYLK workbook: save it as CSV UTF-8"},
+	{"a database or an archive", "SQLite format 3\x00\x10\x00\x01\x01", `refused: this is no text, it begins with "SQLite format 3\x00": export the orders as CSV UTF-8`},
+	{"a binary file with quotes in it", "\x04\"M\x18\n", `refused: this is no text, it begins with "\x04\"M\x18\n": export the orders as CSV UTF-8`},
 	{"an amount with a comma", with("1250", `"1,250"`), `A1 refused: txamt "1,250"`},
 	{"an amount with a point", with("1250", "12.50"), `A1 refused: txamt "12.50"`},
 	{"an amount as Excel shows large numbers", with("1250", "1.23E+12"), `A1 refused: txamt "1.23E+12"`},
 	{"a number as Excel shows large numbers", with("A1", "2.02603E+11"), `2.02603E+11 refused: out_trade_no "2.02603E+11"`},
 	{"NDJSON", teaJSON, taken},
+	{"NDJSON with a comma after each line", strings.ReplaceAll(teaJSON, "}\n", "},\n"), taken},
 	{"NDJSON with a broken line", "{\"out_trade_no\":\"A0\"\n" + teaJSON, "1 refused: not JSON at byte 20: unexpected end of JSON input; A1, A2 taken"},
 	{"JSON over several lines", strings.NewReplacer(`{"`, "{\n  \"", `,"`, ",\n  \"", "}", "\n}").Replace(teaJSON), taken},
 	{"a JSON array", "[" + strings.Replace(strings.TrimSpace(teaJSON), "\n", ",", 1) + "]", taken},
-	{"a JSON array over several lines", "[\n" + strings.NewReplacer(`{"`, "  {\n    \"", `,"`, ",\n    \"", "}\n{", "  },\n  {").Replace(teaJSON) + "]\n", taken},
+	{"a JSON array over several lines", "[\n" + strings.NewReplacer(`{"`, "  {\n    \"", `,"`, ",\n    \"", "}\n{", "  },\n  {").Replace(teaJSON) + "]\n\x1A", taken},
 	{"a JSON array with something else in it", "[7,\n" + strings.Replace(teaJSON, "}\n{", "},\n{", 1) + "]", `7 refused: an order is a JSON object: {"out_trade_no": …}; A1, A2 taken`},
 }
 
@@ -237,6 +248,18 @@ func TestLooks_TellsEncodingsApart(t *testing.T) {
 	} {
 		if got := guess(e.encode("A1,801501,1250,HKD," + text + "\n")); got != e {
 			t.Errorf("%s in %s: looks like %s", text, e, got)
+		}
+	}
+}
+
+func TestEncodingOf_TakesTheNamesOfPrograms(t *testing.T) {
+	for name, want := range map[string]Encoding{
+		"utf-8": UTF8, "UTF8": UTF8, "Big5": Big5, "Big-5": Big5, "big5-hkscs": Big5, "CP950": Big5, "GBK": GB18030, "gb_18030": GB18030,
+		"windows-1252": Windows1252, "Windows 1252": Windows1252, "ISO-8859-1": Windows1252, "latin1": Windows1252,
+		"": "", "shift_jis": "", "utf-16": "", "iso-8859-15": "",
+	} {
+		if got := EncodingOf(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
 }
