@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// pages returns the documents by their names.
+// pages returns the documents by their paths.
 func pages(t *testing.T) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("../../docs/*.md")
@@ -23,7 +23,7 @@ func pages(t *testing.T) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		texts[filepath.Base(file)] = string(text)
+		texts[strings.TrimPrefix(file, "../../")] = string(text)
 	}
 	return texts
 }
@@ -68,10 +68,20 @@ func TestDocs_NameTestsAndTargetsThatExist(t *testing.T) {
 	}
 }
 
+func TestDocs_IndexHasEveryPage(t *testing.T) {
+	all := pages(t)
+	for page := range all {
+		name, inside := strings.CutPrefix(page, "docs/")
+		if inside && name != "README.md" && !strings.Contains(all["docs/README.md"], "("+name+")") {
+			t.Errorf("docs/README.md does not link %s", name)
+		}
+	}
+}
+
 // docs/security.md names the tests behind each of its claims.
 func TestSecurity_EveryClaimHasATestBehindIt(t *testing.T) {
 	rows := 0
-	threats, _, _ := strings.Cut(pages(t)["security.md"], "\n## ")
+	threats, _, _ := strings.Cut(pages(t)["docs/security.md"], "\n## ")
 	for line := range strings.Lines(threats) {
 		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| threat") {
 			continue
@@ -88,7 +98,7 @@ func TestSecurity_EveryClaimHasATestBehindIt(t *testing.T) {
 
 func TestComparison_EveryClaimNamesWhatShowsIt(t *testing.T) {
 	claims := 0
-	for line := range strings.Lines(pages(t)["comparison.md"]) {
+	for line := range strings.Lines(pages(t)["docs/comparison.md"]) {
 		cells := strings.Split(line, "|")
 		if len(cells) < 3 || !strings.HasPrefix(cells[2], " yes") {
 			continue
