@@ -83,7 +83,7 @@ func TestImages_HaveTheCompilerOfTheRelease(t *testing.T) {
 		return found[1]
 	}
 	image := of("deploy/Dockerfile", `(?m)^ENV GOTOOLCHAIN=(go\S+)$`)
-	if release := of(".goreleaser.yml", `GOTOOLCHAIN=(go[\d.]+)\]`); release != image {
+	if release := of(".goreleaser.yml", `(?m)^  - GOTOOLCHAIN=(go\S+)`); release != image {
 		t.Errorf("releases are built with %s, images with %s", release, image)
 	}
 }
