@@ -104,13 +104,16 @@ upgrade-test: ## Roll workers from the version before this one and back, under l
 lint: ## Check format, vet, staticcheck, import rules, words and modules
 	.ci/lint $(STATICCHECK)
 
+# The Go of releases and images, which may be another than this machine's.
+RELEASE_GO = $$(sed -nE 's/.*GOTOOLCHAIN=(go[0-9.]+).*/\1/p' .goreleaser.yml)
+
 .PHONY: vuln
 vuln: ## Look for known holes that the code reaches; fails for one that .ci/vuln/accepted has not; 1 min
-	go run ./.ci/vuln .
+	go run ./.ci/vuln $(RELEASE_GO) .
 
 .PHONY: vuln-all
 vuln-all: ## The same for the modules of tests and benchmarks too; 3 min
-	go run ./.ci/vuln . deploy/tests bench
+	go run ./.ci/vuln $(RELEASE_GO) . deploy/tests bench
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target in turn (FUZZTIME=10s, or FUZZTIME=5m/all for all together)

@@ -1,9 +1,10 @@
 // Vuln looks for known holes in the code that these modules call, with govulncheck and a
 // vulnerability database that is made here, from the Go module golang.org/x/vulndb.
 //
-//	go run ./.ci/vuln MODULE…
+//	go run ./.ci/vuln GO MODULE…
 //
-// It prints each hole that the code reaches, and ends with 1 if any of them is not in the file
+// GO is the Go that releases and images are built with, such as go1.26.11: its standard library is
+// looked into, and not that of this machine. Vuln prints each hole that the code reaches, and ends with 1 if any of them is not in the file
 // "accepted" beside this one. A line there has the hole, the date of the decision, and the reason.
 // An accepted hole that is not found any more is printed too: its line can go.
 package main
@@ -38,7 +39,11 @@ type hole struct {
 }
 
 func main() {
-	open, err := run(os.Args[1:])
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: go run ./.ci/vuln GO MODULE…")
+		os.Exit(2)
+	}
+	open, err := run(os.Args[1], os.Args[2:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "vuln:", err)
 		os.Exit(2)
@@ -49,23 +54,25 @@ func main() {
 	}
 }
 
-// run checks the modules in these directories, and returns how many holes are not accepted.
-func run(modules []string) (open int, err error) {
+// run checks the modules in these directories as that Go compiles them, and returns how many holes
+// are not accepted.
+func run(toolchain string, modules []string) (open int, err error) {
 	accepted, err := parseAccepted(acceptedText)
 	if err != nil {
 		return 0, err
 	}
-	database, err := os.MkdirTemp("", "vulndb")
+	dir, err := os.MkdirTemp("", "vuln")
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(database)
-	if err := makeDatabase(database); err != nil {
+	defer os.RemoveAll(dir)
+	scan := scanner{toolchain: toolchain, dir: dir}
+	if err := errors.Join(scan.install(), makeDatabase(scan.database())); err != nil {
 		return 0, err
 	}
 	found := map[string]hole{}
 	for _, module := range modules {
-		if err := check(module, database, found); err != nil {
+		if err := scan.check(module, found); err != nil {
 			return 0, fmt.Errorf("%s: %w", module, err)
 		}
 	}
@@ -132,7 +139,7 @@ func makeDatabase(dir string) error {
 	if err != nil || len(files) == 0 {
 		return fmt.Errorf("no entries in %s: %w", entries, err)
 	}
-	if err := os.Symlink(entries, filepath.Join(dir, "ID")); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "index"), 0o755), os.Symlink(entries, filepath.Join(dir, "ID"))); err != nil {
 		return err
 	}
 	modules := map[string][]indexed{}
@@ -157,9 +164,6 @@ func makeDatabase(dir string) error {
 	for _, path := range slices.Sorted(maps.Keys(modules)) {
 		index = append(index, module{path, modules[path]})
 	}
-	if err := os.Mkdir(filepath.Join(dir, "index"), 0o755); err != nil {
-		return err
-	}
 	return errors.Join(
 		writeJSON(filepath.Join(dir, "index", "modules.json"), index),
 		writeJSON(filepath.Join(dir, "index", "db.json"), map[string]time.Time{"modified": last}))
@@ -178,9 +182,25 @@ func downloadEntries() (string, error) {
 	return filepath.Join(module.Dir, "data", "osv"), nil
 }
 
+// scanner is govulncheck in a directory, beside its database.
+type scanner struct{ toolchain, dir string }
+
+func (s scanner) database() string { return filepath.Join(s.dir, "database") }
+
+// install compiles govulncheck with the Go of this machine, whose standard library is compiled already.
+func (s scanner) install() error {
+	cmd := exec.Command("go", "install", govulncheck)
+	cmd.Env = append(os.Environ(), "GOBIN="+s.dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go install %s: %w\n%s", govulncheck, err, out)
+	}
+	return nil
+}
+
 // check adds to found the holes that the module's code and its tests reach.
-func check(module, database string, found map[string]hole) error {
-	cmd := exec.Command("go", "run", govulncheck, "-db", "file://"+database, "-test", "-format", "json", "-C", module, "./...")
+func (s scanner) check(module string, found map[string]hole) error {
+	cmd := exec.Command(filepath.Join(s.dir, "govulncheck"), "-db", "file://"+s.database(), "-test", "-format", "json", "-C", module, "./...")
+	cmd.Env = append(os.Environ(), "GOTOOLCHAIN="+s.toolchain)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

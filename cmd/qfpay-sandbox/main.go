@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/build"
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 )
 
 func main() {
@@ -57,21 +58,22 @@ func run(ctx context.Context, args []string, out, err io.Writer) int {
 		args = append(args[1:len(args):len(args)], "--help")
 	}
 	chosen, wrong := parser.Parse(args)
+	says := printable.Writer(err)
 	switch {
 	case helped:
 		return 0
 	case wrong != nil:
-		fmt.Fprintf(err, "qfpay-sandbox: %v (see qfpay-sandbox --help)\n", wrong)
+		fmt.Fprintf(says, "qfpay-sandbox: %v (see qfpay-sandbox --help)\n", wrong)
 		return 2
 	}
 	switch failed := chosen.Run(); {
 	case failed == nil:
 		return 0
 	case errors.Is(failed, errInput):
-		fmt.Fprintln(err, "qfpay-sandbox:", failed)
+		fmt.Fprintln(says, "qfpay-sandbox:", failed)
 		return 2
 	default:
-		fmt.Fprintln(err, "qfpay-sandbox:", failed)
+		fmt.Fprintln(says, "qfpay-sandbox:", failed)
 		return 1
 	}
 }

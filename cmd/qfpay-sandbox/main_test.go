@@ -106,6 +106,26 @@ func TestUsage_WrongUsageEndsWithTwo(t *testing.T) {
 	}
 }
 
+// Neither what was typed nor what a file or QFPay says moves a terminal's cursor.
+func TestUsage_ShowsHiddenCharactersAsEscapes(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	const hidden = "\x1b[2J\u202e"
+	for name, args := range map[string][]string{
+		"an argument":  {hidden},
+		"a file":       {"demo", filepath.Join(t.TempDir(), hidden+".csv")},
+		"a flag":       {"simulator", "--duplicate", hidden},
+		"a fault":      {"simulator", "--addr", "127.0.0.1:0", "--fault", "respcd_1104:" + hidden + "=1"},
+		"the probe's":  {"probe", "--yes", "--qfpay-base-url", hidden},
+		"another file": {"probe", "--yes", "--qfpay-client-key-file", "/etc/" + hidden},
+	} {
+		if _, out, stderr := runWith(ctx, args...); strings.ContainsAny(out+stderr, "\x1b\u202e") || !strings.Contains(stderr, "qfpay-sandbox: ") && !strings.Contains(stderr, `\u202e`) {
+			t.Errorf("%s: %q", name, out+stderr)
+		}
+	}
+}
+
 func TestDemo_SaysThatItWasStopped(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -125,6 +126,21 @@ func TestProbe_SendsNothingUnlessItMay(t *testing.T) {
 	}
 	if n := len(g.Calls()); n > 0 {
 		t.Errorf("%d calls", n)
+	}
+}
+
+func TestProbe_WarnsOfAKeyThatEverybodyCanRead(t *testing.T) {
+	t.Parallel()
+	_, base := gatewayAt(t, simulator.Config{})
+	dir := t.TempDir()
+	key := filepath.Join(dir, "key")
+	for mode, warned := range map[os.FileMode]bool{0o644: true, 0o640: false} {
+		if err := errors.Join(os.WriteFile(key, nil, 0o600), os.Chmod(key, mode)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, stderr := probed(t, dir, "--qfpay-base-url", base); strings.Contains(stderr, "every user of the machine can read "+key) != warned {
+			t.Errorf("%04o: %s", mode, stderr)
+		}
 	}
 }
 

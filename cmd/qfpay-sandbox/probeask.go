@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/setting"
 	"github.com/qfpay-worker/qfpay-worker/cmd/qfpay-sandbox/internal/probe"
 	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
@@ -27,6 +28,11 @@ func (c *ProbeCmd) announce(w io.Writer, m qfpay.Merchant, j *probe.Journal) {
   files    %s (what was sent and found), %s (settings)
 `, m.BaseURL, printable.String(m.AppCode), strings.Trim(fmt.Sprint(types), "[]"), fewOrders*len(types), manyOrders*len(types), mostOrders*len(types), amount,
 		fewCalls*len(types), manyCalls*len(types), c.Gap, about(len(types), c.Gap), printable.String(c.Journal), printable.String(c.Write))
+	for _, file := range []string{c.ClientKeyFile, c.ProxyPasswordFile} {
+		if warning, yes := setting.Exposed(file); yes {
+			fmt.Fprintf(w, "  warning  %s\n", printable.String(warning))
+		}
+	}
 	if n := len(j.Observations()); n > 0 {
 		fmt.Fprintf(w, "It goes on from %s, with %d observations, and asks only what is open.\n", printable.String(c.Journal), n)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 )
@@ -134,7 +135,7 @@ func (c *SimulatorCmd) Run(ctx context.Context, std stdio) error {
 		return fmt.Errorf("--addr: %w", err)
 	}
 	gateway := simulator.New(config)
-	fmt.Fprintf(std.err, "QFPay simulator on http://%s, app_code %s, faults: %s\n",
+	fmt.Fprintf(printable.Writer(std.err), "QFPay simulator on http://%s, app_code %s, faults: %s\n",
 		listener.Addr(), config.Merchants[0].AppCode, orNone(c.Fault))
 	return serveGateway(ctx, gateway, listener)
 }

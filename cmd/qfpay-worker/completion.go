@@ -28,46 +28,56 @@ func (c *CompletionCmd) Run(std stdio, parsed *kong.Context) error {
 	if err := found.err(); err != nil {
 		return err
 	}
-	var err error
-	switch shell {
-	case "fish":
-		err = completeFish(std.out, parsed.Model.Node, "")
-	case "zsh": // which understands bash's functions
-		if _, err = io.WriteString(std.out, "autoload -U +X compinit && compinit\nautoload -U +X bashcompinit && bashcompinit\n"); err != nil {
-			return err
-		}
-		fallthrough
-	case "bash":
-		_, err = fmt.Fprintf(std.out, bashScript, strings.Join(bashCases(parsed.Model.Node, ""), "\n"))
+	root := parsed.Model.Node
+	if shell == "fish" {
+		return completeFish(std.out, root, "__fish_use_subcommand")
 	}
+	frame := map[string]string{"bash": bashScript, "zsh": zshScript}[shell]
+	_, err := fmt.Fprintf(std.out, frame, fmt.Sprintf(offerScript, strings.Join(offers(root, "qfpay-worker"), "\n")))
 	return err
 }
 
-// bashScript walks through the words before the cursor, as far as they are commands, and then
-// offers what may follow.
-const bashScript = `_qfpay_worker() {
-  local path= words= word
-  _qfpay_worker_words() {
-    case "$1" in
+// offerScript prints what may follow the words before the cursor, as far as they are commands.
+// bash and zsh both understand it.
+const offerScript = `_qfpay_worker_offer() {
+  local at="" offer word
+  for word in qfpay-worker "$@"; do
+    case "${at:+$at }$word" in
 %s
-    *) return 1 ;;
+    *) continue ;;
     esac
-  }
-  for word in "${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}"; do
-    _qfpay_worker_words "$path $word" && path="$path $word"
+    at="${at:+$at }$word"
   done
-  _qfpay_worker_words "$path"
-  COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+  echo "$offer"
+}
+`
+
+const bashScript = `%s_qfpay_worker() {
+  COMPREPLY=($(compgen -W "$(_qfpay_worker_offer "${COMP_WORDS[@]:1:$((COMP_CWORD - 1))}")" -- "${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _qfpay_worker qfpay-worker
 `
 
-// bashCases returns a line for each command below a node: its path, and what may follow.
-func bashCases(node *kong.Node, path string) []string {
+// zshScript serves as a file among zsh's functions, where zsh runs it as the function of that
+// name, and in a start file, where it names itself to zsh. Where nothing of ours fits, it offers files.
+const zshScript = `#compdef qfpay-worker
+%s_qfpay-worker() {
+  compadd -- ${=$(_qfpay_worker_offer "${(@)words[2,CURRENT-1]}")} || _files
+}
+if [[ $funcstack[1] == _qfpay-worker ]]; then
+  _qfpay-worker
+else
+  (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+  compdef _qfpay-worker qfpay-worker
+fi
+`
+
+// offers returns a line of offerScript for each command from a node on: its path, and what may follow.
+func offers(node *kong.Node, path string) []string {
 	var words, below []string
 	for _, child := range commandsOf(node) {
 		words = append(words, child.Name)
-		below = append(below, bashCases(child, path+" "+child.Name)...)
+		below = append(below, offers(child, path+" "+child.Name)...)
 	}
 	for _, flag := range node.Flags {
 		words = append(words, "--"+flag.Name)
@@ -75,20 +85,21 @@ func bashCases(node *kong.Node, path string) []string {
 	if len(commandsOf(node)) == 0 {
 		words = append(words, "--help")
 	}
-	return append([]string{fmt.Sprintf("    %q) words=%q ;;", path, strings.Join(words, " "))}, below...)
+	return append([]string{fmt.Sprintf("    %q) offer=%q ;;", path, strings.Join(words, " "))}, below...)
 }
 
-// completeFish writes a line for each command and flag below a node.
-func completeFish(w io.Writer, node *kong.Node, path string) error {
-	when := "__fish_use_subcommand"
-	if path != "" {
-		when = "__fish_seen_subcommand_from " + path
-	}
+// completeFish writes a line for each command and flag below a node; when is fish's condition for
+// what may follow the node.
+func completeFish(w io.Writer, node *kong.Node, when string) error {
 	for _, child := range commandsOf(node) {
 		if _, err := fmt.Fprintf(w, "complete -c qfpay-worker -n %q -a %s -d %q\n", when, child.Name, child.Help); err != nil {
 			return err
 		}
-		if err := completeFish(w, child, child.Name); err != nil {
+		below := "__fish_seen_subcommand_from " + child.Name
+		if node.Parent != nil {
+			below = when + "; and " + below
+		}
+		if err := completeFish(w, child, below); err != nil {
 			return err
 		}
 	}

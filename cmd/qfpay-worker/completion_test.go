@@ -29,8 +29,9 @@ func TestCompletion_OffersCommandsAndFlags(t *testing.T) {
 	}
 }
 
+// make release-test completes with these shells themselves.
 func TestCompletion_IsThereForOtherShells(t *testing.T) {
-	for shell, want := range map[string]string{"zsh": "bashcompinit", "fish": "-l rejects"} {
+	for shell, want := range map[string]string{"zsh": "#compdef qfpay-worker\n", "fish": `-n "__fish_seen_subcommand_from order; and __fish_seen_subcommand_from show" -l qfpay-goods-name`} {
 		if got := command(t, nil, "completion", shell); got.code != exitDone || !strings.Contains(got.out, want) {
 			t.Errorf("%s: %+v", shell, got)
 		}

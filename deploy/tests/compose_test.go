@@ -43,20 +43,6 @@ func TestCompose_HasTheServicesItSpeaksOf(t *testing.T) {
 	}
 }
 
-func TestCompose_ImagesArePinnedOrBuiltHere(t *testing.T) {
-	for name, s := range compose(t).Services {
-		image, tag, _ := strings.Cut(s.Image, ":")
-		switch {
-		case tag == "" || tag == "latest":
-			t.Errorf("%s: image %q has no tag that stays what it is", name, s.Image)
-		case s.Build == nil && !strings.ContainsAny(tag, "0123456789"):
-			t.Errorf("%s: the tag of %q names no version", name, s.Image)
-		case s.Build != nil && !strings.HasPrefix(image, "qfpay-"):
-			t.Errorf("%s: builds an image named %q, which could be pulled from somewhere", name, s.Image)
-		}
-	}
-}
-
 func TestCompose_ContainersGetAsLittleAsTheyNeed(t *testing.T) {
 	for name, s := range compose(t).Services {
 		if !s.ReadOnly {

@@ -75,6 +75,7 @@ func (f Finding) Known() bool { return f.Answer != NotAnswered }
 
 // Findings returns what is known: for each pay type every question, and then those of the account.
 func Findings(log []Observation, types []qfpay.PayType) (all []Finding) {
+	log = withoutWrongKeys(append(slices.Clip(log), Observation{Event: Begun})) // of all runs, the last one too
 	for _, p := range types {
 		w := readWallet(log, p)
 		for _, f := range w.findings() {
@@ -299,7 +300,7 @@ func (o *order) taken(q Question, t Trial) Finding {
 
 // signatures says how answers are signed. QFPay need not sign every kind of answer.
 func signatures(log []Observation) Finding {
-	f := Finding{Question: OnSignature, Answer: NotAnswered, Evidence: "no answer came"}
+	f := Finding{Question: OnSignature, Answer: NotAnswered, Evidence: "no answer that counts"}
 	count := map[qfpay.Signature]int{}
 	byKind := map[string][]string{}
 	for _, o := range log {

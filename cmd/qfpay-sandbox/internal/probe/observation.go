@@ -121,7 +121,7 @@ func (o Observation) failed(err error) Observation {
 	case *qfpay.Throttled:
 		o.Verdict, o.Wait = Throttled, e.RetryAfter
 	case *qfpay.NotSent:
-		o.Verdict = NotSent
+		o.Verdict, o.Words = NotSent, e.Err.Error() // the verdict says the rest
 	default:
 		o.Verdict = Unanswered
 		if o.Words == "" {

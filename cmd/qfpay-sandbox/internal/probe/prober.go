@@ -27,8 +27,8 @@ type Prober struct {
 // ErrThrottled means that QFPay answered HTTP 429 too often.
 var ErrThrottled = errors.New("QFPay answered HTTP 429 again and again: does something else use this app_code? Run the probe again when it is quiet")
 
-// ErrCredentials means that QFPay refused every signature, of both hashes.
-var ErrCredentials = errors.New("QFPay refuses the signature with both hashes: are key, app_code, mchid and address of one account?")
+// ErrCredentials means that QFPay refused every signature.
+var ErrCredentials = errors.New("QFPay refuses the signature of every call: are key, app_code, mchid and address of one account?")
 
 // ErrNotReached means that no call left: there was no connection.
 var ErrNotReached = errors.New("QFPay cannot be reached")
@@ -85,15 +85,17 @@ func (r *run) wallet(ctx context.Context, t qfpay.PayType, stay bool) error {
 	}
 }
 
-// credentials returns an error if the signatures of all creates of this run were refused. Other pay
-// types would not fare better.
+// credentials returns an error if every answer of this run has refused the signature. Other pay types
+// would not fare better.
 func (r *run) credentials(w *wallet) error {
 	refused := 0
-	for _, c := range append(w.thisRun(w.creates(Base, qfpay.SHA256)), w.thisRun(w.creates(Base, qfpay.MD5))...) {
-		if !c.RespCd.RefusesSignature() {
+	for _, o := range w.thisRun(r.Journal.Observations()) {
+		if takesKey(o) {
 			return nil
 		}
-		refused++
+		if o.RespCd.RefusesSignature() {
+			refused++
+		}
 	}
 	if refused >= 4 {
 		return ErrCredentials

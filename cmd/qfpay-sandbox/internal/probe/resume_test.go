@@ -95,8 +95,11 @@ func TestProbe_StopsWhereNothingCanBeFound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := simulator.New(simulator.Config{Faults: simulator.Faults{"unreachable": 1}})
-		if err := proberOf(g, qfpay.PayTypes()...).Run(t.Context()); !errors.Is(err, ErrNotReached) {
-			t.Errorf("unreachable: %v", err)
+		p := proberOf(g, qfpay.PayTypes()...)
+		err := p.Run(t.Context())
+		f := answers(Findings(p.Journal.Observations(), p.PayTypes), p.PayTypes[0])[OnSHA256]
+		if !errors.Is(err, ErrNotReached) || strings.Contains(f.Evidence, "not sent: not sent") {
+			t.Errorf("unreachable: %v; %s", err, f.Evidence)
 		}
 
 		g = simulator.New(simulator.Config{Faults: simulator.Faults{"http_429": 1}})
@@ -105,12 +108,12 @@ func TestProbe_StopsWhereNothingCanBeFound(t *testing.T) {
 		}
 
 		g = simulator.New(simulator.Config{})
-		p := proberOf(g, qfpay.FPS, qfpay.PayMe)
+		p = proberOf(g, qfpay.FPS, qfpay.PayMe)
 		p.Client.Merchant.Key = "another key"
 		if err := p.Run(t.Context()); !errors.Is(err, ErrCredentials) || len(g.Calls()) != 4 || len(g.Orders()) != 0 {
 			t.Errorf("a wrong key: %v, %d calls", err, len(g.Calls()))
 		}
-		f := answers(Findings(p.Journal.Observations(), p.PayTypes), qfpay.FPS)[OnSHA256]
+		f = answers(Findings(p.Journal.Observations(), p.PayTypes), qfpay.FPS)[OnSHA256]
 		if f.Known() || !strings.Contains(f.Evidence, "both hashes refused; are key") {
 			t.Errorf("a wrong key: %s: %s", f.Answer, f.Evidence)
 		}
@@ -128,6 +131,51 @@ func TestProbe_StopsWhereNothingCanBeFound(t *testing.T) {
 			t.Errorf("the other one: %s: %s", f.Answer, f.Evidence)
 		}
 	})
+}
+
+// What a run with a wrong key was told counts for nothing once the key is mended.
+func TestProbe_AWrongKeyIsForgottenWhenItIsMended(t *testing.T) {
+	t.Parallel()
+	for signs, want := range map[simulator.SignResponses]Answer{simulator.SignBody: IsRight, simulator.SignNone: IsAbsent} {
+		for wrong := range 2 { // the run with the wrong key, of three
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(240 * time.Hour)
+				p := proberOf(simulator.New(simulator.Config{SignResponses: signs}), qfpay.WeChat)
+				right := p.Client.Merchant.Key
+				for i := range 3 {
+					time.Sleep(time.Minute)
+					ctx, cancel := context.WithCancel(t.Context())
+					p.Client.Merchant.Key, p.Progress = right, func(Observation) {}
+					switch i {
+					case wrong:
+						p.Client.Merchant.Key = "another key"
+					case 1 - wrong:
+						p.Progress = func(o Observation) {
+							if o.Trial == Space {
+								cancel() // with questions left
+							}
+						}
+					}
+					if err := p.Run(ctx); errors.Is(err, ErrCredentials) != (i == wrong) || (err == nil) != (i == 2) {
+						t.Fatalf("%s, wrong in run %d: run %d: %v", signs, wrong, i, err)
+					}
+					cancel()
+					if f := answers(Findings(p.Journal.Observations(), p.PayTypes), qfpay.WeChat)[OnSpace]; i < 2 && f.Known() {
+						t.Errorf("%s, wrong in run %d: run %d: %s: %s", signs, wrong, i, f.Answer, f.Evidence)
+					}
+				}
+				found := answers(Findings(p.Journal.Observations(), p.PayTypes), qfpay.WeChat)
+				for q, want := range map[Question]Answer{OnSHA256: IsTaken, OnMD5: IsTaken, OnSignature: want, OnSpace: IsRefused, OnUnderscore: IsTaken} {
+					if f := found[q]; f.Answer != want || strings.Contains(f.Evidence, "1108") {
+						t.Errorf("%s, wrong in run %d: %s: %s (%s)", signs, wrong, q, f.Answer, f.Evidence)
+					}
+				}
+				if left := Leftovers(p.Journal.Observations(), p.PayTypes, time.Now()); len(left) > 0 {
+					t.Errorf("%s, wrong in run %d: left %v", signs, wrong, left)
+				}
+			})
+		}
+	}
 }
 
 // With Stay, one run waits until orders are older, and knows all.

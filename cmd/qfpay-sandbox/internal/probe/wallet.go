@@ -35,6 +35,7 @@ type order struct {
 // readWallet sorts the observations of a pay type.
 func readWallet(log []Observation, p qfpay.PayType) *wallet {
 	w := &wallet{payType: p}
+	log = withoutWrongKeys(log)
 	signed := signedShapes(log)
 	for _, o := range log {
 		if o.forged(signed) {
@@ -59,6 +60,32 @@ func readWallet(log []Observation, p qfpay.PayType) *wallet {
 		}
 	}
 	return w
+}
+
+// withoutWrongKeys takes the answers of each run but the last as not given, if all of them refuse the
+// signature: they say nothing about QFPay, only that the key was wrong.
+func withoutWrongKeys(log []Observation) []Observation {
+	log = slices.Clone(log)
+	began := 0
+	for i, o := range log {
+		if o.Event != Begun {
+			continue
+		}
+		if run := log[began:i]; !slices.ContainsFunc(run, takesKey) {
+			for j := range run {
+				if run[j].RespCd.RefusesSignature() {
+					run[j].Verdict = NotSent
+				}
+			}
+		}
+		began = i
+	}
+	return log
+}
+
+// takesKey reports whether QFPay's answer is one to a right signature.
+func takesKey(o Observation) bool {
+	return (o.Verdict == Done || o.Verdict == Refused) && !o.RespCd.RefusesSignature()
 }
 
 // shape is what QFPay may sign in a way of its own: the answers of an endpoint, done or refused, with
