@@ -2,7 +2,10 @@ package asynqhook
 
 import (
 	"context"
+	"errors"
 	"net"
+	"slices"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -45,7 +48,8 @@ func (longHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 func (h longHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if _, long := redisbound.Exceeded(err); !long {
+		_, long := redisbound.Exceeded(err)
+		if !long && !late(cmd, err) {
 			return err
 		}
 		for _, queue := range h.queues {
@@ -53,12 +57,20 @@ func (h longHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 				return asideErr
 			}
 		}
-		if _, is := dequeues(cmd); is {
+		if _, is := dequeues(cmd); is && long {
 			err = redis.Nil
 			cmd.SetErr(err)
 		}
 		return err
 	}
+}
+
+// late reports whether Redis has not answered a script that reads tasks in time. It may have taken a
+// task of hundreds of megabytes, which its own scripts take seconds to read.
+func late(cmd redis.Cmder, err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() &&
+		slices.ContainsFunc(scriptKeys(cmd), func(key string) bool { return strings.HasSuffix(key, ":lease") }) && !acknowledges(cmd)
 }
 
 // aside refuses the tasks of a queue that were handed out and are too long, and removes them. It

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisbound"
@@ -67,5 +68,46 @@ func TestLongHook_PutsTasksAsideThatAreTooLong(t *testing.T) {
 	if keys := plain.Keys(ctx, "asynq:{q}:*").Val(); slices.Contains(keys, "asynq:{q}:t:long") ||
 		plain.LLen(ctx, "asynq:{q}:active").Val() != 0 || plain.ZCard(ctx, "asynq:{q}:lease").Val() != 0 {
 		t.Errorf("left: %v", keys)
+	}
+}
+
+// lateError is that of an answer that did not come in time.
+type lateError struct{}
+
+func (lateError) Error() string   { return "i/o timeout" }
+func (lateError) Timeout() bool   { return true }
+func (lateError) Temporary() bool { return true }
+
+// Redis may take so long over a task that nobody hears of it. The task is looked for then.
+func TestLongHook_LooksForATaskThatRedisIsLateWith(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	redisbound.Install(rdb)
+	ctx, long := t.Context(), strings.Repeat("x", 1<<20)
+	for _, id := range []string{"short", "long"} {
+		ok(t, rdb.ZAdd(ctx, "asynq:{q}:lease", redis.Z{Member: id}).Err())
+		ok(t, rdb.HSet(ctx, "asynq:{q}:t:"+id, "msg", map[string]string{"short": "x", "long": long}[id]).Err())
+	}
+	refused := 0
+	hook := longHook{rdb, []string{"q"}, func(context.Context, LongTask) error { refused++; return nil }}
+	run := func(keys ...any) error {
+		cmd := redis.NewCmd(ctx, append([]any{"evalsha", "x", len(keys)}, keys...)...)
+		return hook.ProcessHook(func(ctx context.Context, cmd redis.Cmder) error {
+			if cmd.Name() == "evalsha" {
+				return lateError{}
+			}
+			return rdb.Process(ctx, cmd)
+		})(ctx, cmd)
+	}
+	if err := run("asynq:{q}:active", "asynq:{q}:lease", "asynq:{q}:t:1"); !errors.Is(err, lateError{}) || refused != 0 {
+		t.Errorf("an acknowledgement that is late: %v, %d refused", err, refused)
+	}
+	for range 2 {
+		if err := run("asynq:{q}:lease"); !errors.Is(err, lateError{}) || refused != 1 {
+			t.Errorf("a look for expired leases that is late: %v, %d refused", err, refused)
+		}
+	}
+	if left := rdb.ZRange(ctx, "asynq:{q}:lease", 0, -1).Val(); !slices.Equal(left, []string{"short"}) {
+		t.Errorf("left: %v", left)
 	}
 }
