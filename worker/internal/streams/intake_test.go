@@ -38,7 +38,7 @@ func TestIntake_ReadsNoMoreThanItHasMemoryFor(t *testing.T) {
 	c := Config{Redis: r.rdb, Blocking: r.bounded(), Keys: r.keys}
 	one, other := requestsOf(c, "one"), requestsOf(c, "other")
 	ok(t, one.open(t.Context()))
-	const n = 60
+	const n = 150
 	for i := range n {
 		size := []int{300, tasks.MaxOrderBytes, 1 << 20}[i%3]
 		ok(t, r.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: r.keys.Requests(), Values: []any{"traceparent", "t", "order", strings.Repeat("x", size)}}).Err())
