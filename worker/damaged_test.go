@@ -26,7 +26,7 @@ func TestDispatcher_ADamagedJournalStopsNoOtherOrder(t *testing.T) {
 	for number, field := range map[string][2]string{
 		"TEXT": {"sent_at", "x"}, "NAN": {"not_found", "nan"}, "NEGATIVE": {"reissues", "-900"}, "HUGE": {"accepted_at", "1e308"},
 		"LANE": {"lane", "express"}, "ATTEMPTS": {"attempts", "many"}, "STATE": {"state", "FOO"},
-		"FUTURE": {"sent_at", "4102444800000"}, "HALF": {"attempts", "1.5"},
+		"FUTURE": {"sent_at", "4102444800000"}, "HALF": {"attempts", "1.5"}, "LONG": {"answer", strings.Repeat("x", 1<<20)},
 	} {
 		due(number, 1)
 		ok(t, r.rdb.HSet(ctx, r.keys.Order("default:"+number), field[0], field[1]).Err())
@@ -48,10 +48,10 @@ func TestDispatcher_ADamagedJournalStopsNoOtherOrder(t *testing.T) {
 		}
 		return true
 	})
-	r.setAside("TEXT", "NAN", "NEGATIVE", "HUGE", "LANE", "ATTEMPTS", "STATE", "FUTURE", "HALF", "STRING", "GONE")
+	r.setAside("TEXT", "NAN", "NEGATIVE", "HUGE", "LANE", "ATTEMPTS", "STATE", "FUTURE", "HALF", "LONG", "STRING", "GONE")
 	ok(t, r.rdb.HSet(ctx, r.keys.Order("default:A1"), "entry", "x").Err())
 	counts, found := violations(t, r.rdb, r.keys)
-	if counts.Settled != 3 || len(found) != 12 || found["default:A1"] == "" || !strings.Contains(found["default:FUTURE"], "put aside") {
+	if counts.Settled != 3 || len(found) != 13 || found["default:A1"] == "" || !strings.Contains(found["default:FUTURE"], "put aside") {
 		t.Errorf("the audit counts %+v and finds %v", counts, found)
 	}
 

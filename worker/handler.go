@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/asynqhook"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/attempt"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
@@ -46,6 +48,11 @@ func (h *handler) processTask(ctx context.Context, t *asynq.Task) error {
 	}
 	w.Traceparent = t.Headers()["traceparent"]
 	return h.attemptError(w.ID, h.wake(ctx, w))
+}
+
+// refuse refuses a task that is too long to be read.
+func (h *handler) refuse(ctx context.Context, t asynqhook.LongTask) error {
+	return h.DeadLetter(ctx, []byte(t.Beginning+"…"), fmt.Errorf("%w; this task has %d", tasks.ErrOrderTooLong, t.Size))
 }
 
 // attemptError reports an attempt that failed because Redis did, and returns the error. That

@@ -22,6 +22,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/merchants"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/pool"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisbound"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/roundtimer"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/streams"
@@ -97,8 +98,9 @@ func New(c Config) (*Worker, error) {
 	for _, lane := range tasks.Lanes() {
 		queues = append(queues, c.Keys.Queue(lane))
 	}
+	redisbound.Install(c.Blocking)
 	w.prefetchers = asynqhook.Install(c.Queue, c.Blocking, w.stop, c.Concurrency,
-		func() { c.Observer.Observe(event.RedisFailed{Op: "dequeue"}) }, queues...)
+		func() { c.Observer.Observe(event.RedisFailed{Op: "dequeue"}) }, w.handler.refuse, queues...)
 	for _, lane := range tasks.Lanes() {
 		w.servers = append(w.servers, asynq.NewServerFromRedisClient(c.Queue, w.serverConfig(lane)))
 	}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/goccy/go-yaml"
@@ -68,8 +70,8 @@ func (r *fileReader) wrong(line int, format string, args ...any) {
 // entries decodes the list strictly. If misspelt keys were ignored, a limit could be missing
 // without anybody seeing it.
 func (r *fileReader) entries(text []byte) []entry {
-	var nodes []ast.Node
-	if err := decoded(func() error { return yaml.Unmarshal(text, &nodes) }); err != nil {
+	nodes, err := yamlList(text)
+	if err != nil {
 		r.syntax(err)
 		return nil
 	}
@@ -86,6 +88,23 @@ func (r *fileReader) entries(text []byte) []entry {
 		all, r.lines = append(all, e), append(r.lines, e.line)
 	}
 	return all
+}
+
+// yamlList returns the elements of a list. A second document would be left out without a word, so it
+// is refused.
+func yamlList(text []byte) (nodes []ast.Node, err error) {
+	err = decoded(func() error {
+		documents := yaml.NewDecoder(bytes.NewReader(text))
+		if err := documents.Decode(&nodes); err != nil && err != io.EOF {
+			return err
+		}
+		var more any
+		if err := documents.Decode(&more); err == nil && more != nil {
+			return errors.New("more than one document")
+		}
+		return nil
+	})
+	return nodes, err
 }
 
 // decoded runs the YAML reader, which panics on some invalid files: v1.19.2 does on a single

@@ -77,6 +77,7 @@ func TestMerchantsFile_EveryWrongEntryIsNamedByItsLine(t *testing.T) {
 		{"a list of words", "- a\n- b\n", []string{", line 1: ", ", line 2: "}},
 		{"a hyphen alone", "-", []string{", line 1: not valid"}},
 		{"invalid YAML", "- name: [\n", []string{", line 1: not valid"}},
+		{"a second list behind the first", right + "---\n" + right, []string{", line 1: not valid"}},
 		{"an unknown key", right + "  per_hour: 9\n", []string{`, line 5: unknown field "per_hour"; known are name,`}},
 		{"the key itself", right + "  client_key: " + canary + "\n", []string{", line 5: client_key: this file must not contain keys"}},
 		{"a key twice", right + "  app_code: B\n", []string{", line 5: "}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -161,12 +162,14 @@ func setTimes[D ~int64](dial, read, write *D) {
 	}
 }
 
-// readable converts an error of go-redis. Its own errors name the option that is wrong.
-// Errors of net/url quote the whole URL, so they are replaced.
+// namesOption matches the part of an error of go-redis that names what is wrong. The rest quotes
+// values, or the whole URL.
+var namesOption = regexp.MustCompile(`^redis: (invalid (?:[a-z_]{1,24} )?(?:number|duration|boolean)|unexpected option: [a-z_]{1,24}|empty unix socket path)\b`)
+
+// readable converts an error of go-redis.
 func readable(err error) error {
-	var wholeURL *url.Error
-	if errors.As(err, &wholeURL) {
-		return errRedisURL
+	if what := namesOption.FindStringSubmatch(err.Error()); what != nil {
+		return errors.New(what[1])
 	}
-	return errors.New(strings.TrimPrefix(err.Error(), "redis: "))
+	return errRedisURL
 }

@@ -49,14 +49,14 @@ func TestSecret_FileThatIsNoneIsRefusedAtOnce(t *testing.T) {
 		"/dev/zero":  "cannot be read: it is a device or a socket, not a file",
 		dir + "/not": "cannot be read: no such file",
 	} {
-		for name, env := range map[string][]string{
-			"REDIS_PASSWORD_FILE":   oneMerchant(),
-			"QFPAY_CLIENT_KEY_FILE": dropped(oneMerchant(), "QFPAY_CLIENT_KEY"),
-			"QFPAY_MERCHANTS_FILE":  {"QFPAY_BASE_URL=https://h"},
-			"WORKER_API_TOKEN_FILE": oneMerchant("WORKER_API_ADDR=127.0.0.1:0"),
-		} {
+		for _, name := range fileSettings(t) {
+			_, more := besides(t, name)
+			env := dropped(oneMerchant(more...), strings.TrimSuffix(name, "_FILE"))
+			if name == "QFPAY_MERCHANTS_FILE" {
+				env = []string{"QFPAY_BASE_URL=https://h"}
+			}
 			_, wrong := settings(t, append(env, name+"="+path))
-			if len(wrong) != 1 || wrong[0].Variable != name || !strings.Contains(wrong[0].Problem, path+" "+problem) {
+			if len(wrong) != 1 || !strings.HasPrefix(name, strings.Split(wrong[0].Variable, "_")[0]) || !strings.Contains(wrong[0].Problem, path+" "+problem) {
 				t.Errorf("%s: %v, want %s %s", name, wrong, path, problem)
 			}
 		}
@@ -87,38 +87,12 @@ func TestSecret_FileThatEverybodyCanReadIsWarnedOf(t *testing.T) {
 // Each setting that names a file is one of a secret, and warned of, unless it is in the list of those that
 // are none.
 func TestSecret_NoFileIsForgotten(t *testing.T) {
-	var commands cli
-	parser, err := newParser(&commands, env{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	open := []string{"QFPAY_MERCHANTS_FILE", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "WORKER_API_CERT_FILE", "WORKER_NOTIFY_CERT_FILE"}
-	cert, key := redistest.NewAuthority(t).Sign(t)
-	tokens := file(t, "tokens.yaml", "- name: shop\n  sha256: "+strings.Repeat("0123456789abcdef", 4)+"\n  merchants: ['*']\n")
-	secret := func(name string) (path string, more []string) {
-		switch name {
-		case "QFPAY_PROXY_PASSWORD_FILE":
-			return file(t, name, canary), []string{"QFPAY_PROXY_URL=http://u@proxy:3128"}
-		case "REDIS_SENTINEL_PASSWORD_FILE":
-			return file(t, name, canary), []string{"REDIS_URL=redis-sentinel://h:26379/0?master=m"}
-		case "REDIS_TLS_KEY_FILE":
-			return key, []string{"REDIS_URL=rediss://h", "REDIS_TLS_CERT_FILE=" + cert}
-		case "WORKER_API_TOKEN_FILE":
-			return file(t, name, apiToken), []string{"WORKER_API_ADDR=127.0.0.1:0"}
-		case "WORKER_API_TOKENS_FILE":
-			return tokens, []string{"WORKER_API_ADDR=127.0.0.1:0"}
-		case "WORKER_API_KEY_FILE":
-			return key, []string{"WORKER_API_ADDR=127.0.0.1:0", "WORKER_API_TOKEN_FILE=" + file(t, "token", apiToken), "WORKER_API_CERT_FILE=" + cert}
-		case "WORKER_NOTIFY_KEY_FILE":
-			return key, []string{"WORKER_PAYMENTS=on", "WORKER_NOTIFY_ADDR=127.0.0.1:0", "WORKER_NOTIFY_CERT_FILE=" + cert}
-		}
-		return file(t, name, canary), nil
-	}
-	for _, name := range settingNames(parser.Model.Node) {
-		if !strings.HasSuffix(name, "_FILE") || slices.Contains(open, name) {
+	for _, name := range fileSettings(t) {
+		if slices.Contains(open, name) {
 			continue
 		}
-		path, more := secret(name)
+		path, more := besides(t, name)
 		if err := os.Chmod(path, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -129,4 +103,48 @@ func TestSecret_NoFileIsForgotten(t *testing.T) {
 			t.Errorf("%s: not warned of: %q, %v", name, s.Warnings, wrong)
 		}
 	}
+}
+
+// fileSettings returns the settings that name a file.
+func fileSettings(t *testing.T) []string {
+	t.Helper()
+	var commands cli
+	parser, err := newParser(&commands, env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(settingNames(parser.Model.Node), func(name string) bool { return !strings.HasSuffix(name, "_FILE") })
+}
+
+// besides returns a file that is right for a setting, and the settings that it needs beside it.
+func besides(t *testing.T, name string) (path string, more []string) {
+	t.Helper()
+	cert, key := redistest.NewAuthority(t).Sign(t)
+	token := "WORKER_API_TOKEN_FILE=" + file(t, "token", apiToken)
+	api, notify := "WORKER_API_ADDR=127.0.0.1:0", []string{"WORKER_PAYMENTS=on", "WORKER_NOTIFY_ADDR=127.0.0.1:0"}
+	switch name {
+	case "QFPAY_PROXY_PASSWORD_FILE":
+		return file(t, name, canary), []string{"QFPAY_PROXY_URL=http://u@proxy:3128"}
+	case "REDIS_SENTINEL_PASSWORD_FILE":
+		return file(t, name, canary), []string{"REDIS_URL=redis-sentinel://h:26379/0?master=m"}
+	case "REDIS_TLS_CA_FILE":
+		return cert, []string{"REDIS_URL=rediss://h"}
+	case "REDIS_TLS_CERT_FILE":
+		return cert, []string{"REDIS_URL=rediss://h", "REDIS_TLS_KEY_FILE=" + key}
+	case "REDIS_TLS_KEY_FILE":
+		return key, []string{"REDIS_URL=rediss://h", "REDIS_TLS_CERT_FILE=" + cert}
+	case "WORKER_API_TOKEN_FILE":
+		return file(t, name, apiToken), []string{api}
+	case "WORKER_API_TOKENS_FILE":
+		return file(t, name, "- name: shop\n  sha256: "+strings.Repeat("0123456789abcdef", 4)+"\n  merchants: ['*']\n"), []string{api}
+	case "WORKER_API_CERT_FILE":
+		return cert, []string{api, token, "WORKER_API_KEY_FILE=" + key}
+	case "WORKER_API_KEY_FILE":
+		return key, []string{api, token, "WORKER_API_CERT_FILE=" + cert}
+	case "WORKER_NOTIFY_CERT_FILE":
+		return cert, append(notify, "WORKER_NOTIFY_KEY_FILE="+key)
+	case "WORKER_NOTIFY_KEY_FILE":
+		return key, append(notify, "WORKER_NOTIFY_CERT_FILE="+cert)
+	}
+	return file(t, name, canary), nil
 }

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/api"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -124,8 +123,8 @@ func (c APIConfig) namedCallers(found *checks) []api.Caller {
 		return nil
 	}
 	found.secretFile(variable, path)
-	var nodes []ast.Node
-	if err := decoded(func() error { return yaml.Unmarshal(text, &nodes) }); err != nil || len(nodes) == 0 {
+	nodes, err := yamlList(text)
+	if err != nil || len(nodes) == 0 {
 		found.failed(variable, "%s: must be a YAML list with at least one caller, each with name, sha256, merchants, read", path)
 		return nil
 	}

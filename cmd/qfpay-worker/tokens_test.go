@@ -58,6 +58,7 @@ func TestTokens_EveryWrongEntryIsNamedAndNothingIsQuoted(t *testing.T) {
 	for text, problem := range map[string]string{
 		"": "must be a YAML list", "- ": "line 1", "x: y\n": "must be a YAML list", canary: "must be a YAML list",
 		"- name: a\n  sha256: " + apiToken + "\n  merchants: [m]\n":                                                "line 1: sha256: must be the 64",
+		namedTokens("a", "b") + "---\n" + namedTokens("c", "d"):                                                    "must be a YAML list",
 		"- name: a\n  token: " + apiToken + "\n  merchants: [m]\n":                                                 "line 1: not valid: known are name",
 		"- name: a\n  sha256: " + fmt.Sprintf("%x", sha256.Sum256(nil)) + "\n  merchants: [m]\n":                   "of an empty token",
 		"- name: a\n  sha256: " + hash + "\n":                                                                      "merchants: required",

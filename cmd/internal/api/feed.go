@@ -19,7 +19,7 @@ import (
 const (
 	feedLines = 1000
 	feedBytes = 1 << 20
-	feedPage  = 100 // entries that are read at once
+	feedPage  = 32 // entries that are read at once; each may have an answer of QFPay of 64 KiB
 )
 
 // A request waits for its first entry for longestWait at most, and looks for it every lookEvery. It

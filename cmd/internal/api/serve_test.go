@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,15 +137,21 @@ func TestCertificate_IsRenewedWithoutARestart(t *testing.T) {
 	names = append(names, nameShown(t, addr), nameShown(t, addr))
 	f.write(t, f.key, []byte("no key"))
 	names = append(names, nameShown(t, addr))
+	os.Remove(f.cert)
+	if err := syscall.Mkfifo(f.cert, 0o600); err != nil { // nobody writes into it
+		t.Fatal(err)
+	}
+	names = append(names, nameShown(t, addr))
+	os.Remove(f.cert)
 	f.issue(t, "third")
 	names = append(names, nameShown(t, addr))
-	if diff := cmp.Diff([]string{"first", "second", "second", "second", "second", "third"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"first", "second", "second", "second", "second", "second", "third"}, names); diff != "" {
 		t.Error(diff)
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
-	if n := strings.Count(r.log.String(), "the old one stays in use"); n != 2 {
+	if n := strings.Count(r.log.String(), "the old one stays in use"); n != 3 {
 		t.Errorf("%d complaints, want one for each trouble:\n%s", n, r.log)
 	}
 	if _, err := conns.LoadCertificate(f.cert, f.cert); err == nil {

@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/setting"
 )
 
 // Certificate is a TLS certificate that is read again when its files change, so that a renewal
@@ -25,6 +27,9 @@ type stamp struct {
 	at   time.Time
 	size int64
 }
+
+// maxCertificate is the largest file of a certificate with its chain, or of its key, in bytes.
+const maxCertificate = 1 << 20
 
 // LoadCertificate reads a certificate with its chain, and its key, both PEM. Errors do not
 // show the content of the files.
@@ -53,7 +58,15 @@ func (c *Certificate) load() error {
 	}
 	// These files are not read again, even after an error.
 	c.read = read
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	cert, err := setting.ReadFile(c.certFile, maxCertificate)
+	if err != nil {
+		return err
+	}
+	key, err := setting.ReadFile(c.keyFile, maxCertificate)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,11 @@
 // Package conns bounds the connections of an HTTP server, so that strangers can neither use up the
 // descriptors of the process nor keep others from being served.
 //
-// When a connection comes and there are too many, another one is closed: first one of a stranger
-// that asks for nothing, then a stranger's whose request is being served, then one that has been
-// idle; of several, the one that has been so for longest. A stranger is who has not shown a token.
-// A request of somebody known is never cut off.
+// When a connection comes and there are too many, another one is closed: first one of a stranger,
+// then one that is idle. A stranger is who has not shown a token. Of strangers, it is one from where
+// most of them come, so that a flood closes its own; of these, one that asks for nothing before one
+// whose request is being served; and of several, the one that has been so for longest. A request of
+// somebody known is never cut off.
 //
 // It also serves until a context ends, reads a TLS certificate again when it changes, and answers with a
 // problem what is no request.
@@ -16,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -50,8 +52,9 @@ type Listener struct {
 	Config
 	failed *Seldom
 
-	mu   sync.Mutex
-	open map[*conn]struct{}
+	mu    sync.Mutex
+	open  map[*conn]struct{}
+	hosts map[netip.Prefix]*host // that strangers come from
 }
 
 // Bound returns a listener for h, which must be served with it.
@@ -62,7 +65,7 @@ func Bound(l net.Listener, h *http.Server, c Config) *Listener {
 	if c.Dropped == nil {
 		c.Dropped = func(string) {}
 	}
-	b := &Listener{Listener: l, Config: c, open: map[*conn]struct{}{}}
+	b := &Listener{Listener: l, Config: c, open: map[*conn]struct{}{}, hosts: map[netip.Prefix]*host{}}
 	b.failed = NewSeldom(func(n int, attrs ...any) {
 		c.Logger.Warn("connections cannot be accepted", append(attrs, "count", n, "addr", l.Addr().String())...)
 	})
@@ -106,6 +109,7 @@ func passes(err error) bool {
 type conn struct {
 	net.Conn
 	from    *Listener
+	host    *host
 	handled atomic.Bool // a handler answers a request, or has just answered it
 
 	known  bool
@@ -114,10 +118,41 @@ type conn struct {
 	timer  *time.Timer
 }
 
+// host is where connections come from: an IPv4 address, or a network of IPv6, all of whose addresses
+// one machine can have.
+type host struct {
+	name      netip.Prefix
+	strangers int // open connections
+}
+
+// hostOf returns where a connection comes from, and counts it as a stranger's.
+func (l *Listener) hostOf(raw net.Conn) *host {
+	var name netip.Prefix // of a socket without an address
+	if from, err := netip.ParseAddrPort(raw.RemoteAddr().String()); err == nil {
+		address := from.Addr().Unmap()
+		name, _ = address.Prefix(min(64, address.BitLen()))
+	}
+	h := l.hosts[name]
+	if h == nil {
+		h = &host{name: name}
+		l.hosts[name] = h
+	}
+	h.strangers++
+	return h
+}
+
+// leave notes that a connection is a stranger's no more.
+func (l *Listener) leave(h *host) {
+	if h.strangers--; h.strangers == 0 {
+		delete(l.hosts, h.name)
+	}
+}
+
 // admit makes room for a connection.
 func (l *Listener) admit(raw net.Conn) net.Conn {
 	c := &conn{Conn: raw, from: l, since: time.Now()}
 	l.mu.Lock()
+	c.host = l.hostOf(raw)
 	var victim *conn
 	if len(l.open) >= l.Limit {
 		victim = l.victim()
@@ -149,26 +184,24 @@ func (c *conn) CloseWrite() error {
 func (l *Listener) victim() *conn {
 	var found *conn
 	for c := range l.open {
-		if rank(c) < busy && (found == nil || rank(c) < rank(found) || rank(c) == rank(found) && c.since.Before(found.since)) {
+		if (!c.known || !c.active) && (found == nil || c.before(found)) {
 			found = c
 		}
 	}
 	return found
 }
 
-// busy is the rank of connections that are never closed to make room.
-const busy = 3
-
-func rank(c *conn) int {
+// before reports whether a connection is closed before another one to make room.
+func (c *conn) before(other *conn) bool {
 	switch {
-	case !c.known && !c.active:
-		return 0
-	case !c.known:
-		return 1
-	case !c.active:
-		return 2
+	case c.known != other.known:
+		return other.known
+	case !c.known && c.host.strangers != other.host.strangers:
+		return c.host.strangers > other.host.strangers
+	case c.active != other.active:
+		return other.active
 	}
-	return busy
+	return c.since.Before(other.since)
 }
 
 // lose closes the connection of a stranger who was given enough time.
@@ -186,6 +219,9 @@ func (c *conn) lose() {
 // Close implements [net.Conn].
 func (c *conn) Close() error {
 	c.from.mu.Lock()
+	if _, open := c.from.open[c]; open && !c.known {
+		c.from.leave(c.host)
+	}
 	delete(c.from.open, c)
 	if c.timer != nil {
 		c.timer.Stop()
@@ -226,6 +262,9 @@ func Known(r *http.Request) {
 	}
 	c.from.mu.Lock()
 	defer c.from.mu.Unlock()
+	if _, open := c.from.open[c]; open && !c.known {
+		c.from.leave(c.host)
+	}
 	c.known = true
 	if c.timer != nil {
 		c.timer.Stop()

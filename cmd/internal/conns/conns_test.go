@@ -104,6 +104,27 @@ func TestBound_FloodDoesNotStarveOthers(t *testing.T) {
 	}
 }
 
+// A flood closes its own connections, though they have begun to ask for something, and not that of a
+// probe which comes from elsewhere and asks late.
+func TestBound_FloodClosesItsOwn(t *testing.T) {
+	t.Parallel()
+	addr := served(t, Config{Limit: 32})
+	probe := dial(t, addr)
+	elsewhere := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	for range 500 {
+		c, err := elsewhere.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		fmt.Fprint(c, "G")
+	}
+	fmt.Fprint(probe, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if text, err := io.ReadAll(probe); !strings.HasSuffix(string(text), "yes") {
+		t.Errorf("the probe was answered with %q, %v", text, err)
+	}
+}
+
 func TestBound_StrangerHasNoMoreThanItsTime(t *testing.T) {
 	t.Parallel()
 	var dropped counts
@@ -128,9 +149,11 @@ func TestBound_StrangerHasNoMoreThanItsTime(t *testing.T) {
 func TestBound_ChoosesWhoHasAskedForNothing(t *testing.T) {
 	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
 	l := &Listener{open: map[*conn]struct{}{}}
+	many, few := &host{strangers: 2}, &host{strangers: 1}
 	want := []*conn{
-		{since: at(3)}, {since: at(4)},
-		{active: true, since: at(1)}, {active: true, since: at(2)},
+		{host: many, since: at(3)}, {host: many, since: at(4)},
+		{host: many, active: true, since: at(1)}, {host: many, active: true, since: at(2)},
+		{host: few, since: at(0)},
 		{known: true, since: at(0)},
 	}
 	l.open[&conn{known: true, active: true}] = struct{}{}

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisbound"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
@@ -61,9 +62,11 @@ func (h wakeHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 // note notes how a dequeue ended, and returns how many of its queue's have failed in a row. An empty
-// queue is an answer, and so is NOSCRIPT: asynq sends the script's text next.
+// queue is an answer, and so are NOSCRIPT, since asynq sends the script's text next, and a task that is
+// too long, which [longHook] puts aside.
 func (h wakeHook) note(pending string, err error) int {
-	if errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "NOSCRIPT") || wait.Closed(h.stop) {
+	_, long := redisbound.Exceeded(err)
+	if errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "NOSCRIPT") || long || wait.Closed(h.stop) {
 		err = nil
 	}
 	if err != nil && h.onError != nil {

@@ -35,7 +35,7 @@ type Cancel func(ctx context.Context, id string) (refused, err error)
 func NewCancels(c Config, cancel Cancel) *Cancels {
 	host, _ := os.Hostname() // only for people who look at the group, so it may be missing
 	r := requestsOf(c, fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8]))
-	r.stream, r.reading = c.Keys.Cancel(), c.Redis // it never blocks
+	r.stream = c.Keys.Cancel()
 	return &Cancels{turns: turns{requests: r, idle: timing.IntakeIdle, count: cancelBatch}, config: c, cancel: cancel}
 }
 

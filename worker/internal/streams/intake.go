@@ -25,6 +25,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisbound"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
@@ -117,6 +118,10 @@ func (in *Intake) readAll(ctx context.Context, batches chan<- []entry, inFlight 
 		}
 		if ctx.Err() != nil {
 			return
+		}
+		if _, long := redisbound.Exceeded(err); long {
+			r.turns.own = true
+			continue
 		}
 		r.turns.failed()
 		if !failing && !cut && redispipe.Cut(err) { // a proxy may end a connection on which nothing comes

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisbound"
 )
 
 // sizeOf is what entries take in memory.
@@ -22,14 +23,22 @@ func sizeOf(entries []requestEntry) (bytes int) {
 	return bytes
 }
 
+// bounded returns a client whose answers are bounded, as that of a worker is.
+func (r *results) bounded() *redis.Client {
+	rdb := r.server.Client(r.t)
+	redisbound.Install(rdb)
+	return rdb
+}
+
 // Large entries come a few at a time, and of one that is too long for an order only its beginning:
 // when they are new, when they are left from before, and when they are taken over.
 func TestIntake_ReadsNoMoreThanItHasMemoryFor(t *testing.T) {
 	t.Parallel()
 	r := newResults(t)
-	one, other := requestsOf(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys}, "one"), requestsOf(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys}, "other")
+	c := Config{Redis: r.rdb, Blocking: r.bounded(), Keys: r.keys}
+	one, other := requestsOf(c, "one"), requestsOf(c, "other")
 	ok(t, one.open(t.Context()))
-	const n = 60
+	const n = 150
 	for i := range n {
 		size := []int{300, tasks.MaxOrderBytes, 1 << 20}[i%3]
 		ok(t, r.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: r.keys.Requests(), Values: []any{"traceparent", "t", "order", strings.Repeat("x", size)}}).Err())
@@ -74,6 +83,32 @@ func TestIntake_ReadsNoMoreThanItHasMemoryFor(t *testing.T) {
 				ok(t, r.rdb.XAck(t.Context(), r.keys.Requests(), intakeGroup, ids...).Err())
 			}
 		}
+	}
+}
+
+// An entry that comes while a worker waits for one is not read if it is too long: in a field, or in all
+// of them together. Its beginning is read then.
+func TestIntake_WaitsForNoEntryThatIsTooLong(t *testing.T) {
+	t.Parallel()
+	r := newResults(t)
+	one := requestsOf(Config{Redis: r.rdb, Blocking: r.bounded(), Keys: r.keys}, "one")
+	ok(t, one.open(t.Context()))
+	var fields []string
+	for i := range 100 {
+		fields = append(fields, fmt.Sprint("f", i), strings.Repeat("x", 100<<10))
+	}
+	for _, values := range [][]string{{"order", strings.Repeat("x", 64<<20)}, fields} {
+		ok(t, r.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: r.keys.Requests(), Values: values}).Err())
+		found, err := one.wait(t.Context(), time.Millisecond)
+		if _, long := redisbound.Exceeded(err); !long {
+			t.Fatalf("%d entries, %v", len(found), err)
+		}
+		left, err := one.left(t.Context(), 10)
+		ok(t, err)
+		if len(left) != 1 || !errors.Is(left[0].refused(), tasks.ErrOrderTooLong) || sizeOf(left) > 2*keptBytes {
+			t.Fatalf("left: %d entries of %d bytes", len(left), sizeOf(left))
+		}
+		ok(t, one.settle(t.Context(), []string{left[0].id}, nil))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisbound"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 )
 
@@ -72,10 +73,37 @@ func (r requests) open(ctx context.Context) error {
 	return nil
 }
 
-// left returns pending entries of this consumer.
-func (r requests) left(ctx context.Context, count int) ([]requestEntry, error) {
-	found, _, err := r.read(ctx, "left", "", count)
-	return found, err
+// left returns pending entries of this consumer. It reads them one by one, and not by read.lua:
+// one of them may be so long that Redis has not answered in time.
+func (r requests) left(ctx context.Context, count int) (found []requestEntry, err error) {
+	pending, err := r.reading.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: r.stream, Group: intakeGroup,
+		Consumer: r.consumer, Start: "-", End: "+", Count: int64(count)}).Result()
+	for i, bytes := 0, 0; err == nil && i < len(pending) && bytes < batchBytes; i++ {
+		var e requestEntry
+		e, err = r.entry(ctx, pending[i].ID)
+		found, bytes = append(found, e), bytes+e.size
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", r.stream, err)
+	}
+	return found, nil
+}
+
+// entry reads one entry, or the beginning of one that is too long.
+func (r requests) entry(ctx context.Context, id string) (requestEntry, error) {
+	cmd := redis.NewCmd(ctx, "xrange", r.stream, id, id)
+	err := r.reading.Process(ctx, cmd)
+	if long, is := redisbound.Exceeded(err); is {
+		return requestEntry{id: id, size: int(long.Bytes), fields: []string{"order", long.Beginning}}, nil
+	}
+	if err != nil {
+		return requestEntry{}, err
+	}
+	found, err := entryList(cmd.Val())
+	if err != nil || len(found) != 1 { // it was deleted
+		return requestEntry{id: id}, err
+	}
+	return found[0], nil
 }
 
 // fresh returns entries that the group has given to no consumer yet.
@@ -92,7 +120,8 @@ func (r requests) claim(ctx context.Context, idle time.Duration, from string, co
 }
 
 // wait returns one entry that the group has given to no consumer yet. It waits for one as long as
-// block. A script cannot wait, so this entry is read whole.
+// block. A script cannot wait, so this entry is read whole, or not at all if [redisbound] finds it too
+// long.
 func (r requests) wait(ctx context.Context, block time.Duration) ([]requestEntry, error) {
 	cmd := noRetryCmd{redis.NewCmd(ctx, "xreadgroup", "group", intakeGroup, r.consumer, "count", 1, "block", block.Milliseconds(),
 		"streams", r.stream, ">")}

@@ -26,12 +26,16 @@ local answered = #names - 1 -- number is not answered
 local numbers = {4, 14} -- from lease_until to sent_at: whole numbers, or missing
 local times = {4, 5, 6, 12, 13, 14}
 local states = {NEW = "live", SENT = "live", CLOSING = "live", DONE = "settled", RESERVED = "reserved"}
+local longest = 524288 -- bytes; an answer of QFPay has 64 KiB, and six times as many as JSON
 local lanes = {interactive = true, bulk = true}
 
 local function read(journal, token)
   local h = redis.pcall("HMGET", journal, unpack(names))
   if h.err then return nil, {"damaged", h.err} end
   if not h[1] then return nil, {"none"} end
+  for i, name in ipairs(names) do
+    if h[i] and #h[i] > longest then return nil, {"damaged", name} end
+  end
   local state = states[h[1]]
   if not state then return nil, {"damaged", "state"} end
   if state ~= "live" then return nil, {state} end

@@ -2,8 +2,8 @@
 
 KEYS[1] the request stream
 ARGV[1] the group             ARGV[2] the consumer
-ARGV[3] which entries: "left", those that the consumer has and has not acknowledged; "fresh", those
-        that the group has given to no consumer; or ms: those that any consumer has had for so long
+ARGV[3] which entries: "fresh", those that the group has given to no consumer; or ms: those that any
+        consumer has had for so long
 ARGV[4] of the latter: where to go on, as XAUTOCLAIM has it
 ARGV[5] how many entries at most
 ARGV[6] how many bytes at most, and one entry more
@@ -12,7 +12,7 @@ ARGV[8] bytes of that beginning
 
 Answers {from, {id, deliveries, size, {field, value, …}}, …}: where to go on, "0-0" when all entries
 were looked at; size is in bytes. An entry that was deleted has no fields. deliveries counts this one,
-and is 0 for "left" and "fresh".
+and is 0 for "fresh".
 
 Redis holds what one command reads in memory a second time, so each reads one entry or, after short
 ones, a few.
@@ -37,21 +37,17 @@ local function give(entry)
   answer[#answer + 1] = {id, pending and pending[4] or 0, size, fields}
 end
 
-local after = "0" -- of those that are left
 for _ = 1, count do
   local found, n = {}, math.min(step, count - #answer)
   if idle then
     local claimed = redis.call("XAUTOCLAIM", stream, group, consumer, idle, from, "COUNT", 1)
     from, found = claimed[1], claimed[2]
   else
-    local read = redis.call("XREADGROUP", "GROUP", group, consumer, "COUNT", n, "STREAMS", stream, which == "left" and after or ">")
+    local read = redis.call("XREADGROUP", "GROUP", group, consumer, "COUNT", n, "STREAMS", stream, ">")
     found = read and read[1][2] or {}
   end
   for _, entry in ipairs(found) do
-    if entry then
-      after = entry[1]
-      give(entry)
-    end
+    if entry then give(entry) end
   end
   if #answer >= count or bytes >= most or (idle and from == "0-0") or (not idle and #found < n) then break end
   step = math.min(8, 2 * step)
