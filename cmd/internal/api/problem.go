@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
@@ -40,7 +41,7 @@ func (p problem) titled() problem {
 
 // answerProblem answers with a problem.
 func answerProblem(w http.ResponseWriter, p problem) {
-	answer(w, p.Status, "application/problem+json", p.titled())
+	answer(w, p.Status, conns.ProblemType, p.titled())
 }
 
 // answer writes a JSON answer that must not be cached.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 )
 
 // atOnce is the longest time for an answer that waits for nothing, on a busy machine.
@@ -112,30 +115,46 @@ func TestRefusal_IsReadAfterSendingEverything(t *testing.T) {
 	}
 }
 
-// What net/http refuses by itself is a problem too.
-func TestRefusal_OfWhatIsNoRequestIsAProblem(t *testing.T) {
+// What reaches no route is a problem too, over TLS as well, and what is no request at all.
+func TestRefusal_OfWhatHasNoRouteIsAProblem(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	addr, _ := r.serving(nil, time.Second)
+	r, f := newRig(t), newFiles(t)
+	f.issue(t, "localhost")
+	certificate, err := conns.LoadCertificate(f.cert, f.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, _ := r.serving(nil, time.Second)
+	secure, _ := r.serving(certificate, time.Second)
 	for head, status := range map[string]int{
-		"GET /v1/orders/%zz/A1 HTTP/1.1":  400,
-		"GET v1 HTTP/1.1":                 400,
-		"GET /v1/orders/\x01 HTTP/1.1":    400,
-		"NONSENSE":                        400,
-		"GET / HTTP/1.1\r\nBad Header: x": 400,
-		"GET / HTTP/1.1\r\nHost: y":       400, // two of them
-		"GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 2*maxHeader): 431,
-		"POST / HTTP/1.1\r\nTransfer-Encoding: gzip":               501,
-		"GET / HTTP/9.9":                                              505,
-		"GET / HTTP/1.1\r\nExpect: a-miracle":                         417,
-		"GET /v1/orders/a%2Fb/..%2f HTTP/1.1\r\nConnection: close":    404,
-		"DELETE /v1/openapi.json HTTP/1.1\r\nConnection: close":       405,
-		"CONNECT h:1 HTTP/1.1\r\nConnection: close":                   404,
-		"OPTIONS * HTTP/1.1\r\nConnection: close":                     404,
-		"GET /v1/orders/default/%FF%FE HTTP/1.1\r\nConnection: close": 401,
+		"GET /v1/orders/%zz/A1 HTTP/1.1":                  400,
+		"GET / HTTP/1.1\r\nBad Header: x":                 400,
+		"GET /v1/orders/a%2Fb/..%2f HTTP/1.1":             404,
+		"DELETE /v1/openapi.json HTTP/1.1":                405,
+		"CONNECT h:1 HTTP/1.1":                            404,
+		"OPTIONS * HTTP/1.1":                              404,
+		"PRI * HTTP/2.0":                                  404,
+		"GET /v1/orders HTTP/1.0":                         405,
+		"GET /v1/orders/default/%FF%FE HTTP/1.1":          401,
+		"GET //v1/openapi.json HTTP/1.1":                  404,
+		"GET /v1/results?after=%zz HTTP/1.1":              401,
+		"GET /v1/../v1/orders/default/A1/qr.png HTTP/1.1": 404,
 	} {
-		_, answers := openUpload(t, addr, head)
-		isProblem(t, answers, status)
+		for _, c := range []struct {
+			addr   string
+			secret bool
+		}{{plain, false}, {secure, true}} {
+			conn, err := net.Dial("tcp", c.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if c.secret {
+				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true})
+			}
+			fmt.Fprintf(conn, "%s\r\nHost: x\r\n\r\n", head)
+			isProblem(t, bufio.NewReader(conn), status)
+		}
 	}
 }
 

@@ -43,10 +43,7 @@ func Serve(ctx context.Context, l net.Listener, certificate *conns.Certificate, 
 		// Failed handshakes and the like: anybody can cause them, so they are not warnings.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	l = conns.Bound(l, h, conns.Config{Limit: orElse(c.Connections, conns.Limit(8, minConnections, maxConnections)),
+	bound := conns.Bound(l, h, conns.Config{Limit: orElse(c.Connections, conns.Limit(8, minConnections, maxConnections)),
 		Patience: orElse(c.Patience, strangerTimeout), Dropped: c.Dropped, Logger: log})
-	if certificate == nil {
-		l = problemListener{l}
-	}
-	return conns.Serve(ctx, h, l, certificate, grace)
+	return conns.Serve(ctx, h, bound, certificate, grace)
 }

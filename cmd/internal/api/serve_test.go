@@ -152,8 +152,8 @@ func TestCertificate_IsRenewedWithoutARestart(t *testing.T) {
 	}
 }
 
-// HTTP/2 has streams instead of connections; an upload must work the same way.
-func TestUpload_GoesOverHTTP2(t *testing.T) {
+// A client that would rather have HTTP/2 gets HTTP/1.1, and an upload works the same way.
+func TestUpload_GoesOverTLS(t *testing.T) {
 	t.Parallel()
 	r, f := newRig(t), newFiles(t)
 	f.issue(t, "localhost")
@@ -174,7 +174,7 @@ func TestUpload_GoesOverHTTP2(t *testing.T) {
 	}
 	defer res.Body.Close()
 	u := &uploading{t: t, body: w, answers: bufio.NewReader(res.Body)}
-	if got := u.next(); got != "1 enqueued default:A1" || res.ProtoMajor != 2 {
+	if got := u.next(); got != "1 enqueued default:A1" || res.ProtoMajor != 1 {
 		t.Errorf("%s over %s", got, res.Proto)
 	}
 	io.WriteString(w, anOrder("A2")+"\n")

@@ -72,6 +72,14 @@ func (c *Certificate) stamps() (read [2]stamp, err error) {
 	return read, nil
 }
 
+// config returns the configuration of TLS with the certificate, or nil without one.
+func (c *Certificate) config() *tls.Config {
+	if c == nil {
+		return nil
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: c.get}
+}
+
 // get implements [tls.Config.GetCertificate]. While files are replaced, they may not match or
 // may be missing. In this case the old certificate stays in use.
 func (c *Certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {

@@ -6,7 +6,8 @@
 // idle; of several, the one that has been so for longest. A stranger is who has not shown a token.
 // A request of somebody known is never cut off.
 //
-// It also serves until a context ends, and reads a TLS certificate again when it changes.
+// It also serves until a context ends, reads a TLS certificate again when it changes, and answers with a
+// problem what is no request.
 package conns
 
 import (
@@ -16,6 +17,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -100,10 +102,12 @@ func passes(err error) bool {
 	return false
 }
 
-// conn is one connection. Its fields are guarded by the listener.
+// conn is one connection. Its fields but handled are guarded by the listener.
 type conn struct {
 	net.Conn
-	from   *Listener
+	from    *Listener
+	handled atomic.Bool // a handler answers a request, or has just answered it
+
 	known  bool
 	active bool
 	since  time.Time // of known and active
@@ -131,6 +135,14 @@ func (l *Listener) admit(raw net.Conn) net.Conn {
 		victim.Close()
 	}
 	return c
+}
+
+// CloseWrite says that nothing more is sent, where the connection can.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
 }
 
 // victim returns the connection to close, or nil.
@@ -188,9 +200,20 @@ func (l *Listener) state(given net.Conn, s http.ConnState) {
 	if c == nil || s != http.StateActive && s != http.StateIdle {
 		return
 	}
+	if s == http.StateIdle {
+		c.handled.Store(false)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c.active, c.since = s == http.StateActive, time.Now()
+}
+
+// handled notes that a request has reached its handler, which answers it from now on.
+func handled(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Context().Value(connKey{}).(*conn).handled.Store(true)
+		next.ServeHTTP(w, r)
+	})
 }
 
 type connKey struct{}

@@ -61,7 +61,7 @@ func newReceiver(c Config) *receiver {
 }
 
 // statuses are the answers. Only SUCCESS ends the notification; QFPay sends all others again, by its
-// schedule: after 2, 10 and 10 minutes, 1, 2, 6 and 15 hours. None has a text that says more.
+// schedule: after 2, 10 and 10 minutes, 1, 2, 6 and 15 hours. None says more than that.
 var statuses = map[string]int{
 	event.NotificationRecorded:   http.StatusOK,
 	event.NotificationKnown:      http.StatusOK,
@@ -78,7 +78,7 @@ var statuses = map[string]int{
 func (s *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, ours := strings.CutPrefix(r.URL.Path, path)
 	if !ours || r.Method != http.MethodPost {
-		w.WriteHeader(http.StatusNotFound)
+		answer(w, http.StatusNotFound)
 		return
 	}
 	result := s.receive(w, r, name)
@@ -87,11 +87,19 @@ func (s *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !known {
 		status = http.StatusNotFound
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
+	answer(w, status)
+}
+
+// answer answers with SUCCESS, exactly this, or with a problem that says no more than its status.
+func answer(w http.ResponseWriter, status int) {
 	if status == http.StatusOK {
-		io.WriteString(w, "SUCCESS") // exactly this
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		io.WriteString(w, "SUCCESS")
+		return
 	}
+	w.Header().Set("Content-Type", conns.ProblemType)
+	w.WriteHeader(status)
+	w.Write(conns.NewProblem(status, "").JSON())
 }
 
 // receive verifies a notification, reads it and has it written down.

@@ -9,11 +9,13 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
@@ -33,10 +35,14 @@ func signed(merchant string, body []byte, key qfpay.Secret) *http.Request {
 	return r
 }
 
-// answered returns status and text of the answer to a request.
+// answered returns status and text of the answer to a request. A problem that says no more than its status
+// is that alone.
 func (r *rig) answered(request *http.Request) string {
 	w := httptest.NewRecorder()
 	newReceiver(r.config).ServeHTTP(w, request)
+	if w.Header().Get("Content-Type") == conns.ProblemType && w.Body.String() == string(conns.NewProblem(w.Code, "").JSON()) {
+		return strconv.Itoa(w.Code)
+	}
 	return strings.TrimSpace(fmt.Sprint(w.Code, " ", w.Body))
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
@@ -76,9 +77,9 @@ func TestPython_ASenderWrittenFromTheDocumentsAloneIsBelievedWhereItShould(t *te
 		{200, "known", "doubled"}, {200, "known", "doubled, chunked"}, {200, "known", "doubled, in lower case"},
 		{200, "recorded", "refund"}, {200, "recorded", "refund of 2025"}, {404, "mismatch", "refund of too much"}, {200, "known", "payment after its refund"},
 	} {
-		text := ""
-		if c.status == 200 {
-			text = "SUCCESS"
+		text := "SUCCESS"
+		if c.status != 200 {
+			text = string(conns.NewProblem(c.status, "").JSON())
 		}
 		want = append(want, fmt.Sprintf(`{"what": %q, "status": %d, "text": %q}`, c.what, c.status, text))
 		if c.result != "" {
@@ -86,7 +87,8 @@ func TestPython_ASenderWrittenFromTheDocumentsAloneIsBelievedWhereItShould(t *te
 		}
 	}
 	// The answer to a long body may be lost, when the client still writes while the server closes.
-	said := regexp.MustCompile(`(too large.*"status": )0`).ReplaceAllString(strings.TrimSpace(string(out)), "${1}413")
+	lost := fmt.Sprintf(`${1}413, "text": %q`, conns.NewProblem(413, "").JSON())
+	said := regexp.MustCompile(`(too large.*"status": )0, "text": ""`).ReplaceAllString(strings.TrimSpace(string(out)), lost)
 	if d := cmp.Diff(want, strings.Split(said, "\n")); d != "" {
 		t.Error(d)
 	}

@@ -31,10 +31,8 @@ func Serve(ctx context.Context, l net.Listener, certificate *conns.Certificate, 
 		Handler:           newReceiver(c),
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, DisableGeneralOptionsHandler: true,
-		Protocols: new(http.Protocols), // the bound of connections is one of requests too
-		ErrorLog:  slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelDebug),
 	}
-	h.Protocols.SetHTTP1(true)
 	bound := conns.Bound(l, h, conns.Config{Limit: conns.Limit(8, minConnections, maxConnections),
 		Patience: strangerTimeout, Dropped: c.Dropped, Logger: c.Logger})
 	return conns.Serve(ctx, h, bound, certificate, grace)

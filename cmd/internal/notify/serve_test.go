@@ -41,6 +41,7 @@ func TestServe_IsNotHeldUpByTheSlow(t *testing.T) {
 		if got := r.last(); got != "unreadable" {
 			t.Error(got)
 		}
+		within("no request", "203.0.113.7:1", "NONSENSE\r\n\r\n", headerTimeout, "application/problem+json")
 		within("nothing more after one", "127.0.0.1:1", whole, idleTimeout, "SUCCESS")
 		within("nothing more after a stranger's", "203.0.113.7:1", whole, strangerTimeout, "403 ")
 		stop()
