@@ -19,33 +19,41 @@ import (
 )
 
 // TestExamples_ProgramsOfEveryLanguageGetTheirResults runs the examples of producers and
-// consumers in four languages at once, against one worker. Redis's client for Go speaks RESP3; those for Node and PHP,
-// and Debian's for Python, speak RESP2.
+// consumers in four languages at once, against one worker. The client for Go speaks RESP3, the others, as the README
+// has them installed, RESP2.
 func TestExamples_ProgramsOfEveryLanguageGetTheirResults(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "example")
 	if out, err := exec.Command("go", "build", "-o", program, "../../examples/go").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	examplesGetTheirResults(t, "", map[string][]string{
-		"python": {"/usr/bin/python3", pythonExample}, // Debian's, which has Debian's libraries
-		"node":   {"node", nodeExample(t)},
-		"php":    {"php", "../../examples/php/enqueue_and_read.php"},
-		"go":     {program},
+	examplesGetTheirResults(t, map[string]languageExample{
+		"python": {command: []string{"/usr/bin/python3", pythonExample}}, // Debian's, which has Debian's libraries
+		"node":   {command: []string{"node", nodeExample(t, "../../examples/node")}},
+		"php":    {command: []string{"php", "../../examples/php/enqueue_and_read.php"}},
+		"go":     {command: []string{program}},
 	})
 }
 
 const pythonExample = "../../examples/python/enqueue_and_read.py"
 
-// A later client for Python speaks RESP3 when it is told to.
-func TestExamples_PythonGetsItsResultsInRESP3(t *testing.T) {
+// languageExample is a program, and what it needs in its environment.
+type languageExample struct {
+	command  []string
+	env      []string
+	protocol string // at the end of REDIS_URL
+}
+
+// Later clients for Python and Node speak RESP3, and give what they read in other forms. phpredis speaks RESP2 alone.
+func TestExamples_LaterClientsGetTheirResultsInRESP3(t *testing.T) {
 	t.Parallel()
 	library, err := exec.Command("../../.ci/newer", "python3-redis", "5").Output()
 	if err != nil {
 		t.Fatalf(".ci/newer: %v", err)
 	}
-	examplesGetTheirResults(t, "?protocol=3", map[string][]string{
-		"python": {"env", "PYTHONPATH=" + strings.TrimSpace(string(library)), "/usr/bin/python3", pythonExample},
+	examplesGetTheirResults(t, map[string]languageExample{
+		"python": {[]string{"/usr/bin/python3", pythonExample}, []string{"PYTHONPATH=" + strings.TrimSpace(string(library))}, "?protocol=3"},
+		"node":   {[]string{"node", nodeExample(t, "testdata/ioredis-6")}, nil, "?replyMapping=resp3"},
 	})
 }
 
@@ -53,26 +61,27 @@ func TestExamples_PythonGetsItsResultsInRESP3(t *testing.T) {
 // their results, prints a QR code, and reads that all were paid. They speak TLS, with a password that needs
 // percent-encoding. Their groups have entries that an earlier run left: one that was trimmed since, and one of a
 // consumer that does not come back.
-func examplesGetTheirResults(t *testing.T, protocol string, commands map[string][]string) {
+func examplesGetTheirResults(t *testing.T, examples map[string]languageExample) {
 	t.Helper()
 	authority := redistest.NewAuthority(t)
 	redis := redistest.StartTLS(t, authority, "--tls-auth-clients", "no")
 	redis.Do(t, "acl", "setuser", "shop", "on", ">p@ss/w#rd", "~*", "&*", "+@all")
-	env := []string{"REDIS_URL=rediss://shop:p%40ss%2Fw%23rd@" + redis.Addr + "/0" + protocol, "WORKER_KEY_PREFIX=", "WORKER_PAYMENTS=on",
+	url := "REDIS_URL=rediss://shop:p%40ss%2Fw%23rd@" + redis.Addr + "/0"
+	env := []string{"WORKER_KEY_PREFIX=", "WORKER_PAYMENTS=on",
 		"SSL_CERT_FILE=" + authority.File, "NODE_EXTRA_CA_CERTS=" + authority.File}
 	notify := freeAddress(t)
 	g := startGateway(t, "--per-second", "0", "--per-minute", "0", "--pay", "1", "--pay-after", "500ms-700ms", "--notify-url", "http://"+notify+"/qfpay/notify/default")
 	startWorker(t, append(quick(redis, g, "QFPAY_PER_SECOND=0", "WORKER_PAYMENTS=on", "WORKER_NOTIFY_ADDR="+notify), "REDIS_URL=unix://"+redis.Socket))
-	leavePending(t, redis.Client(t), slices.Collect(maps.Keys(commands)))
+	leavePending(t, redis.Client(t), slices.Collect(maps.Keys(examples)))
 	t.Run("at once", func(t *testing.T) {
-		for name, command := range commands {
+		for name, e := range examples {
 			t.Run(name+" refuses", func(t *testing.T) {
 				t.Parallel()
-				refusesAnotherScheme(t, command)
+				refusesAnotherScheme(t, e)
 			})
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				out := runExample(t, env, command...)
+				out := runExample(t, slices.Concat(env, e.env, []string{url + e.protocol}), e.command...)
 				if !strings.Contains(out, "trimmed") && !strings.Contains(out, "deleted") {
 					t.Errorf("it does not say that an entry was trimmed:\n%s", out)
 				}
@@ -88,8 +97,8 @@ func examplesGetTheirResults(t *testing.T, protocol string, commands map[string]
 			})
 		}
 	})
-	checkRequests(t, redis.Client(t), 100*len(commands)+1) // with the one of the consumer that does not come back
-	checkGroups(t, redis.Client(t), len(commands))
+	checkRequests(t, redis.Client(t), 100*len(examples)+1) // with the one of the consumer that does not come back
+	checkGroups(t, redis.Client(t), len(examples))
 }
 
 // leavePending leaves in the group of each language an entry that was trimmed, to the consumer that
@@ -118,13 +127,13 @@ func leavePending(t *testing.T, rdb redis.UniversalClient, languages []string) {
 }
 
 // refusesAnotherScheme: nothing is tried in plain text instead, and the password is not shown.
-func refusesAnotherScheme(t *testing.T, command []string) {
+func refusesAnotherScheme(t *testing.T, e languageExample) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	redistest.OK(t, err)
 	defer listener.Close()
-	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "REDIS_URL=valkeys://u:C4NARY@" + listener.Addr().String()}
+	cmd := exec.CommandContext(t.Context(), e.command[0], e.command[1:]...)
+	cmd.Env = append(e.env, "PATH="+os.Getenv("PATH"), "REDIS_URL=valkeys://u:C4NARY@"+listener.Addr().String())
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "REDIS_URL:") || strings.Contains(string(out), "C4NARY") {
 		t.Errorf("%v\n%s", err, out)
@@ -186,11 +195,11 @@ func runExample(t *testing.T, env []string, command ...string) string {
 	return string(out)
 }
 
-// nodeExample copies the example for Node and installs its packages beside it.
-func nodeExample(t *testing.T) string {
+// nodeExample copies the example for Node and installs beside it the packages that a directory names.
+func nodeExample(t *testing.T, packages string) string {
 	t.Helper()
-	dir, from := t.TempDir(), "../../examples/node"
-	for _, name := range []string{"enqueue_and_read.mjs", "package.json", "package-lock.json", ".npmrc"} {
+	dir, example := t.TempDir(), "../../examples/node"
+	for name, from := range map[string]string{"enqueue_and_read.mjs": example, ".npmrc": example, "package.json": packages, "package-lock.json": packages} {
 		text, err := os.ReadFile(filepath.Join(from, name))
 		if err != nil {
 			t.Fatal(err)

@@ -44,23 +44,22 @@ async function enqueue(n) {
   return [ids, entries];
 }
 
-// Names and values by turns, as Redis gives them, become an object; RESP3 may give a map at once.
+// Names and values by turns, as Redis gives them, become an object.
 function object(fields) {
-  if (!Array.isArray(fields)) return fields instanceof Map ? Object.fromEntries(fields) : fields;
   const named = {};
   for (let i = 0; i < fields.length; i += 2) named[fields[i]] = fields[i + 1];
   return named;
 }
 
-// The entries of one XREADGROUP: the answer is a list of pairs in RESP2, a map in RESP3.
+// The entries of one XREADGROUP.
 async function read(start) {
   return entriesOf(results, await db.xreadgroup("GROUP", group, consumer, "COUNT", 50, "BLOCK", 1000, "STREAMS", results, start));
 }
 
+// The answer has streams with their entries: pairs in RESP2, an object in RESP3 (ioredis 6 with replyMapping resp3).
 function entriesOf(stream, answer) {
   if (!answer) return [];
-  if (Array.isArray(answer)) return answer[0][1];
-  return (answer instanceof Map ? answer.get(stream) : answer[stream]) ?? [];
+  return Array.isArray(answer) ? answer[0][1] : answer[stream];
 }
 
 // Yields lists of the results that fall to this consumer: what it left, then new ones, and from time to time
