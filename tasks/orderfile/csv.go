@@ -51,7 +51,7 @@ func (c *csvReader) parse(text []byte, line int) ([]string, error) {
 
 // blank reports whether a line has nothing in it but separators and empty cells.
 func (c *csvReader) blank(line []byte) bool {
-	const space = "\x00 \t\r\n"
+	const space = padding + "\r\n"
 	rest := bytes.Trim(line, space)
 	if len(rest) == 0 || c.comma == 0 || rest[0] != byte(c.comma) && rest[0] != '"' {
 		return len(rest) == 0
@@ -118,6 +118,9 @@ func (r *Rows) keepHead(n int) {
 
 // bestColumns parses the header row with the separator that gives most fields of an order.
 func (r *Rows) bestColumns(header []byte, possible string) ([]string, error) {
+	if what := foreignText(header); what != "" {
+		return nil, &HeaderError{Reason: what}
+	}
 	text, err := r.encoding.decode(bytes.TrimRight(header, "\r\n"))
 	if err != nil {
 		return nil, &HeaderError{Reason: fmt.Sprintf("the header row %v (it looks like %s), and its columns must be named %s",
@@ -151,26 +154,35 @@ func (r *Rows) bestColumns(header []byte, possible string) ([]string, error) {
 	return best, nil
 }
 
-// nextCSV reads a row of CSV. A row with quotes may span several lines. If such a row is
+// nextCSV reads a row of CSV. Where files were put together, the header row comes again: it is skipped.
+func (r *Rows) nextCSV() (Row, error) {
+	for {
+		row, cells, err := r.rowOfCSV()
+		if err != nil || row.Err == nil || !slices.Equal(columnsOf(cells), r.csv.columns) {
+			return row, err
+		}
+	}
+}
+
+// rowOfCSV reads a row with its cells. A row with quotes may span several lines. If such a row is
 // broken, or its quote is not closed within reach, only its first line is the bad row and
 // reading continues with the second: one forgotten quote must not hide the orders after it.
-func (r *Rows) nextCSV() (Row, error) {
+func (r *Rows) rowOfCSV() (row Row, cells []string, err error) {
 	first, err := r.nextLine()
 	if errors.Is(err, errTooLong) {
-		return r.tooLong(), nil
+		return r.tooLong(), nil, nil
 	} else if err != nil {
-		return Row{}, err
+		return Row{}, nil, err
 	}
-	row := Row{Line: r.lines.number}
+	row.Line = r.lines.number
 	end, err := r.endOfRow(first)
-	var cells []string
 	switch {
 	case err == nil:
 		cells, row.Err = r.cells(end)
 	case errors.Is(err, io.EOF) || errors.Is(err, errTooLong):
 		row.Err = r.unclosed(first)
 	default:
-		return Row{}, err
+		return Row{}, nil, err
 	}
 	if row.Err != nil {
 		end = first
@@ -180,7 +192,7 @@ func (r *Rows) nextCSV() (Row, error) {
 	if row.Err == nil {
 		row.Order, row.Err = r.csv.order(cells)
 	}
-	return row, nil
+	return row, cells, nil
 }
 
 // cells returns the cells of the row in the next n bytes.
@@ -220,9 +232,12 @@ func (r *Rows) endOfRow(end int) (int, error) {
 	}
 }
 
+// endOfText ends a file of DOS.
+const endOfText = '\x1A'
+
 // padding is what spreadsheets and databases put around a value, and what no value begins or
-// ends with.
-const padding = " \t\u00A0\x00"
+// ends with: spaces of all widths, NULs, and marks of the end of a page or a text.
+const padding = " \t\u00A0\u3000\u200B\uFEFF\x00\f\x1A"
 
 // order reads an order from the cells of a row.
 func (c *csvReader) order(cells []string) (tasks.Order, error) {

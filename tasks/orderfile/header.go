@@ -67,7 +67,7 @@ func shorten(name string) string {
 }
 
 // columnsOf returns the names of fields for the cells of a header row. Case, and whether words are
-// joined by an underscore, a hyphen, a space or not at all, do not matter. Other names stay.
+// joined by an underscore, a hyphen, a point, a space or not at all, do not matter. Other names stay.
 func columnsOf(cells []string) []string {
 	columns := make([]string, len(cells))
 	for i, cell := range cells {
@@ -84,7 +84,7 @@ func columnsOf(cells []string) []string {
 
 // folded removes what does not matter in a name.
 func folded(name string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "", "\u00A0", "").Replace(name))
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "", " ", "", "\u00A0", "").Replace(name))
 }
 
 // checkHeader checks the columns of a file.

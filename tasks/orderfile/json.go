@@ -32,6 +32,9 @@ func (r *Rows) nextJSON() (Row, error) {
 // object reads the next n bytes as one order, and consumes nothing.
 func (r *Rows) object(n int) Row {
 	raw := bytes.TrimRight(r.lines.ahead(n), jsonSpace)
+	if !r.strict {
+		raw = bytes.TrimRight(raw, jsonSpace+",") // lines of an array without its brackets
+	}
 	row := Row{Line: r.lines.number, Raw: string(raw)}
 	text, err := raw, error(nil)
 	if !r.strict {
@@ -115,7 +118,7 @@ func (r *Rows) nextElement() (Row, error) {
 		case b[0] == '{':
 			r.resync = false
 			return r.element(), nil
-		case b[0] == 0 || strings.IndexByte(jsonSpace+",[]", b[0]) >= 0:
+		case b[0] == 0 || b[0] == endOfText || strings.IndexByte(jsonSpace+",[]", b[0]) >= 0:
 			r.lines.pass(1)
 		case r.resync && b[0] == '}':
 			r.lines.pass(1) // the end of the broken object; the next may begin on the same line

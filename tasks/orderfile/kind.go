@@ -2,6 +2,7 @@ package orderfile
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 )
 
@@ -19,8 +20,19 @@ var foreign = []struct{ start, what string }{
 	{"{\\rtf", "an RTF document: export the orders as CSV UTF-8"},
 	{"<?xml", "XML: export the orders as CSV UTF-8"},
 	{"<", "a web page (HTML): export the orders as CSV UTF-8"},
+	{"MIME-Version:", "a web page (MHT): export the orders as CSV UTF-8"},
+	{"ID;P", "a SYLK workbook: save it as CSV UTF-8"},
 	{"\x89PNG", "a picture: export the orders as CSV UTF-8"},
 	{"\xFF\xD8\xFF", "a picture: export the orders as CSV UTF-8"},
+}
+
+// foreignText says that a file is no text whose first line has control characters in it.
+func foreignText(line []byte) string {
+	control := func(c rune) bool { return c < ' ' && !strings.ContainsRune("\x00\t\r\n", c) }
+	if bytes.IndexFunc(bytes.Trim(line, padding), control) < 0 {
+		return ""
+	}
+	return fmt.Sprintf("this is no text, it begins with %q: export the orders as CSV UTF-8", shorten(string(line[:min(len(line), 16)])))
 }
 
 // foreignKind says what a file is that begins with start, if it is no file of orders. more

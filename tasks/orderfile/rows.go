@@ -114,9 +114,9 @@ func (r *Rows) begin() error {
 	return nil
 }
 
-// mark skips a byte order mark.
+// mark skips byte order marks.
 func (r *Rows) mark() {
-	if bytes.Equal(r.lines.peek(len(byteOrderMark)), byteOrderMark) {
+	for bytes.Equal(r.lines.peek(len(byteOrderMark)), byteOrderMark) { // some programs write a second one
 		r.lines.pass(len(byteOrderMark))
 		r.csv.mark = true
 	}
