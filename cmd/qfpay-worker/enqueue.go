@@ -131,9 +131,11 @@ func (c *EnqueueCmd) resolve() (enqueueSettings, error) {
 	s := enqueueSettings{
 		server: c.redis(&found), keys: c.keys(&found), mark: c.HighWaterConfig.resolve(&found),
 		name: c.GoodsNameConfig.resolve(&found), merchant: c.Merchant, strict: c.Strict,
-		lane: tasks.Lane(found.choice("--lane", c.Lane, string(tasks.Interactive), string(tasks.Bulk))),
-		encoding: orderfile.Encoding(found.choice("--encoding", c.Encoding, string(orderfile.UTF8),
-			string(orderfile.Big5), string(orderfile.GB18030), string(orderfile.Windows1252))),
+		lane:     tasks.Lane(found.choice("--lane", c.Lane, string(tasks.Interactive), string(tasks.Bulk))),
+		encoding: orderfile.EncodingOf(c.Encoding),
+	}
+	if s.encoding == "" {
+		found.failed("--encoding", "must be utf-8, big5, gb18030 or windows-1252, not %s", quoted(c.Encoding))
 	}
 	c.DurabilityConfig.resolve(&found)
 	s.batch, s.minutes = c.BatchConfig.resolve(&found)

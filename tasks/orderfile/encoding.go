@@ -26,6 +26,31 @@ const (
 // Encodings returns the encodings, the default first.
 func Encodings() []Encoding { return []Encoding{UTF8, Big5, GB18030, Windows1252} }
 
+// otherNames are what programs call these encodings, or a part of them, without hyphens and underscores.
+var otherNames = map[string]Encoding{
+	"utf8":      UTF8,
+	"big5hkscs": Big5,
+	"cp950":     Big5,
+	"gbk":       GB18030,
+	"gb2312":    GB18030,
+	"cp936":     GB18030,
+	"cp1252":    Windows1252,
+	"latin1":    Windows1252,
+	"iso88591":  Windows1252,
+}
+
+// EncodingOf returns the encoding with a name, in any case and with or without hyphens, or "".
+func EncodingOf(name string) Encoding {
+	plain := strings.NewReplacer("-", "", "_", "", " ", "")
+	name = strings.ToLower(plain.Replace(name))
+	for _, e := range Encodings() {
+		if name == plain.Replace(string(e)) {
+			return e
+		}
+	}
+	return otherNames[name]
+}
+
 // EncodingError means that a row is not text in the encoding of the file.
 type EncodingError struct{ Encoding Encoding }
 

@@ -252,6 +252,18 @@ func TestLooks_TellsEncodingsApart(t *testing.T) {
 	}
 }
 
+func TestEncodingOf_TakesTheNamesOfPrograms(t *testing.T) {
+	for name, want := range map[string]Encoding{
+		"utf-8": UTF8, "UTF8": UTF8, "Big5": Big5, "Big-5": Big5, "big5-hkscs": Big5, "CP950": Big5, "GBK": GB18030, "gb_18030": GB18030,
+		"windows-1252": Windows1252, "Windows 1252": Windows1252, "ISO-8859-1": Windows1252, "latin1": Windows1252,
+		"": "", "shift_jis": "", "utf-16": "", "iso-8859-15": "",
+	} {
+		if got := EncodingOf(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 // A rejected row that was mended is an order, whatever the form of its file was.
 func TestRejected_RowsCanBeMendedAndReadAgain(t *testing.T) {
 	for _, c := range []struct {
