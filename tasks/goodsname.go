@@ -69,6 +69,9 @@ func (g GoodsName) Check(o Order) error {
 	if g != StrictName || sent == o.GoodsName {
 		return nil
 	}
-	return qfpay.FieldErrors{{Field: goodsName, Value: shorten(o.GoodsName),
-		Rule: fmt.Sprintf("must be at most 20 of A-Z a-z 0-9 _ and Chinese characters, at most 64 bytes, such as %q (QFPAY_GOODS_NAME=strict)", sent)}}
+	rule := "must be at most 20 of A-Z a-z 0-9 _ and Chinese characters, at most 64 bytes"
+	if sent != "" {
+		rule += fmt.Sprintf(", such as %q", sent)
+	}
+	return qfpay.FieldErrors{{Field: goodsName, Value: shorten(o.GoodsName), Rule: rule + " (QFPAY_GOODS_NAME=strict)"}}
 }

@@ -59,14 +59,16 @@ func settingNames(node *kong.Node) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// inQuotes matches a value in quotes, those of word processors too.
+var inQuotes = regexp.MustCompile(`(?s)^\s*["'“”„‘’«»].*["'“”„‘’«»]\s*$`)
+
 // quoted returns an error for each setting of a command whose value stands in quotes. A shell
 // removes them, but docker's --env-file and systemd's older versions do not.
 func (e env) quoted(flags []*kong.Flag) error {
 	var found checks
 	for _, flag := range flags {
 		name := variable(flag.Name)
-		v := e[name]
-		if n := len(v); name != "" && n > 1 && v[0] == v[n-1] && (v[0] == '"' || v[0] == '\'') {
+		if name != "" && inQuotes.MatchString(e[name]) {
 			found.failed(name, "has quotes around its value, which nothing has removed; write the value without them")
 		}
 	}
@@ -78,15 +80,16 @@ func (e env) quoted(flags []*kong.Flag) error {
 var injected = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
 // unknown warns about variables that look like settings but are not. Otherwise a misspelt
-// variable would silently leave the default in effect. Other programs have variables that begin
-// with REDIS_ and LOG_ too, so of those only one that is nearly a setting is named.
+// variable would silently leave the default in effect. Other programs have variables of their own,
+// which may begin with REDIS_ and LOG_ too, so of those only one that is nearly a setting is named.
 func (e env) unknown(known []string) []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(e)) {
-		ours := strings.HasPrefix(name, "QFPAY_") || strings.HasPrefix(name, "WORKER_")
-		shared := strings.HasPrefix(name, "REDIS_") || strings.HasPrefix(name, "LOG_")
-		meant := nearest(name, known)
-		if !ours && !(shared && meant != "") || slices.Contains(known, name) || injected.MatchString(name) {
+		upper := strings.ToUpper(name)
+		shared := strings.HasPrefix(upper, "REDIS_") || strings.HasPrefix(upper, "LOG_")
+		meant := nearest(upper, known)
+		near := meant != "" && (shared || isOurs(meant) && distance(upper, meant) <= 2)
+		if !isOurs(upper) && !near || slices.Contains(known, name) || injected.MatchString(name) {
 			continue
 		}
 		warning := name + " is not a setting"
@@ -96,6 +99,11 @@ func (e env) unknown(known []string) []string {
 		warnings = append(warnings, warning)
 	}
 	return warnings
+}
+
+// isOurs reports whether only this program has settings with such a name.
+func isOurs(name string) bool {
+	return strings.HasPrefix(name, "QFPAY") || strings.HasPrefix(name, "WORKER_")
 }
 
 // nearest returns the known name that is most similar to a misspelt one, or "".

@@ -90,6 +90,7 @@ func TestUsage_WrongUsageIsExplainedWithExitCode2(t *testing.T) {
 func TestConfig_MisspeltVariablesAreNamed(t *testing.T) {
 	got := command(t, []string{
 		"QFPAY_BASEURL=" + canary, "WORKER_CONCURENCY=1", "QFPAY_CLIENTKEY=" + canary, "QFPAY_COFFEE=strong",
+		"qfpay_mchid=x", "QPAY_APP_CODE=x", "WROKER_API_ADDR=x", "QFPAYTIMEOUT=1s", "redis_url=x", "WORKERS=4", "LOGLEVEL=x",
 		"QFPAY_EMPTY=", "PATH=/bin", "REDIS_UR=x", "LOG_LEVLE=debug", "QFPAY_BASE_URL=x",
 		// What Kubernetes injects for services called qfpay-worker and worker.
 		"REDIS_PORT=tcp://10.0.0.1:6379", "REDIS_HOST=10.0.0.1", "LOG_DIR=/var/log", "QFPAY_WORKER_SERVICE_HOST=10.0.0.1", "QFPAY_WORKER_SERVICE_PORT_HTTP=9464", "WORKER_PORT=tcp://10.0.0.1:9464",
@@ -97,11 +98,16 @@ func TestConfig_MisspeltVariablesAreNamed(t *testing.T) {
 	}, "version")
 	want := strings.Join([]string{
 		"qfpay-worker: LOG_LEVLE is not a setting; did you mean LOG_LEVEL?",
+		"qfpay-worker: QFPAYTIMEOUT is not a setting; did you mean QFPAY_TIMEOUT?",
 		"qfpay-worker: QFPAY_BASEURL is not a setting; did you mean QFPAY_BASE_URL?",
 		"qfpay-worker: QFPAY_CLIENTKEY is not a setting; did you mean QFPAY_CLIENT_KEY?",
 		"qfpay-worker: QFPAY_COFFEE is not a setting",
+		"qfpay-worker: QPAY_APP_CODE is not a setting; did you mean QFPAY_APP_CODE?",
 		"qfpay-worker: REDIS_UR is not a setting; did you mean REDIS_URL?",
 		"qfpay-worker: WORKER_CONCURENCY is not a setting; did you mean WORKER_CONCURRENCY?",
+		"qfpay-worker: WROKER_API_ADDR is not a setting; did you mean WORKER_API_ADDR?",
+		"qfpay-worker: qfpay_mchid is not a setting; did you mean QFPAY_MCHID?",
+		"qfpay-worker: redis_url is not a setting; did you mean REDIS_URL?",
 		"",
 	}, "\n")
 	if d := cmp.Diff(want, got.err); d != "" || got.code != exitDone {
@@ -122,9 +128,10 @@ func TestDistance_IsLevenshteins(t *testing.T) {
 
 // docker's --env-file keeps quotes, and an editor on Windows leaves carriage returns.
 func TestConfig_QuotesAroundAValueAreNamed(t *testing.T) {
-	got := command(t, []string{`QFPAY_BASE_URL="https://openapi-hk.qfapi.com"`, "QFPAY_CLIENT_KEY='" + canary + "'", `WORKER_CONCURRENCY="`}, "run")
+	got := command(t, []string{`QFPAY_BASE_URL="https://openapi-hk.qfapi.com"`, "QFPAY_CLIENT_KEY='" + canary + "'", "WORKER_HTTP_ADDR= “:9464” ", `WORKER_CONCURRENCY="`}, "run")
 	want := "qfpay-worker: QFPAY_BASE_URL: has quotes around its value, which nothing has removed; write the value without them\n" +
-		"qfpay-worker: QFPAY_CLIENT_KEY: has quotes around its value, which nothing has removed; write the value without them\n"
+		"qfpay-worker: QFPAY_CLIENT_KEY: has quotes around its value, which nothing has removed; write the value without them\n" +
+		"qfpay-worker: WORKER_HTTP_ADDR: has quotes around its value, which nothing has removed; write the value without them\n"
 	if got.err != want && !strings.HasSuffix(want, got.err) || got.code != exitInput || strings.Contains(got.err, canary) {
 		t.Errorf("got %+v", got)
 	}
