@@ -78,6 +78,7 @@ func examplesGetTheirResults(t *testing.T, examples map[string]languageExample) 
 			t.Run(name+" refuses", func(t *testing.T) {
 				t.Parallel()
 				refusesAnotherScheme(t, e)
+				showsNoPassword(t, e, env, redis.Addr)
 			})
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -142,6 +143,18 @@ func refusesAnotherScheme(t *testing.T, e languageExample) {
 	if conn, err := listener.Accept(); err == nil {
 		conn.Close()
 		t.Error("it connected")
+	}
+}
+
+// showsNoPassword: neither when the URL cannot be read nor when the server refuses it.
+func showsNoPassword(t *testing.T, e languageExample, env []string, addr string) {
+	t.Helper()
+	for _, url := range []string{"rediss://shop:C4NARY@" + addr + "/0", "redis://shop:C4NARY/w#rd@" + addr + "/0", "redis://shop:C4NARY%zz@" + addr + "/0"} {
+		cmd := exec.CommandContext(t.Context(), e.command[0], e.command[1:]...)
+		cmd.Env = slices.Concat(env, e.env, []string{"PATH=" + os.Getenv("PATH"), "REDIS_URL=" + url})
+		if out, err := cmd.CombinedOutput(); err == nil || strings.Contains(string(out), "C4NARY") {
+			t.Errorf("%s: %v\n%s", url, err, out)
+		}
 	}
 }
 

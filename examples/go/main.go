@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"time"
 
@@ -38,6 +39,9 @@ func main() {
 
 func run() error {
 	options, err := redis.ParseURL(variable("REDIS_URL", "redis://127.0.0.1:6379/0"))
+	if _, ok := errors.AsType[*url.Error](err); ok { // it quotes the URL, with the password in it
+		return errors.New("REDIS_URL: is not valid; special characters in it must be percent-encoded")
+	}
 	if err != nil {
 		return fmt.Errorf("REDIS_URL: %w", err)
 	}

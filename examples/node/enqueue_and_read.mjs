@@ -19,11 +19,13 @@ const claimAfter = 60_000; // ms: entries that another consumer has not acknowle
 const patience = 150_000; // ms: an interactive order has its result, whatever it is, after two minutes or a little more
 
 // ioredis takes any other scheme for the name of a host, and would connect in plain text.
-if (!/^rediss?:\/\//.test(url)) {
-  console.error("REDIS_URL: must begin with redis:// or rediss://");
+if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
+  console.error("REDIS_URL: must begin with redis:// or rediss://, and special characters in it must be percent-encoded");
   process.exit(1);
 }
 const db = new Redis(url);
+// Only messages are shown: an error as a whole has its command, AUTH with the password for example.
+db.on("error", (error) => console.error(`Redis: ${error.message}`));
 
 // Puts n orders on the request stream, one field for each of the order's. Returns their ids, and the
 // entries they are in.
@@ -136,4 +138,9 @@ async function main() {
   return created.length === 100 ? 0 : 1;
 }
 
-process.exitCode = await main().finally(() => db.disconnect());
+process.exitCode = await main()
+  .catch((error) => {
+    console.error(error.message);
+    return 1;
+  })
+  .finally(() => db.disconnect());

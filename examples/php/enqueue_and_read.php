@@ -32,7 +32,8 @@ function connect(string $url): Redis
         throw new InvalidArgumentException('REDIS_URL: names no host; special characters in a password must be percent-encoded');
     }
     $db = new Redis();
-    $db->connect($tls . $at['host'], $at['port'] ?? 6379);
+    $host = $tls === '' ? trim($at['host'], '[]') : $tls . $at['host']; // of IPv6, phpredis adds the brackets itself
+    $db->connect($host, $at['port'] ?? 6379);
     $user = rawurldecode($at['user'] ?? '');
     if (isset($at['pass'])) {
         $password = rawurldecode($at['pass']);
@@ -138,7 +139,7 @@ function follow(Redis $db, string $payments, array $ids, string $start, int $pat
 
 try {
     $db = connect(getenv('REDIS_URL') ?: 'redis://127.0.0.1:6379/0');
-} catch (InvalidArgumentException $e) {
+} catch (InvalidArgumentException | RedisException $e) { // its trace may have the password in it
     fwrite(STDERR, $e->getMessage() . "\n");
     exit(1);
 }

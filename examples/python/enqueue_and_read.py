@@ -97,12 +97,18 @@ def payments(db, ids, start):
 
 
 def connect():
-    """Connects as REDIS_URL says. Other schemes than redis:// and rediss:// are refused, never tried in plain text."""
+    """Connects as REDIS_URL says. Other schemes than redis:// and rediss:// are refused, never tried in plain text.
+
+    Errors in the URL are not shown as they are: they may quote its password.
+    """
     scheme = URL.split("://")[0]
     if scheme not in ("redis", "rediss"):
         sys.exit("REDIS_URL: must begin with redis:// or rediss://")
     tls = {"ssl_check_hostname": True} if scheme == "rediss" else {}
-    return redis.Redis.from_url(URL, decode_responses=True, **tls)
+    try:
+        return redis.Redis.from_url(URL, decode_responses=True, **tls)
+    except ValueError:
+        sys.exit("REDIS_URL: is not valid; special characters in it must be percent-encoded")
 
 
 def main():

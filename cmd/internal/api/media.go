@@ -17,7 +17,7 @@ const (
 func bodyType(h http.Header) string {
 	kind, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	charset, given := params["charset"]
-	utf8 := slices.Contains([]string{"utf-8", "utf8", "us-ascii"}, strings.ToLower(charset))
+	utf8 := slices.Contains([]string{"utf-8", "utf8", "us-ascii", "ascii"}, strings.ToLower(charset))
 	encoding := strings.ToLower(strings.Join(h.Values("Content-Encoding"), ","))
 	if err != nil || given && !utf8 || encoding != "" && encoding != "identity" || len(h.Values("Content-Type")) > 1 {
 		return ""

@@ -165,6 +165,7 @@ func TestRefusal_OfMeaninglessDifferencesDoesNotHappen(t *testing.T) {
 		{"Content-Type", "application/json; charset=utf8", ""},
 		{"Content-Type", `Application/JSON; Charset="UTF-8"`, ""},
 		{"Content-Type", "application/json;charset=US-ASCII", ""},
+		{"Content-Type", "application/json; charset=ascii", ""},
 		{"Content-Type", "application/json;", ""},
 		{"Content-Encoding", "Identity", ""},
 		{"Authorization", "Bearer  " + token, ""},
