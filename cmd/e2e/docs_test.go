@@ -45,6 +45,9 @@ func shownCommands(t *testing.T, page string) (commands []shownCommand, blocks i
 		case strings.HasPrefix(line, "```"):
 			inside, open = false, false
 		case !inside:
+			if strings.HasPrefix(line, "$ ") && !strings.HasPrefix(line, "$ make ") { // make test would run this test
+				t.Errorf("%s:%d: a command that is not replayed: begin its block with console", page, number)
+			}
 		case strings.HasPrefix(line, "$ "):
 			commands = append(commands, shownCommand{page: page, line: number, command: line[2:]})
 			open = goesOn(line[2:])
