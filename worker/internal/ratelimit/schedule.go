@@ -34,10 +34,10 @@ func (l Log) Past() Log {
 // is what lua/dispatch.lua does, ahead of time. Nothing is reserved.
 type Schedule struct {
 	limits Limits
-	log      Log
-	began float64
-	last  float64 // the latest slot
-	left  int     // calls that are still computed one by one
+	log    Log
+	began  float64
+	last   float64 // the latest slot
+	left   int     // calls that are still computed one by one
 }
 
 // computed is how many calls are computed one by one: some minutes of any usual quota. Those behind
