@@ -192,9 +192,9 @@ chaos-payments: ## Kill workers among 1,000 codes, lose and forge notifications 
 	$(LONG) '^TestChaosPayments_EveryCodeHasOneTrueEvent$$' -tags payments -args -raced=false $(CHAOS)
 
 .PHONY: large
-large: ## Enqueue a file of 1 GB, and read a million results that a consumer has missed; 5 min, 2 GB
-	$(LONG) '^(TestEnqueue_LargeFileNeedsNoMoreMemoryThanASmallOne|TestResults_ConsumerThatWasAwayReadsEverything)$$' -parallel 1 -args -raced=false \
-		-large.file=1000000000 -large.results=1000000
+large: ## Enqueue a file of 1 GB, read a million results that a consumer has missed, kill a bulk run of 10,000 orders; 10 min, 2 GB
+	$(LONG) '^(TestEnqueue_LargeFileNeedsNoMoreMemoryThanASmallOne|TestResults_ConsumerThatWasAwayReadsEverything|TestAwait_KilledCommandGoesOnToTheSameFile)$$' \
+		-parallel 1 -args -raced=false -large.file=1000000000 -large.results=1000000 -await.orders=10000
 
 .PHONY: points
 points: ## Kill workers at each point between two steps of an order, 100 times each

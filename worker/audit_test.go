@@ -89,7 +89,7 @@ func TestAudit_FindsNothingBesideWorkers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Config{Faults: simulator.Faults{"unreachable": .1, "http_429": .1, "respcd_1294": .2}})
 	r.start()
-	r.enqueue(300, nil)
+	r.enqueue(300, func(i int, o *tasks.Order) { o.Batch = fmt.Sprint("batch-", i%3) })
 	ctx, cancel := context.WithCancel(t.Context())
 	var auditing sync.WaitGroup
 	audits := 0
@@ -135,5 +135,47 @@ func TestAudit_LooksAtTheRightNodeOfACluster(t *testing.T) {
 		if err != nil || h.State != "NEW" {
 			t.Errorf("%+v, %v", h, err)
 		}
+	}
+}
+
+// Each counter of a batch is the number of its orders, whatever they have gone through.
+func TestAudit_RecountsBatches(t *testing.T) {
+	t.Parallel()
+	f := newJournalFixture(t)
+	ctx, p := t.Context(), tasks.NewProducer(f.Redis, f.Keys)
+	for _, batch := range []string{"march", "april", "may", "june"} {
+		for n := range 3 {
+			o := anOrder(fmt.Sprintf("%s-%d", batch, n))
+			o.Batch = batch
+			_, err := p.Enqueue(ctx, o)
+			ok(t, err)
+		}
+		f.id = "default:" + batch + "-0"
+		f.end(f.take("a"), tasks.Expired)
+		f.id = "default:" + batch + "-1"
+		f.end(f.take("a"), tasks.Expired)
+		f.reopen()
+	}
+	if counts, found := violations(t, f.Redis, f.Keys); len(found) != 0 || counts.Recounted != 4 || counts.Moving != 0 {
+		t.Fatalf("before anything was broken: %+v, %v", counts, found)
+	}
+
+	march, april := f.Keys.Batch("march"), f.Keys.Batch("april")
+	ok(t, f.Redis.HIncrBy(ctx, march, "accepted", 1).Err())
+	ok(t, f.Redis.HDel(ctx, march, "waiting:bulk:default").Err())
+	ok(t, f.Redis.HSet(ctx, march, "rejected", 1).Err())
+	ok(t, f.Redis.HSet(ctx, april, "waiting", "many").Err())
+	ok(t, f.Redis.Set(ctx, f.Keys.Batch("may"), "a text", 0).Err())
+	ok(t, f.Redis.Del(ctx, f.Keys.Batch("june")).Err())
+	counts, found := violations(t, f.Redis, f.Keys)
+	want := map[string]string{
+		"batch march":    "accepted is 4, and of its orders 3; rejected is 1, and of its orders 0; waiting:bulk:default is 0, and of its orders 2",
+		"batch april":    `its counter waiting is "many", not a number`,
+		"batch may":      "its counters cannot be read: WRONGTYPE Operation against a key holding the wrong kind of value",
+		"default:june-1": "its batch june has no counters: was the key deleted?",
+		"default:june-2": "its batch june has no counters: was the key deleted?",
+	}
+	if d := cmp.Diff(want, found); d != "" || counts.Violations != len(want) {
+		t.Errorf("%d violations\n%s", counts.Violations, d)
 	}
 }

@@ -241,7 +241,9 @@ func TestBatch_DamagedCountersHoldUpNoOrder(t *testing.T) {
 			t.Errorf("%s is not due", f.id)
 		}
 	}
-	f.sound()
+	if _, found := violations(t, f.Redis, f.Keys); len(found) != 1 || !strings.HasPrefix(found["batch one"], "its counters cannot be read") {
+		t.Errorf("the audit finds %v", found)
+	}
 }
 
 // A batch is kept while an order of it waits, and runs out when none does.

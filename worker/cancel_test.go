@@ -1,10 +1,13 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
@@ -41,10 +44,10 @@ func TestCancel_EndsAnOrderThatNothingWasSentFor(t *testing.T) {
 			t.Parallel()
 			f := newJournalFixture(t)
 			lead(f)
-			for range 2 {
+			for _, before := range []bool{false, true} {
 				got, err := f.cancel()
 				ok(t, err)
-				if want := (inspect.Cancellation{ID: f.id, Status: inspect.Cancelled, State: "DONE", Outcome: tasks.Cancelled}); got != want {
+				if want := (inspect.Cancellation{ID: f.id, Status: inspect.Cancelled, State: "DONE", Outcome: tasks.Cancelled, Before: before}); got != want {
 					t.Fatalf("%+v", got)
 				}
 			}
@@ -215,5 +218,46 @@ func TestCancel_ClosesPublishedCodes(t *testing.T) {
 		if (c.Endpoint == "reversal" || c.Endpoint == "close") && (c.OutTradeNo == "A0001" || c.OutTradeNo == "A0002") {
 			t.Errorf("%s met %s", c.OutTradeNo, c.Endpoint)
 		}
+	}
+}
+
+// listsTwice lets Redis list every member of a sorted set twice, as ZSCAN does with some while the set shrinks.
+type listsTwice struct{}
+
+func (listsTwice) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (listsTwice) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (listsTwice) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if scan, is := cmd.(*redis.ScanCmd); is && cmd.Name() == "zscan" {
+			page, cursor := scan.Val()
+			scan.SetVal(append(page, page...), cursor)
+		}
+		return err
+	}
+}
+
+func TestCancelBatch_TellsEachOrderOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	r.enqueue(30, func(_ int, o *tasks.Order) { o.Batch = "run" })
+	rdb := r.client()
+	rdb.AddHook(listsTwice{})
+	told := map[string]int{}
+	ok(t, inspect.New(rdb, r.keys).CancelBatch(t.Context(), "run", func(c inspect.Cancellation, err error) error {
+		told[c.ID]++
+		return err
+	}))
+	for id, times := range told {
+		if times != 1 {
+			t.Errorf("%s was told %d times", id, times)
+		}
+	}
+	if len(told) != 30 {
+		t.Errorf("%d orders of 30", len(told))
 	}
 }

@@ -2,23 +2,28 @@ package e2e
 
 import (
 	"encoding/csv"
+	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
+	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// A command that is killed in the middle leaves no file under the final name. Two commands that go on at
+var awaitedOrders = flag.Int("await.orders", 150, "rows of the file in TestAwait_KilledCommandGoesOnToTheSameFile")
+
+// A command and a worker that are killed in the middle leave no file under the final name. Two commands that go on at
 // once, and one that runs again after them, give the same file, with the result of each order in its row.
 func TestAwait_KilledCommandGoesOnToTheSameFile(t *testing.T) {
 	t.Parallel()
-	redis, gateway := redistest.Start(t), startGateway(t)
-	w := startWorker(t, settings(redis, gateway, rightKey, "QFPAY_PER_SECOND=40"))
-	name, orders := sampleFile(t, 150)
+	redis, gateway := redistest.Start(t), startGateway(t, "--per-second=0", "--per-minute=0")
+	work := settings(redis, gateway, rightKey, "QFPAY_PER_SECOND=40", "QFPAY_PER_MINUTE=0", "QFPAY_TIMEOUT=1s")
+	w := startQuick(t, work)
+	name, orders := sampleFile(t, *awaitedOrders)
 	file, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
 	redistest.OK(t, err)
 	_, err = file.WriteString("BROKEN,800101,1.50,HKD,\n")
@@ -31,19 +36,23 @@ func TestAwait_KilledCommandGoesOnToTheSameFile(t *testing.T) {
 
 	killed, rdb := wait(), redis.Client(t)
 	eventually(t, "some orders have their result", patience, func() bool {
-		return rdb.XLen(t.Context(), tasks.Keys{Prefix: tasks.DefaultPrefix}.Results()).Val() >= 20
+		return rdb.XLen(t.Context(), keys.Results()).Val() >= 20
 	})
-	redistest.OK(t, w.cmd.Process.Signal(syscall.SIGSTOP)) // so that the command cannot end before it is killed
+	redistest.OK(t, w.cmd.Process.Kill()) // so that the command cannot end before it is killed
 	redistest.OK(t, killed.cmd.Process.Kill())
 	killed.wait(t)
 	if text, err := os.ReadFile(target); err == nil {
 		t.Errorf("a killed command left %d bytes", len(text))
 	}
 	two := []*process{wait(), wait()}
-	redistest.OK(t, w.cmd.Process.Signal(syscall.SIGCONT))
+	startQuick(t, work)
 	var texts []string
 	for _, p := range append(two, wait()) {
-		if code := p.wait(t); code != 2 || !strings.HasSuffix(p.out.text(), "\ncreated=150 rejected=0 expired=0 unresolved=0 cancelled=0 invalid=1\n") {
+		select {
+		case <-p.ended:
+		case <-time.After(2*patience + time.Duration(*awaitedOrders)*time.Second/16): // 32 orders a second
+		}
+		if code := p.wait(t); code != 2 || !strings.HasSuffix(p.out.text(), fmt.Sprintf("\ncreated=%d rejected=0 expired=0 unresolved=0 cancelled=0 invalid=1\n", len(orders))) {
 			t.Errorf("ended with %d, %q", code, p.out.text())
 		}
 		text, err := os.ReadFile(target)

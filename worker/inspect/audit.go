@@ -15,9 +15,10 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
-// Violation is one order about which journal, due and result stream do not agree.
+// Violation is one order about which journal, due and result stream do not agree, or a batch whose counters
+// are not those of its orders.
 type Violation struct {
-	ID      string // merchant:out_trade_no, or the entry of the stream
+	ID      string // merchant:out_trade_no, the entry of the stream, or "batch " and its name
 	Problem string
 }
 
@@ -29,6 +30,8 @@ type AuditReport struct {
 	Settled    int // orders with a result
 	Trimmed    int // of these, results that were trimmed from the stream
 	Results    int // entries of the stream
+	Recounted  int // batches whose counters were recounted
+	Moving     int // of these, those that changed meanwhile, so that nothing can be said about them
 	Violations int
 }
 
@@ -40,7 +43,8 @@ const auditBatch = 100
 //   - an order without a result is in due, and only such an order; none is put aside as damaged;
 //   - an order's result is in the stream, unless the stream was trimmed since;
 //   - a result in the stream is the one that its order has, or had before it was
-//     re-opened.
+//     re-opened;
+//   - the counters of a batch are those of its orders.
 //
 // It changes nothing and may run beside workers: each order is read as of one moment, and
 // an order that breaks a rule is read twice more before it is reported.
@@ -50,7 +54,7 @@ func (i *Inspector) Audit(ctx context.Context, report func(Violation)) (AuditRep
 		return AuditReport{}, err
 	}
 	a := &audit{Inspector: i, node: node, suspects: map[string]string{}}
-	for _, walk := range []func(context.Context) error{a.journals, a.due, a.checkAgain, a.aside, a.results} {
+	for _, walk := range []func(context.Context) error{a.journals, a.due, a.checkAgain, a.aside, a.results, a.batches} {
 		if err := walk(ctx); err != nil {
 			return a.AuditReport, fmt.Errorf("audit: %w", err)
 		}
@@ -165,9 +169,9 @@ func (a *audit) check(ctx context.Context, ids []string, each func(auditRow)) er
 	if len(ids) == 0 {
 		return nil
 	}
-	keys, args := []string{a.keys.Due(), a.keys.Results()}, make([]any, len(ids))
-	for n, id := range ids {
-		keys, args[n] = append(keys, a.keys.Order(id)), id
+	keys, args := []string{a.keys.Due(), a.keys.Results()}, []any{a.keys.Batch("")}
+	for _, id := range ids {
+		keys, args = append(keys, a.keys.Order(id)), append(args, id)
 	}
 	answer, err := auditScript.Run(ctx, a.node, keys, args...).Slice()
 	if err != nil {
@@ -178,11 +182,11 @@ func (a *audit) check(ctx context.Context, ids []string, each func(auditRow)) er
 	}
 	for n, id := range ids {
 		row, ok := answer[n+1].([]any)
-		if !ok || len(row) != 4 {
+		if !ok || len(row) != 5 {
 			return fmt.Errorf("unexpected answer %v", answer[n+1])
 		}
 		w := redisscript.Texts(row)
-		r := auditRow{state: w[0], due: w[1] == "1", entry: w[2], found: w[3] == "1", first: fmt.Sprint(answer[0])}
+		r := auditRow{state: w[0], due: w[1] == "1", entry: w[2], found: w[3] == "1", uncounted: w[4], first: fmt.Sprint(answer[0])}
 		if r.state == "RESERVED" {
 			continue // the reserved number of another order's reissue
 		}

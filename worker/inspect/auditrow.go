@@ -14,6 +14,8 @@ type auditRow struct {
 	entry string // of its result; empty: it has none
 	found bool   // that entry is in the stream
 	first string // the stream's oldest entry; empty: the stream is empty; "none": it does not exist
+
+	uncounted string // the batch, if that has no counters
 }
 
 // trimmed reports whether the result is gone because the stream was trimmed: it is older than
@@ -46,6 +48,8 @@ func (r auditRow) problem() string {
 		return "is " + r.state + " with a result, entry " + r.entry
 	case !r.due:
 		return "has no result (" + r.state + ") and is not in due: no worker will find it"
+	case r.uncounted != "":
+		return "its batch " + r.uncounted + " has no counters: was the key deleted?"
 	}
 	return ""
 }

@@ -22,6 +22,7 @@ func TestAudit_NamesEveryWayOrdersCanDisagree(t *testing.T) {
 		{auditRow{due: true}, "is in due, but its journal is gone: was a key deleted or evicted?", false},
 		{auditRow{state: "SENT", first: "5-0"}, "has no result (SENT) and is not in due: no worker will find it", false},
 		{auditRow{state: "NEW", due: true, entry: "5-0", found: true, first: "5-0"}, "is NEW with a result, entry 5-0", false},
+		{auditRow{state: "NEW", due: true, uncounted: "march"}, "its batch march has no counters: was the key deleted?", false},
 		{auditRow{state: "LOST", due: true}, `has the unknown state "LOST"`, false},
 		{auditRow{state: "DONE", due: true, entry: "5-0", found: true, first: "5-0"}, "has its result, and is in due all the same", false},
 		{auditRow{state: "DONE", first: "5-0"}, "is DONE without an entry in the result stream", false},

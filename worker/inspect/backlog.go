@@ -7,10 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
-	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
@@ -40,8 +39,8 @@ type DueOrders struct {
 
 // Calls are the calls of an app_code, past and to come.
 type Calls struct {
-	Waits      // orders in its wait queues
-	Minute int // calls of the last minute
+	Waits               // orders in its wait queues
+	Log   ratelimit.Log // of its limiter
 }
 
 // Backlog reads what waits for the quotas of these merchants. It walks due, a thousand orders at a time;
@@ -111,28 +110,15 @@ func (i *Inspector) quotas(ctx context.Context, b *Backlog) error {
 	return nil
 }
 
-// calls reads the wait queues, and the calls of the last minute, of the app_codes.
+// calls reads the wait queues of the app_codes, and their calls of the last minute.
 func (i *Inspector) calls(ctx context.Context, b *Backlog) error {
-	pipe := i.rdb.Pipeline()
-	type replies struct {
-		queued [4]*redis.IntCmd // in the sequence of the limiter: in doubt interactive and bulk, interactive, bulk
-		minute *redis.IntCmd
-	}
-	of := map[string]replies{}
 	for appCode := range b.Calls {
-		var r replies
-		for n := range r.queued {
-			r.queued[n] = pipe.ZCard(ctx, fmt.Sprintf("%s:waiting:%d", i.keys.Calls(appCode), n))
+		waiting, err := ratelimit.ReadWaiting(ctx, i.rdb, i.keys, appCode, b.Now)
+		if err != nil {
+			return err
 		}
-		r.minute = pipe.ZCount(ctx, i.keys.Calls(appCode), strconv.FormatInt(b.Now.Add(-time.Minute).UnixMicro(), 10), "+inf")
-		of[appCode] = r
-	}
-	if err := redispipe.Exec(ctx, pipe); err != nil {
-		return err
-	}
-	for appCode, r := range of {
-		b.Calls[appCode] = Calls{Minute: int(r.minute.Val()), Waits: Waits{
-			Interactive: int(r.queued[0].Val() + r.queued[2].Val()), Bulk: int(r.queued[1].Val() + r.queued[3].Val())}}
+		b.Calls[appCode] = Calls{Log: waiting.Log, Waits: Waits{
+			Interactive: waiting.Orders[tasks.Interactive], Bulk: waiting.Orders[tasks.Bulk]}}
 	}
 	return nil
 }

@@ -37,6 +37,7 @@ type Cancellation struct {
 	Status  CancelStatus
 	State   string        // of the order: SENT for example, or DONE
 	Outcome tasks.Outcome // of DONE
+	Before  bool          // it was cancelled before this request
 }
 
 // NotCancelled says why an order cannot be cancelled. Nothing was changed.
@@ -123,6 +124,7 @@ func readCancelling(id string, a journal.Cancelling) (Cancellation, error) {
 		if c.Outcome = tasks.Outcome(a.Detail); c.Outcome != tasks.Cancelled {
 			return c, notCancelled(id, c.Outcome)
 		}
+		c.Before = true
 	case "aside":
 		return c, &NotCancelled{ID: id, Why: "it was put aside because its journal is damaged, and nothing of it is sent; " +
 			"mend its journal, then run qfpay-worker order retry"}

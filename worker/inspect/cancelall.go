@@ -36,12 +36,19 @@ func (i *Inspector) CancelEach(ctx context.Context, ids []string, each func(Canc
 }
 
 // CancelBatch asks to cancel every order of a batch: first those without a result, then those whose QR code is published.
-// It tells each what came of them. An order that is accepted meanwhile may be missed.
+// It tells each what came of them, without those that somebody else, or this very call, has cancelled since they were
+// listed: Redis lists an order twice while due shrinks. An order that is accepted meanwhile may be missed.
 func (i *Inspector) CancelBatch(ctx context.Context, batch string, each func(Cancellation, error) error) error {
+	tell := func(c Cancellation, err error) error {
+		if c.Before {
+			return nil
+		}
+		return each(c, err)
+	}
 	for _, f := range []Filter{{Batch: batch, States: Waiting()}, {Batch: batch, Outcomes: []tasks.Outcome{tasks.Created}}} {
 		var ids []string
 		flush := func() error {
-			err := i.CancelEach(ctx, ids, each)
+			err := i.CancelEach(ctx, ids, tell)
 			ids = ids[:0]
 			return err
 		}

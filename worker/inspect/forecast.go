@@ -4,21 +4,19 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 const (
 	// AssumedPerMinute is the quota of a merchant that no running worker has told: QFPay's standard.
 	AssumedPerMinute = 400
 	assumedPerSecond = 100
-
-	// reached is the part of a quota a minute that the worker reaches under load (docs/performance.md).
-	reached = 0.98
-	// hurried is the part of a minute's quota that bulk orders may use at full speed (limits.lua).
-	hurried = 0.8
 )
 
 // Forecast says how long orders take if QFPay answers and nothing is held or paused. Each order counts
-// as one call: lost answers cost more, so it is the least that the quotas allow once they are used up.
+// as one call, which gets the slot that the limiter would give it: lost answers cost more, so it is the least
+// that the quotas allow.
 type Forecast struct {
 	Starts  time.Duration `json:"-"` // until the first of the orders may be made
 	Takes   time.Duration `json:"-"` // until the last one is made
@@ -73,7 +71,7 @@ type line struct {
 	own     Waits  // the orders of the forecast
 	all     Waits  // what waits in Redis; of orders that are in no wait queue the lane is not known: bulk
 	later   int
-	minute  int // calls of the last minute
+	log     ratelimit.Log
 }
 
 // lines returns the lines in which the orders stand.
@@ -88,7 +86,7 @@ func (b Backlog) lines(orders map[string]Waits) map[string]*line {
 		l := lines[key]
 		if l == nil {
 			c := b.Calls[q.AppCode]
-			l = &line{Quota: q, all: c.Waits, later: -c.Interactive - c.Bulk, minute: c.Minute}
+			l = &line{Quota: q, all: c.Waits, later: -c.Interactive - c.Bulk, log: c.Log.Past()}
 			if !known {
 				l.assumed, l.later = merchant, 0
 			}
@@ -128,34 +126,20 @@ func (l *line) takes(among bool) (starts, takes time.Duration, before int) {
 	if l.own.Bulk > 0 {
 		own, all = own+l.own.Bulk, all+l.all.Bulk
 	}
-	total := own + all
+	total, interactive := own+all, l.own.Interactive+l.all.Interactive
 	if among {
-		total = max(own, all)
+		total, interactive = max(own, all), max(l.own.Interactive, l.all.Interactive)
 	}
 	first := total - own
 	if l.own.Interactive > 0 {
 		first = min(first, l.all.Interactive)
 	}
-	return l.duration(first), l.duration(total), total - own
-}
-
-// duration is how long so many calls take. What the limiter has left to hurry goes at the quota a
-// second; more than that takes its share of minutes.
-func (l *line) duration(calls int) time.Duration {
-	perSecond, perMinute := float64(l.PerSecond), float64(l.PerMinute)
-	if l.PerMinute == 0 {
-		perMinute = 60 * perSecond
+	schedule := ratelimit.NewSchedule(ratelimit.Limits{PerSecond: l.PerSecond, PerMinute: l.PerMinute}, l.log)
+	take := func(n int) time.Duration {
+		urgent := min(n, interactive)
+		interactive -= urgent
+		schedule.Take(ratelimit.Interactive, urgent)
+		return schedule.Take(ratelimit.Bulk, n-urgent)
 	}
-	if l.PerSecond == 0 {
-		perSecond = perMinute
-	}
-	n := float64(calls)
-	minutes := n / (reached * perMinute)
-	switch {
-	case calls == 0 || perMinute == 0:
-		return 0
-	case float64(l.minute)+n <= hurried*perMinute:
-		minutes = min(minutes, n/(60*perSecond))
-	}
-	return time.Duration(minutes * float64(time.Minute))
+	return take(first + 1), take(total - first - 1), total - own
 }

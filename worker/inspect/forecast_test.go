@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 func TestForecast_IsWhatTheQuotasAllow(t *testing.T) {
@@ -16,6 +18,20 @@ func TestForecast_IsWhatTheQuotasAllow(t *testing.T) {
 	one := map[string]Quota{"a": quota("X", 100)}
 	shared := map[string]Quota{"a": quota("X", 100), "b": quota("X", 100), "c": quota("Y", 400)}
 	bulk := func(n int) Waits { return Waits{Bulk: n} }
+	// after is when the last of so many calls may leave under quota one, the interactive ones first.
+	after := func(interactive, bulk int) time.Duration {
+		s := ratelimit.NewSchedule(ratelimit.Limits{PerSecond: 100, PerMinute: 100}, ratelimit.Log{})
+		s.Take(ratelimit.Interactive, interactive)
+		return s.Take(ratelimit.Bulk, bulk)
+	}
+	used := ratelimit.Log{Now: 1e9}
+	for n := range 100 {
+		used.Calls = append(used.Calls, 1e9+float64(n-100)*10_000) // the second before, in µs
+	}
+	ahead := ratelimit.Log{Now: 1e9, Bulk: 1e9 + 290_000}
+	for n := range 30 {
+		ahead.Calls = append(ahead.Calls, 1e9+float64(n)*10_000)
+	}
 	type merchants = map[string]Waits
 	for _, c := range []struct {
 		name      string
@@ -26,37 +42,39 @@ func TestForecast_IsWhatTheQuotasAllow(t *testing.T) {
 		want      Forecast // DoneAt and Seconds follow from Takes
 	}{
 		{"nothing", Backlog{Quotas: one}, merchants{}, false, time.Time{}, Forecast{}},
-		{"what fits into the minute goes at once", Backlog{Quotas: one}, merchants{"a": bulk(80)}, false, time.Time{}, Forecast{Takes: 800 * time.Millisecond}},
-		{"unless the minute is used", Backlog{Quotas: one, Calls: map[string]Calls{"X": {Minute: 1}}}, merchants{"a": bulk(80)}, false, time.Time{},
-			Forecast{Takes: 80 * time.Minute / 98}},
-		{"more takes its minutes", Backlog{Quotas: one}, merchants{"a": bulk(980)}, false, time.Time{}, Forecast{Takes: 10 * time.Minute}},
+		{"what fits into the minute goes at once", Backlog{Quotas: one}, merchants{"a": bulk(80)}, false, time.Time{}, Forecast{Takes: 790 * time.Millisecond}},
+		{"unless the minute is used", Backlog{Quotas: one, Calls: map[string]Calls{"X": {Log: used}}}, merchants{"a": {Interactive: 80}}, false, time.Time{},
+			Forecast{Starts: 59250 * time.Millisecond, Takes: 60040 * time.Millisecond}},
+		{"an order that has a slot ahead counts once", Backlog{Quotas: one, Due: map[string]DueOrders{"a": {Soon: 80}}, Calls: map[string]Calls{"X": {Log: ahead}}},
+			merchants{"a": bulk(80)}, true, time.Time{}, Forecast{Starts: 10 * time.Millisecond, Takes: 800 * time.Millisecond}},
+		{"more takes its minutes", Backlog{Quotas: one}, merchants{"a": bulk(980)}, false, time.Time{}, Forecast{Takes: after(0, 980)}},
 		{"behind what is due", Backlog{Quotas: one, Due: map[string]DueOrders{"a": {Soon: 98}}}, merchants{"a": bulk(98)}, false, time.Time{},
-			Forecast{Starts: time.Minute, Takes: 2 * time.Minute, Before: 98}},
+			Forecast{Starts: after(0, 99), Takes: after(0, 196), Before: 98}},
 		{"behind what is queued, which is due later", Backlog{Quotas: one, Due: map[string]DueOrders{"a": {Later: 98}}, Calls: map[string]Calls{"X": {Waits: bulk(98)}}},
-			merchants{"a": bulk(98)}, false, time.Time{}, Forecast{Starts: time.Minute, Takes: 2 * time.Minute, Before: 98}},
+			merchants{"a": bulk(98)}, false, time.Time{}, Forecast{Starts: after(0, 99), Takes: after(0, 196), Before: 98}},
 		{"once, however long it is queued", Backlog{Quotas: one, Due: map[string]DueOrders{"a": {Soon: 49, Later: 49}}, Calls: map[string]Calls{"X": {Waits: bulk(98)}}},
-			merchants{"a": bulk(98)}, false, time.Time{}, Forecast{Starts: time.Minute, Takes: 2 * time.Minute, Before: 98}},
+			merchants{"a": bulk(98)}, false, time.Time{}, Forecast{Starts: after(0, 99), Takes: after(0, 196), Before: 98}},
 		{"not behind what is put off", Backlog{Quotas: one, Due: map[string]DueOrders{"a": {Later: 99}}, Calls: map[string]Calls{"X": {Waits: bulk(98)}}},
-			merchants{"a": bulk(98)}, false, time.Time{}, Forecast{Starts: time.Minute, Takes: 2 * time.Minute, Before: 98, Later: 1}},
+			merchants{"a": bulk(98)}, false, time.Time{}, Forecast{Starts: after(0, 99), Takes: after(0, 196), Before: 98, Later: 1}},
 		{"not behind another app_code", Backlog{Quotas: shared, Due: map[string]DueOrders{"c": {Soon: 5000}}}, merchants{"a": bulk(98)}, false, time.Time{},
-			Forecast{Takes: time.Minute}},
+			Forecast{Takes: after(0, 98)}},
 		{"merchants share an app_code", Backlog{Quotas: shared, Due: map[string]DueOrders{"b": {Soon: 98}}}, merchants{"a": bulk(49), "b": bulk(49)}, false, time.Time{},
-			Forecast{Starts: time.Minute, Takes: 2 * time.Minute, Before: 98}},
-		{"the slowest app_code counts", Backlog{Quotas: shared, Due: map[string]DueOrders{"a": {Soon: 98}}}, merchants{"a": bulk(98), "c": bulk(392)}, false, time.Time{},
-			Forecast{Takes: 2 * time.Minute, Before: 98}},
+			Forecast{Starts: after(0, 99), Takes: after(0, 196), Before: 98}},
+		{"the slowest app_code counts", Backlog{Quotas: shared, Due: map[string]DueOrders{"a": {Soon: 98}}}, merchants{"a": bulk(98), "c": bulk(300)}, false, time.Time{},
+			Forecast{Takes: after(0, 196), Before: 98}},
 		{"interactive goes before bulk", Backlog{Quotas: one, Due: map[string]DueOrders{"a": {Soon: 4900}}, Calls: map[string]Calls{"X": {Waits: Waits{Interactive: 98}}}},
-			merchants{"a": {Interactive: 98}}, false, time.Time{}, Forecast{Starts: time.Minute, Takes: 2 * time.Minute, Before: 98}},
+			merchants{"a": {Interactive: 98}}, false, time.Time{}, Forecast{Starts: after(99, 0), Takes: after(196, 0), Before: 98}},
 		{"bulk goes behind its own interactive orders", Backlog{Quotas: one, Due: map[string]DueOrders{"a": {Soon: 98}}},
-			merchants{"a": {Interactive: 98, Bulk: 98}}, false, time.Time{}, Forecast{Takes: 3 * time.Minute, Before: 98}},
+			merchants{"a": {Interactive: 98, Bulk: 98}}, false, time.Time{}, Forecast{Takes: after(98, 196), Before: 98}},
 		{"accepted orders are among what waits", Backlog{Quotas: one, Due: map[string]DueOrders{"a": {Soon: 196}}}, merchants{"a": bulk(98)}, true, time.Time{},
-			Forecast{Starts: time.Minute, Takes: 2 * time.Minute, Before: 98}},
+			Forecast{Starts: after(0, 99), Takes: after(0, 196), Before: 98}},
 		{"and never before their not_before", Backlog{Now: now, Quotas: one, Due: map[string]DueOrders{"a": {Later: 98}}}, merchants{"a": bulk(98)}, true, now.Add(time.Hour),
 			Forecast{Takes: time.Hour, Later: 98}},
-		{"nor sooner when that is over", Backlog{Now: now, Quotas: one}, merchants{"a": bulk(98)}, true, now.Add(-time.Hour), Forecast{Takes: time.Minute}},
-		{"without a worker", Backlog{Due: map[string]DueOrders{"a": {Soon: 100, Later: 292}}}, merchants{"a": bulk(392), "b": bulk(1)}, false, time.Time{},
-			Forecast{Takes: 2 * time.Minute, Before: 392, Assumed: []string{"a", "b"}}},
-		{"only a limit a second", Backlog{Quotas: map[string]Quota{"a": {PerSecond: 10}}}, merchants{"a": bulk(5880)}, false, time.Time{}, Forecast{Takes: 10 * time.Minute}},
-		{"only a limit a minute", Backlog{Quotas: map[string]Quota{"a": {PerMinute: 100}}}, merchants{"a": bulk(98)}, false, time.Time{}, Forecast{Takes: time.Minute}},
+		{"nor sooner when that is over", Backlog{Now: now, Quotas: one}, merchants{"a": bulk(98)}, true, now.Add(-time.Hour), Forecast{Takes: after(0, 98)}},
+		{"without a worker", Backlog{Due: map[string]DueOrders{"a": {Soon: 100, Later: 100}}}, merchants{"a": bulk(100), "b": bulk(1)}, false, time.Time{},
+			Forecast{Takes: 3490 * time.Millisecond, Before: 200, Assumed: []string{"a", "b"}}},
+		{"only a limit a second", Backlog{Quotas: map[string]Quota{"a": {PerSecond: 10}}}, merchants{"a": bulk(8010)}, false, time.Time{},
+			Forecast{Takes: 800*1250*time.Millisecond + 90*time.Millisecond}},
 		{"no limit", Backlog{Quotas: map[string]Quota{"a": {}}}, merchants{"a": bulk(5880)}, false, time.Time{}, Forecast{}},
 	} {
 		got := c.b.forecast(c.orders, c.among, c.notBefore)
@@ -65,7 +83,7 @@ func TestForecast_IsWhatTheQuotasAllow(t *testing.T) {
 		}
 		got.DoneAt, got.Seconds = time.Time{}, 0
 		got.Starts, got.Takes = got.Starts.Round(time.Millisecond), got.Takes.Round(time.Millisecond)
-		c.want.Takes = c.want.Takes.Round(time.Millisecond)
+		c.want.Starts, c.want.Takes = c.want.Starts.Round(time.Millisecond), c.want.Takes.Round(time.Millisecond)
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s:\n%s", c.name, diff)
 		}

@@ -48,15 +48,15 @@ var (
 	accepting  = []string{"exists", "hget", "hincrby", "hmget", "hset", "lpush", "persist", "sadd", "time", "wait", "xlen", "zadd", "zcard"}
 	reading    = []string{"xrange", "xread", "xrevrange"}
 	consuming  = []string{"xack", "xautoclaim", "xgroup|create", "xreadgroup"}
-	foreseeing = []string{"hgetall", "zcount", "zscan"}
-	inspecting = []string{"exists", "hget", "hgetall", "hmget", "scan", "time", "xlen", "xrange", "zcard", "zcount", "zscan", "zscore"}
+	foreseeing = []string{"hgetall", "zrange", "zscan"}
+	inspecting = []string{"exists", "hget", "hgetall", "hmget", "scan", "time", "xlen", "xrange", "zcard", "zrange", "zscan", "zscore"}
 	reopening  = []string{"hdel", "hincrby", "hset", "hsetnx", "lpush", "persist", "sadd", "wait", "zadd"}
 	cancelling = []string{"pexpire", "xadd", "zrem"}
 	working    = []string{
 		// ours
 		"config|get", "script|load", "exec", "expire", "hdel", "lindex", "llen", "pexpire", "subscribe",
 		"type", "xadd", "xautoclaim", "xdel", "xgroup|create", "xgroup|delconsumer", "xinfo|consumers", "xinfo|groups",
-		"scan", "hvals", "xpending", "xrange", "xreadgroup", "xack", "xtrim", "zincrby", "zrange", "zremrangebyscore", "zrem", "zscore", "set",
+		"scan", "hvals", "xpending", "xrange", "xreadgroup", "xack", "xtrim", "zcount", "zincrby", "zrange", "zremrangebyscore", "zrem", "zscore", "set",
 		// asynq's
 		"blmove", "del", "expireat", "get", "incr", "lrem", "rpoplpush", "rpush", "setex", "sismember", "unsubscribe",
 		"zrangebyscore", "zremrangebyrank",

@@ -81,7 +81,7 @@ func setOf(names []string) map[string]bool {
 func (f *Fleet) IsPaused(ctx context.Context, o tasks.Order) bool {
 	paused := func() bool {
 		l := f.latest.Load()
-		return l.paused[o.Merchant] || l.paused[o.Merchant+":"+string(o.PayType)]
+		return len(l.paused) > 0 && (l.paused[o.Merchant] || l.paused[o.Merchant+":"+string(o.PayType)])
 	}
 	if !paused() {
 		return false

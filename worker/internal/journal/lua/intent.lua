@@ -51,5 +51,5 @@ end
 local before = creates_sent == 0 and "refusing" or string.gsub(verdict or "lost", "^was ", "")
 redis.call("HSET", journal, "state", "SENT", "creates_sent", creates_sent + 1, "sent_by", token, "sent_at", now,
   "first_sent_at", first or now, "not_found", 0, "verdict_before", before)
-redis.call("HDEL", journal, "verdict")
+if verdict then redis.call("HDEL", journal, "verdict") end
 return {"sent", creates_sent + 1}

@@ -10,8 +10,8 @@ author names who has settled, so that a repetition by the same author is known.
 local function give_result(keys, id, order, outcome, author, keep, batches, from)
   local journal, due, stream = unpack(keys)
   local reopens = tonumber(order.reopens or 0)
-  for i = from, #ARGV, 2 do
-    if ARGV[i] == "id" and reopens > 0 then ARGV[i + 1] = id .. "#" .. reopens + 1 end
+  for i = from, reopens > 0 and #ARGV or 0, 2 do
+    if ARGV[i] == "id" then ARGV[i + 1] = id .. "#" .. reopens + 1 end
   end
   local entry = redis.call("XADD", stream, "*", unpack(ARGV, from))
   redis.call("HSET", journal, "state", "DONE", "outcome", outcome, "entry", entry, "settled_by", author, "settled_at", now,
