@@ -15,7 +15,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
-// Violation is one order about which journal, due and result stream do not agree.
+// Violation is one order about which journal, due and the streams do not agree.
 type Violation struct {
 	ID      string // merchant:out_trade_no, or the entry of the stream
 	Problem string
@@ -29,6 +29,7 @@ type AuditReport struct {
 	Settled    int // orders with a result
 	Trimmed    int // of these, results that were trimmed from the stream
 	Results    int // entries of the stream
+	Payments   int // entries of the payment stream
 	Violations int
 }
 
@@ -40,7 +41,10 @@ const auditBatch = 100
 //   - an order without a result is in due, and only such an order; none is put aside as damaged;
 //   - an order's result is in the stream, unless the stream was trimmed since;
 //   - a result in the stream is the one that its order has, or had before it was
-//     re-opened.
+//     re-opened;
+//   - a published code is open and followed, or has one of paid, expired and closed, and its
+//     event is in the payment stream, unless that was trimmed since;
+//   - an event in the payment stream is the one of its kind that its code has.
 //
 // It changes nothing and may run beside workers: each order is read as of one moment, and
 // an order that breaks a rule is read twice more before it is reported.
@@ -50,7 +54,7 @@ func (i *Inspector) Audit(ctx context.Context, report func(Violation)) (AuditRep
 		return AuditReport{}, err
 	}
 	a := &audit{Inspector: i, node: node, suspects: map[string]string{}}
-	for _, walk := range []func(context.Context) error{a.journals, a.due, a.checkAgain, a.aside, a.results} {
+	for _, walk := range []func(context.Context) error{a.journals, a.due, a.checkAgain, a.aside, a.results, a.payments} {
 		if err := walk(ctx); err != nil {
 			return a.AuditReport, fmt.Errorf("audit: %w", err)
 		}
@@ -165,24 +169,28 @@ func (a *audit) check(ctx context.Context, ids []string, each func(auditRow)) er
 	if len(ids) == 0 {
 		return nil
 	}
-	keys, args := []string{a.keys.Due(), a.keys.Results()}, make([]any, len(ids))
+	keys, args := []string{a.keys.Due(), a.keys.Results(), a.keys.Payments()}, make([]any, len(ids))
 	for n, id := range ids {
-		keys, args[n] = append(keys, a.keys.Order(id)), id
+		merchant, _, _ := strings.Cut(id, ":")
+		keys, args[n] = append(keys, a.keys.Order(id), a.keys.Open(merchant)), id
 	}
 	answer, err := auditScript.Run(ctx, a.node, keys, args...).Slice()
 	if err != nil {
 		return err
 	}
-	if len(answer) != len(ids)+1 {
-		return fmt.Errorf("%d answers about %d orders", len(answer)-1, len(ids))
+	if len(answer) != len(ids)+2 {
+		return fmt.Errorf("%d answers about %d orders", len(answer)-2, len(ids))
 	}
 	for n, id := range ids {
-		row, ok := answer[n+1].([]any)
-		if !ok || len(row) != 4 {
-			return fmt.Errorf("unexpected answer %v", answer[n+1])
+		row, ok := answer[n+2].([]any)
+		if !ok || len(row) != 8 {
+			return fmt.Errorf("unexpected answer %v", answer[n+2])
 		}
 		w := redisscript.Texts(row)
-		r := auditRow{state: w[0], due: w[1] == "1", entry: w[2], found: w[3] == "1", first: fmt.Sprint(answer[0])}
+		r := auditRow{
+			state: w[0], due: w[1] == "1", entry: auditEntry{w[2], w[3] == "1", fmt.Sprint(answer[0])},
+			payment: w[4], paidBy: auditEntry{w[5], w[6] == "1", fmt.Sprint(answer[1])}, followed: w[7] == "1",
+		}
 		if r.state == "RESERVED" {
 			continue // the reserved number of another order's reissue
 		}
