@@ -188,8 +188,13 @@ chaos-hard: ## The same with 20,000 orders, 30 % faults and frozen workers
 		-chaos.faults=0.3 -chaos.late=8s -chaos.frozen=0.05 $(CHAOS)
 
 .PHONY: chaos-payments
-chaos-payments: ## Kill workers among 1,000 codes, lose and forge notifications of payments; 9 min
-	$(LONG) '^TestChaosPayments_EveryCodeHasOneTrueEvent$$' -tags payments -args -raced=false $(CHAOS)
+chaos-payments: ## Kill workers among 10,000 codes, lose and forge notifications of payments; 13 min (CHAOS='-payments.codes=1000')
+	$(LONG) '^TestPaymentsChaos_EveryCodeHasOneTrueEvent$$' -tags payments -args -raced=false \
+		-payments.codes=10000 -payments.minute=2000 $(CHAOS)
+
+.PHONY: quota-payments
+quota-payments: ## See payments in time while a bulk run uses the rest of the quota; 12 min (CHAOS='-payments.for=30m')
+	$(LONG) '^TestPaymentsQuota_EventsComeInTimeBesideABulkRun$$' -tags payments -args -raced=false $(CHAOS)
 
 .PHONY: large
 large: ## Enqueue a file of 1 GB, read a million results that a consumer has missed, kill a bulk run of 10,000 orders; 10 min, 2 GB

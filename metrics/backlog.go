@@ -28,14 +28,20 @@ type backlog struct {
 	paused    []string                   // merchant or merchant:pay_type, by hand
 	late      time.Duration              // how long the order that became due first has been due
 	closing   int64                      // orders whose published QR code is to be closed
-	results   int64
-	unread    map[string]int64         // by consumer group
-	oldest    map[string]time.Duration // age of the oldest unread entry, by consumer group
+	results   streamBacklog
+	payments  streamBacklog
 	requests  int64
 	asked     time.Duration // how long the oldest request has waited
 	redis     health
 
 	closingLate time.Duration // how long the first of them has been due
+}
+
+// streamBacklog is how far the consumers of a stream are.
+type streamBacklog struct {
+	length int64
+	unread map[string]int64         // by consumer group
+	oldest map[string]time.Duration // age of the oldest unread entry, by consumer group
 }
 
 type laneBacklog struct {
@@ -69,8 +75,8 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	damaged := pipe.ZCard(ctx, keys.Damaged())
 	paused := pipe.HGetAll(ctx, keys.Paused())
 	unknown := pipe.ZCard(ctx, keys.UnknownMerchants())
-	results := pipe.XLen(ctx, keys.Results())
-	groups := redisstream.AskProgress(ctx, pipe, keys.Results(), mostGroups)
+	results := redisstream.AskProgress(ctx, pipe, keys.Results(), mostGroups)
+	payments := redisstream.AskProgress(ctx, pipe, keys.Payments(), mostGroups)
 	requests := pipe.XLen(ctx, keys.Requests())
 	request := pipe.XRangeN(ctx, keys.Requests(), "-", "+", 1)
 	asked := time.Now()
@@ -88,10 +94,6 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 			return backlog{}, err
 		}
 	}
-	progress, err := redisstream.ParseProgress(groups)
-	if err != nil {
-		return backlog{}, err
-	}
 	now := time.Now()
 	b := backlog{
 		redis:     readHealth(server, asked, now),
@@ -102,10 +104,14 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		scheduled: scheduled.Val(),
 		paused:    slices.Sorted(maps.Keys(paused.Val())),
 		closing:   closing.Val(),
-		results:   results.Val(),
-		unread:    map[string]int64{},
-		oldest:    map[string]time.Duration{},
 		requests:  requests.Val(),
+	}
+	var err error
+	if b.results, err = readStream(results); err != nil {
+		return backlog{}, err
+	}
+	if b.payments, err = readStream(payments); err != nil {
+		return backlog{}, err
 	}
 	for lane, r := range lanes {
 		if err := r.failure(); err != nil {
@@ -113,9 +119,6 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 			continue
 		}
 		b.lanes[lane] = r.backlog(now)
-	}
-	for _, g := range progress.Groups {
-		b.unread[g.Name], b.oldest[g.Name] = g.Unread, g.Age(progress.Now)
 	}
 	if !b.redis.now.IsZero() {
 		now = b.redis.now // the scores of due and the IDs of entries are on Redis's clock
@@ -125,6 +128,19 @@ func readBacklog(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		b.asked = max(0, now.Sub(redisstream.Time(entries[0].ID)))
 	}
 	return b, nil
+}
+
+// readStream reads the progress of a stream's consumer groups.
+func readStream(reply *redis.Cmd) (streamBacklog, error) {
+	p, err := redisstream.ParseProgress(reply)
+	if err != nil {
+		return streamBacklog{}, err
+	}
+	s := streamBacklog{length: p.Length, unread: map[string]int64{}, oldest: map[string]time.Duration{}}
+	for _, g := range p.Groups {
+		s.unread[g.Name], s.oldest[g.Name] = g.Unread, g.Age(p.Now)
+	}
+	return s, nil
 }
 
 // lateness returns how long the first member of a sorted set by due times has been due.

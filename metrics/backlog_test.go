@@ -37,12 +37,12 @@ func TestBacklog_AnEmptyRedisHasNone(t *testing.T) {
 	b := read(t, redistest.Start(t).Client(t))
 	none := laneBacklog{tasks: map[string]int64{"pending": 0, "active": 0, "scheduled": 0, "retry": 0, "archived": 0}}
 	want := backlog{
-		lanes:  map[tasks.Lane]laneBacklog{tasks.Interactive: none, tasks.Bulk: none},
-		unread: map[string]int64{},
-		oldest: map[string]time.Duration{},
+		lanes:    map[tasks.Lane]laneBacklog{tasks.Interactive: none, tasks.Bulk: none},
+		results:  streamBacklog{unread: map[string]int64{}, oldest: map[string]time.Duration{}},
+		payments: streamBacklog{unread: map[string]int64{}, oldest: map[string]time.Duration{}},
 	}
 	b.redis = health{} // never empty
-	if diff := cmp.Diff(want, b, cmp.AllowUnexported(backlog{}, laneBacklog{}, health{})); diff != "" {
+	if diff := cmp.Diff(want, b, cmp.AllowUnexported(backlog{}, laneBacklog{}, streamBacklog{}, health{})); diff != "" {
 		t.Errorf("backlog (-want +got):\n%s", diff)
 	}
 }
@@ -163,26 +163,31 @@ func TestBacklog_EntriesThatAGroupHasNotAcknowledgedAreUnread(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
 	ctx := t.Context()
-	var ids []string
-	for i := range 5 {
-		ids = append(ids, rdb.XAdd(ctx, &redis.XAddArgs{Stream: keys.Results(), Values: []any{"v", i}}).Val())
-	}
-	rdb.XGroupCreate(ctx, keys.Results(), "reads", "0")
-	rdb.XGroupCreate(ctx, keys.Results(), "sleeps", "0")
-	rdb.XGroupCreate(ctx, keys.Results(), "new", "$")
-	rdb.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "reads", Consumer: "c", Streams: []string{keys.Results(), ">"}, Count: 3})
-	rdb.XAck(ctx, keys.Results(), "reads", ids[0])
+	for stream, of := range map[string]func(backlog) streamBacklog{
+		keys.Results():  func(b backlog) streamBacklog { return b.results },
+		keys.Payments(): func(b backlog) streamBacklog { return b.payments },
+	} {
+		var ids []string
+		for i := range 5 {
+			ids = append(ids, rdb.XAdd(ctx, &redis.XAddArgs{Stream: stream, Values: []any{"v", i}}).Val())
+		}
+		rdb.XGroupCreate(ctx, stream, "reads", "0")
+		rdb.XGroupCreate(ctx, stream, "sleeps", "0")
+		rdb.XGroupCreate(ctx, stream, "new", "$")
+		rdb.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "reads", Consumer: "c", Streams: []string{stream, ">"}, Count: 3})
+		rdb.XAck(ctx, stream, "reads", ids[0])
 
-	b := read(t, rdb)
-	// "reads" has 2 entries to read, and 2 that it read and did not acknowledge
-	if diff := cmp.Diff(map[string]int64{"reads": 4, "sleeps": 5, "new": 0}, b.unread); diff != "" || b.results != 5 {
-		t.Errorf("%d results, unread (-want +got):\n%s", b.results, diff)
-	}
+		s := of(read(t, rdb))
+		// "reads" has 2 entries to read, and 2 that it read and did not acknowledge
+		if diff := cmp.Diff(map[string]int64{"reads": 4, "sleeps": 5, "new": 0}, s.unread); diff != "" || s.length != 5 {
+			t.Errorf("%s: %d entries, unread (-want +got):\n%s", stream, s.length, diff)
+		}
 
-	// After an entry ahead of "reads" was deleted, Redis does not know how far behind it is.
-	rdb.XDel(ctx, keys.Results(), ids[4])
-	if b := read(t, rdb); b.unread["reads"] != 4 {
-		t.Errorf("unread is %d although Redis does not know, want all 4 of the stream", b.unread["reads"])
+		// After an entry ahead of "reads" was deleted, Redis does not know how far behind it is.
+		rdb.XDel(ctx, stream, ids[4])
+		if s := of(read(t, rdb)); s.unread["reads"] != 4 {
+			t.Errorf("%s: unread is %d although Redis does not know, want all 4 of the stream", stream, s.unread["reads"])
+		}
 	}
 }
 

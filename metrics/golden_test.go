@@ -38,7 +38,7 @@ var oneOfEach = []event.Event{
 	event.Reissued{Merchant: "default"},
 	event.Closed{Result: "closed"},
 	event.Payment{Merchant: "default", PayType: qfpay.WeChat, Event: tasks.Paid, Took: 12 * time.Second},
-	event.OpenCodes{Merchant: "default", Codes: 7},
+	event.OpenCodes{Merchant: "default", Codes: 7, Overdue: 2},
 	event.PaidLate{Merchant: "default"},
 }
 
@@ -51,11 +51,10 @@ var someBacklog = backlog{
 	unsettled: 40,
 	scheduled: 5,
 	closing:   3, closingLate: 4 * time.Second,
-	paused:  []string{"default:800201", "shop"},
-	late:    250 * time.Millisecond,
-	results: 900,
-	unread:  map[string]int64{"shop": 8},
-	oldest:  map[string]time.Duration{"shop": 90 * time.Second},
+	paused:   []string{"default:800201", "shop"},
+	late:     250 * time.Millisecond,
+	results:  streamBacklog{900, map[string]int64{"shop": 8}, map[string]time.Duration{"shop": 90 * time.Second}},
+	payments: streamBacklog{600, map[string]int64{"till": 2}, map[string]time.Duration{"till": 30 * time.Second}},
 	redis: health{now: time.Unix(1771234567, 0), offset: 2 * time.Millisecond, values: map[string]float64{
 		"used_memory": 1 << 20, "maxmemory": 1 << 29, "evicted_keys": 0, "aof_enabled": 1, "aof_last_write_status": 1,
 	}},

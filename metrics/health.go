@@ -100,6 +100,4 @@ var healthDescs = map[string]described{
 var (
 	clockOffset = desc("redis_clock_offset_seconds",
 		"How far this process's clock is ahead of Redis's; exact to half of the scrape's round trip to Redis.")
-	oldestUnread = desc("results_oldest_unread_seconds",
-		"Age of the oldest entry that a group has not read or not acknowledged; near WORKER_RESULTS_KEEP the entry is about to be removed.", "group")
 )

@@ -124,7 +124,7 @@ func TestBacklog_TheOldestUnreadEntryOfEachGroupHasAnAge(t *testing.T) {
 	take("behind", 1)
 	rdb.XAck(ctx, keys.Results(), "behind", minutes(60))
 
-	got := read(t, rdb).oldest
+	got := read(t, rdb).results.oldest
 	for group, want := range map[string]time.Duration{
 		"sleeps": time.Hour, "hangs": 30 * time.Minute, "behind": 30 * time.Minute, "done": 0,
 	} {
@@ -146,7 +146,7 @@ func TestBacklog_OnlySoManyGroupsAreLookedAt(t *testing.T) {
 	for i := range mostGroups + 5 {
 		rdb.XGroupCreate(t.Context(), keys.Results(), itoa(int64(i)), "0")
 	}
-	b := read(t, rdb)
+	b := read(t, rdb).results
 	if len(b.oldest) != mostGroups {
 		t.Errorf("%d groups, want %d", len(b.oldest), mostGroups)
 	}

@@ -49,11 +49,12 @@ type Metrics struct {
 	dropped       *prometheus.CounterVec
 	closings      *prometheus.CounterVec
 
-	payments       *prometheus.CounterVec
-	paymentSeconds *prometheus.HistogramVec
-	paymentsOpen   *prometheus.GaugeVec
-	paidLate       *prometheus.CounterVec
-	notifications  *prometheus.CounterVec
+	payments        *prometheus.CounterVec
+	paymentSeconds  *prometheus.HistogramVec
+	paymentsOpen    *prometheus.GaugeVec
+	paymentsOverdue *prometheus.GaugeVec
+	paidLate        *prometheus.CounterVec
+	notifications   *prometheus.CounterVec
 }
 
 // BuildInfo identifies the program that is running.
@@ -124,6 +125,8 @@ func New(reg prometheus.Registerer, build BuildInfo, merchants []string) *Metric
 		paymentsOpen: in.NewGaugeVec(gauge("payments_open",
 			"Published codes that this process follows and that are neither paid nor dead; one process follows a merchant."),
 			[]string{"merchant"}),
+		paymentsOverdue: in.NewGaugeVec(gauge("payments_overdue",
+			"Of the open codes, those that QFPay still shows unpaid an hour after their life; a person must look."), []string{"merchant"}),
 		paidLate: in.NewCounterVec(counter("payments_late_total",
 			"Times that a payment was seen of a code that QFPay had shown dead before; a person must look."),
 			[]string{"merchant"}),

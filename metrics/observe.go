@@ -43,8 +43,10 @@ func (m *Metrics) Observe(e event.Event) {
 	case event.OpenCodes:
 		if merchant := m.known.merchant.label(e.Merchant); e.Codes < 0 {
 			m.paymentsOpen.DeleteLabelValues(merchant)
+			m.paymentsOverdue.DeleteLabelValues(merchant)
 		} else {
 			m.paymentsOpen.WithLabelValues(merchant).Set(float64(e.Codes))
+			m.paymentsOverdue.WithLabelValues(merchant).Set(float64(e.Overdue))
 		}
 	case event.PaidLate:
 		m.paidLate.WithLabelValues(m.known.merchant.label(e.Merchant)).Inc()

@@ -53,11 +53,25 @@ var (
 	dueLate     = desc("due_late_seconds", "How long the order that became due first has been due; rises when no worker looks.")
 	closing     = desc("orders_closing", "Orders whose published QR code is to be closed at QFPay, since somebody asked to cancel them.")
 	closingLate = desc("closing_late_seconds", "How long the one of them whose turn came first has been due; rises when no worker looks.")
-	results     = desc("results_length", "Entries in the result stream.")
-	unread      = desc("results_unread", "Entries that a group has not read or not acknowledged.", "group")
 	waiting     = desc("requests_length", "Entries in the request stream that no worker has accepted or rejected yet.")
 	oldestAsked = desc("requests_oldest_seconds", "How long the oldest entry of the request stream has waited for a worker to accept or reject it.")
 )
+
+// streamDescs show one stream.
+type streamDescs struct{ length, unread, oldest *prometheus.Desc }
+
+var (
+	resultStream  = descsOf("results", "result")
+	paymentStream = descsOf("payments", "payment")
+)
+
+func descsOf(name, kind string) streamDescs {
+	return streamDescs{
+		length: desc(name+"_length", "Entries in the "+kind+" stream."),
+		unread: desc(name+"_unread", "Entries that a group has not read or not acknowledged.", "group"),
+		oldest: desc(name+"_oldest_unread_seconds", "Age of the oldest entry that a group has not read or not acknowledged; near WORKER_RESULTS_KEEP the entry is about to be removed.", "group"),
+	}
+}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(namespace+"_"+name, help, labels, nil)
@@ -65,8 +79,13 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements [prometheus.Collector].
 func (q *queues) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, queuePaused, damaged, unknown, unsettled, scheduled, paused, dueLate, closing, closingLate, results, unread, oldestUnread, waiting, oldestAsked, clockOffset} {
+	for _, d := range []*prometheus.Desc{queueOrders, queueOldest, queuePaused, damaged, unknown, unsettled, scheduled, paused, dueLate, closing, closingLate, waiting, oldestAsked, clockOffset} {
 		ch <- d
+	}
+	for _, d := range []streamDescs{resultStream, paymentStream} {
+		ch <- d.length
+		ch <- d.unread
+		ch <- d.oldest
 	}
 	for _, h := range healthDescs {
 		ch <- h.desc
@@ -108,12 +127,14 @@ func (q *queues) Collect(ch chan<- prometheus.Metric) {
 	show(dueLate, b.late.Seconds())
 	show(closing, float64(b.closing))
 	show(closingLate, b.closingLate.Seconds())
-	show(results, float64(b.results))
-	for group, n := range b.unread {
-		show(unread, float64(n), group)
-	}
-	for group, waited := range b.oldest {
-		show(oldestUnread, waited.Seconds(), group)
+	for d, s := range map[streamDescs]streamBacklog{resultStream: b.results, paymentStream: b.payments} {
+		show(d.length, float64(s.length))
+		for group, n := range s.unread {
+			show(d.unread, float64(n), group)
+		}
+		for group, waited := range s.oldest {
+			show(d.oldest, waited.Seconds(), group)
+		}
 	}
 	show(waiting, float64(b.requests))
 	show(oldestAsked, b.asked.Seconds())

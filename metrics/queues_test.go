@@ -43,7 +43,7 @@ func TestQueues_AScrapeDoesNotWaitForASilentRedis(t *testing.T) {
 
 		close(silent)
 		synctest.Wait()
-		if n := testutil.CollectAndCount(q); n != 2*7+8+2+2+2+6 {
+		if n := testutil.CollectAndCount(q); n != 2*7+8+2+2+2+6+3 {
 			t.Errorf("%d series after Redis answers again", n)
 		}
 	})

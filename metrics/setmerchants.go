@@ -45,7 +45,7 @@ func (m *Metrics) forget(configured set) {
 		}
 		of := prometheus.Labels{"merchant": merchant}
 		for _, series := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-			m.settled, m.reissued, m.requests, m.signatures, m.permitSeconds, m.limits, m.held, m.payments, m.paymentsOpen, m.paidLate,
+			m.settled, m.reissued, m.requests, m.signatures, m.permitSeconds, m.limits, m.held, m.payments, m.paymentsOpen, m.paymentsOverdue, m.paidLate,
 		} {
 			series.DeletePartialMatch(of)
 		}

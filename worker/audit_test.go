@@ -11,9 +11,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
+	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/payments"
 )
 
 // violations audits and returns what was found.
@@ -62,6 +64,76 @@ func TestAudit_FindsWhatSomebodyBroke(t *testing.T) {
 	}
 	if d := cmp.Diff(want, found); d != "" || counts.Violations != len(want) {
 		t.Errorf("%d violations\n%s", counts.Violations, d)
+	}
+}
+
+// Each published code has one final event, which its journal knows, or is followed.
+func TestAudit_FindsWhatSomebodyBrokeOfPayments(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	r.config.Payments = true
+	stop := r.start()
+	r.results(len(r.enqueue(220, nil))) // more than one batch
+	stop()
+	ctx := t.Context()
+	book := &payments.Book{Redis: r.rdb, Keys: r.keys, Observer: r.config.Observer, Logger: r.config.Logger}
+	notified := func(number string, kind qfpay.NotifyType) {
+		t.Helper()
+		o := r.gateway.Orders()[0]
+		n := qfpay.Notification{Type: kind, OutTradeNo: number, OrigOutTradeNo: number, Syssn: "S" + number, TxAmt: o.TxAmt, TxCurrCd: o.TxCurrCd}
+		if result, err := book.Notified(ctx, "default", n); err != nil || result != payments.Recorded {
+			t.Fatalf("%s: %s, %v", number, result, err)
+		}
+	}
+	for i := range 210 {
+		notified(fmt.Sprintf("A%04d", i), qfpay.NotifyPayment)
+	}
+	notified("A0005", qfpay.NotifyRefund)
+	counts, found := violations(t, r.rdb, r.keys)
+	if counts.Payments != 211 || len(found) != 0 {
+		t.Fatalf("before anything was broken: %+v, %v", counts, found)
+	}
+
+	stream := r.keys.Payments()
+	all := r.rdb.XRange(ctx, stream, "-", "+").Val()
+	again := func(of redis.XMessage, change ...string) string {
+		t.Helper()
+		for n := 0; n < len(change); n += 2 {
+			of.Values[change[n]] = change[n+1]
+		}
+		id, err := r.rdb.XAdd(ctx, &redis.XAddArgs{Stream: stream, Values: of.Values}).Result()
+		ok(t, err)
+		return id
+	}
+	doubled, expired := again(all[0]), again(all[1], "event", "expired")
+	ok(t, r.rdb.XDel(ctx, stream, all[2].ID).Err())
+	ok(t, r.rdb.ZRem(ctx, r.keys.Open("default"), "default:A0210").Err())
+	early := again(all[4], "out_trade_no", "A0211", "issued_as", "A0211")
+	refunds := again(all[210])
+	ok(t, r.rdb.HSet(ctx, r.keys.Order("default:A0006"), "payment", "closed").Err())
+	ok(t, r.rdb.HSet(ctx, r.keys.Order("default:A0007"), "issued_as", "A0007_2").Err())
+	ok(t, r.rdb.HDel(ctx, r.keys.Order("default:A0008"), "payment", "payment_entry").Err())
+	stray := again(redis.XMessage{Values: map[string]any{"a": "b"}})
+	_, found = violations(t, r.rdb, r.keys)
+	want := map[string]string{
+		"default:A0000":          fmt.Sprintf("has two final events in the payment stream: %s (paid), which it knows, and %s (paid)", all[0].ID, doubled),
+		"default:A0001":          fmt.Sprintf("has two final events in the payment stream: %s (paid), which it knows, and %s (expired)", all[1].ID, expired),
+		"default:A0002":          "its payment event, entry " + all[2].ID + ", is missing from the stream though older ones are there",
+		"default:A0005":          fmt.Sprintf("has two events refunded in the payment stream: %s, which it knows, and %s", all[210].ID, refunds),
+		"default:A0006":          fmt.Sprintf("entry %s of the payment stream says paid, and its journal closed", all[6].ID),
+		"default:A0007":          fmt.Sprintf("entry %s of the payment stream is about A0007, and its code was published as A0007_2", all[7].ID),
+		"default:A0008":          fmt.Sprintf("entry %s of the payment stream is an event of it, but it has no code that is followed", all[8].ID),
+		"default:A0210":          "its code is open, and not among those that are followed: nobody asks QFPay about it",
+		"default:A0211":          fmt.Sprintf("entry %s of the payment stream says paid, and its journal does not know", early),
+		"payment entry " + stray: fmt.Sprintf("entry %s is not a payment: the field v is missing", stray),
+	}
+	if d := cmp.Diff(want, found); d != "" {
+		t.Error(d)
+	}
+
+	ok(t, r.rdb.XTrimMaxLen(ctx, stream, 0).Err())
+	if _, found := violations(t, r.rdb, r.keys); len(found) != 1 { // A0210
+		t.Errorf("the payment stream was trimmed: %v", found)
 	}
 }
 

@@ -343,14 +343,14 @@ func TestAudit_NamesBrokenOrders(t *testing.T) {
 	settledOrder(t, rdb, result("A1"))
 	journal(t, rdb, "default:A2")
 	env := []string{"REDIS_URL=" + server.URL}
-	if got := command(t, env, "audit"); got != (ended{exitDone, "orders=2 waiting=1 settled=1 trimmed=0 results=1 batches=0 moving=0 broken=0\n", ""}) {
+	if got := command(t, env, "audit"); got != (ended{exitDone, "orders=2 waiting=1 settled=1 trimmed=0 results=1 payments=0 batches=0 moving=0 broken=0\n", ""}) {
 		t.Errorf("%+v", got)
 	}
 	if err := rdb.ZRem(context.WithoutCancel(t.Context()), "{qfpay}:due", "default:A2").Err(); err != nil {
 		t.Fatal(err)
 	}
 	want := ended{exitOutside, "default:A2: has no result (NEW) and is not in due: no worker will find it\n" +
-		"orders=2 waiting=1 settled=1 trimmed=0 results=1 batches=0 moving=0 broken=1\n",
+		"orders=2 waiting=1 settled=1 trimmed=0 results=1 payments=0 batches=0 moving=0 broken=1\n",
 		"qfpay-worker: 1 broken; for details of an order, run qfpay-worker order show\n"}
 	if got := command(t, env, "audit"); got != want {
 		t.Errorf("%+v", got)

@@ -23,13 +23,14 @@ import (
 type filterFlags struct {
 	Outcome []string `help:"Only orders that ended so: created, rejected, expired, unresolved or cancelled; several with commas." placeholder:"OUTCOME"`
 	State   []string `help:"Only orders in this state: NEW, SENT, CLOSING, DONE or damaged; waiting means the first three." placeholder:"STATE"`
+	Payment []string `help:"Only orders with a published code that is followed and is open, paid, expired or closed." placeholder:"STATE"`
 	Batch   string   `help:"Only orders of this batch." placeholder:"NAME"`
 	Since   string   `help:"Only orders settled, or accepted if they wait, since then: a time as RFC 3339, a date, or as long ago as 90m, 24h or 7d." placeholder:"TIME"`
 }
 
 // given reports whether any of the flags was given.
 func (c *filterFlags) given() bool {
-	return len(c.Outcome)+len(c.State) > 0 || c.Batch != "" || c.Since != ""
+	return len(c.Outcome)+len(c.State)+len(c.Payment) > 0 || c.Batch != "" || c.Since != ""
 }
 
 // resolve checks the flags. merchant may be empty: any.
@@ -46,6 +47,9 @@ func (c *filterFlags) resolve(found *checks, merchant string, now time.Time) ins
 			continue
 		}
 		f.States = append(f.States, state)
+	}
+	for _, text := range c.Payment {
+		f.Payments = append(f.Payments, found.choice("--payment", text, inspect.PaymentStates()...))
 	}
 	if merchant != "" && !tasks.ValidMerchant(merchant) {
 		found.failed("--merchant", "must be 1 to 64 letters, digits, _ or -, not %q", merchant)

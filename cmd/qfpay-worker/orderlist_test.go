@@ -21,6 +21,7 @@ func mixedOrders(t *testing.T, rdb *redis.Client) {
 	created := result("A1")
 	created.QRExpires = "2026-03-01T04:30:00.000Z"
 	settledOrder(t, rdb, created)
+	set(t, rdb, "default:A1", "payment", "open")
 	settledOrder(t, rdb, unresolved("A2"))
 	expired := unresolved("A3")
 	expired.Merchant, expired.ID, expired.Outcome, expired.Reason = "shop", "shop:A3", "expired", "deadline passed before it could be created"
@@ -74,6 +75,9 @@ func TestOrderList_FiltersByWhatIsKnown(t *testing.T) {
 		"--state damaged":                        "default:B3",
 		"--state done":                           "default:A1 default:A2 shop:A3",
 		"--state waiting,done":                   "default:A1 default:A2 default:B1 shop:A3 shop:B2",
+		"--payment open":                         "default:A1",
+		"--payment paid,expired,closed":          "",
+		"--payment open --state waiting":         "",
 		"--merchant shop":                        "shop:A3 shop:B2",
 		"--batch autumn":                         "shop:A3 shop:B2",
 		"--batch autumn --state waiting":         "shop:B2",

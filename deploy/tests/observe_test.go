@@ -35,7 +35,7 @@ func TestDashboard_EveryPanelHasDataUnderLoad(t *testing.T) {
 
 	end := r.loading(15) // twice what QFPay allows
 	defer func() { end() }()
-	r.leaveResultsUnread()
+	r.leaveUnread()
 	r.pauseOctopus()
 
 	missing := map[string]string{} // query → panel
@@ -91,6 +91,7 @@ func (r *rig) provoked() {
 		"orders waited for the quota":     `sum(qfpay_order_deferrals_total{reason="quota"}) > 0`,
 		"results are unread":              `max(qfpay_results_unread{group="sleeps"}) > 0`,
 		"the oldest of them has an age":   `max(qfpay_results_oldest_unread_seconds{group="sleeps"}) > 1`,
+		"payments are unread":             `max(qfpay_payments_unread{group="sleeps"}) > 0`,
 		"the held merchant is alerted of": `count(ALERTS{alertname="QfpayMerchantHeld"}) > 0`,
 	} {
 		eventually(r.t, 90*time.Second, what, func() bool { return len(r.prom.now(r.t, expr)) > 0 })
@@ -115,14 +116,16 @@ func (r *rig) pauseOctopus() {
 	}
 }
 
-// leaveResultsUnread creates a group that has read one result and acknowledged nothing.
-func (r *rig) leaveResultsUnread() {
+// leaveUnread creates in each stream a group that has read one entry and acknowledged nothing.
+func (r *rig) leaveUnread() {
 	ctx := r.t.Context()
-	eventually(r.t, 30*time.Second, "there is a result", func() bool { return r.rdb.XLen(ctx, prefix.Results()).Val() > 0 })
-	r.rdb.XGroupCreate(ctx, prefix.Results(), "sleeps", "0")
-	read := r.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "sleeps", Consumer: "c", Streams: []string{prefix.Results(), ">"}, Count: 1})
-	if read.Err() != nil {
-		r.t.Fatal(read.Err())
+	for _, stream := range []string{prefix.Results(), prefix.Payments()} {
+		eventually(r.t, 30*time.Second, stream+" has an entry", func() bool { return r.rdb.XLen(ctx, stream).Val() > 0 })
+		r.rdb.XGroupCreate(ctx, stream, "sleeps", "0")
+		read := r.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "sleeps", Consumer: "c", Streams: []string{stream, ">"}, Count: 1})
+		if read.Err() != nil {
+			r.t.Fatal(read.Err())
+		}
 	}
 }
 

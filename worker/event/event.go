@@ -104,6 +104,7 @@ type Payment struct {
 type OpenCodes struct {
 	Merchant string
 	Codes    int
+	Overdue  int // of these, codes that QFPay still shows unpaid long after their life
 }
 
 // PaidLate says that a code was paid after QFPay had shown it dead. It counts as expired or closed.

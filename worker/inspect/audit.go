@@ -15,7 +15,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
 
-// Violation is one order about which journal, due and result stream do not agree, or a batch whose counters
+// Violation is one order about which journal, due and the streams do not agree, or a batch whose counters
 // are not those of its orders.
 type Violation struct {
 	ID      string // merchant:out_trade_no, the entry of the stream, or "batch " and its name
@@ -30,6 +30,7 @@ type AuditReport struct {
 	Settled    int // orders with a result
 	Trimmed    int // of these, results that were trimmed from the stream
 	Results    int // entries of the stream
+	Payments   int // entries of the payment stream
 	Recounted  int // batches whose counters were recounted
 	Moving     int // of these, those that changed meanwhile, so that nothing can be said about them
 	Violations int
@@ -44,6 +45,9 @@ const auditBatch = 100
 //   - an order's result is in the stream, unless the stream was trimmed since;
 //   - a result in the stream is the one that its order has, or had before it was
 //     re-opened;
+//   - a published code is open and followed, or has one of paid, expired and closed, and its
+//     event is in the payment stream, unless that was trimmed since;
+//   - an event in the payment stream is the one of its kind that its code has;
 //   - the counters of a batch are those of its orders.
 //
 // It changes nothing and may run beside workers: each order is read as of one moment, and
@@ -54,7 +58,7 @@ func (i *Inspector) Audit(ctx context.Context, report func(Violation)) (AuditRep
 		return AuditReport{}, err
 	}
 	a := &audit{Inspector: i, node: node, suspects: map[string]string{}}
-	for _, walk := range []func(context.Context) error{a.journals, a.due, a.checkAgain, a.aside, a.results, a.batches} {
+	for _, walk := range []func(context.Context) error{a.journals, a.due, a.checkAgain, a.aside, a.results, a.payments, a.batches} {
 		if err := walk(ctx); err != nil {
 			return a.AuditReport, fmt.Errorf("audit: %w", err)
 		}
@@ -169,24 +173,28 @@ func (a *audit) check(ctx context.Context, ids []string, each func(auditRow)) er
 	if len(ids) == 0 {
 		return nil
 	}
-	keys, args := []string{a.keys.Due(), a.keys.Results()}, []any{a.keys.Batch("")}
+	keys, args := []string{a.keys.Due(), a.keys.Results(), a.keys.Payments()}, []any{a.keys.Batch("")}
 	for _, id := range ids {
-		keys, args = append(keys, a.keys.Order(id)), append(args, id)
+		merchant, _, _ := strings.Cut(id, ":")
+		keys, args = append(keys, a.keys.Order(id), a.keys.Open(merchant)), append(args, id)
 	}
 	answer, err := auditScript.Run(ctx, a.node, keys, args...).Slice()
 	if err != nil {
 		return err
 	}
-	if len(answer) != len(ids)+1 {
-		return fmt.Errorf("%d answers about %d orders", len(answer)-1, len(ids))
+	if len(answer) != len(ids)+2 {
+		return fmt.Errorf("%d answers about %d orders", len(answer)-2, len(ids))
 	}
 	for n, id := range ids {
-		row, ok := answer[n+1].([]any)
-		if !ok || len(row) != 5 {
-			return fmt.Errorf("unexpected answer %v", answer[n+1])
+		row, ok := answer[n+2].([]any)
+		if !ok || len(row) != 9 {
+			return fmt.Errorf("unexpected answer %v", answer[n+2])
 		}
 		w := redisscript.Texts(row)
-		r := auditRow{state: w[0], due: w[1] == "1", entry: w[2], found: w[3] == "1", uncounted: w[4], first: fmt.Sprint(answer[0])}
+		r := auditRow{
+			state: w[0], due: w[1] == "1", entry: auditEntry{w[2], w[3] == "1", fmt.Sprint(answer[0])},
+			payment: w[4], paidBy: auditEntry{w[5], w[6] == "1", fmt.Sprint(answer[1])}, followed: w[7] == "1", uncounted: w[8],
+		}
 		if r.state == "RESERVED" {
 			continue // the reserved number of another order's reissue
 		}

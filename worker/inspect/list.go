@@ -61,10 +61,16 @@ func Waiting() []string { return []string{"NEW", "SENT", "CLOSING"} }
 // States are all states that a list may show.
 func States() []string { return append(Waiting(), "DONE", StateDamaged) }
 
+// PaymentStates are all states of published codes that are followed.
+func PaymentStates() []string {
+	return []string{"open", string(tasks.Paid), string(tasks.Lapsed), string(tasks.Closed)}
+}
+
 // Filter says which orders a list has. The zero Filter means all orders.
 type Filter struct {
 	Outcomes []tasks.Outcome // none: any, and orders without a result too
 	States   []string        // of [States]; none: any
+	Payments []string        // of [PaymentStates], of the published code; none: any, and orders without one too
 	Merchant string          // empty: any
 	Batch    string          // empty: any
 	Since    time.Time       // settled, or accepted if they have no result, at or after it; zero: any
@@ -74,6 +80,7 @@ type Filter struct {
 func (f Filter) matches(l Listed) bool {
 	return (len(f.Outcomes) == 0 || slices.Contains(f.Outcomes, l.Outcome)) &&
 		(len(f.States) == 0 || slices.Contains(f.States, l.State)) &&
+		(len(f.Payments) == 0 || slices.Contains(f.Payments, l.Payment)) &&
 		(f.Merchant == "" || f.Merchant == l.Merchant) && (f.Batch == "" || f.Batch == l.Batch) &&
 		(f.Since.IsZero() || !l.Changed().Before(f.Since))
 }
@@ -81,7 +88,7 @@ func (f Filter) matches(l Listed) bool {
 // unsettled reports whether the list has orders without a result only, so that the journals of settled
 // orders need not be read.
 func (f Filter) unsettled() bool {
-	return len(f.Outcomes) == 0 && len(f.States) > 0 && !slices.Contains(f.States, "DONE")
+	return len(f.Outcomes)+len(f.Payments) == 0 && len(f.States) > 0 && !slices.Contains(f.States, "DONE")
 }
 
 // listBatch is how many orders one round trip reads.

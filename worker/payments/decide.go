@@ -34,6 +34,9 @@ func (c Code) life() time.Time {
 	return c.Expires
 }
 
+// Overdue reports whether the code's life is over for so long that a person should know that it has no event.
+func (c Code) Overdue(now time.Time) bool { return now.After(c.life().Add(timing.Overdue)) }
+
 // Over reports whether the code's life is over, and so long that a payment in its last moment shows.
 func (c Code) Over(now time.Time) bool { return now.After(c.life().Add(timing.PaymentLag)) }
 
@@ -44,6 +47,7 @@ type Sight struct {
 	Twice    bool               // of a paid one: two payments were successful
 	NotFound bool               // no row is about the code
 	Mismatch bool               // a payment under its number has another amount or currency
+	Unpaid   qfpay.RespCd       // of a row that shows the very code unpaid; "": none does
 	Row      qfpay.Record       // that shows the event
 	Second   qfpay.Record       // with Twice: the other payment
 }
@@ -92,6 +96,9 @@ func Read(c Code, rows []qfpay.Record, now time.Time) Sight {
 			failed = &rows[i]
 		default:
 			alive = true
+			if standing == qfpay.Unpaid && c.has(r) {
+				s.Unpaid = r.RespCd
+			}
 		}
 	}
 	switch {

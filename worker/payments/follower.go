@@ -1,6 +1,7 @@
 package payments
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -73,6 +74,9 @@ type leader struct {
 	said     map[string]bool      // events beside the final one that were told to the book already
 	read     []stretch            // what windows have shown: see sweep.go
 	deadCode qfpay.RespCd         // with which this gateway showed a dead order last
+	unpaid   qfpay.RespCd         // with which it showed a code unpaid last whose life was over; "": it never did
+
+	complained time.Time // when overdue codes were logged last
 }
 
 // followed is an open code.
@@ -93,7 +97,8 @@ func (f *Follower) newLeader(merchant string) *leader {
 
 // forget begins anew. All that a leader knows can be read again.
 func (l *leader) forget() {
-	l.codes, l.number, l.said, l.read, l.paid, l.deadCode = map[string]*followed{}, map[string][]string{}, map[string]bool{}, nil, map[string]page{}, "1181"
+	l.codes, l.number, l.said, l.read, l.paid = map[string]*followed{}, map[string][]string{}, map[string]bool{}, nil, map[string]page{}
+	l.deadCode, l.unpaid = "1181", ""
 }
 
 // run leads, or waits until nobody else does, until ctx ends or this process has the merchant no more.
@@ -113,7 +118,7 @@ func (l *leader) run(ctx context.Context) {
 			leading, stop := l.keepLeading(ctx)
 			err = l.round(leading, client)
 			stop()
-			l.Book.Observer.Observe(event.OpenCodes{Merchant: l.merchant, Codes: len(l.codes)})
+			l.Book.Observer.Observe(event.OpenCodes{Merchant: l.merchant, Codes: len(l.codes), Overdue: l.overdue()})
 			if len(l.said) > mostPaid {
 				clear(l.said)
 			}
@@ -166,7 +171,13 @@ func (l *leader) keepLeading(ctx context.Context) (leading context.Context, stop
 	return leading, func() { end(); renewing.Wait() }
 }
 
-// round asks about the codes that are due.
+// mostApart bounds the work of one round for codes whose life is over: how many spans of time it reads of
+// them, and about how many calls it makes for single ones. Those that live must not wait for it.
+const mostApart = 10
+
+// round asks about the codes that are due: among those that live, for paid ones; among those whose life has
+// ended since the last look, for paid and dead ones; and among those that were not dead then, for ones that are
+// still unpaid. Only what no window shows is asked about by itself.
 func (l *leader) round(ctx context.Context, client *qfpay.Client) error {
 	if err := l.refresh(ctx); err != nil {
 		return err
@@ -177,30 +188,64 @@ func (l *leader) round(ctx context.Context, client *qfpay.Client) error {
 		}
 	}
 	now := l.now()
-	var live, ended []*followed
+	var live, ended, late []*followed
 	for _, c := range l.codes {
 		switch {
 		case now.Before(NextLook(c.Code, c.looked)):
+		case c.Over(c.looked):
+			late = append(late, c)
 		case c.Over(now):
 			ended = append(ended, c)
 		default:
 			live = append(live, c)
 		}
 	}
+	ended, late = newest(ended), newest(late)
 	if err := l.ask(ctx, client, slices.Concat(live, ended), "0000"); err != nil {
 		return err
 	}
-	ended = slices.DeleteFunc(ended, func(c *followed) bool { return l.codes[c.ID()] == nil || !c.looked.Before(now) })
-	if err := l.ask(ctx, client, ended, l.deadCode); err != nil {
+	if err := l.ask(ctx, client, l.unseen(ended, now), l.deadCode); err != nil {
 		return err
 	}
-	var left []*followed // no window has shown these dead
-	for _, c := range ended {
-		if l.codes[c.ID()] != nil {
+	if l.unpaid != "" {
+		if err := l.ask(ctx, client, append(l.unseen(ended, now), late...), l.unpaid); err != nil {
+			return err
+		}
+	}
+	for _, codes := range [][]*followed{l.unseen(ended, now), l.unseen(late, now)} {
+		if err := l.askByThemselves(ctx, client, codes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unseen are those of the codes that are open, and were not looked at since.
+func (l *leader) unseen(codes []*followed, since time.Time) (left []*followed) {
+	for _, c := range codes {
+		if l.codes[c.ID()] == c && c.looked.Before(since) {
 			left = append(left, c)
 		}
 	}
-	return l.askByThemselves(ctx, client, left)
+	return left
+}
+
+// overdue returns how many codes QFPay still shows unpaid long after their life, and logs some of them now and
+// then: nothing proves that they cannot be paid, so they have no event.
+func (l *leader) overdue() int {
+	var ids []string
+	now := l.now()
+	for id, c := range l.codes {
+		if c.Overdue(now) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) > 0 && now.Sub(l.complained) >= timing.Overdue {
+		l.complained = now
+		slices.Sort(ids)
+		l.log.Warn("QFPay shows codes unpaid long after their life; they have no event", "count", len(ids), "ids", strings.Join(ids[:min(len(ids), 3)], " "))
+	}
+	return len(ids)
 }
 
 // refresh learns which codes are open, and reads the journals of those that are new.
@@ -270,13 +315,13 @@ func (l *leader) ofRow(r qfpay.Record) *followed {
 
 // askByThemselves asks about codes by their numbers: each that is the only one in its call, or whose row
 // came, has QFPay's own word. Those that are missing among others are asked about alone, when their life
-// is over.
+// is over. What mostApart leaves is asked about in the next round.
 func (l *leader) askByThemselves(ctx context.Context, client *qfpay.Client, codes []*followed) error {
 	if len(codes) == 0 {
 		return nil
 	}
 	slices.SortFunc(codes, func(a, b *followed) int { return a.SysDtm.Compare(b.SysDtm) })
-	for len(codes) > 0 {
+	for calls := 0; len(codes) > 0 && calls < mostApart; calls++ {
 		n := 1
 		months := codes[0].months()
 		for n < len(codes) && slices.Equal(codes[n].months(), months) && qfpay.OneQuery(numbersOf(codes[:n+1])) {
@@ -291,6 +336,7 @@ func (l *leader) askByThemselves(ctx context.Context, client *qfpay.Client, code
 				if _, err := l.askTogether(ctx, client, []*followed{c}, months); err != nil {
 					return err
 				}
+				calls++
 			}
 		}
 		codes = codes[n:]
@@ -343,6 +389,9 @@ func (l *leader) askTogether(ctx context.Context, client *qfpay.Client, codes []
 		}
 		since := now.Sub(c.looked)
 		c.looked = now
+		if c.Over(now) {
+			l.unpaid = cmp.Or(s.Unpaid, l.unpaid)
+		}
 		if err := l.see(ctx, c, s); err != nil {
 			return nil, err
 		}

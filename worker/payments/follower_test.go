@@ -204,6 +204,83 @@ func TestFollower_CostsACallForAHundredPayments(t *testing.T) {
 	r.want("C1000", "paid")
 }
 
+// 400 codes that QFPay shows unpaid for good: a look at them is four calls, not a hundred, and a few at most for
+// single ones; and each is looked at until it is paid after all.
+func TestFollower_CodesThatNeverEndCostACallForAHundred(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	l := r.newLeader("default")
+	for i := range 400 {
+		r.create(fmt.Sprintf("UNPAID-%020d", i), func(o *qfpay.Order) { o.ExpiredTime = 120 })
+		id := fmt.Sprintf("default:UNPAID-%020d", i) // QFPay lets it live longer than it said
+		redistest.OK(t, r.rdb.HSet(t.Context(), r.Book.Keys.Order(id), "qr_expires_at", noon.Add(5*time.Minute).Format(time.RFC3339)).Err())
+	}
+	r.follow(l, 20*time.Minute)
+	looks := 0
+	for range 30 {
+		r.calls = 0
+		r.follow(l, 2*time.Minute)
+		if looks += min(r.calls, 1); r.calls > 5+mostApart {
+			t.Errorf("%d calls in two minutes", r.calls)
+		}
+	}
+	if looks < 3 || looks > 8 {
+		t.Errorf("looked at %d times in an hour", looks)
+	}
+	if n := l.overdue(); n != 400 || strings.Count(r.log.String(), "count=400") != 1 || !strings.Contains(r.log.String(), "default:UNPAID-00000000000000000000 ") {
+		t.Errorf("%d are overdue, logged: %s", n, r.log.String())
+	}
+	redistest.OK(t, r.gateway.Pay(fmt.Sprintf("UNPAID-%020d", 7)))
+	r.follow(l, time.Hour)
+	r.want(fmt.Sprintf("UNPAID-%020d", 7), "paid")
+}
+
+// Codes that QFPay does not have at all are asked about one by one. Those that live do not wait for them.
+func TestFollower_ManyMissingCodesHoldUpNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	l := r.newLeader("default")
+	for i := range 200 {
+		r.publishCode(qfpay.Order{OutTradeNo: fmt.Sprintf("MISSING-%020d", i), PayType: qfpay.AlipayHK, TxAmt: 1, TxCurrCd: "HKD"}, "S", "2026-03-10 12:00:00")
+	}
+	r.gateway.Advance(31 * time.Minute)
+	for range 60 {
+		r.calls = 0
+		redistest.OK(t, l.round(t.Context(), r.client))
+		if r.calls > 4+2*mostApart {
+			t.Fatalf("%d calls in one round", r.calls)
+		}
+		r.gateway.Advance(5 * time.Second)
+	}
+	r.follow(l, 10*time.Minute)
+	for i := range 200 {
+		r.want(fmt.Sprintf("MISSING-%020d", i), "expired")
+	}
+}
+
+// A new leader that finds codes of many days does not read all those days before it looks at those that live.
+func TestFollower_ALongHistoryHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Config{})
+	for i := range 100 {
+		r.create(fmt.Sprintf("OLD-%020d", i), nil)
+		r.gateway.Advance(time.Hour)
+	}
+	l := r.newLeader("default")
+	r.create("NEW", nil)
+	redistest.OK(t, r.gateway.Pay("NEW"))
+	r.gateway.Advance(10 * time.Second)
+	redistest.OK(t, l.round(t.Context(), r.client))
+	r.want("NEW", "paid")
+	if r.calls -= 101; r.calls > 4*mostApart {
+		t.Errorf("%d calls in one round", r.calls)
+	}
+	r.follow(l, time.Minute)
+	for i := range 100 {
+		r.want(fmt.Sprintf("OLD-%020d", i), "expired")
+	}
+}
+
 // Windows never cross a month in UTC+8.
 func TestFollower_AsksEachMonthByItself(t *testing.T) {
 	t.Parallel()

@@ -66,6 +66,21 @@ func (l *leader) ask(ctx context.Context, client *qfpay.Client, codes []*followe
 	return nil
 }
 
+// newest returns the newest of the codes, as many as a few spans of time hold.
+func newest(codes []*followed) []*followed {
+	slices.SortFunc(codes, func(a, b *followed) int { return b.SysDtm.Compare(a.SysDtm) })
+	spans := 1
+	for i := 1; i < len(codes); i++ {
+		if codes[i-1].SysDtm.Sub(codes[i].SysDtm) <= stretchGap {
+			continue
+		}
+		if spans++; spans > mostApart {
+			return codes[:i]
+		}
+	}
+	return codes
+}
+
 // changed returns what must be read: the stretches that have other rows than before, with one call for
 // each, and what was never read. Stretches without an open code are forgotten.
 func (l *leader) changed(ctx context.Context, client *qfpay.Client, seconds []int64) (ranges []stretch, err error) {
@@ -240,7 +255,11 @@ func (l *leader) seeRows(ctx context.Context, rows []qfpay.Record) error {
 		}
 	}
 	for c, own := range byCode {
-		if err := l.see(ctx, c, Read(c.Code, own, now)); err != nil {
+		s := Read(c.Code, own, now)
+		if s.Unpaid != "" && c.Over(now) {
+			c.looked, c.absent = now, 0
+		}
+		if err := l.see(ctx, c, s); err != nil {
 			return err
 		}
 	}

@@ -183,7 +183,10 @@ func TestNotify_PlainHTTPIsForLoopbackAndProxies(t *testing.T) {
 		r.config.Proxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 		request := signed("default", paid(), agentKey)
 		request.RemoteAddr = c.from
-		request.Header.Set("X-Forwarded-For", "127.0.0.1") // anybody can write that
+		for header, text := range map[string]string{"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "on",
+			"X-Real-Ip": "127.0.0.1", "Forwarded": "for=127.0.0.1;proto=https"} {
+			request.Header.Set(header, text) // anybody can write that
+		}
 		if c.tls {
 			request.TLS = &tls.ConnectionState{}
 		}

@@ -75,11 +75,26 @@ func TestPython_ASenderWrittenFromTheDocumentsAloneIsBelievedWhereItShould(t *te
 		{413, "unreadable", "too large"}, {413, "unreadable", "too large, chunked"},
 		{200, "recorded", "refund before the payment"}, {200, "recorded", "slow"},
 		{200, "known", "doubled"}, {200, "known", "doubled, chunked"}, {200, "known", "doubled, in lower case"},
+		{200, "known", "other sequence"}, {200, "known", "compact"}, {200, "known", "over several lines"}, {200, "known", "escaped"},
+		{200, "known", "byte order mark"}, {200, "known", "numbers"}, {200, "known", "a number with a point"}, {200, "known", "text with a point"},
+		{200, "known", "spaces"}, {200, "known", "currency in lower case"}, {200, "known", "currency as its number"}, {200, "known", "not UTF-8"},
+		{200, "known", "a form by its header"}, {200, "known", "with a query"}, {200, "known", "HTTP/1.0"}, {200, "known", "header in lower case"},
+		{200, "known", "asked for leave"},
+		{404, "mismatch", "doubled members"}, {400, "malformed", "members in capitals"}, {400, "malformed", "a fraction"}, {400, "malformed", "a list"},
+		{400, "malformed", "amount in a list"}, {400, "malformed", "true"}, {400, "malformed", "nested deeply"}, {400, "malformed", "a zero byte"},
+		{404, "unknown", "order number in lower case"}, {400, "malformed", "compressed"}, {403, "forged", "compressed after signing"},
+		{404, "", "a PUT"}, {404, "", "a HEAD"}, {403, "forged", "below the merchant"}, {403, "forged", "an escaped slash"}, {403, "forged", "a detour"},
+		{403, "forged", "signed twice"}, {400, "", "two lengths"}, {200, "known", "a length and chunks"}, {413, "unreadable", "a broken chunk"},
 		{200, "recorded", "refund"}, {200, "recorded", "refund of 2025"}, {404, "mismatch", "refund of too much"}, {200, "known", "payment after its refund"},
 	} {
-		text := "SUCCESS"
-		if c.status != 200 {
-			text = string(conns.NewProblem(c.status, "").JSON())
+		text := string(conns.NewProblem(c.status, "").JSON())
+		switch {
+		case c.status == 200:
+			text = "SUCCESS"
+		case c.what == "a HEAD":
+			text = ""
+		case c.what == "two lengths": // no request at all
+			text = string(conns.NewProblem(c.status, "the request cannot be read; check its path and headers").JSON())
 		}
 		want = append(want, fmt.Sprintf(`{"what": %q, "status": %d, "text": %q}`, c.what, c.status, text))
 		if c.result != "" {

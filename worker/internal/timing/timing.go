@@ -268,6 +268,9 @@ const (
 	// longest between two looks at one of them.
 	EndedLook = 30 * time.Second
 	LateLook  = 24 * time.Hour
+	// Overdue is how long after its life a code that QFPay still shows unpaid is shown to a person, and
+	// between two log lines about such codes.
+	Overdue = time.Hour
 	// AbsentAgain is between two looks of which neither finds a code whose life is over: then it never
 	// was payable.
 	AbsentAgain = EndedLook - time.Second

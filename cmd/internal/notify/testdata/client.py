@@ -7,6 +7,7 @@ ORDER must be published, and not paid. It prints one line of JSON for each thing
 the HTTP status, and the text of the answer.
 """
 
+import gzip
 import hashlib
 import http.client
 import json
@@ -53,8 +54,8 @@ def say(what, answer):
     print(json.dumps({"what": what, "status": answer.status, "text": answer.read().decode()}), flush=True)
 
 
-def post(what, text, signature=None, to=path, chunked=False, method="POST"):
-    headers = {"Content-Type": "application/json"}
+def post(what, text, signature=None, to=path, chunked=False, method="POST", more={}):
+    headers = {"Content-Type": "application/json", **more}
     signature = sign(text) if signature is None else signature
     if signature:
         headers["X-QF-SIGN"] = signature
@@ -78,6 +79,15 @@ def slowly(what, text):
         for piece in (head[:9].encode(), head[9:].encode(), text[:1], text[1:300], text[300:]):
             s.sendall(piece)
             time.sleep(0.05)
+        answer = http.client.HTTPResponse(s)
+        answer.begin()
+        say(what, answer)
+
+
+def raw(what, *lines, text):
+    """A request of exactly these lines, for what a client does not write by itself."""
+    with socket.create_connection((host, int(port)), timeout=30) as s:
+        s.sendall("\r\n".join([*lines, "", ""]).encode() + text)
         answer = http.client.HTTPResponse(s)
         answer.begin()
         say(what, answer)
@@ -108,6 +118,52 @@ slowly("slow", body())
 post("doubled", body())
 post("doubled, chunked", body(), chunked=True)
 post("doubled, in lower case", body(), sign(body()).lower())
+fields = json.loads(body())
+line = f"POST {path} HTTP/1.1"
+length, signed, close = f"Content-Length: {len(body())}", f"X-QF-SIGN: {sign(body())}", "Connection: close"
+# The same in another notation is the same.
+for what, text in {
+    "other sequence": json.dumps(dict(reversed(fields.items()))).encode(),
+    "compact": json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode(),
+    "over several lines": json.dumps(fields, indent=2).encode(),
+    "escaped": body().replace(order.encode(), "".join("\\u%04x" % ord(c) for c in order).encode()),
+    "byte order mark": b"\xef\xbb\xbf" + body(),
+    "numbers": body(txamt=int(amount), status=1, cancel=0),
+    "a number with a point": body(txamt=float(amount)),
+    "text with a point": body(txamt=amount + ".0"),
+    "spaces": body(txamt=" " + amount, out_trade_no=order + " "),
+    "currency in lower case": body(txcurrcd=currency.lower()),
+    "currency as its number": body(txcurrcd="344"),
+    "not UTF-8": body(goods_name="X").replace(b"X", b"\xff\xfe"),
+}.items():
+    post(what, text)
+post("a form by its header", body(), more={"Content-Type": "application/x-www-form-urlencoded"})
+post("with a query", body(), to=path + "?merchant=somebody-else")
+raw("HTTP/1.0", line.replace("1.1", "1.0"), length, signed, text=body())
+raw("header in lower case", line, "host: shop", length.lower(), signed.replace("X-QF-SIGN", "x-qf-sign"), close, text=body())
+raw("asked for leave", line, "Host: shop", length, signed, "Expect: 100-continue", close, text=body())
+# What is not the same, or not clear.
+post("doubled members", body()[:-1] + b', "txamt": "1"}')
+post("members in capitals", body(txamt=None, TXAMT=amount))
+post("a fraction", body(txamt=int(amount) + 0.5))
+post("a list", b"[" + body() + b"]")
+post("amount in a list", body(txamt=[amount]))
+post("true", body(txamt=True))
+post("nested deeply", body(goods_info="X").replace(b'"X"', b"[" * 30000 + b"]" * 30000))
+post("a zero byte", body() + b"\0")
+post("order number in lower case", body(out_trade_no=order.lower()))
+post("compressed", gzip.compress(body()), more={"Content-Encoding": "gzip"})
+post("compressed after signing", gzip.compress(body()), sign(body()), more={"Content-Encoding": "gzip"})
+post("a PUT", body(), method="PUT")
+post("a HEAD", b"", "", method="HEAD")
+post("below the merchant", body(), to=path + "/")
+post("an escaped slash", body(), to=path + "%2F")
+post("a detour", body(), to="/qfpay/notify/../notify/" + merchant)
+raw("signed twice", line, "Host: shop", length, signed, signed, close, text=body())
+raw("two lengths", line, "Host: shop", length, "Content-Length: 1", signed, close, text=body())
+raw("a length and chunks", line, "Host: shop", length, "Transfer-Encoding: chunked", signed, close,
+    text=b"%x\r\n%s\r\n0\r\n\r\n" % (len(body()), body()))
+raw("a broken chunk", line, "Host: shop", "Transfer-Encoding: chunked", signed, close, text=b"zz\r\n" + body())
 post("refund", refund("1"))
 post("refund of 2025", refund("2", notify_type="cancel"))
 post("refund of too much", refund("3", txamt=str(int(amount) + 1)))
