@@ -17,8 +17,9 @@ import (
 // it often has two pages.
 const windowFrom = 3
 
-// burstPages is how many pages a window may always have: a burst of QFPay's usual limit of a minute.
-const burstPages = 4
+// burstPages is how many pages a window may always have. Where creates come in bursts its margins alone have
+// hundreds of rows, of orders that will ask in the next moment.
+const burstPages = 10
 
 // sighting is what a window has shown of one order.
 type sighting struct {
