@@ -83,8 +83,8 @@ func batches(outTradeNos []string) [][]string {
 	return all
 }
 
-// OneQuery reports whether these order numbers fit into one call for each month.
-func OneQuery(outTradeNos []string) bool { return len(batches(outTradeNos)) <= 1 }
+// Queries returns how many calls it takes to ask for these order numbers, for each month.
+func Queries(outTradeNos []string) int { return len(batches(outTradeNos)) }
 
 // queryMonth queries one batch in one month, page by page until a page is not full.
 func (c *Client) queryMonth(ctx context.Context, batch []string, m Month) ([]Record, error) {

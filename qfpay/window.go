@@ -32,13 +32,13 @@ func Windows(from, to time.Time, respCd RespCd) []Window {
 }
 
 // QueryWindow asks for all rows of a window, whatever their order numbers and types: 100 in a call. It
-// begins with the page first (1: the beginning), calls each with every page as it comes, and returns how
-// many rows there were. A row is a proof; an order number that is in no row proves nothing, and must be
+// begins with the page first (1: the beginning), calls each with every page as it comes, until each wants
+// no more, and returns how many rows there were. A row is a proof; an order number that is in no row proves nothing, and must be
 // asked for by itself (see [Client.Query]). A page that repeats rows of the one before is possible,
 // because orders change while pages are read.
 //
 // The errors are those of [Client.Query]; the rows of the pages before were passed to each.
-func (c *Client) QueryWindow(ctx context.Context, w Window, first int, each func([]Record)) (rows int, err error) {
+func (c *Client) QueryWindow(ctx context.Context, w Window, first int, each func([]Record) (more bool)) (rows int, err error) {
 	var before []Record
 	for page := first; ; page++ {
 		p := Params{"start_time": FormatDateTime(w.From), "end_time": FormatDateTime(w.To)}
@@ -49,11 +49,9 @@ func (c *Client) QueryWindow(ctx context.Context, w Window, first int, each func
 		if err != nil {
 			return rows, err
 		}
-		if len(got.rows) > 0 {
-			each(got.rows)
-		}
 		rows += len(got.rows)
-		if len(got.rows) < got.size {
+		more := len(got.rows) > 0 && each(got.rows)
+		if !more || len(got.rows) < got.size {
 			return rows, nil
 		}
 		before = got.rows

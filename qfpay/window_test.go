@@ -58,13 +58,14 @@ func TestQueryWindow_ReadsEveryPage(t *testing.T) {
 		rows, distinct int
 	}{{"", 1, 250, 250}, {"0000", 1, 110, 110}, {"0000", 2, 10, 10}, {"0000", 3, 0, 0}, {"1181", 1, 0, 0}} {
 		seen := map[string]bool{}
-		n, err := c.QueryWindow(t.Context(), qfpay.Window{From: now, To: now, RespCd: one.respCd}, one.first, func(rows []qfpay.Record) {
+		n, err := c.QueryWindow(t.Context(), qfpay.Window{From: now, To: now, RespCd: one.respCd}, one.first, func(rows []qfpay.Record) bool {
 			for _, r := range rows {
 				seen[r.OutTradeNo] = true
 				if paid := r.Standing() == qfpay.Paid; paid != strings.HasPrefix(r.PayDtm, "2026-03-10 12:00") {
 					t.Errorf("%s: paid %t, paydtm %q", r.OutTradeNo, paid, r.PayDtm)
 				}
 			}
+			return true
 		})
 		if err != nil || n != one.rows || len(seen) != one.distinct {
 			t.Errorf("%+v: %d rows of %d orders, %v", one, n, len(seen), err)

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,12 +11,13 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
-// loseAnswers enqueues orders whose creates are carried out and whose answers are lost. query may
-// add a fault to a query. It returns how many queries were made until all had their result.
-func loseAnswers(t *testing.T, n int, query func(numbers string) simulator.Fault) (queries int) {
+// loseAnswers enqueues n orders, with numbers of a format, whose creates are carried out and whose answers are lost. query may
+// add a fault to a query, once all are in doubt.
+func loseAnswers(t *testing.T, n int, format string, query func(numbers string) simulator.Fault) {
 	r := newRig(t, simulator.Config{})
-	r.config.Merchants[0].PerSecond, r.config.Merchants[0].PerMinute = 100, 400
+	r.config.Merchants[0].PerSecond, r.config.Merchants[0].PerMinute = 100, 4000
 	r.config.LostResponse = LeaveIt
+	r.times.Doubt, r.times.MaxDoubt = 5*time.Second, 5*time.Second
 	sent := 0
 	r.gateway.Choose(func(c simulator.Call) simulator.Fault {
 		if c.Endpoint == "payment" {
@@ -29,7 +31,9 @@ func loseAnswers(t *testing.T, n int, query func(numbers string) simulator.Fault
 	})
 	r.config.Concurrency = 64
 	r.start()
-	r.enqueue(n, func(_ int, o *tasks.Order) { o.PayType, o.Deadline = qfpay.FPS, time.Now().Add(time.Hour) })
+	r.enqueue(n, func(i int, o *tasks.Order) {
+		o.OutTradeNo, o.PayType, o.Deadline = fmt.Sprintf(format, i), qfpay.FPS, time.Now().Add(time.Hour)
+	})
 	results := r.results(n)
 	r.agree(results)
 	for no, res := range results {
@@ -37,19 +41,19 @@ func loseAnswers(t *testing.T, n int, query func(numbers string) simulator.Fault
 			t.Errorf("%s: %+v", no, res)
 		}
 	}
-	for _, c := range r.gateway.Calls() {
-		if c.Endpoint == "query" {
-			queries++
-		}
-	}
-	return queries
 }
 
-// Orders that ask at the same time ask in one call, and each gets its own row.
-func TestCollector_AsksAboutManyOrdersInOneCall(t *testing.T) {
+// Many orders are in doubt at once, more than are in flight. Windows show most of them, and each gets its own row.
+func TestCollector_ClearsManyOrdersWithFewCalls(t *testing.T) {
 	t.Parallel()
-	const n = 40
-	if queries := loseAnswers(t, n, func(string) simulator.Fault { return "" }); queries > n/2 {
+	const n = 400
+	queries := 0
+	loseAnswers(t, n, "%032d", func(string) simulator.Fault {
+		queries++
+		return ""
+	})
+	t.Logf("%d queries about %d orders", queries, n)
+	if queries > n/8 {
 		t.Errorf("%d queries about %d orders", queries, n)
 	}
 }
@@ -58,7 +62,7 @@ func TestCollector_AsksAboutManyOrdersInOneCall(t *testing.T) {
 func TestCollector_AsksOneByOneAfterARefusal(t *testing.T) {
 	t.Parallel()
 	spoilt := 0
-	loseAnswers(t, 16, func(numbers string) simulator.Fault {
+	loseAnswers(t, 16, "A%d", func(numbers string) simulator.Fault {
 		if strings.Contains(numbers, ",") && spoilt < 3 {
 			spoilt++
 			return "respcd_1104"

@@ -324,7 +324,7 @@ func (l *leader) askByThemselves(ctx context.Context, client *qfpay.Client, code
 	for calls := 0; len(codes) > 0 && calls < mostApart; calls++ {
 		n := 1
 		months := codes[0].months()
-		for n < len(codes) && slices.Equal(codes[n].months(), months) && qfpay.OneQuery(numbersOf(codes[:n+1])) {
+		for n < len(codes) && slices.Equal(codes[n].months(), months) && qfpay.Queries(numbersOf(codes[:n+1])) == 1 {
 			n++
 		}
 		missing, err := l.askTogether(ctx, client, codes[:n], months)

@@ -36,7 +36,7 @@ func (l *leader) ask(ctx context.Context, client *qfpay.Client, codes []*followe
 		return nil
 	}
 	asked := l.now()
-	if qfpay.OneQuery(numbersOf(codes)) {
+	if qfpay.Queries(numbersOf(codes)) <= 1 {
 		return l.askByThemselves(ctx, client, codes)
 	}
 	seconds := make([]int64, len(codes))
@@ -230,10 +230,9 @@ func divided(r stretch, at []int64) (all []stretch) {
 func (l *leader) rows(ctx context.Context, client *qfpay.Client, r stretch, respCd qfpay.RespCd, first int) (n int, err error) {
 	w := qfpay.Window{From: time.Unix(r.from, 0), To: time.Unix(r.to, 0), RespCd: respCd}
 	var failed error
-	n, err = client.QueryWindow(ctx, w, first, func(rows []qfpay.Record) {
-		if failed == nil {
-			failed = l.seeRows(ctx, rows)
-		}
+	n, err = client.QueryWindow(ctx, w, first, func(rows []qfpay.Record) bool {
+		failed = l.seeRows(ctx, rows)
+		return failed == nil
 	})
 	return n, cmp.Or(err, failed)
 }

@@ -299,7 +299,7 @@ func (a *attempt) query(ctx context.Context) error {
 	var rows []qfpay.Record
 	a.err = retry.Do(ctx, queryBackoff(), func(ctx context.Context) error {
 		answer := a.ask(ctx, o.OutTradeNo, months, inWindow)
-		a.calls++
+		a.calls++ // also where a window has shown it: what is asked next must be newer
 		if answer.Apart {
 			inWindow = time.Time{}
 		}
@@ -323,7 +323,7 @@ func (a *attempt) query(ctx context.Context) error {
 // create was sent, if a window of time around it may be asked about instead.
 func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Month, sentAt time.Time) collector.Answer {
 	client, limiter := a.client(ratelimit.Doubt), a.merchant.Limiter
-	q := &collector.Question{OutTradeNo: outTradeNo, Months: months, SentAt: sentAt, Limiter: client.Limiter, Reserved: limiter != nil && a.session.Reserved(limiter)}
+	q := &collector.Question{OutTradeNo: outTradeNo, Months: months, SentAt: sentAt, Fresh: a.calls > 0 || a.claim.State == policy.StateClosing, Limiter: client.Limiter, Reserved: limiter != nil && a.session.Reserved(limiter)}
 	answer := a.merchant.Collector.Ask(ctx, client, q)
 	switch throttled, is := errors.AsType[*qfpay.Throttled](answer.Err); {
 	case limiter == nil:

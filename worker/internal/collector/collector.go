@@ -25,10 +25,12 @@ import (
 // There is no goroutine of its own: of the attempts that ask, one leads. It waits a moment for
 // others, and for a permit; it makes the call for as many as fit, and answers each.
 type Collector struct {
-	mu      sync.Mutex
-	waiting []*Question
-	led     bool      // an attempt collects for the next call
-	apart   time.Time // until then each asks for itself, by its number
+	mu        sync.Mutex
+	waiting   []*Question
+	led       bool      // an attempt collects for the next call
+	apart     time.Time // until then each asks for itself, by its number
+	listed    time.Time // until then no window is asked about
+	sightings map[string]sighting
 }
 
 // Question is one order's query.
@@ -36,6 +38,7 @@ type Question struct {
 	OutTradeNo string
 	Months     []qfpay.Month
 	SentAt     time.Time     // of the latest create: a window of time around it may show the order; zero: by its number only
+	Fresh      bool          // only what is read from now on counts: a call was made since, or a close may have left
 	Limiter    qfpay.Limiter // of the attempt that asks; nil: no limit
 	Reserved   bool          // the attempt has a reservation
 
@@ -65,10 +68,14 @@ func (c *Collector) Ask(ctx context.Context, client *qfpay.Client, q *Question) 
 	return <-q.answered
 }
 
-// join adds a question, and reports whether its attempt leads.
+// join adds a question, unless a window has just answered it, and reports whether its attempt leads.
 func (c *Collector) join(q *Question) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if rows := c.sightingOf(q); rows != nil {
+		q.answered <- Answer{Rows: rows}
+		return false
+	}
 	c.waiting = append(c.waiting, q)
 	leads := !c.led
 	c.led = true
@@ -103,12 +110,12 @@ func (c *Collector) collect(ctx context.Context, client *qfpay.Client, leader *Q
 	}
 	var window qfpay.Window
 	if window, batch, inWindow = c.takeWindow(leader); inWindow {
-		_, a.Err = joined.QueryWindow(ctx, window, 1, func(rows []qfpay.Record) { a.Rows = append(a.Rows, rows...) })
+		a.Rows, a.Err = c.queryWindow(ctx, &joined, window, batch)
 	} else {
 		batch = c.take(leader, nil)
 		a.Rows, a.Err = joined.Query(ctx, numbersOf(batch), leader.Months)
 	}
-	if a.Apart = len(batch) > 1 && aboutOne(a.Err); a.Apart {
+	if a.Apart = len(batch) > 1 && aboutOne(a.Err); a.Apart && !inWindow {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.apart = time.Now().Add(timing.AskApart)
@@ -131,9 +138,6 @@ func (a Answer) to(q *Question, batch []*Question, inWindow bool) Answer {
 	}
 	return own
 }
-
-// errNotInWindow is the answer when the order was not in the window of time that was asked about.
-var errNotInWindow = errors.New("the order is not in the window of time, and must be asked for by its number")
 
 // errNotAsked is the answer when the attempt that was to ask for several could not.
 var errNotAsked = errors.New("the attempt that was to ask for this order did not")
@@ -192,7 +196,7 @@ func (c *Collector) take(leader *Question, err error) []*Question {
 	for _, q := range c.waiting {
 		switch {
 		case q == leader:
-		case err != nil, !apart && slices.Equal(q.Months, leader.Months) && qfpay.OneQuery(append(numbersOf(batch), q.OutTradeNo)):
+		case err != nil, !apart && slices.Equal(q.Months, leader.Months) && qfpay.Queries(append(numbersOf(batch), q.OutTradeNo)) == 1:
 			batch = append(batch, q)
 		default:
 			rest = append(rest, q)
@@ -202,55 +206,12 @@ func (c *Collector) take(leader *Question, err error) []*Question {
 	return batch
 }
 
-// takeWindow returns the questions that one window answers, if there are enough of them, and the window.
-func (c *Collector) takeWindow(leader *Question) (w qfpay.Window, batch []*Question, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Now().Before(c.apart) {
-		return w, nil, false
-	}
-	w, batch = windowOf(leader, c.waiting)
-	if batch == nil {
-		return w, nil, false
-	}
-	c.handOver(slices.DeleteFunc(slices.Clone(c.waiting), func(q *Question) bool { return slices.Contains(batch, q) }))
-	return w, batch, true
-}
-
 // handOver lets one of those who still wait lead them.
 func (c *Collector) handOver(rest []*Question) {
 	c.waiting, c.led = rest, len(rest) > 0
 	if c.led {
 		rest[0].lead <- struct{}{}
 	}
-}
-
-// windowFrom is how many questions a window must answer. The rows of others are in it, too, and so many
-// numbers need several calls.
-const windowFrom = 20
-
-// windowOf returns the window of sysdtm that shows the orders which were sent at about the time of the
-// leader's, and the questions about them. None: they are too few, or the window would span two months.
-func windowOf(leader *Question, waiting []*Question) (qfpay.Window, []*Question) {
-	var batch []*Question
-	first, last := leader.SentAt, leader.SentAt
-	for _, q := range waiting {
-		if q.SentAt.IsZero() || leader.SentAt.IsZero() || q.SentAt.Sub(leader.SentAt).Abs() > timing.WindowReach {
-			continue
-		}
-		batch = append(batch, q)
-		if q.SentAt.Before(first) {
-			first = q.SentAt
-		}
-		if q.SentAt.After(last) {
-			last = q.SentAt
-		}
-	}
-	windows := qfpay.Windows(first.Add(-timing.WindowMargin), last.Add(2*timing.WindowMargin), "")
-	if len(batch) < windowFrom || len(windows) != 1 {
-		return qfpay.Window{}, nil
-	}
-	return windows[0], batch
 }
 
 func numbersOf(batch []*Question) []string {

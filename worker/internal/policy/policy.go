@@ -115,7 +115,7 @@ const (
 	reasonClosed      = "closed at QFPay, and no further number is allowed"
 	reasonFailed      = "failed at the channel, and no further number is allowed"
 	reasonOtherOrder  = "out_trade_no is taken at QFPay by an order with another amount or currency"
-	reasonMaybeOurs   = "out_trade_no stands at QFPay since before it was sent from here"
+	reasonMaybeOurs   = "the order that stands at QFPay under its out_trade_no differs, and may be ours"
 	ReasonPaid        = "paid at QFPay, but its QR code is not known here"
 	reasonQRLost      = "stands unpaid at QFPay, and its QR code is lost"
 	reasonNotFound    = "sent, and not found at QFPay"

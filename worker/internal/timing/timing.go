@@ -139,8 +139,11 @@ const (
 	// WindowReach is how far apart from the leader's the creates of orders in doubt were sent that are
 	// asked about in one window of time, and WindowMargin by how much the window is longer at its
 	// beginning: QFPay's clock differs. At its end it is twice that, since creates take time to arrive.
-	WindowReach  = 5 * time.Second
+	WindowReach  = time.Minute
 	WindowMargin = 5 * time.Second
+	// SightedFor is how long what a window has shown answers others that ask: an order in doubt is not
+	// asked about twice within it.
+	SightedFor = 2 * time.Second
 	// AskApart is how long orders are asked about one by one after a query for several failed for
 	// what may be one of them.
 	AskApart = time.Minute

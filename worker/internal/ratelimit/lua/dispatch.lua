@@ -66,7 +66,7 @@ for nth = 0, 3 do
       if take(queue, id) then
         local call = name .. ":" .. #dispatched
         reserve(class, at, call)
-        for further = 1, n - 1 do reserve(class, at, call .. ":" .. further) end
+        for further = 1, n - 1 do reserve(class, at, call .. ":" .. further, true) end
         dispatched[#dispatched + 1] = {id, call, whole(at - now), whole(n - 1), lane}
         room[lane], left = room[lane] - 1, left - 1
         local others = class == 0 and math.min(tonumber(ARGV[16]), left, most - #dispatched) or 0

@@ -4,7 +4,7 @@ KEYS[1] its calls, a sorted set: call → µs at which it leaves or left
 KEYS[2] those of them that are interactive, the same
 KEYS[3] its state, a hash: pause (no call before, µs), paused_at (when that was written); bulk (µs
         of the latest slot of bulk); rate_factor, factor_at (see below); consecutive_429; doubt,
-        created (see share_of_doubt)
+        created, asked (see share_of_doubt)
 ARGV[1] calls a second, 0 for any number   ARGV[2] that window, µs, guard included
 ARGV[3] calls a minute, 0 for any number   ARGV[4] that window, µs, guard included
 ARGV[5] least time between two calls, µs
@@ -22,7 +22,7 @@ local second, minute, spacing = tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(A
 local clock = redis.call("TIME")
 local now = clock[1] * 1000000 + clock[2]
 local function whole(x) return string.format("%.0f", x) end -- tostring would round to 14 digits
-local state = redis.call("HMGET", mine, "pause", "bulk", "rate_factor", "factor_at", "paused_at", "doubt", "created", "follow")
+local state = redis.call("HMGET", mine, "pause", "bulk", "rate_factor", "factor_at", "paused_at", "doubt", "created", "follow", "asked")
 
 -- A clock that was set back, or that of a replica which has taken over, leaves times that cannot be:
 -- no slot is reserved further ahead than MaxWait (1 s) and the guard, and no pause has begun later
@@ -37,7 +37,7 @@ local function mend_clock()
     local all = redis.call("ZRANGE", key, 0, -1, "WITHSCORES")
     for i = 1, #all, 2 do redis.call("ZADD", key, whole(all[i + 1] - back), all[i]) end
   end
-  for i, field in pairs({[1] = "pause", [2] = "bulk", [4] = "factor_at", [5] = "paused_at", [6] = "doubt", [7] = "created", [8] = "follow"}) do
+  for i, field in pairs({[1] = "pause", [2] = "bulk", [4] = "factor_at", [5] = "paused_at", [6] = "doubt", [7] = "created", [8] = "follow", [9] = "asked"}) do
     if state[i] then
       state[i] = whole(state[i] - back)
       redis.call("HSET", mine, field, state[i])
@@ -96,10 +96,25 @@ end
 -- few may go at once. However low the limits are, and however many calls were made before, one
 -- may go 2 s after the last.
 local burst, longest = 8, minute / 30
+local function contended() return tonumber(redis.call("HGET", mine, "created") or 0) > now - minute end
 local function gap()
   if per_minute == 0 then return 0 end
-  local contended = tonumber(redis.call("HGET", mine, "created") or 0) > now - minute
-  return math.min(longest, (contended and 2 or 1.25) * minute / per_minute)
+  return math.min(longest, (contended() and 2 or 1.25) * minute / per_minute)
+end
+-- New orders leave room for calls about orders in doubt, also for those that may come: until the oldest
+-- calls leave the minute, one in 2 s, or a fifth of the minute where that is less. A burst of new orders
+-- takes the rest at once, and as time passes the room that was not needed. Behind it, calls about orders
+-- in doubt that are closer together than that do not use up the room of the next ones.
+local function room_for_doubt()
+  if per_minute == 0 then return 0 end
+  local each, at = math.max(longest, 5 * minute / per_minute), 0
+  local free = per_minute - redis.call("ZCARD", calls)
+  local first = math.max(0, -free)
+  local oldest = redis.call("ZRANGE", calls, first, first + math.floor(minute / each), "WITHSCORES")
+  for i = 1, #oldest / 2 do
+    at = math.max(at, oldest[2 * i] + minute - each * (math.max(0, free) + i - 1))
+  end
+  return at
 end
 local function share_of_doubt()
   local paid = tonumber(redis.call("HGET", mine, "doubt") or 0)
@@ -145,7 +160,11 @@ local function earliest(class, n, paid)
   if per_second > 0 then behind(per_second, second) end
   local most = class >= 2 and per_minute - headroom() or per_minute
   if per_minute > 0 then behind(math.max(1, most - (n or 1) + 1), minute) end
-  if class == 0 and not paid then at = math.max(at, share_of_doubt()) end
+  if class == 0 and not paid then
+    local latest = tonumber(redis.call("HGET", mine, "asked") or 0)
+    at = math.max(at, share_of_doubt(), contended() and math.min(room_for_doubt(), latest + longest) or 0)
+  end
+  if class == 1 or class == 2 then at = math.max(at, room_for_doubt()) end
   if class == 2 then at = math.max(at, tonumber(state[2] or 0) + spacing, paced()) end
   if class == 3 then at = math.max(at, share_of_follow()) end
   while true do
@@ -164,6 +183,7 @@ local function reserve(class, at, name, paid)
   if class == 1 then log(interactive) end
   if class == 0 then
     if not paid then pay(1) end
+    redis.call("HSET", mine, "asked", whole(at))
     return
   end
   if class == 3 then
