@@ -19,7 +19,7 @@ const windowFrom = 3
 
 // burstPages is how many pages a window may always have. Where creates come in bursts its margins alone have
 // hundreds of rows, of orders that will ask in the next moment.
-const burstPages = 10
+const burstPages = 4
 
 // sighting is what a window has shown of one order.
 type sighting struct {

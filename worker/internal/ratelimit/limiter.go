@@ -119,7 +119,7 @@ func (l *Limiter) with(args ...any) []any { return append(l.args[:len(l.args):le
 func (l *Limiter) Reserve(ctx context.Context, class Class, continuation bool, instead string) (*Reservation, time.Duration, error) {
 	name, asked := rand.Text(), time.Now()
 	answer, err := reserveScript.Run(ctx, l.Redis, l.keys, l.with(int(class), name, class.maxWait().Microseconds(),
-		timing.BulkReserveAhead.Microseconds(), flag(continuation), instead, timing.DispatchAhead.Microseconds())...).Slice()
+		timing.BulkReserveAhead.Microseconds(), flag(continuation), instead)...).Slice()
 	if err != nil {
 		return nil, 0, fmt.Errorf("limiter: reserve: %w", err)
 	}

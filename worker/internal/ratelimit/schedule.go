@@ -165,6 +165,24 @@ func (s *Schedule) paced() float64 {
 	return s.log.Bulk + 1/(1.1*max(rate-s.interactiveRate(), rate/20))
 }
 
+func (s *Schedule) roomForDoubt() float64 {
+	perMinute := s.limit(s.limits.PerMinute)
+	if perMinute == 0 {
+		return 0
+	}
+	old, _ := slices.BinarySearch(s.log.Calls, s.log.Now-minute)
+	calls := s.log.Calls[old:]
+	free, each := perMinute-len(calls), max(minute/30, 5*minute/float64(perMinute))
+	at := 0.0
+	for i, call := range calls[max(0, -free):] {
+		if i > int(minute/each) {
+			break
+		}
+		at = max(at, call+minute-each*float64(max(0, free)+i))
+	}
+	return at
+}
+
 // after returns the calls after a moment.
 func (s *Schedule) after(at float64) []float64 {
 	n, _ := slices.BinarySearch(s.log.Calls, math.Nextafter(at, math.Inf(1)))
@@ -172,7 +190,7 @@ func (s *Schedule) after(at float64) []float64 {
 }
 
 func (s *Schedule) earliest(c Class) float64 {
-	at := max(s.log.Now, s.log.Pause)
+	at := max(s.log.Now, s.log.Pause, s.roomForDoubt())
 	behind := func(n int, window float64) {
 		if nth := len(s.log.Calls) - n; nth >= 0 {
 			at = max(at, s.log.Calls[nth]+window)

@@ -140,7 +140,7 @@ const (
 	// asked about in one window of time, and WindowMargin by how much the window is longer at its
 	// beginning: QFPay's clock differs. At its end it is twice that, since creates take time to arrive.
 	WindowReach  = time.Minute
-	WindowMargin = 5 * time.Second
+	WindowMargin = 2 * time.Second
 	// SightedFor is how long what a window has shown answers others that ask: an order in doubt is not
 	// asked about twice within it.
 	SightedFor = 2 * time.Second

@@ -4,11 +4,11 @@ KEYS[1…3], ARGV[1…5] as of limits.lua
 KEYS[4…7] its wait queues (dispatch.lua), sorted sets: order → ms at which it was accepted
 ARGV[6] class of the call                ARGV[7] a name for the call
 ARGV[8] µs: a slot further off is not reserved, only reported
-ARGV[9] the same for bulk while there is contention
+ARGV[9] the same for bulk while there is contention, and for new orders while some in doubt are queued: nearer
+         than those are dispatched
 ARGV[10] 1 for a continuation, a call that follows on another one of its attempt: it goes before
          the wait queue, because the attempt would have to begin again otherwise
 ARGV[11] the name of a slot (dispatch.lua) that is given up for this one, or ""
-ARGV[12] µs: so far ahead queued orders get slots
 
 Answers
   {"granted", wait, second, minute}   the slot is reserved; the call may leave in wait µs
@@ -30,7 +30,7 @@ if given_up then redis.call("ZREM", calls, instead) end
 -- New orders go behind those in doubt only where the minute has too little room for both, or all slots are
 -- taken that are near enough for these to be dispatched.
 local waiting = class < 3 and redis.call("ZCARD", KEYS[4]) + redis.call("ZCARD", KEYS[5]) or 0
-local function too_full_for_both() return earliest(0, burst) > now + longest or earliest(0) > now + tonumber(ARGV[12]) end
+local function too_full_for_both() return earliest(0, burst) > now + longest or earliest(0) > now + tonumber(ARGV[9]) end
 if waiting > 0 and class > 0 and not (share_of_doubt() <= now and too_full_for_both()) then waiting = 0 end
 for queue = 2, class < 3 and class + 1 or -1 do waiting = waiting + redis.call("ZCARD", KEYS[4 + queue]) end
 local at = earliest(class, 1, given_up)
