@@ -72,7 +72,7 @@ func TestNotifications_ThePaymentStreamHasOnlyWhatWasProved(t *testing.T) {
 		t.Errorf("the feed: %s %v\n%s", answer.Status, err, feed)
 	}
 	for args, want := range map[string]string{
-		"order list --payment paid": "N1", "order list --payment open": "N2", "order show N1": "paid", "audit": "payments=2 broken=0",
+		"order list --payment paid": "N1", "order list --payment open": "N2", "order show N1": "paid", "audit": "payments=2 batches=0 moving=0 broken=0",
 	} {
 		p := start(t, env, "qfpay-worker", strings.Fields(args)...)
 		if code := p.wait(t); code != 0 || !strings.Contains(p.out.text(), want) {
