@@ -236,7 +236,7 @@ func (l *leader) overdue() int {
 	var ids []string
 	now := l.now()
 	for id, c := range l.codes {
-		if c.Overdue(now) {
+		if c.Over(c.looked) && c.Overdue(now) {
 			ids = append(ids, id)
 		}
 	}
