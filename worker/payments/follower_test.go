@@ -230,6 +230,11 @@ func TestFollower_CodesThatNeverEndCostACallForAHundred(t *testing.T) {
 	if n := l.overdue(); n != 400 || strings.Count(r.log.String(), "count=400") != 1 || !strings.Contains(r.log.String(), "default:UNPAID-00000000000000000000 ") {
 		t.Errorf("%d are overdue, logged: %s", n, r.log.String())
 	}
+	another := r.newLeader("default")
+	redistest.OK(t, another.refresh(t.Context()))
+	if n := another.overdue(); n != 0 {
+		t.Errorf("%d are overdue, and it has not asked QFPay", n)
+	}
 	redistest.OK(t, r.gateway.Pay(fmt.Sprintf("UNPAID-%020d", 7)))
 	r.follow(l, time.Hour)
 	r.want(fmt.Sprintf("UNPAID-%020d", 7), "paid")
