@@ -99,11 +99,12 @@ func TestLongHook_LooksForATaskThatRedisIsLateWith(t *testing.T) {
 	}
 	refused := 0
 	hook := longHook{rdb, []string{"q"}, func(context.Context, LongTask) error { refused++; return nil }}
+	answer := error(lateError{})
 	run := func(keys ...any) error {
 		cmd := redis.NewCmd(ctx, append([]any{"evalsha", "x", len(keys)}, keys...)...)
 		return hook.ProcessHook(func(ctx context.Context, cmd redis.Cmder) error {
 			if cmd.Name() == "evalsha" {
-				return lateError{}
+				return answer
 			}
 			return rdb.Process(ctx, cmd)
 		})(ctx, cmd)
@@ -118,5 +119,9 @@ func TestLongHook_LooksForATaskThatRedisIsLateWith(t *testing.T) {
 	}
 	if left := rdb.ZRange(ctx, "asynq:{q}:lease", 0, -1).Val(); !slices.Equal(left, []string{"short"}) {
 		t.Errorf("left: %v", left)
+	}
+	answer = &redisbound.TooLongError{}
+	if err := run("asynq:{q}:pending", "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease"); !errors.Is(err, redis.Nil) {
+		t.Errorf("a dequeue of a task that is too long: %v, for asynq there is none", err)
 	}
 }

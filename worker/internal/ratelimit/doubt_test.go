@@ -89,5 +89,9 @@ func TestDoubt_IsNeverWithoutCalls(t *testing.T) {
 			t.Errorf("the next call may leave in %s", wait)
 		}
 		ok(t, q.rdb.Del(t.Context(), q.limiter.keys[0]).Err()) // the minute is over
+		q.passes(2100 * time.Millisecond)
+		if n, _ := inDoubt(t, q.limiter); n == 0 {
+			t.Error("two seconds later none may leave")
+		}
 	}
 }
