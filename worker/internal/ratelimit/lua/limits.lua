@@ -99,7 +99,7 @@ local burst, longest = 8, minute / 30
 local function contended() return tonumber(redis.call("HGET", mine, "created") or 0) > now - minute end
 local function gap()
   if per_minute == 0 then return 0 end
-  return math.min(longest, (contended() and 2 or 1.25) * minute / per_minute)
+  return (contended() and 2 or 1.25) * minute / per_minute
 end
 -- New orders leave room for calls about orders in doubt, also for those that may come: until the oldest
 -- calls leave the minute, one in 2 s, or a fifth of the minute where that is less. A burst of new orders
@@ -120,9 +120,9 @@ local function share_of_doubt()
   local paid = tonumber(redis.call("HGET", mine, "doubt") or 0)
   return math.min(paid - burst * gap(), now + longest)
 end
-local function pay(n)
+local function pay()
   local paid = math.max(tonumber(redis.call("HGET", mine, "doubt") or 0), now)
-  redis.call("HSET", mine, "doubt", whole(math.min(paid + n * gap(), now + longest + burst * gap())))
+  redis.call("HSET", mine, "doubt", whole(math.min(paid + gap(), now + longest + burst * gap())))
   redis.call("PEXPIRE", mine, 900000)
 end
 
@@ -182,7 +182,7 @@ local function reserve(class, at, name, paid)
   log(calls)
   if class == 1 then log(interactive) end
   if class == 0 then
-    if not paid then pay(1) end
+    if not paid then pay() end
     redis.call("HSET", mine, "asked", whole(at))
     return
   end
