@@ -120,11 +120,15 @@ func (d *dispatcher) dispatchQueues(ctx context.Context, appCode string, room jo
 	if m == nil {
 		return nil
 	}
-	n := min(int64(room[tasks.Interactive]+room[tasks.Bulk]), set.PerMerchantLimit-m.InFlight.Load())
-	if n <= 0 {
+	share := journal.Room{}
+	for lane, n := range room {
+		share[lane] = int(max(0, min(int64(n), set.PerMerchantLimit-m.InFlight[lane].Load())))
+	}
+	n := share[tasks.Interactive] + share[tasks.Bulk]
+	if n == 0 {
 		return nil
 	}
-	orders, err := m.Limiter.Dispatch(ctx, int(n), room)
+	orders, err := m.Limiter.Dispatch(ctx, n, share)
 	for _, o := range orders {
 		room[o.Lane]--
 		d.start(o.Lane, o.ID, func() error { return d.handler.dispatched(d.ctx, o) })

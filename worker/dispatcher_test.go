@@ -10,6 +10,8 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
 // dueNow accepts n orders of a lane that have no task and are due.
@@ -52,6 +54,50 @@ func TestDispatcher_SharesTheRoomOfALaneWithAsynq(t *testing.T) {
 		if most != r.config.Concurrency {
 			t.Errorf("%s: %d orders were in flight at once, want %d", lane, most, r.config.Concurrency)
 		}
+	}
+}
+
+// A merchant that has its share of one lane in flight goes on in the other one: orders that are due, and
+// those of its wait queues.
+func TestMerchants_AFullShareOfALaneHoldsUpNoneOfTheOther(t *testing.T) {
+	t.Parallel()
+	for i, full := range tasks.Lanes() {
+		other := tasks.Lanes()[1-i]
+		r := newRig(t, simulator.Config{Merchants: simulator.SampleAccounts(2)})
+		second := r.config.Merchants[0]
+		second.Name, second.AppCode = "second", simulator.SampleAccounts(2)[1].AppCode
+		r.config.Merchants[0].PerMinute = 400
+		r.config.Merchants = append(r.config.Merchants, second)
+		r.config.Queue, r.config.Blocking = r.server.Client(t), r.server.Client(t)
+		w, err := New(r.config)
+		ok(t, err)
+		set := w.handler.Merchants.Load()
+		m := set.ByName["default"]
+		m.InFlight[full].Store(set.PerMerchantLimit)
+		round := func() {
+			_, err := w.dispatcher.round(t.Context(), journal.Room{tasks.Interactive: 0, tasks.Bulk: 0})
+			ok(t, err)
+			w.dispatcher.working.Wait()
+		}
+
+		r.dueNow(1, "A", other)
+		round()
+		for _, d := range seen[event.Deferred](r.events) {
+			if d.Reason == event.DeferMerchantLimit {
+				t.Errorf("%s is full: an order of %s that is due has to wait", full, other)
+			}
+		}
+
+		queue := m.Limiter.Queue(ratelimit.ClassOf(other), other)
+		queued := redis.Z{Score: float64(time.Now().Add(time.Hour).UnixMilli()), Member: "default:B"}
+		ok(t, r.rdb.ZAdd(t.Context(), r.keys.Due(), queued).Err())
+		ok(t, r.rdb.ZAdd(t.Context(), queue.Key, queued).Err())
+		ok(t, r.rdb.ZAdd(t.Context(), r.keys.Waiting(), redis.Z{Score: 1, Member: queue.AppCode}).Err())
+		round()
+		if r.rdb.ZScore(t.Context(), queue.Key, "default:B").Err() != redis.Nil {
+			t.Errorf("%s is full: an order in the wait queue of %s is not dispatched", full, other)
+		}
+		w.Close()
 	}
 }
 

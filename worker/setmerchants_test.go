@@ -166,7 +166,9 @@ func TestMerchants_LoseNoOrderWhileTheyChange(t *testing.T) {
 	r.agree(r.results(n))
 	for _, w := range r.workers {
 		for name, at := range w.handler.Merchants.Load().ByName {
-			r.eventually("nothing is in flight", func() bool { return at.InFlight.Load() == 0 })
+			for _, orders := range at.InFlight {
+				r.eventually("nothing is in flight", func() bool { return orders.Load() == 0 })
+			}
 			if held := r.holds(name); held != 0 {
 				t.Errorf("%s is held %d times", name, held)
 			}

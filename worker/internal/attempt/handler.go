@@ -88,8 +88,9 @@ func (h *Handler) work(ctx context.Context, c journal.Claim, w WakeUp) error {
 	if held := h.held(a); held > 0 {
 		return h.deferOrder(ctx, a, policy.Step{Do: policy.Wait, Why: event.DeferHeld}, held)
 	}
-	defer a.merchant.InFlight.Add(-1)
-	if a.merchant.InFlight.Add(1) > set.PerMerchantLimit && !a.facts().PastDeadline && !c.Cancelled {
+	inFlight := a.merchant.InFlight[a.order.Lane]
+	defer inFlight.Add(-1)
+	if inFlight.Add(1) > set.PerMerchantLimit && !a.facts().PastDeadline && !c.Cancelled {
 		return h.overMerchantLimit(ctx, a)
 	}
 	s, err := a.run(ctx)
@@ -99,7 +100,7 @@ func (h *Handler) work(ctx context.Context, c journal.Claim, w WakeUp) error {
 	return h.finish(ctx, a, s)
 }
 
-// overMerchantLimit defers an order because so many orders of its merchant are in flight that
+// overMerchantLimit defers an order because so many of its merchant and lane are in flight that
 // another would take the room of other merchants' orders: the merchant's gateway is slow. The
 // order joins the wait queue, or waits for a moment where its merchant has no limits.
 func (h *Handler) overMerchantLimit(ctx context.Context, a *attempt) error {

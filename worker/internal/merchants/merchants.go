@@ -55,7 +55,7 @@ type State struct {
 	Limiter   *ratelimit.Limiter // nil: no limit
 	Breaker   *breaker.Breaker
 	Collector collector.Collector
-	InFlight  *atomic.Int64 // of this merchant's orders
+	InFlight  map[tasks.Lane]*atomic.Int64 // of this merchant's orders
 
 	limits [2]int // a second, a minute
 }
@@ -64,7 +64,7 @@ type State struct {
 type Set struct {
 	ByName           map[string]*State        // by name
 	ByAppCode        map[string]*State        // by app_code, those with limits; of merchants that share one, any
-	PerMerchantLimit int64                    // most orders of one merchant in flight in this process
+	PerMerchantLimit int64                    // most orders of one merchant and lane in flight in this process
 	Quotas           map[string]journal.Quota // by name: what QFPay allows their app_codes
 }
 
@@ -80,9 +80,10 @@ func newSet(byName map[string]*State, concurrency int) *Set {
 	return s
 }
 
-// perMerchantLimit is how many orders of one merchant a process has in flight at most. A single
-// merchant may use all the room; of several, each may use a part, so that one whose gateway
-// hangs, or three, do not hold up the others.
+// perMerchantLimit is how many orders of one merchant a process has in flight in a lane at most. A
+// single merchant may use all the room; of several, each may use a part, so that one whose gateway
+// hangs, or three, do not hold up the others. Each lane is counted alone, as it has room of its own:
+// a bulk run of a merchant holds up no customer of it.
 func perMerchantLimit(concurrency, merchants int) int64 {
 	if merchants <= 1 {
 		return math.MaxInt64
@@ -106,7 +107,10 @@ func newState(m Merchant, c Config) *State {
 		Breaker: &breaker.Breaker{OnChange: func(s breaker.Scope, held bool) {
 			c.Observer.Observe(event.Held{Merchant: m.Name, PayType: s.PayType, Reason: s.Reason, Held: held})
 		}},
-		InFlight: new(atomic.Int64),
+		InFlight: map[tasks.Lane]*atomic.Int64{},
+	}
+	for _, lane := range tasks.Lanes() {
+		state.InFlight[lane] = new(atomic.Int64)
 	}
 	if m.PerSecond > 0 || m.PerMinute > 0 {
 		state.Limiter = newLimiter(c, m)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 )
 
 func TestMerchants_KeepAllThatAChangeDoesNotTouch(t *testing.T) {
@@ -27,7 +28,7 @@ func TestMerchants_KeepAllThatAChangeDoesNotTouch(t *testing.T) {
 		m := base
 		tt.change(&m)
 		is := was.replace(newState(m, config))
-		if is.merchant() != m || is.InFlight != was.InFlight {
+		if is.merchant() != m || is.InFlight[tasks.Bulk] != was.InFlight[tasks.Bulk] {
 			t.Errorf("%s: it is another merchant, or what is in flight is forgotten", name)
 		}
 		if (is == was) != tt.all || (is.Breaker == was.Breaker) != tt.hold || (is.Limiter == was.Limiter) != tt.theLimit {
