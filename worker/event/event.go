@@ -61,7 +61,7 @@ const (
 	DeferDoubt         DeferReason = "doubt"                // its fate at the gateway is not known yet
 	DeferHeld          DeferReason = "held"                 // it was refused, or its pay type or its merchant is held
 	DeferBusy          DeferReason = "busy"                 // another attempt has the order
-	DeferMerchantLimit DeferReason = "merchant_concurrency" // too many orders of its merchant are in flight in this process
+	DeferMerchantLimit DeferReason = "merchant_concurrency" // too many orders of its merchant and lane are in flight in this process
 	DeferShutdown      DeferReason = "shutdown"             // this process is shutting down
 	DeferPaused        DeferReason = "paused"               // a person has paused its merchant, or its pay type there
 	DeferUnknown       DeferReason = "unknown_merchant"     // no running worker has its merchant
