@@ -57,6 +57,7 @@ func TestQuery_EveryAnswerIsRead(t *testing.T) {
 	}{
 		{"two rows of one number", rows(oneRow, strings.Replace(oneRow, "1145", "0000", 1)), 2, "ok"},
 		{"none", rows(), 0, "ok"},
+		{"too long", rows(oneRow) + strings.Repeat(" ", maxRows), 0, "unanswered bad_answer"},
 		// "Absent" is QFPay's own word: an empty list, 1136 or 1268, and nothing else.
 		{"no data at all", `{"respcd":"0000"}`, 0, "unanswered bad_answer"},
 		{"data is null", `{"respcd":"0000","data":null}`, 0, "unanswered bad_answer"},

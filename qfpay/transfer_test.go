@@ -75,6 +75,20 @@ func TestTransfer_EveryFormIsReadOrADoubt(t *testing.T) {
 	}
 }
 
+// Headers of any length use up no memory.
+func TestTransfer_HeadersHaveABound(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]string{32 << 10: "ok", 4 << 20: "unanswered broken"} {
+		_, c := newGateway(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Long", strings.Repeat("x", size))
+			_, _ = io.WriteString(w, createdBody())
+		})
+		if _, err := c.CreatePayment(t.Context(), testOrder(), nil); kind(err) != want {
+			t.Errorf("%d bytes: %v, want %s", size, err, want)
+		}
+	}
+}
+
 // The backend signs what it wrote; a box on the way compresses it afterwards.
 func TestTransfer_ACompressedAnswerKeepsItsSignature(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/seldom"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/attempt"
@@ -93,7 +94,7 @@ func workedBy(j *journal.Journal, s setting, gateway http.RoundTripper) *attempt
 	merchant := Merchant{Merchant: qfpay.Merchant{Name: "default", BaseURL: "http://gateway", AppCode: "APP", Key: "k"}}
 	config := merchants.Config{Verify: qfpay.VerifyOff, Observer: nobody{}, HTTP: &http.Client{Transport: gateway}, CallTimeout: j.Times.Call}
 	return &attempt.Handler{Merchants: merchants.New(config, []Merchant{merchant}), Timer: roundtimer.New(), Journal: j, Fleet: fleet.New(j, nil),
-		Times: j.Times, Lost: s.lost, UniqueNumbers: s.trusted, Observer: nobody{}, Log: slog.New(slog.DiscardHandler)}
+		Times: j.Times, Lost: s.lost, UniqueNumbers: s.trusted, Observer: nobody{}, Log: slog.New(slog.DiscardHandler), Refused: seldom.New(func(int, ...any) {})}
 }
 
 // foresee runs the model's attempt to its end. After an answer that may concern every order of the

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/seldom"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
@@ -79,10 +80,11 @@ func New(c Config) (*Worker, error) {
 	w := &Worker{config: c, asynqLog: asynqhook.Logger(c.Logger), dequeueFails: timing.DequeueFails, stop: make(chan struct{})}
 	own := merchants.New(merchants.Config{Redis: scripts, Keys: c.Keys, HTTP: c.HTTP, CallTimeout: times.Call, Verify: c.Verify,
 		Concurrency: c.Concurrency, Observer: c.Observer, Logger: c.Logger, Windows: c.windows}, c.Merchants)
+	refused := seldom.New(func(n int, attrs ...any) { c.Logger.Warn("tasks were refused", append(attrs, "tasks", n)...) })
 	w.handler = &handler{producer: producer, pool: pool.New(c.Concurrency, w.stop), Handler: &attempt.Handler{
 		Journal: j, Times: times, Merchants: own, Fleet: fleet.New(j, func() map[string]journal.Quota { return own.Load().Quotas }),
 		Lost: c.LostResponse, UniqueNumbers: c.UniqueNumbers, GoodsName: c.GoodsName, NotifyURL: c.NotifyURL,
-		Observer: c.Observer, Log: c.Logger, Timer: roundtimer.New(), Stop: w.stop}}
+		Observer: c.Observer, Log: c.Logger, Refused: refused, Timer: roundtimer.New(), Stop: w.stop}}
 	w.dispatcher = newDispatcher(w.handler)
 	s := streams.Config{Redis: c.Redis, Blocking: c.Blocking, Keys: c.Keys, ResultsKeep: c.ResultsKeep, HighWater: c.HighWater,
 		Observer: c.Observer, Logger: c.Logger}

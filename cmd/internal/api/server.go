@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
+	"github.com/qfpay-worker/qfpay-worker/internal/seldom"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
@@ -46,8 +46,8 @@ type server struct {
 	requests  slots
 	uploads   slots
 	waits     slots
-	forecasts slots         // of batches
-	refused   *conns.Seldom // requests without a valid token, and too many at once
+	forecasts slots          // of batches
+	refused   *seldom.Teller // requests without a valid token, and too many at once
 }
 
 // newServer fills in what the configuration leaves out.
@@ -64,7 +64,7 @@ func newServer(c Config) *server {
 		uploads:   make(slots, orElse(c.Uploads, maxUploads)),
 		waits:     make(slots, orElse(c.Waits, maxWaits)),
 		forecasts: make(slots, 1),
-		refused: conns.NewSeldom(func(n int, attrs ...any) {
+		refused: seldom.New(func(n int, attrs ...any) {
 			c.Logger.Info("requests refused", append([]any{"count", n}, attrs...)...)
 		}),
 	}

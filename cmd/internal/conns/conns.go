@@ -22,6 +22,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/internal/seldom"
 )
 
 // Why a connection was dropped: the values of the label reason.
@@ -50,7 +52,7 @@ func Limit(share, low, high int) int {
 type Listener struct {
 	net.Listener
 	Config
-	failed *Seldom
+	failed *seldom.Teller
 
 	mu    sync.Mutex
 	open  map[*conn]struct{}
@@ -66,7 +68,7 @@ func Bound(l net.Listener, h *http.Server, c Config) *Listener {
 		c.Dropped = func(string) {}
 	}
 	b := &Listener{Listener: l, Config: c, open: map[*conn]struct{}{}, hosts: map[netip.Prefix]*host{}}
-	b.failed = NewSeldom(func(n int, attrs ...any) {
+	b.failed = seldom.New(func(n int, attrs ...any) {
 		c.Logger.Warn("connections cannot be accepted", append(attrs, "count", n, "addr", l.Addr().String())...)
 	})
 	h.ConnState = b.state

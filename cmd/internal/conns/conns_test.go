@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -206,21 +205,4 @@ func TestLimit_IsWellBelowTheDescriptors(t *testing.T) {
 	if n := Limit(8, 16, 1024); n < 16 || n > 1024 || n > 16 && uint64(n) > files.Cur/8 {
 		t.Errorf("%d of %d descriptors", n, files.Cur)
 	}
-}
-
-func TestSeldom_SaysOnceASecondAndCountsAll(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var said []string
-		s := NewSeldom(func(n int, attrs ...any) { said = append(said, fmt.Sprint(n, attrs)) })
-		for i := range 100 {
-			s.Note(i)
-			time.Sleep(15 * time.Millisecond)
-		}
-		time.Sleep(time.Minute)
-		s.Note("later")
-		time.Sleep(time.Minute)
-		if got := strings.Join(said, " "); got != "1 [0] 66 [66] 33 [99] 1 [later]" {
-			t.Error(got)
-		}
-	})
 }

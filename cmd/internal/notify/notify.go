@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
+	"github.com/qfpay-worker/qfpay-worker/internal/seldom"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 )
@@ -49,15 +50,15 @@ type Config struct {
 // receiver serves notifications.
 type receiver struct {
 	Config
-	refused *conns.Seldom // what strangers can cause
-	foreign *conns.Seldom // about no order of ours
+	refused *seldom.Teller // what strangers can cause
+	foreign *seldom.Teller // about no order of ours
 }
 
 func newReceiver(c Config) *receiver {
-	seldom := func(message string) *conns.Seldom {
-		return conns.NewSeldom(func(n int, attrs ...any) { c.Logger.Info(message, append(attrs, "count", n)...) })
+	tell := func(message string) *seldom.Teller {
+		return seldom.New(func(n int, attrs ...any) { c.Logger.Info(message, append(attrs, "count", n)...) })
 	}
-	return &receiver{Config: c, refused: seldom("notifications refused"), foreign: seldom("notifications about no published order")}
+	return &receiver{Config: c, refused: tell("notifications refused"), foreign: tell("notifications about no published order")}
 }
 
 // statuses are the answers. Only SUCCESS ends the notification; QFPay sends all others again, by its

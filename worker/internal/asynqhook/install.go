@@ -27,7 +27,7 @@ func Install(queue, blocking redis.UniversalClient, stop <-chan struct{}, concur
 		byList["asynq:{"+name+"}:pending"] = all[i]
 	}
 	redisbound.Install(queue)
-	queue.AddHook(longHook{queue, queues, refuse})
+	queue.AddHook(&longHook{rdb: queue, queues: queues, refuse: refuse})
 	queue.AddHook(ackHook{})
 	queue.AddHook(wakeHook{blocking: blocking, stop: stop, prefetchers: byList, onError: onError})
 	queue.AddHook(autopipelineHook{redisscript.NewAutopipeline(queue), byList})

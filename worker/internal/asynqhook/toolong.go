@@ -2,10 +2,11 @@ package asynqhook
 
 import (
 	"context"
-	"errors"
 	"net"
-	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,38 +27,46 @@ type Refuse func(ctx context.Context, t LongTask) error
 // by then, and would give them to one worker after the other: when it dequeues, and when it looks
 // for tasks of workers that have ended. It is the outermost hook.
 //
+// A dequeue shows none of them when Redis is late with it: go-redis sends it again, and finds the queue
+// empty. So those whose lease has ended are put aside before asynq looks for them, with a script that
+// takes seconds for hundreds of megabytes and lets nobody else have a turn.
+//
 // Tasks that were fetched together with one that is too long are recovered as those of a worker
 // that has ended.
 type longHook struct {
 	rdb    redis.UniversalClient
 	queues []string
 	refuse Refuse
+
+	mu sync.Mutex // held while tasks are put aside: every script that was sent together with a long one fails
 }
 
 // DialHook implements [redis.Hook].
-func (longHook) DialHook(next redis.DialHook) redis.DialHook {
+func (*longHook) DialHook(next redis.DialHook) redis.DialHook {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
 }
 
 // ProcessPipelineHook implements [redis.Hook].
-func (longHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (*longHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
 // ProcessHook implements [redis.Hook]. For asynq, a dequeue of a task that is too long found none.
-func (h longHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (h *longHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		err := next(ctx, cmd)
-		_, long := redisbound.Exceeded(err)
-		if !long && !late(cmd, err) {
-			return err
-		}
-		for _, queue := range h.queues {
-			if asideErr := h.aside(ctx, queue, next); asideErr != nil {
-				return asideErr
+		if looksForExpired(cmd) {
+			if err := h.aside(ctx, strconv.FormatInt(time.Now().Unix(), 10), next); err != nil {
+				return err
 			}
 		}
-		if _, is := dequeues(cmd); is && long {
+		err := next(ctx, cmd)
+		if _, long := redisbound.Exceeded(err); !long {
+			return err
+		}
+		if asideErr := h.aside(ctx, "+inf", next); asideErr != nil {
+			return asideErr
+		}
+		if _, is := dequeues(cmd); is {
 			err = redis.Nil
 			cmd.SetErr(err)
 		}
@@ -65,19 +74,29 @@ func (h longHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// late reports whether Redis has not answered a script that reads tasks in time. It may have taken a
-// task of hundreds of megabytes, which its own scripts take seconds to read.
-func late(cmd redis.Cmder, err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout() &&
-		slices.ContainsFunc(scriptKeys(cmd), func(key string) bool { return strings.HasSuffix(key, ":lease") }) && !acknowledges(cmd)
+// looksForExpired reports whether cmd is asynq's script that reads the tasks whose lease has ended.
+func looksForExpired(cmd redis.Cmder) bool {
+	keys := scriptKeys(cmd)
+	return len(keys) == 1 && strings.HasSuffix(keys[0], ":lease")
 }
 
-// aside refuses the tasks of a queue that were handed out and are too long, and removes them. It
+// aside puts aside the tasks of all queues that are too long and whose lease ends by a time.
+func (h *longHook) aside(ctx context.Context, until string, process redis.ProcessHook) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, queue := range h.queues {
+		if err := h.asideOf(ctx, queue, until, process); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asideOf refuses the tasks of a queue that were handed out and are too long, and removes them. It
 // reads every task: a script that looked at their length would make Redis copy them.
-func (h longHook) aside(ctx context.Context, queue string, process redis.ProcessHook) error {
+func (h *longHook) asideOf(ctx context.Context, queue, until string, process redis.ProcessHook) error {
 	key := func(name string) string { return "asynq:{" + queue + "}:" + name }
-	ids, err := h.rdb.ZRange(ctx, key("lease"), 0, -1).Result()
+	ids, err := h.rdb.ZRangeByScore(ctx, key("lease"), &redis.ZRangeBy{Min: "-inf", Max: until}).Result()
 	if err != nil {
 		return err
 	}

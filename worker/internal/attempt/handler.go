@@ -15,6 +15,7 @@ import (
 
 	"github.com/sethvargo/go-retry"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/seldom"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/failpoint"
@@ -43,6 +44,7 @@ type Handler struct {
 	NotifyURL     string // of orders that have none, before /MERCHANT; empty: they have none
 	Observer      event.Observer
 	Log           *slog.Logger
+	Refused       *seldom.Teller    // payloads that are not orders
 	Timer         *roundtimer.Timer // of this process's dispatcher
 	Stop          <-chan struct{}   // closed when the worker stops taking orders
 	Payments      *payments.Book    // nil: published codes are not followed
@@ -234,7 +236,7 @@ func (h *Handler) sameContent(ctx context.Context, c journal.Claim, w WakeUp) er
 // DeadLetter writes a payload that is not an order, and the reason, to the stream of rejected
 // orders, where people can see it. It is not retried: it would never become an order.
 func (h *Handler) DeadLetter(ctx context.Context, payload []byte, why error) error {
-	h.Log.Warn("a task was refused", "reason", why)
+	h.Refused.Note("reason", why)
 	return h.Journal.Redis.XAdd(ctx, streams.DeadLetter(h.Journal.Keys, "", why, string(payload))).Err()
 }
 

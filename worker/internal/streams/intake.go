@@ -22,6 +22,7 @@ import (
 	"github.com/sethvargo/go-retry"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
+	"github.com/qfpay-worker/qfpay-worker/internal/seldom"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
@@ -56,6 +57,7 @@ type Intake struct {
 	producer *tasks.Producer
 	observer event.Observer
 	log      *slog.Logger
+	refused  *seldom.Teller
 	Idle     time.Duration // intakeIdle; shorter in tests
 	Ended    chan struct{} // closed when every entry that was read is accepted, or left to others
 }
@@ -74,8 +76,11 @@ func (e entry) isOrder() bool { return e.fields != nil && e.bad == nil }
 func NewIntake(c Config, p *tasks.Producer) *Intake {
 	host, _ := os.Hostname() // only for people who look at the group, so it may be missing
 	consumer := fmt.Sprintf("%s-%d-%s", host, os.Getpid(), rand.Text()[:8])
+	refused := seldom.New(func(n int, attrs ...any) {
+		c.Logger.Warn("requests were refused", append(attrs, "requests", n, "stream", c.Keys.Rejected())...)
+	})
 	return &Intake{requests: requestsOf(c, consumer), keys: c.Keys, producer: p,
-		observer: c.Observer, log: c.Logger, Idle: timing.IntakeIdle, Ended: make(chan struct{})}
+		observer: c.Observer, log: c.Logger, refused: refused, Idle: timing.IntakeIdle, Ended: make(chan struct{})}
 }
 
 // Run accepts orders until ctx ends. While some batches are accepted the next ones are read.
@@ -253,8 +258,7 @@ func (in *Intake) accept(ctx context.Context, batch []entry) (left []entry, err 
 		return batch, err
 	}
 	if len(deadLetters) > 0 {
-		in.log.Warn("requests were refused", "requests", len(deadLetters), "stream", in.keys.Rejected(),
-			"the_first", deadLetters[0].Values.([]any)[3])
+		in.refused.Add(len(deadLetters), "one_of_them", deadLetters[0].Values.([]any)[3])
 	}
 	if len(left) == 0 {
 		return nil, nil

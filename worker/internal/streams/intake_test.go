@@ -3,6 +3,8 @@ package streams
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -157,5 +159,41 @@ func TestDeadLetter_KeepsTheBeginningOfWhatIsTooLong(t *testing.T) {
 		if len(kept) != want {
 			t.Errorf("%d bytes of %d are kept, want %d", len(kept), size, want)
 		}
+	}
+}
+
+// spoken is a log: a line at a time.
+type spoken chan string
+
+func (s spoken) Write(line []byte) (int, error) {
+	s <- string(line)
+	return len(line), nil
+}
+
+// Anybody who may order can put rubbish on the stream, entry by entry. All of it is counted, in a line
+// a second.
+func TestIntake_SaysOnceASecondThatRequestsWereRefused(t *testing.T) {
+	t.Parallel()
+	r := newResults(t)
+	lines := make(spoken, 100)
+	in := NewIntake(Config{Redis: r.rdb, Blocking: r.rdb, Keys: r.keys, Observer: silent{}, Logger: slog.New(slog.NewTextHandler(lines, nil))},
+		tasks.NewProducer(r.rdb, r.keys))
+	ok(t, in.open(t.Context()))
+	began, refused := time.Now(), 0
+	for range 50 {
+		_, err := in.accept(t.Context(), []entry{{requestEntry: requestEntry{id: "1-1"}, bad: tasks.ErrOrderTooLong}})
+		ok(t, err)
+	}
+	for said := 1; refused < 50; said++ {
+		line := <-lines
+		_, count, _ := strings.Cut(line, " requests=")
+		n, err := strconv.Atoi(strings.Fields(count + " none")[0])
+		if took := time.Since(began); err != nil || said > 1+int(took/time.Second) {
+			t.Fatalf("line %d after %v: %s", said, took, line)
+		}
+		refused += n
+	}
+	if refused != 50 {
+		t.Errorf("%d of 50 were counted", refused)
 	}
 }
