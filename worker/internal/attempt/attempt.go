@@ -38,6 +38,7 @@ type attempt struct {
 	calls        int
 	retryAfter   time.Duration  // the longest that an answer has asked for
 	closeRefused bool           // QFPay refused the close that this attempt sent
+	unasked      bool           // the order must still be asked for by its number
 	refused      *refusedCreate // the last create that may have been refused for its configuration; nil: none
 }
 
@@ -299,7 +300,7 @@ func (a *attempt) query(ctx context.Context) error {
 	var rows []qfpay.Record
 	a.err = retry.Do(ctx, queryBackoff(), func(ctx context.Context) error {
 		answer := a.ask(ctx, o.OutTradeNo, months, inWindow)
-		a.calls++ // also where a window has shown it: what is asked next must be newer
+		a.heard(answer)
 		if answer.Apart {
 			inWindow = time.Time{}
 		}
@@ -317,6 +318,12 @@ func (a *attempt) query(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timing.Margin)
 	defer cancel()
 	return a.handler.Journal.Row(ctx, &a.claim, a.row.Body)
+}
+
+// heard notes an answer of the collector.
+func (a *attempt) heard(answer collector.Answer) {
+	a.calls++ // also where a window has shown it: what is asked next must be newer
+	a.unasked = answer.Apart
 }
 
 // ask asks about one number, in one call with the other orders of the merchant that ask now. sentAt is when its

@@ -7,6 +7,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/collector"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/policy"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
@@ -34,6 +35,30 @@ func TestReissue_DoesNotWait(t *testing.T) {
 	a := &attempt{handler: h, began: time.Now(), claim: journal.Claim{State: policy.StateNew, Reissues: 1, ClaimedAt: time.Now()}}
 	if d := h.delay(t.Context(), a, &policy.Step{Do: policy.Wait, Why: event.DeferDoubt}); d != 0 {
 		t.Errorf("it waits for %s", d)
+	}
+}
+
+// An order that a window did not show, and for which its attempt then had no time, is asked for by its number at
+// once: it does not wait as one for which QFPay was asked in vain.
+func TestQuery_ByTheNumberDoesNotWaitForTheNextAttempt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		apart, closeRefused bool
+		retryAfter          time.Duration
+		least, most         time.Duration
+	}{
+		"not asked for":                        {apart: true},
+		"not asked for, and QFPay has a pause": {apart: true, retryAfter: 9 * time.Second, least: 9 * time.Second, most: 9 * time.Second},
+		"not asked for, after a close":         {apart: true, closeRefused: true, least: 2 * time.Minute, most: time.Hour},
+		"asked for in vain":                    {least: time.Minute, most: time.Hour},
+	} {
+		a := &attempt{handler: &Handler{Times: timing.For(10 * time.Second)}, began: time.Now(), retryAfter: c.retryAfter, closeRefused: c.closeRefused,
+			claim: journal.Claim{State: policy.StateSent, ClaimedAt: time.Now(), SentAt: time.Now().Add(-time.Hour)}}
+		a.heard(collector.Answer{Apart: !c.apart}) // what was answered before it
+		a.heard(collector.Answer{Apart: c.apart})
+		if d := a.handler.delay(t.Context(), a, &policy.Step{Do: policy.Wait, Why: event.DeferDoubt}); d < c.least || d > c.most {
+			t.Errorf("%s: it waits for %s, want %s to %s", name, d, c.least, c.most)
+		}
 	}
 }
 
