@@ -95,13 +95,17 @@ func createdOrders(t *testing.T, n, without int) (*simulator.Gateway, *qfpay.Cli
 	sent := time.Now()
 	for i := range n {
 		if i != without {
-			o := qfpay.Order{OutTradeNo: number(i), PayType: qfpay.AlipayOverseas, TxAmt: 2500, TxCurrCd: "HKD", GoodsName: "tea", TxDtm: qfpay.FormatDateTime(sent)}
-			if _, err := client.CreatePayment(t.Context(), o, nil); err != nil {
-				t.Fatal(err)
-			}
+			create(t, client, i)
 		}
 	}
 	return gateway, client, sent
+}
+
+func create(t *testing.T, client *qfpay.Client, i int) {
+	o := qfpay.Order{OutTradeNo: number(i), PayType: qfpay.AlipayOverseas, TxAmt: 2500, TxCurrCd: "HKD", GoodsName: "tea", TxDtm: qfpay.FormatDateTime(time.Now())}
+	if _, err := client.CreatePayment(t.Context(), o, nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func queriesOf(gateway *simulator.Gateway) (n int) {
@@ -244,6 +248,43 @@ func TestCollector_AWindowAnswersThoseThatAskNext(t *testing.T) {
 			if calls := queriesOf(a.gateway) - before; calls != one.calls {
 				t.Errorf("%s: %d calls, want %d", one.why, calls, one.calls)
 			}
+		}
+	})
+}
+
+// free is a limiter with room for every call.
+type free struct{}
+
+func (free) Acquire(context.Context) (qfpay.Permit, error) { return qfpay.Permit{}, nil }
+
+// Creates whose answers were lost at the rate of QFPay's limits, 400 a minute, are cleared with few calls: 2,000 with
+// less than half a minute's share. They are asked about as they are dispatched, the oldest first, 25 at once.
+func TestCollector_ClearsAnOutageWithFewPages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const n, at, most = 400, 25, 15
+		a := newAsker(t, 0)
+		sent := make([]time.Time, n)
+		for i := range n {
+			sent[i] = time.Now()
+			create(t, a.client, i)
+			time.Sleep(time.Minute / n)
+		}
+		for first := 0; first < n; first += at {
+			var all sync.WaitGroup
+			for i := first; i < first+at; i++ {
+				all.Go(func() {
+					answer := a.c.Ask(t.Context(), a.client, &Question{OutTradeNo: number(i), Months: qfpay.MonthsAround(sent[i], sent[i]), SentAt: sent[i], Limiter: free{}})
+					if len(answer.Rows) != 1 || answer.Err != nil || answer.Apart {
+						t.Errorf("order %d: %+v", i, answer)
+					}
+				})
+			}
+			all.Wait()
+			time.Sleep(300 * time.Millisecond) // as long as doubt's share spaces its calls
+		}
+		if calls := queriesOf(a.gateway); calls > most {
+			t.Errorf("%d calls about %d orders, want at most %d", calls, n, most)
 		}
 	})
 }
