@@ -330,7 +330,7 @@ func (a *attempt) heard(answer collector.Answer) {
 // create was sent, if a window of time around it may be asked about instead.
 func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Month, sentAt time.Time) collector.Answer {
 	client, limiter := a.client(ratelimit.Doubt), a.merchant.Limiter
-	q := &collector.Question{OutTradeNo: outTradeNo, Months: months, SentAt: sentAt, Fresh: a.calls > 0 || a.claim.State == policy.StateClosing, Limiter: client.Limiter, Reserved: limiter != nil && a.session.Reserved(limiter)}
+	q := &collector.Question{OutTradeNo: outTradeNo, Months: months, SentAt: sentAt, Within: a.sightedFor(), Limiter: client.Limiter, Reserved: limiter != nil && a.session.Reserved(limiter)}
 	answer := a.merchant.Collector.Ask(ctx, client, q)
 	switch throttled, is := errors.AsType[*qfpay.Throttled](answer.Err); {
 	case limiter == nil:
@@ -340,6 +340,18 @@ func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Mon
 		a.session.Joined()
 	}
 	return answer
+}
+
+// sightedFor is how old what a window has shown of the order may be: it must be newer than every call about it, and
+// an order is closed, or issued again, only by what was just shown.
+func (a *attempt) sightedFor() time.Duration {
+	switch f := a.facts(); {
+	case a.calls > 0 || f.State == policy.StateClosing:
+		return 0
+	case f.Close || f.Reissue:
+		return timing.JustShown
+	}
+	return timing.SightedFor
 }
 
 // queryBackoff spaces the tries of one query: three at most.

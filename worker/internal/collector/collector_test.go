@@ -132,9 +132,9 @@ func newAsker(t *testing.T, n int) asker {
 	return asker{t, &Collector{}, gateway, client, sent}
 }
 
-func (a asker) ask(order int, fresh bool, limiter qfpay.Limiter) Answer {
+func (a asker) ask(order int, within time.Duration, limiter qfpay.Limiter) Answer {
 	return a.c.Ask(a.t.Context(), a.client, &Question{OutTradeNo: number(order), Months: qfpay.MonthsAround(a.sent, a.sent),
-		SentAt: a.sent, Limiter: limiter, Fresh: fresh})
+		SentAt: a.sent, Limiter: limiter, Within: within})
 }
 
 // together asks about n orders at the same time, from one on, and returns the answers and how many calls were made.
@@ -144,7 +144,7 @@ func (a asker) together(from, n int) (answers []Answer, calls int) {
 	answers = make([]Answer, n)
 	var all sync.WaitGroup
 	for i := range n {
-		all.Go(func() { answers[i] = a.ask(from+i, false, gate) })
+		all.Go(func() { answers[i] = a.ask(from+i, timing.SightedFor, gate) })
 	}
 	all.Wait()
 	return answers, queriesOf(a.gateway) - before
@@ -227,21 +227,23 @@ func TestCollector_AWindowAnswersThoseThatAskNext(t *testing.T) {
 		a := newAsker(t, n)
 		a.together(0, asking) // of one second, QFPay's first page has the oldest
 		for _, one := range []struct {
-			why   string
-			order int
-			fresh bool
-			later time.Duration
-			calls int
+			why    string
+			order  int
+			within time.Duration
+			later  time.Duration
+			calls  int
 		}{
-			{"shown", 50, false, 0, 0},
-			{"shown, and asked about again", 50, false, 0, 0},
-			{"a call was made since", 50, true, 0, 1},
-			{"on the page that was not read", n - 5, false, 0, 1},
-			{"too long ago", 50, false, timing.SightedFor + time.Second, 1},
+			{"shown", 50, timing.JustShown, 0, 0},
+			{"shown, and asked about again", 50, timing.JustShown, 0, 0},
+			{"a call was made since", 50, 0, 0, 1},
+			{"on the page that was not read", n - 5, timing.SightedFor, 0, 1},
+			{"no longer just shown", 50, timing.JustShown, timing.JustShown, 1},
+			{"shown a while ago", 50, timing.SightedFor, 0, 0},
+			{"too long ago", 50, timing.SightedFor, timing.SightedFor, 1},
 		} {
 			time.Sleep(one.later)
 			before := queriesOf(a.gateway)
-			answer := a.ask(one.order, one.fresh, nil)
+			answer := a.ask(one.order, one.within, nil)
 			if len(answer.Rows) != 1 || answer.Rows[0].OutTradeNo != number(one.order) || answer.Err != nil || answer.Apart {
 				t.Errorf("%s: %+v", one.why, answer)
 			}
@@ -274,7 +276,8 @@ func TestCollector_ClearsAnOutageWithFewPages(t *testing.T) {
 			var all sync.WaitGroup
 			for i := first; i < first+at; i++ {
 				all.Go(func() {
-					answer := a.c.Ask(t.Context(), a.client, &Question{OutTradeNo: number(i), Months: qfpay.MonthsAround(sent[i], sent[i]), SentAt: sent[i], Limiter: free{}})
+					answer := a.c.Ask(t.Context(), a.client, &Question{OutTradeNo: number(i), Months: qfpay.MonthsAround(sent[i], sent[i]),
+						SentAt: sent[i], Within: timing.SightedFor, Limiter: free{}})
 					if len(answer.Rows) != 1 || answer.Err != nil || answer.Apart {
 						t.Errorf("order %d: %+v", i, answer)
 					}
