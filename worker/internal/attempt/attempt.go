@@ -38,6 +38,7 @@ type attempt struct {
 	calls        int
 	retryAfter   time.Duration  // the longest that an answer has asked for
 	closeRefused bool           // QFPay refused the close that this attempt sent
+	unasked      bool           // the order must still be asked for by its number
 	refused      *refusedCreate // the last create that may have been refused for its configuration; nil: none
 }
 
@@ -299,7 +300,7 @@ func (a *attempt) query(ctx context.Context) error {
 	var rows []qfpay.Record
 	a.err = retry.Do(ctx, queryBackoff(), func(ctx context.Context) error {
 		answer := a.ask(ctx, o.OutTradeNo, months, inWindow)
-		a.calls++ // also where a window has shown it: what is asked next must be newer
+		a.heard(answer)
 		if answer.Apart {
 			inWindow = time.Time{}
 		}
@@ -319,11 +320,17 @@ func (a *attempt) query(ctx context.Context) error {
 	return a.handler.Journal.Row(ctx, &a.claim, a.row.Body)
 }
 
+// heard notes an answer of the collector.
+func (a *attempt) heard(answer collector.Answer) {
+	a.calls++ // also where a window has shown it: what is asked next must be newer
+	a.unasked = answer.Apart
+}
+
 // ask asks about one number, in one call with the other orders of the merchant that ask now. sentAt is when its
 // create was sent, if a window of time around it may be asked about instead.
 func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Month, sentAt time.Time) collector.Answer {
 	client, limiter := a.client(ratelimit.Doubt), a.merchant.Limiter
-	q := &collector.Question{OutTradeNo: outTradeNo, Months: months, SentAt: sentAt, Fresh: a.calls > 0 || a.claim.State == policy.StateClosing, Limiter: client.Limiter, Reserved: limiter != nil && a.session.Reserved(limiter)}
+	q := &collector.Question{OutTradeNo: outTradeNo, Months: months, SentAt: sentAt, Within: a.sightedFor(), Limiter: client.Limiter, Reserved: limiter != nil && a.session.Reserved(limiter)}
 	answer := a.merchant.Collector.Ask(ctx, client, q)
 	switch throttled, is := errors.AsType[*qfpay.Throttled](answer.Err); {
 	case limiter == nil:
@@ -333,6 +340,18 @@ func (a *attempt) ask(ctx context.Context, outTradeNo string, months []qfpay.Mon
 		a.session.Joined()
 	}
 	return answer
+}
+
+// sightedFor is how old what a window has shown of the order may be: it must be newer than every call about it, and
+// an order is closed, or issued again, only by what was just shown.
+func (a *attempt) sightedFor() time.Duration {
+	switch f := a.facts(); {
+	case a.calls > 0 || f.State == policy.StateClosing:
+		return 0
+	case f.Close || f.Reissue:
+		return timing.JustShown
+	}
+	return timing.SightedFor
 }
 
 // queryBackoff spaces the tries of one query: three at most.

@@ -44,6 +44,9 @@ func (h *Handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 		if a.closeRefused { // the next attempt sends a close again
 			return wait.Jitter(min(max(age/2, h.Times.CloseAgain), timing.MaxCloseAgain))
 		}
+		if a.unasked { // for lack of time: the call that it shared took it
+			return a.retryAfter
+		}
 		if f := a.facts(); f.Reply == policy.Unpaid && f.Close && f.TooEarlyToClose {
 			return a.untilClosable(a.now()) + wait.Jitter(h.Times.Doubt)
 		} else if f.Reply == policy.Unpaid && !f.Close { // its QR code runs out

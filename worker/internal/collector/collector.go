@@ -38,7 +38,7 @@ type Question struct {
 	OutTradeNo string
 	Months     []qfpay.Month
 	SentAt     time.Time     // of the latest create: a window of time around it may show the order; zero: by its number only
-	Fresh      bool          // only what is read from now on counts: a call was made since, or a close may have left
+	Within     time.Duration // how old what a window has shown may be; 0: only what is read from now on counts
 	Limiter    qfpay.Limiter // of the attempt that asks; nil: no limit
 	Reserved   bool          // the attempt has a reservation
 

@@ -95,13 +95,17 @@ func createdOrders(t *testing.T, n, without int) (*simulator.Gateway, *qfpay.Cli
 	sent := time.Now()
 	for i := range n {
 		if i != without {
-			o := qfpay.Order{OutTradeNo: number(i), PayType: qfpay.AlipayOverseas, TxAmt: 2500, TxCurrCd: "HKD", GoodsName: "tea", TxDtm: qfpay.FormatDateTime(sent)}
-			if _, err := client.CreatePayment(t.Context(), o, nil); err != nil {
-				t.Fatal(err)
-			}
+			create(t, client, i)
 		}
 	}
 	return gateway, client, sent
+}
+
+func create(t *testing.T, client *qfpay.Client, i int) {
+	o := qfpay.Order{OutTradeNo: number(i), PayType: qfpay.AlipayOverseas, TxAmt: 2500, TxCurrCd: "HKD", GoodsName: "tea", TxDtm: qfpay.FormatDateTime(time.Now())}
+	if _, err := client.CreatePayment(t.Context(), o, nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func queriesOf(gateway *simulator.Gateway) (n int) {
@@ -128,9 +132,9 @@ func newAsker(t *testing.T, n int) asker {
 	return asker{t, &Collector{}, gateway, client, sent}
 }
 
-func (a asker) ask(order int, fresh bool, limiter qfpay.Limiter) Answer {
+func (a asker) ask(order int, within time.Duration, limiter qfpay.Limiter) Answer {
 	return a.c.Ask(a.t.Context(), a.client, &Question{OutTradeNo: number(order), Months: qfpay.MonthsAround(a.sent, a.sent),
-		SentAt: a.sent, Limiter: limiter, Fresh: fresh})
+		SentAt: a.sent, Limiter: limiter, Within: within})
 }
 
 // together asks about n orders at the same time, from one on, and returns the answers and how many calls were made.
@@ -140,7 +144,7 @@ func (a asker) together(from, n int) (answers []Answer, calls int) {
 	answers = make([]Answer, n)
 	var all sync.WaitGroup
 	for i := range n {
-		all.Go(func() { answers[i] = a.ask(from+i, false, gate) })
+		all.Go(func() { answers[i] = a.ask(from+i, timing.SightedFor, gate) })
 	}
 	all.Wait()
 	return answers, queriesOf(a.gateway) - before
@@ -223,27 +227,67 @@ func TestCollector_AWindowAnswersThoseThatAskNext(t *testing.T) {
 		a := newAsker(t, n)
 		a.together(0, asking) // of one second, QFPay's first page has the oldest
 		for _, one := range []struct {
-			why   string
-			order int
-			fresh bool
-			later time.Duration
-			calls int
+			why    string
+			order  int
+			within time.Duration
+			later  time.Duration
+			calls  int
 		}{
-			{"shown", 50, false, 0, 0},
-			{"shown, and asked about again", 50, false, 0, 0},
-			{"a call was made since", 50, true, 0, 1},
-			{"on the page that was not read", n - 5, false, 0, 1},
-			{"too long ago", 50, false, timing.SightedFor + time.Second, 1},
+			{"shown", 50, timing.JustShown, 0, 0},
+			{"shown, and asked about again", 50, timing.JustShown, 0, 0},
+			{"a call was made since", 50, 0, 0, 1},
+			{"on the page that was not read", n - 5, timing.SightedFor, 0, 1},
+			{"no longer just shown", 50, timing.JustShown, timing.JustShown, 1},
+			{"shown a while ago", 50, timing.SightedFor, 0, 0},
+			{"too long ago", 50, timing.SightedFor, timing.SightedFor, 1},
 		} {
 			time.Sleep(one.later)
 			before := queriesOf(a.gateway)
-			answer := a.ask(one.order, one.fresh, nil)
+			answer := a.ask(one.order, one.within, nil)
 			if len(answer.Rows) != 1 || answer.Rows[0].OutTradeNo != number(one.order) || answer.Err != nil || answer.Apart {
 				t.Errorf("%s: %+v", one.why, answer)
 			}
 			if calls := queriesOf(a.gateway) - before; calls != one.calls {
 				t.Errorf("%s: %d calls, want %d", one.why, calls, one.calls)
 			}
+		}
+	})
+}
+
+// free is a limiter with room for every call.
+type free struct{}
+
+func (free) Acquire(context.Context) (qfpay.Permit, error) { return qfpay.Permit{}, nil }
+
+// Creates whose answers were lost at the rate of QFPay's limits, 400 a minute, are cleared with few calls: 2,000 with
+// less than half a minute's share. They are asked about as they are dispatched, the oldest first, 25 at once.
+func TestCollector_ClearsAnOutageWithFewPages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const n, at, most = 400, 25, 15
+		a := newAsker(t, 0)
+		sent := make([]time.Time, n)
+		for i := range n {
+			sent[i] = time.Now()
+			create(t, a.client, i)
+			time.Sleep(time.Minute / n)
+		}
+		for first := 0; first < n; first += at {
+			var all sync.WaitGroup
+			for i := first; i < first+at; i++ {
+				all.Go(func() {
+					answer := a.c.Ask(t.Context(), a.client, &Question{OutTradeNo: number(i), Months: qfpay.MonthsAround(sent[i], sent[i]),
+						SentAt: sent[i], Within: timing.SightedFor, Limiter: free{}})
+					if len(answer.Rows) != 1 || answer.Err != nil || answer.Apart {
+						t.Errorf("order %d: %+v", i, answer)
+					}
+				})
+			}
+			all.Wait()
+			time.Sleep(300 * time.Millisecond) // as long as doubt's share spaces its calls
+		}
+		if calls := queriesOf(a.gateway); calls > most {
+			t.Errorf("%d calls about %d orders, want at most %d", calls, n, most)
 		}
 	})
 }

@@ -119,7 +119,7 @@ func (c *Collector) keep(rows []qfpay.Record, asked time.Time) {
 // sightingOf returns the rows of an order that a window has just shown. The caller holds the lock.
 func (c *Collector) sightingOf(q *Question) []qfpay.Record {
 	s := c.sightings[q.OutTradeNo]
-	if q.SentAt.IsZero() || q.Fresh || time.Since(s.at) > timing.SightedFor {
+	if q.SentAt.IsZero() || time.Since(s.at) >= q.Within {
 		return nil
 	}
 	return s.rows

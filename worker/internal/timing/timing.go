@@ -141,9 +141,11 @@ const (
 	// beginning: QFPay's clock differs. At its end it is twice that, since creates take time to arrive.
 	WindowReach  = time.Minute
 	WindowMargin = 2 * time.Second
-	// SightedFor is how long what a window has shown answers others that ask: an order in doubt is not
-	// asked about twice within it.
-	SightedFor = 2 * time.Second
+	// SightedFor is how long what a window has shown answers others that ask: that many seconds of a burst
+	// are dispatched before a window must be read again. JustShown is the same for an order that may be
+	// closed or issued again by it.
+	SightedFor = 10 * time.Second
+	JustShown  = 2 * time.Second
 	// AskApart is how long orders are asked about one by one after a query for several failed for
 	// what may be one of them.
 	AskApart = time.Minute
