@@ -100,7 +100,7 @@ func TestLongHook_LooksForATaskThatNobodyHeardOfBeforeAsynqDoes(t *testing.T) {
 	} {
 		_, err := client.EnqueueContext(ctx, asynq.NewTask("t", []byte(task.payload)), asynq.Queue("q"), asynq.TaskID(task.id))
 		ok(t, err)
-		ok(t, plain.RPopLPush(ctx, "asynq:{q}:pending", "asynq:{q}:active").Err())
+		ok(t, plain.LMove(ctx, "asynq:{q}:pending", "asynq:{q}:active", "RIGHT", "LEFT").Err())
 		ok(t, plain.ZAdd(ctx, "asynq:{q}:lease", redis.Z{Member: task.id, Score: float64(task.leaseEnds.Unix())}).Err())
 		ok(t, plain.HSet(ctx, "asynq:{q}:t:"+task.id, "state", "active").Err())
 	}
