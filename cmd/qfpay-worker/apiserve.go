@@ -11,6 +11,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/api"
 	"github.com/qfpay-worker/qfpay-worker/metrics"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/batches"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
@@ -45,6 +46,7 @@ func withAPI(ctx context.Context, s Settings, m *metrics.Metrics, log *slog.Logg
 			Producer: tasks.NewProducer(rdb, s.Keys).WithDurability(s.Durability).WithHighWater(s.HighWater).WithGoodsName(s.GoodsName).
 				OnFailedWake(func() { m.Observe(event.RedisFailed{Op: "wake"}) }),
 			Inspector: inspect.New(rdb, s.Keys).Observed(m),
+			Batches:   batches.New(rdb, s.Keys),
 			Results:   tasks.NewResults(rdb, s.Keys),
 			Payments:  tasks.NewPayments(rdb, s.Keys),
 			Callers:   s.API.Callers.Callers,

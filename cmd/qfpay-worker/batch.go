@@ -10,11 +10,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/console"
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/batches"
 )
 
 // BatchCmd has the commands for bulk runs.
@@ -51,10 +53,10 @@ func (c *BatchListCmd) Run(ctx context.Context, std stdio) error {
 	if err := found.err(); err != nil {
 		return err
 	}
-	var batches []inspect.Batch
+	var latest []batches.Batch
 	all := 0
-	err = withInspector(ctx, std.err, server, keys, redischeck.Inspector, func(ctx context.Context, i *inspect.Inspector) (err error) {
-		batches, all, err = i.Batches(ctx, limit, func(damaged error) {
+	err = withRedis(ctx, std.err, server, keys, redischeck.Inspector, func(ctx context.Context, rdb redis.UniversalClient) (err error) {
+		latest, all, err = batches.New(rdb, keys).List(ctx, limit, func(damaged error) {
 			fmt.Fprintln(std.err, "qfpay-worker:", printable.String(damaged.Error()))
 		})
 		return err
@@ -63,14 +65,14 @@ func (c *BatchListCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	if c.Format == "json" {
-		return encodeEach(std.out, batches)
+		return encodeEach(std.out, latest)
 	}
 	if all == 0 {
 		fmt.Fprintln(std.err, "no batches yet; an order's field batch names its batch, and enqueue --batch sets it")
 		return nil
 	}
 	t := console.NewTable("batch", "accepted", "waiting", "created", "other", "last change")
-	for _, b := range batches {
+	for _, b := range latest {
 		created := b.Outcomes[tasks.Created]
 		t.Add(b.Name, strconv.Itoa(b.Accepted), strconv.Itoa(b.Waiting), strconv.Itoa(created),
 			strconv.Itoa(b.Accepted-b.Waiting-created), b.LastChange().Format(tasks.TimeLayout))
@@ -78,8 +80,8 @@ func (c *BatchListCmd) Run(ctx context.Context, std stdio) error {
 	if err := t.Write(std.out); err != nil {
 		return err
 	}
-	if all > len(batches) {
-		fmt.Fprintf(std.err, "%d more; --limit lists them\n", all-len(batches))
+	if all > len(latest) {
+		fmt.Fprintf(std.err, "%d more; --limit lists them\n", all-len(latest))
 	}
 	return nil
 }
@@ -121,18 +123,18 @@ func (c *BatchShowCmd) Run(ctx context.Context, std stdio) error {
 	if err := found.err(); err != nil {
 		return err
 	}
-	var b inspect.Batch
-	err := withInspector(ctx, std.err, server, keys, redischeck.Inspector, func(ctx context.Context, i *inspect.Inspector) (err error) {
-		b, err = i.Batch(ctx, c.Name)
+	var b batches.Batch
+	err := withRedis(ctx, std.err, server, keys, redischeck.Inspector, func(ctx context.Context, rdb redis.UniversalClient) (err error) {
+		b, err = batches.New(rdb, keys).Read(ctx, c.Name)
 		return err
 	})
 	switch {
-	case errors.Is(err, inspect.ErrNoBatch):
-		return inputError{fmt.Errorf("%w: %s; qfpay-worker batch list shows those that there are", inspect.ErrNoBatch, c.Name)}
+	case errors.Is(err, batches.ErrNoBatch):
+		return inputError{fmt.Errorf("%w: %s; qfpay-worker batch list shows those that there are", batches.ErrNoBatch, c.Name)}
 	case err != nil:
 		return err
 	case c.Format == "json":
-		return encodeEach(std.out, []inspect.Batch{b})
+		return encodeEach(std.out, []batches.Batch{b})
 	}
 	return showBatch(std.out, b)
 }
@@ -145,7 +147,7 @@ func checkBatchName(found *checks, what, name string) {
 }
 
 // showBatch writes a batch for a person.
-func showBatch(w io.Writer, b inspect.Batch) error {
+func showBatch(w io.Writer, b batches.Batch) error {
 	s := sheet{console.NewTable("batch", b.Name)}
 	s.table.Fix(labelWidth - 2)
 	s.add("accepted", strconv.Itoa(b.Accepted))
@@ -175,7 +177,7 @@ func showBatch(w io.Writer, b inspect.Batch) error {
 }
 
 // behind says what else waits.
-func behind(f inspect.Forecast) (text string) {
+func behind(f batches.Forecast) (text string) {
 	if f.Before > 0 {
 		text = ", behind " + strings.Replace(counted(f.Before), " ", " other ", 1)
 	}
@@ -186,7 +188,7 @@ func behind(f inspect.Forecast) (text string) {
 }
 
 // assumed says which quotas are not known, or "".
-func assumed(f inspect.Forecast) string {
+func assumed(f batches.Forecast) string {
 	const named = 3
 	if len(f.Assumed) == 0 {
 		return ""
@@ -196,7 +198,7 @@ func assumed(f inspect.Forecast) string {
 		names += fmt.Sprintf(" and %d more", more)
 	}
 	return fmt.Sprintf("no running worker has merchant %s: the time cannot be known; assumed are QFPay's %d calls a minute from now on",
-		names, inspect.AssumedPerMinute)
+		names, batches.AssumedPerMinute)
 }
 
 // about shows a duration for a person.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/batches"
 )
 
 func TestBatch_FromAFileToItsCounters(t *testing.T) {
@@ -58,7 +58,7 @@ func TestBatch_FromAFileToItsCounters(t *testing.T) {
 		t.Errorf("show: %+v", got)
 	}
 	got = command(t, env, "batch", "show", "--format", "json", "march")
-	var b inspect.Batch
+	var b batches.Batch
 	if err := json.Unmarshal([]byte(got.out), &b); err != nil || b.Waiting != 197 || b.Forecast == nil || b.Forecast.Before != 1 || b.Forecast.Seconds < 113 || b.Forecast.Seconds > 115 {
 		t.Errorf("%v, %s", err, got.out)
 	}
@@ -105,27 +105,27 @@ func TestForecast_IsALineForAPerson(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 2, 4, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
-		f        inspect.Forecast
+		f        batches.Forecast
 		t        fileTotals
 		text     string
 		warning  string
 		lifetime int
 	}{
-		{f: inspect.Forecast{DoneAt: at}, t: fileTotals{count: 1}, text: "forecast: 1 order in about 1 s, until 2026-03-02T04:00:00Z"},
-		{f: inspect.Forecast{DoneAt: at, Starts: time.Hour, Takes: 90 * time.Minute, Before: 9, Later: 2, Assumed: []string{"a", "b", "c", "d"}},
+		{f: batches.Forecast{DoneAt: at}, t: fileTotals{count: 1}, text: "forecast: 1 order in about 1 s, until 2026-03-02T04:00:00Z"},
+		{f: batches.Forecast{DoneAt: at, Starts: time.Hour, Takes: 90 * time.Minute, Before: 9, Later: 2, Assumed: []string{"a", "b", "c", "d"}},
 			t: fileTotals{count: 300, enqueued: 5, later: 6}, lifetime: 30,
 			text: "forecast: 300 orders in about 90 min, until 2026-03-02T04:00:00Z, behind 9 other orders; 2 more are put off for over a minute and not counted; " +
 				"enqueued already: 5 orders of the file; waiting for their not_before: 6 orders of the file; " +
 				"no running worker has merchant a, b, c and 1 more: the time cannot be known; assumed are QFPay's 400 calls a minute from now on"},
-		{f: inspect.Forecast{DoneAt: at, Starts: time.Hour, Takes: 91 * time.Minute}, t: fileTotals{count: 300}, lifetime: 30,
+		{f: batches.Forecast{DoneAt: at, Starts: time.Hour, Takes: 91 * time.Minute}, t: fileTotals{count: 300}, lifetime: 30,
 			text: "forecast: 300 orders in about 91 min, until 2026-03-02T04:00:00Z",
 			warning: "warning: some QR codes live 30 min, and the last order is made about 31 min after the first, so codes run out before that: " +
 				"use --expired-time 120, spread the orders with not_before, or enqueue fewer at once"},
-		{f: inspect.Forecast{DoneAt: at, Takes: 150 * time.Minute}, t: fileTotals{count: 300}, lifetime: 120,
+		{f: batches.Forecast{DoneAt: at, Takes: 150 * time.Minute}, t: fileTotals{count: 300}, lifetime: 120,
 			text: "forecast: 300 orders in about 2.5 h, until 2026-03-02T04:00:00Z",
 			warning: "warning: some QR codes live 120 min, and the last order is made about 2.5 h after the first, so codes run out before that: " +
 				"spread the orders with not_before, or enqueue fewer at once"},
-		{f: inspect.Forecast{DoneAt: at, Takes: 150 * time.Minute}, t: fileTotals{count: 300}, text: "forecast: 300 orders in about 2.5 h, until 2026-03-02T04:00:00Z"},
+		{f: batches.Forecast{DoneAt: at, Takes: 150 * time.Minute}, t: fileTotals{count: 300}, text: "forecast: 300 orders in about 2.5 h, until 2026-03-02T04:00:00Z"},
 	} {
 		if diff := cmp.Diff([]string{c.text, c.warning}, []string{forecastText(c.f, &c.t), lifetimeWarning(c.f, c.lifetime)}); diff != "" {
 			t.Error(diff)
@@ -136,13 +136,13 @@ func TestForecast_IsALineForAPerson(t *testing.T) {
 func TestForecast_CountsWhatRunsOut(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	totals := fileTotals{orders: map[string]inspect.Waits{}}
+	totals := fileTotals{orders: map[string]batches.Waits{}}
 	add := func(merchant string, o tasks.Order) { o.Merchant = merchant; totals.add(o, now) }
 	add("a", tasks.Order{})
 	add("a", tasks.Order{Lane: tasks.Interactive})
 	add("b", tasks.Order{NotBefore: now.Add(30 * time.Second)})
 	add("b", tasks.Order{NotBefore: now.Add(2 * time.Minute)})
-	if diff := cmp.Diff(map[string]inspect.Waits{"a": {Interactive: 1, Bulk: 1}, "b": {Bulk: 1}}, totals.orders); diff != "" || totals.later != 1 || totals.count != 3 {
+	if diff := cmp.Diff(map[string]batches.Waits{"a": {Interactive: 1, Bulk: 1}, "b": {Bulk: 1}}, totals.orders); diff != "" || totals.later != 1 || totals.count != 3 {
 		t.Errorf("%+v\n%s", totals, diff)
 	}
 	for _, c := range []struct {

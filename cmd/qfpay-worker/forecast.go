@@ -15,7 +15,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/tasks/orderfile"
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/batches"
 )
 
 // The lifetime of a QR code in minutes, where expired_time does not say it, and the longest.
@@ -47,7 +47,7 @@ func (c BatchConfig) resolve(found *checks) (batch string, minutes int) {
 
 // fileTotals is what a first pass over a file finds.
 type fileTotals struct {
-	orders   map[string]inspect.Waits // valid rows by merchant, of orders that are not enqueued yet
+	orders   map[string]batches.Waits // valid rows by merchant, of orders that are not enqueued yet
 	count    int                      // of these orders
 	enqueued int                      // orders that are enqueued already; not in orders
 	inBatch  int                      // of these, those that are in the batch of the command
@@ -87,17 +87,17 @@ func (e *enqueuer) forecast(ctx context.Context, w io.Writer, rdb redis.Universa
 		return
 	}
 	defer f.Close()
-	i := inspect.New(rdb, e.settings.keys)
-	var batch inspect.Batch
+	reader := batches.New(rdb, e.settings.keys)
+	var batch batches.Batch
 	if e.settings.batch != "" {
-		batch, _ = i.BatchCounters(ctx, e.settings.batch) // without it the file has a new batch
+		batch, _ = reader.Counters(ctx, e.settings.batch) // without it the file has a new batch
 	}
 	totals, err := e.totals(ctx, f, rdb)
 	if err == nil {
 		if others := batch.Accepted - totals.inBatch; others > 0 {
 			fmt.Fprintf(w, "batch %s has %s already that are not in this file; it goes on with both\n", batch.Name, counted(others))
 		}
-		err = sayForecast(ctx, w, i, totals)
+		err = sayForecast(ctx, w, reader, totals)
 	}
 	if err != nil && ctx.Err() == nil {
 		fmt.Fprintln(w, "no forecast:", printable.String(err.Error()))
@@ -107,7 +107,7 @@ func (e *enqueuer) forecast(ctx context.Context, w io.Writer, rdb redis.Universa
 // totals passes over a file, and looks which of its orders are enqueued already.
 func (e *enqueuer) totals(ctx context.Context, in io.Reader, rdb redis.UniversalClient) (*fileTotals, error) {
 	rows := orderfile.NewEncodedRows(in, e.settings.encoding)
-	t, now := &fileTotals{orders: map[string]inspect.Waits{}}, time.Now()
+	t, now := &fileTotals{orders: map[string]batches.Waits{}}, time.Now()
 	orders := make([]tasks.Order, 0, batchSize)
 	for more := true; more && ctx.Err() == nil; {
 		for orders = orders[:0]; more && len(orders) < batchSize; {
@@ -140,7 +140,7 @@ func (e *enqueuer) totals(ctx context.Context, in io.Reader, rdb redis.Universal
 }
 
 // sayForecast reads what waits, and says how long the orders of a file take.
-func sayForecast(ctx context.Context, w io.Writer, i *inspect.Inspector, t *fileTotals) error {
+func sayForecast(ctx context.Context, w io.Writer, r *batches.Reader, t *fileTotals) error {
 	if t.count == 0 {
 		return nil
 	}
@@ -148,7 +148,7 @@ func sayForecast(ctx context.Context, w io.Writer, i *inspect.Inspector, t *file
 	for name := range t.orders {
 		merchants = append(merchants, name)
 	}
-	backlog, err := i.Backlog(ctx, merchants)
+	backlog, err := r.Backlog(ctx, merchants)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func sayForecast(ctx context.Context, w io.Writer, i *inspect.Inspector, t *file
 }
 
 // forecastText is the line that enqueue prints before it begins.
-func forecastText(f inspect.Forecast, t *fileTotals) string {
+func forecastText(f batches.Forecast, t *fileTotals) string {
 	text := fmt.Sprintf("forecast: %s in %s, until %s%s", counted(t.count), about(f.Takes), f.DoneAt.Format(time.RFC3339), behind(f))
 	if t.enqueued > 0 {
 		text += fmt.Sprintf("; enqueued already: %s of the file", counted(t.enqueued))
@@ -176,7 +176,7 @@ func forecastText(f inspect.Forecast, t *fileTotals) string {
 }
 
 // lifetimeWarning warns when QR codes run out before the last order is made, or returns "".
-func lifetimeWarning(f inspect.Forecast, lifetime int) string {
+func lifetimeWarning(f batches.Forecast, lifetime int) string {
 	span := f.Takes - f.Starts
 	if lifetime == 0 || span <= time.Duration(lifetime)*time.Minute {
 		return ""

@@ -8,6 +8,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/internal/printable"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
@@ -198,14 +200,21 @@ func goesOn(state string) string {
 	return "QFPay is queried first for its order number"
 }
 
-// withInspector connects and runs fn with an inspector. An error about the order itself is an
-// inputError. Any other error comes from Redis.
+// withInspector connects and runs fn with an inspector, as withRedis does with a client.
 func withInspector(ctx context.Context, w io.Writer, server Redis, keys tasks.Keys, role redischeck.Role, fn func(context.Context, *inspect.Inspector) error) error {
+	return withRedis(ctx, w, server, keys, role, func(ctx context.Context, rdb redis.UniversalClient) error {
+		return fn(ctx, inspect.New(rdb, keys))
+	})
+}
+
+// withRedis connects and runs fn with the client. An error about the order itself is an
+// inputError. Any other error comes from Redis.
+func withRedis(ctx context.Context, w io.Writer, server Redis, keys tasks.Keys, role redischeck.Role, fn func(context.Context, redis.UniversalClient) error) error {
 	rdb := server.Connect("qfpay-worker-inspect", 0)
 	defer rdb.Close()
 	err := server.ready(ctx, w, rdb, keys, role)
 	if err == nil {
-		err = fn(ctx, inspect.New(rdb, keys))
+		err = fn(ctx, rdb)
 	}
 	switch {
 	case err == nil:

@@ -16,6 +16,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/api"
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/batches"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
@@ -92,7 +93,7 @@ func TestTokens_AreReadAgainWhenTheyChange(t *testing.T) {
 	rdb := redistest.Start(t).Client(t)
 	keys := tasks.Keys{Prefix: tasks.DefaultPrefix}
 	server := serveHTTP(t, api.New(api.Config{Callers: s.API.Callers.Callers, Logger: log,
-		Producer: tasks.NewProducer(rdb, keys), Inspector: inspect.New(rdb, keys)}))
+		Producer: tasks.NewProducer(rdb, keys), Inspector: inspect.New(rdb, keys), Batches: batches.New(rdb, keys)}))
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { s.API.Callers.follow(ctx, 5*time.Millisecond, log); close(ended) }()

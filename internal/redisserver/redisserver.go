@@ -1,5 +1,5 @@
-// Package redisserver finds the server of a Redis that has a key, and reads the answer of
-// INFO. It knows no key and no promise of this project.
+// Package redisserver finds the server of a Redis that has a key, walks through what a SCAN finds
+// there, and reads the answer of INFO. It knows no key and no promise of this project.
 package redisserver
 
 import (

@@ -81,7 +81,7 @@ type audit struct {
 // journals checks every order that has a journal.
 func (a *audit) journals(ctx context.Context) error {
 	prefix := a.keys.Order("")
-	return walk(func(cursor uint64) ([]string, uint64, error) {
+	return redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
 		return a.node.Scan(ctx, cursor, prefix+"*", auditBatch).Result()
 	}, func(found []string) error {
 		for n := range found {
@@ -93,7 +93,7 @@ func (a *audit) journals(ctx context.Context) error {
 
 // due checks every order that is due.
 func (a *audit) due(ctx context.Context) error {
-	return walk(func(cursor uint64) ([]string, uint64, error) {
+	return redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
 		return a.node.ZScan(ctx, a.keys.Due(), cursor, "", auditBatch).Result()
 	}, func(found []string) error {
 		var ids []string
@@ -106,7 +106,7 @@ func (a *audit) due(ctx context.Context) error {
 
 // aside reports every order that was put aside.
 func (a *audit) aside(ctx context.Context) error {
-	return walk(func(cursor uint64) ([]string, uint64, error) {
+	return redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
 		return a.node.ZScan(ctx, a.keys.Damaged(), cursor, "", auditBatch).Result()
 	}, func(found []string) error {
 		for n := 0; n < len(found); n += 2 { // members and scores by turns
@@ -114,24 +114,6 @@ func (a *audit) aside(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// walk calls each for everything that a SCAN finds.
-func walk(scan func(cursor uint64) ([]string, uint64, error), each func([]string) error) error {
-	for cursor := uint64(0); ; {
-		found, next, err := scan(cursor)
-		if err != nil {
-			return err
-		}
-		for batch := range slices.Chunk(found, 2*auditBatch) { // SCAN may return more than it was asked for
-			if err := each(batch); err != nil {
-				return err
-			}
-		}
-		if cursor = next; cursor == 0 {
-			return nil
-		}
-	}
 }
 
 // checkAgain checks the suspects twice more: a failover, or a read that is older than another

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
+	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
@@ -32,7 +33,7 @@ type counters map[string]map[string]string
 func (a *audit) batches(ctx context.Context) error {
 	prefix := a.keys.Batch("")
 	some, fields := counters{}, 0
-	err := walk(func(cursor uint64) ([]string, uint64, error) {
+	err := redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
 		return a.node.Scan(ctx, cursor, prefix+"*", auditBatch).Result()
 	}, func(found []string) error {
 		for n := range found {
@@ -137,7 +138,7 @@ func (a *audit) recount(ctx context.Context, before counters) (wrong map[string]
 // countOrders adds every order of these batches to the tally of its batch.
 func (a *audit) countOrders(ctx context.Context, batches map[string]tally) error {
 	prefix := a.keys.Order("")
-	return walk(func(cursor uint64) ([]string, uint64, error) {
+	return redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
 		return a.node.Scan(ctx, cursor, prefix+"*", listBatch).Result()
 	}, func(found []string) error {
 		journals := make([]*redis.SliceCmd, len(found))

@@ -27,7 +27,6 @@ var (
 	reopenScript  = redisscript.Load(luaFiles, "reopen")
 	auditScript   = redisscript.Load(luaFiles, "audit")
 	resumedScript = redisscript.Load(luaFiles, "resumed")
-	quotasScript  = redisscript.Load(luaFiles, "quotas")
 )
 
 // Inspector reads the journal for people: the history of an order, and whether journal, due and

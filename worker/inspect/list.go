@@ -130,7 +130,7 @@ func (l *lister) journals(ctx context.Context) error {
 	if l.filter.Merchant != "" {
 		pattern = prefix + l.filter.Merchant + ":*"
 	}
-	return walk(func(cursor uint64) ([]string, uint64, error) {
+	return redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
 		return l.node.Scan(ctx, cursor, pattern, listBatch).Result()
 	}, func(found []string) error {
 		for n := range found {
@@ -142,7 +142,7 @@ func (l *lister) journals(ctx context.Context) error {
 
 // set lists the orders of a sorted set.
 func (l *lister) set(ctx context.Context, key string) error {
-	return walk(func(cursor uint64) ([]string, uint64, error) {
+	return redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
 		return l.node.ZScan(ctx, key, cursor, "", listBatch).Result()
 	}, func(found []string) error {
 		var ids []string

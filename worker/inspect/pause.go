@@ -106,7 +106,7 @@ func (i *Inspector) Resume(ctx context.Context, merchant string, payType qfpay.P
 
 // walkDue calls each with the ids of the orders without a result that match a pattern, some at a time.
 func (i *Inspector) walkDue(ctx context.Context, pattern string, each func(ids []string) error) error {
-	return walk(func(cursor uint64) ([]string, uint64, error) {
+	return redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
 		return i.rdb.ZScan(ctx, i.keys.Due(), cursor, pattern, 10*auditBatch).Result()
 	}, func(found []string) error {
 		var ids []string

@@ -231,18 +231,7 @@ func (m *migration) dropQueues(ctx context.Context, d Direction) error {
 
 // scan calls each for all keys of a pattern. Redis may name one twice.
 func (m *migration) scan(ctx context.Context, pattern string, each func([]string) error) error {
-	for cursor := uint64(0); ; {
-		found, next, err := m.node.Scan(ctx, cursor, pattern, batch).Result()
-		if err != nil {
-			return err
-		}
-		for some := range slices.Chunk(found, 2*batch) {
-			if err := each(some); err != nil {
-				return err
-			}
-		}
-		if cursor = next; cursor == 0 {
-			return nil
-		}
-	}
+	return redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
+		return m.node.Scan(ctx, cursor, pattern, batch).Result()
+	}, each)
 }

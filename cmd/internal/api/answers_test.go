@@ -101,7 +101,7 @@ func TestDocument_EveryAnswerInItIsGiven(t *testing.T) {
 	busy.rdb.XAdd(t.Context(), xadd(aResult("A1")))
 	<-heard
 
-	broken := newRig(t, func(c *Config) { c.Producer, c.Inspector, c.Results, c.Payments = nil, nil, nil, nil }) // a call of them panics
+	broken := newRig(t, func(c *Config) { c.Producer, c.Inspector, c.Batches, c.Results, c.Payments = nil, nil, nil, nil, nil }) // a call of them panics
 	broken.had(had, 500, broken.request("POST", "/v1/orders", oneOrder, strings.NewReader(anOrder("A3"))))
 	broken.had(had, 500, broken.request("GET", order, "", nil))
 	broken.had(had, 500, broken.request("GET", picture, "", nil))

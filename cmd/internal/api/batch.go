@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/batches"
 )
 
 // getBatch shows a batch, as qfpay-worker batch show prints it as JSON.
@@ -21,7 +21,7 @@ func (s *server) getBatch(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	b, err := s.batch(ctx, name, caller)
 	switch {
-	case errors.Is(err, inspect.ErrNoBatch):
+	case errors.Is(err, batches.ErrNoBatch):
 		answerProblem(w, problem{Status: http.StatusNotFound, Detail: "no such batch, or one with orders of merchants that the token is not for"})
 	case err != nil:
 		p := problem{Status: http.StatusServiceUnavailable, Detail: unavailable(err) + "; try again"}
@@ -34,17 +34,17 @@ func (s *server) getBatch(w http.ResponseWriter, r *http.Request) {
 
 // batch reads a batch if the caller may read the orders of all its merchants; otherwise it does not
 // tell that there is one.
-func (s *server) batch(ctx context.Context, name string, caller *Caller) (inspect.Batch, error) {
+func (s *server) batch(ctx context.Context, name string, caller *Caller) (batches.Batch, error) {
 	if !tasks.ValidBatch(name) {
-		return inspect.Batch{}, inspect.ErrNoBatch
+		return batches.Batch{}, batches.ErrNoBatch
 	}
-	b, err := s.Inspector.BatchCounters(ctx, name)
+	b, err := s.Batches.Counters(ctx, name)
 	if err != nil {
 		return b, err
 	}
 	for _, m := range b.Merchants {
 		if !caller.mayUse(m.Merchant) {
-			return b, inspect.ErrNoBatch
+			return b, batches.ErrNoBatch
 		}
 	}
 	select { // a forecast walks all orders that wait: one at a time
@@ -53,5 +53,5 @@ func (s *server) batch(ctx context.Context, name string, caller *Caller) (inspec
 	case <-ctx.Done():
 		return b, ctx.Err()
 	}
-	return s.Inspector.WithForecast(ctx, b)
+	return s.Batches.WithForecast(ctx, b)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/batches"
 )
 
 func TestBatch_IsShownToThoseWhoMayReadItsOrders(t *testing.T) {
@@ -21,11 +21,11 @@ func TestBatch_IsShownToThoseWhoMayReadItsOrders(t *testing.T) {
 	r.post(of("default", "A1"))
 	r.post(of("shop", "A2"))
 	r.post(of("shop", "A2"))
-	got := into[inspect.Batch](t, r.get("/v1/batches/march").body)
+	got := into[batches.Batch](t, r.get("/v1/batches/march").body)
 	if got.Name != "march" || got.Accepted != 2 || got.Waiting != 2 || got.Outcomes[tasks.Created] != 0 || got.FirstAcceptedAt.IsZero() {
 		t.Errorf("%+v", got)
 	}
-	want := []inspect.BatchMerchant{{Merchant: "default", Accepted: 1, Waits: inspect.Waits{Bulk: 1}}, {Merchant: "shop", Accepted: 1, Waits: inspect.Waits{Bulk: 1}}}
+	want := []batches.Merchant{{Merchant: "default", Accepted: 1, Waits: batches.Waits{Bulk: 1}}, {Merchant: "shop", Accepted: 1, Waits: batches.Waits{Bulk: 1}}}
 	if diff := cmp.Diff(want, got.Merchants); diff != "" {
 		t.Error(diff)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker"
+	"github.com/qfpay-worker/qfpay-worker/worker/batches"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
@@ -56,7 +57,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	r.rdb = redis.NewClient(&redis.Options{Network: "unix", Addr: r.redis.Socket, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { r.rdb.Close() })
 	c := Config{
-		Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Callers: r.callers,
+		Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Batches: batches.New(r.rdb, keys), Callers: r.callers,
 		Results: tasks.NewResults(r.rdb, keys), Payments: tasks.NewPayments(r.rdb, keys),
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

@@ -28,6 +28,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/conns"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/batches"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
@@ -90,7 +91,7 @@ func (r *rig) serving(certificate *conns.Certificate, grace time.Duration, chang
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	c := Config{
-		Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Callers: r.callers,
+		Producer: tasks.NewProducer(r.rdb, keys), Inspector: inspect.New(r.rdb, keys), Batches: batches.New(r.rdb, keys), Callers: r.callers,
 		Logger: slog.New(slog.NewTextHandler(r.log, nil)), Patience: time.Minute, // on a busy machine, a second is short
 	}
 	for _, f := range change {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/internal/seldom"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/batches"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 )
 
@@ -24,6 +25,7 @@ const (
 type Config struct {
 	Producer  *tasks.Producer
 	Inspector *inspect.Inspector
+	Batches   *batches.Reader
 	Results   *tasks.Results
 	Payments  *tasks.Payments
 	Callers   *Callers        // who may use it

@@ -1,10 +1,11 @@
-package inspect
+package batches
 
 import (
 	"math"
 	"slices"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
 )
 
@@ -38,14 +39,14 @@ func (b Backlog) OfNew(orders map[string]Waits) Forecast {
 	return b.forecast(orders, false, time.Time{})
 }
 
-// OfWaiting forecasts accepted orders, by merchant: they are among what waits. None of them is done
+// ofWaiting forecasts accepted orders, by merchant: they are among what waits. None of them is done
 // before notBefore, unless that is zero.
-func (b Backlog) OfWaiting(orders map[string]Waits, notBefore time.Time) Forecast {
+func (b Backlog) ofWaiting(orders map[string]Waits, notBefore time.Time) Forecast {
 	return b.forecast(orders, true, notBefore)
 }
 
 func (b Backlog) forecast(orders map[string]Waits, among bool, notBefore time.Time) Forecast {
-	f := Forecast{Starts: math.MaxInt64, Takes: max(0, notBefore.Sub(b.Now))}
+	f := Forecast{Starts: math.MaxInt64, Takes: max(0, notBefore.Sub(b.now))}
 	if notBefore.IsZero() {
 		f.Takes = 0
 	}
@@ -59,14 +60,14 @@ func (b Backlog) forecast(orders map[string]Waits, among bool, notBefore time.Ti
 	}
 	f.Starts = min(f.Starts, f.Takes)
 	f.Seconds = int64(math.Ceil(f.Takes.Seconds()))
-	f.DoneAt = b.Now.Add(f.Takes).Truncate(time.Second)
+	f.DoneAt = b.now.Add(f.Takes).Truncate(time.Second)
 	slices.Sort(f.Assumed)
 	return f
 }
 
 // line is what waits for one quota.
 type line struct {
-	Quota
+	quota   journal.Quota
 	assumed string // the merchant, if the quota is not known
 	own     Waits  // the orders of the forecast
 	all     Waits  // what waits in Redis; of orders that are in no wait queue the lane is not known: bulk
@@ -78,15 +79,15 @@ type line struct {
 func (b Backlog) lines(orders map[string]Waits) map[string]*line {
 	lines := map[string]*line{}
 	of := func(merchant string) *line {
-		q, known := b.Quotas[merchant]
+		q, known := b.quotas[merchant]
 		key := "code " + q.AppCode
 		if !known {
-			key, q = "merchant "+merchant, Quota{PerSecond: assumedPerSecond, PerMinute: AssumedPerMinute}
+			key, q = "merchant "+merchant, journal.Quota{PerSecond: assumedPerSecond, PerMinute: AssumedPerMinute}
 		}
 		l := lines[key]
 		if l == nil {
-			c := b.Calls[q.AppCode]
-			l = &line{Quota: q, all: c.Waits, later: -c.Interactive - c.Bulk, log: c.Log.Past()}
+			c := b.calls[q.AppCode]
+			l = &line{quota: q, all: c.Waits, later: -c.Interactive - c.Bulk, log: c.log.Past()}
 			if !known {
 				l.assumed, l.later = merchant, 0
 			}
@@ -99,13 +100,13 @@ func (b Backlog) lines(orders map[string]Waits) map[string]*line {
 		l.own.Interactive += n.Interactive
 		l.own.Bulk += n.Bulk
 	}
-	for merchant, d := range b.Due {
+	for merchant, d := range b.due {
 		l := of(merchant)
-		l.all.Bulk += d.Soon
+		l.all.Bulk += d.soon
 		if l.assumed != "" { // a wait queue or not_before: nobody can tell
-			l.all.Bulk += d.Later
+			l.all.Bulk += d.later
 		} else {
-			l.later += d.Later
+			l.later += d.later
 		}
 	}
 	for key, l := range lines {
@@ -134,7 +135,7 @@ func (l *line) takes(among bool) (starts, takes time.Duration, before int) {
 	if l.own.Interactive > 0 {
 		first = min(first, l.all.Interactive)
 	}
-	schedule := ratelimit.NewSchedule(ratelimit.Limits{PerSecond: l.PerSecond, PerMinute: l.PerMinute}, l.log)
+	schedule := ratelimit.NewSchedule(ratelimit.Limits{PerSecond: l.quota.PerSecond, PerMinute: l.quota.PerMinute}, l.log)
 	take := func(n int) time.Duration {
 		urgent := min(n, interactive)
 		interactive -= urgent

@@ -1,4 +1,4 @@
-package inspect
+package batches
 
 import (
 	"cmp"
@@ -34,12 +34,12 @@ type Batch struct {
 	LastSettledAt   time.Time `json:"last_settled_at,omitzero"`
 	LastNotBefore   time.Time `json:"last_not_before,omitzero"` // the latest not_before of its orders
 
-	Merchants []BatchMerchant `json:"merchants,omitempty"` // by name; not in a list of batches
-	Forecast  *Forecast       `json:"forecast,omitempty"`  // of a batch in which orders wait; not in a list
+	Merchants []Merchant `json:"merchants,omitempty"` // by name; not in a list of batches
+	Forecast  *Forecast  `json:"forecast,omitempty"`  // of a batch in which orders wait; not in a list
 }
 
-// BatchMerchant are the orders of a batch that have this merchant.
-type BatchMerchant struct {
+// Merchant are the orders of a batch that have this merchant.
+type Merchant struct {
 	Merchant string `json:"merchant"`
 	Accepted int    `json:"accepted"`
 	Waits    Waits  `json:"waiting"`
@@ -53,17 +53,17 @@ func (b Batch) LastChange() time.Time {
 	return b.LastAcceptedAt
 }
 
-// Batch returns the counters of a batch, with a forecast while orders of it wait, or [ErrNoBatch].
-func (i *Inspector) Batch(ctx context.Context, name string) (Batch, error) {
-	b, err := i.BatchCounters(ctx, name)
+// Read returns the counters of a batch, with a forecast while orders of it wait, or [ErrNoBatch].
+func (r *Reader) Read(ctx context.Context, name string) (Batch, error) {
+	b, err := r.Counters(ctx, name)
 	if err != nil {
 		return b, err
 	}
-	return i.WithForecast(ctx, b)
+	return r.WithForecast(ctx, b)
 }
 
 // WithForecast adds a forecast to the counters of a batch in which orders wait.
-func (i *Inspector) WithForecast(ctx context.Context, b Batch) (Batch, error) {
+func (r *Reader) WithForecast(ctx context.Context, b Batch) (Batch, error) {
 	own := b.waits()
 	if len(own) == 0 {
 		return b, nil
@@ -72,18 +72,18 @@ func (i *Inspector) WithForecast(ctx context.Context, b Batch) (Batch, error) {
 	for merchant := range own {
 		names = append(names, merchant)
 	}
-	backlog, err := i.Backlog(ctx, names)
+	backlog, err := r.Backlog(ctx, names)
 	if err != nil {
 		return b, err
 	}
-	f := backlog.OfWaiting(own, b.LastNotBefore)
+	f := backlog.ofWaiting(own, b.LastNotBefore)
 	b.Forecast = &f
 	return b, nil
 }
 
-// BatchCounters returns the counters of a batch without a forecast, or [ErrNoBatch]. It is one HGETALL.
-func (i *Inspector) BatchCounters(ctx context.Context, name string) (Batch, error) {
-	h, err := i.rdb.HGetAll(ctx, i.keys.Batch(name)).Result()
+// Counters returns the counters of a batch without a forecast, or [ErrNoBatch]. It is one HGETALL.
+func (r *Reader) Counters(ctx context.Context, name string) (Batch, error) {
+	h, err := r.rdb.HGetAll(ctx, r.keys.Batch(name)).Result()
 	if err != nil {
 		return Batch{}, fmt.Errorf("batch %s: %w", name, err)
 	}
@@ -132,13 +132,13 @@ func batchOf(name string, h map[string]string) (Batch, error) {
 	}
 	for field := range h {
 		if merchant, is := strings.CutPrefix(field, "merchant:"); is {
-			b.Merchants = append(b.Merchants, BatchMerchant{Merchant: merchant, Accepted: int(number(field)), Waits: Waits{
+			b.Merchants = append(b.Merchants, Merchant{Merchant: merchant, Accepted: int(number(field)), Waits: Waits{
 				Interactive: int(number("waiting:" + string(tasks.Interactive) + ":" + merchant)),
 				Bulk:        int(number("waiting:" + string(tasks.Bulk) + ":" + merchant)),
 			}})
 		}
 	}
-	slices.SortFunc(b.Merchants, func(x, y BatchMerchant) int { return strings.Compare(x.Merchant, y.Merchant) })
+	slices.SortFunc(b.Merchants, func(x, y Merchant) int { return strings.Compare(x.Merchant, y.Merchant) })
 	return b, bad
 }
 
@@ -153,16 +153,16 @@ func outcomeNames() (names []string) {
 	return names
 }
 
-// Batches returns the batches that have changed last, at most so many, the latest change first, and how
+// List returns the batches that have changed last, at most so many, the latest change first, and how
 // many there are in all. It walks all keys; its memory does not grow with their number. damaged is called
 // for batches whose counters cannot be read.
-func (i *Inspector) Batches(ctx context.Context, most int, damaged func(error)) (latest []Batch, all int, err error) {
-	node, err := redisserver.ForKey(ctx, i.rdb, i.keys.Due()) // SCAN has no key: a Cluster client would send it anywhere
+func (r *Reader) List(ctx context.Context, most int, damaged func(error)) (latest []Batch, all int, err error) {
+	node, err := redisserver.ForKey(ctx, r.rdb, r.keys.Due()) // SCAN has no key: a Cluster client would send it anywhere
 	if err != nil {
 		return nil, 0, err
 	}
-	prefix := i.keys.Batch("")
-	err = walk(func(cursor uint64) ([]string, uint64, error) {
+	prefix := r.keys.Batch("")
+	err = redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
 		return node.Scan(ctx, cursor, prefix+"*", scanned).Result()
 	}, func(keys []string) error {
 		pipe := node.Pipeline()

@@ -1,4 +1,4 @@
-package inspect
+package batches
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/ratelimit"
@@ -20,67 +21,64 @@ type Waits struct {
 	Bulk        int `json:"bulk"`
 }
 
-// Quota is what QFPay allows an app_code, over all merchants that have it.
-type Quota = journal.Quota
-
 // Backlog is what waits for the quotas of some merchants, as of one moment.
 type Backlog struct {
-	Now    time.Time            // on Redis's clock
-	Quotas map[string]Quota     // of the merchants that running workers have
-	Due    map[string]DueOrders // by merchant
-	Calls  map[string]Calls     // by app_code
+	now    time.Time                // on Redis's clock
+	quotas map[string]journal.Quota // of the merchants that running workers have
+	due    map[string]dueOrders     // by merchant
+	calls  map[string]calls         // by app_code
 }
 
-// DueOrders are the orders of a merchant that are in due.
-type DueOrders struct {
-	Soon  int // due within a minute
-	Later int // the others: in a wait queue of the limiter, or put off
+// dueOrders are the orders of a merchant that are in due.
+type dueOrders struct {
+	soon  int // due within a minute
+	later int // the others: in a wait queue of the limiter, or put off
 }
 
-// Calls are the calls of an app_code, past and to come.
-type Calls struct {
+// calls are the calls of an app_code, past and to come.
+type calls struct {
 	Waits               // orders in its wait queues
-	Log   ratelimit.Log // of its limiter
+	log   ratelimit.Log // of its limiter
 }
 
 // Backlog reads what waits for the quotas of these merchants. It walks due, a thousand orders at a time;
 // its memory grows with the merchants that workers have, not with the orders.
-func (i *Inspector) Backlog(ctx context.Context, merchants []string) (Backlog, error) {
-	b := Backlog{Due: map[string]DueOrders{}, Calls: map[string]Calls{}}
-	if err := i.quotas(ctx, &b); err != nil {
+func (r *Reader) Backlog(ctx context.Context, merchants []string) (Backlog, error) {
+	b := Backlog{due: map[string]dueOrders{}, calls: map[string]calls{}}
+	if err := r.quotas(ctx, &b); err != nil {
 		return b, fmt.Errorf("backlog: %w", err)
 	}
 	of := map[string]bool{}
 	for _, name := range merchants {
 		of[name] = true
-		if q, known := b.Quotas[name]; known {
-			b.Calls[q.AppCode] = Calls{}
+		if q, known := b.quotas[name]; known {
+			b.calls[q.AppCode] = calls{}
 		}
 	}
-	for name, q := range b.Quotas { // merchants with the same app_code share its quota
-		if _, shares := b.Calls[q.AppCode]; shares {
+	for name, q := range b.quotas { // merchants with the same app_code share its quota
+		if _, shares := b.calls[q.AppCode]; shares {
 			of[name] = true
 		}
 	}
-	if err := i.calls(ctx, &b); err != nil {
+	if err := r.calls(ctx, &b); err != nil {
 		return b, fmt.Errorf("backlog: %w", err)
 	}
-	soon := float64(b.Now.Add(timing.QueueGrace).UnixMilli())
-	err := walk(func(cursor uint64) ([]string, uint64, error) {
-		return i.rdb.ZScan(ctx, i.keys.Due(), cursor, "", scanned).Result()
+	soon := float64(b.now.Add(timing.QueueGrace).UnixMilli())
+	err := redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
+		return r.rdb.ZScan(ctx, r.keys.Due(), cursor, "", scanned).Result()
 	}, func(found []string) error {
 		for n := 0; n+1 < len(found); n += 2 { // members and scores by turns
 			merchant, _, _ := strings.Cut(found[n], ":")
 			if !of[merchant] {
 				continue
 			}
-			d := b.Due[merchant]
+			d := b.due[merchant]
 			if at, err := strconv.ParseFloat(found[n+1], 64); err == nil && at > soon {
-				d.Later++
+				d.later++
 			} else {
-				d.Soon++
+				d.soon++
 			}
-			b.Due[merchant] = d
+			b.due[merchant] = d
 		}
 		return nil
 	})
@@ -91,8 +89,8 @@ func (i *Inspector) Backlog(ctx context.Context, merchants []string) (Backlog, e
 }
 
 // quotas reads the quotas that running workers have told.
-func (i *Inspector) quotas(ctx context.Context, b *Backlog) error {
-	answer, err := quotasScript.Run(ctx, i.rdb, []string{i.keys.Merchants(), i.keys.Quotas()}).Slice()
+func (r *Reader) quotas(ctx context.Context, b *Backlog) error {
+	answer, err := quotasScript.Run(ctx, r.rdb, []string{r.keys.Merchants(), r.keys.Quotas()}).Slice()
 	if err != nil {
 		return err
 	}
@@ -101,23 +99,23 @@ func (i *Inspector) quotas(ctx context.Context, b *Backlog) error {
 	if err != nil || len(words)%2 == 0 {
 		return fmt.Errorf("quotas.lua answered %q", words)
 	}
-	b.Now, b.Quotas = time.UnixMilli(ms).UTC(), map[string]Quota{}
+	b.now, b.quotas = time.UnixMilli(ms).UTC(), map[string]journal.Quota{}
 	for n := 1; n < len(words); n += 2 {
 		if q, is := journal.ParseQuota(words[n+1]); is {
-			b.Quotas[words[n]] = q
+			b.quotas[words[n]] = q
 		}
 	}
 	return nil
 }
 
 // calls reads the wait queues of the app_codes, and their calls of the last minute.
-func (i *Inspector) calls(ctx context.Context, b *Backlog) error {
-	for appCode := range b.Calls {
-		waiting, err := ratelimit.ReadWaiting(ctx, i.rdb, i.keys, appCode, b.Now)
+func (r *Reader) calls(ctx context.Context, b *Backlog) error {
+	for appCode := range b.calls {
+		waiting, err := ratelimit.ReadWaiting(ctx, r.rdb, r.keys, appCode, b.now)
 		if err != nil {
 			return err
 		}
-		b.Calls[appCode] = Calls{Log: waiting.Log, Waits: Waits{
+		b.calls[appCode] = calls{log: waiting.Log, Waits: Waits{
 			Interactive: waiting.Orders[tasks.Interactive], Bulk: waiting.Orders[tasks.Bulk]}}
 	}
 	return nil
