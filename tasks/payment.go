@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks/consume"
 )
 
 // PaymentEvent is the word for what became of a published QR code.
@@ -120,11 +122,11 @@ type PaymentEntry struct {
 }
 
 // Payments reads the payment stream.
-type Payments = Reader[PaymentEntry]
+type Payments = consume.Reader[PaymentEntry]
 
 // NewPayments returns a reader of payments. The keys must have the same prefix as those of the workers.
 func NewPayments(rdb redis.UniversalClient, keys Keys) *Payments {
-	return newReader(rdb, keys.Payments(), func(m redis.XMessage) PaymentEntry {
+	return consume.New(rdb, keys.Payments(), func(m redis.XMessage) PaymentEntry {
 		p, err := ParsePayment(m)
 		return PaymentEntry{StreamID: m.ID, Payment: p, Err: err}
 	})

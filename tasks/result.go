@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/qfpay-worker/qfpay-worker/tasks/consume"
 )
 
 // Outcome is the word for how an order ended.
@@ -141,7 +143,13 @@ type Entry struct {
 	Err      error // the entry is not a result; Result is empty
 }
 
-func entryOf(m redis.XMessage) Entry {
-	r, err := ParseResult(m)
-	return Entry{StreamID: m.ID, Result: r, Err: err}
+// Results reads the result stream.
+type Results = consume.Reader[Entry]
+
+// NewResults returns a reader of results. The keys must have the same prefix as those of the workers.
+func NewResults(rdb redis.UniversalClient, keys Keys) *Results {
+	return consume.New(rdb, keys.Results(), func(m redis.XMessage) Entry {
+		r, err := ParseResult(m)
+		return Entry{StreamID: m.ID, Result: r, Err: err}
+	})
 }

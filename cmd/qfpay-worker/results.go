@@ -12,6 +12,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/consume"
 )
 
 // ResultsCmd reads the result stream.
@@ -63,7 +64,7 @@ func (c *PaymentsCmd) Run(ctx context.Context, std stdio) error {
 
 // readStream reads a stream in one of the four ways, and prints its entries. The roles are those
 // without and with a group.
-func readStream[E streamEntry](ctx context.Context, std stdio, c *ReadConfig, found checks, open func(redis.UniversalClient, tasks.Keys) *tasks.Reader[E], p *printer, show func(E) error, reader, consumer redischeck.Role) error {
+func readStream[E streamEntry](ctx context.Context, std stdio, c *ReadConfig, found checks, open func(redis.UniversalClient, tasks.Keys) *consume.Reader[E], p *printer, show func(E) error, reader, consumer redischeck.Role) error {
 	server, keys, err := c.resolve(&found)
 	if err != nil {
 		return err
@@ -116,7 +117,7 @@ type streamEntry interface {
 }
 
 // printStream prints entries in one of the four ways.
-func printStream[E streamEntry](ctx context.Context, c *ReadConfig, stream *tasks.Reader[E], p *printer, show func(E) error) error {
+func printStream[E streamEntry](ctx context.Context, c *ReadConfig, stream *consume.Reader[E], p *printer, show func(E) error) error {
 	showNow := func(e E) error {
 		if err := show(e); err != nil {
 			return err
@@ -146,7 +147,7 @@ func noteNewGroup(w io.Writer) func(group string) {
 const page = 500
 
 // readAll prints the entries in the stream, page by page. Each that it cannot read is passed over.
-func readAll[E streamEntry](ctx context.Context, stream *tasks.Reader[E], from string, p *printer, show func(E) error) error {
+func readAll[E streamEntry](ctx context.Context, stream *consume.Reader[E], from string, p *printer, show func(E) error) error {
 	for {
 		entries, err := stream.Read(ctx, from, page)
 		if err != nil || len(entries) == 0 {

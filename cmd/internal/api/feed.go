@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/tasks/consume"
 )
 
 // The bounds of an answer with entries of a stream. It holds at most feedBytes and the entry that
@@ -70,7 +71,7 @@ type feed struct {
 }
 
 // getFeed returns the handler that answers with the entries of a stream after one of them.
-func getFeed[E any](s *server, stream *tasks.Reader[E], entryOf func(E) feedEntry) http.HandlerFunc {
+func getFeed[E any](s *server, stream *consume.Reader[E], entryOf func(E) feedEntry) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		caller := recordOf(r).caller
 		if !caller.Read {

@@ -1,4 +1,4 @@
-package tasks
+package consume
 
 import (
 	"context"
@@ -9,17 +9,36 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redistest"
 )
 
-// publish writes results with these out_trade_nos, as the worker's script does.
-func publish(t *testing.T, rdb redis.UniversalClient, outTradeNos ...string) {
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, redistest.Dialing) }
+
+const stream = "results"
+
+// entry is a message of the stream: its name, or an error if it has none.
+type entry struct {
+	id, name string
+	err      error
+}
+
+func newReader(rdb redis.UniversalClient) *Reader[entry] {
+	return New(rdb, stream, func(m redis.XMessage) entry {
+		text, is := m.Values["name"].(string)
+		if !is {
+			return entry{id: m.ID, err: errors.New("no name")}
+		}
+		return entry{id: m.ID, name: text}
+	})
+}
+
+// publish writes results with these names.
+func publish(t *testing.T, rdb redis.UniversalClient, names ...string) {
 	t.Helper()
-	for _, n := range outTradeNos {
-		r := result1()
-		r.OutTradeNo, r.ID = n, r.Merchant+":"+n
-		if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Results(), Values: r.Values()}).Err(); err != nil {
+	for _, n := range names {
+		if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: stream, Values: []string{"name", n}}).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -28,7 +47,7 @@ func publish(t *testing.T, rdb redis.UniversalClient, outTradeNos ...string) {
 // junk writes an entry that is not a result.
 func junk(t *testing.T, rdb redis.UniversalClient) {
 	t.Helper()
-	if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: keys.Results(), Values: []string{"x", "1"}}).Err(); err != nil {
+	if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: stream, Values: []string{"x", "1"}}).Err(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -50,25 +69,25 @@ type collector struct {
 	last string
 }
 
-func (c *collector) take(e Entry) error {
-	c.seen, c.last = append(c.seen, name(e)), e.StreamID
+func (c *collector) take(e entry) error {
+	c.seen, c.last = append(c.seen, name(e)), e.id
 	if len(c.seen) == c.n {
 		return errEnough
 	}
 	return nil
 }
 
-func name(e Entry) string {
-	if e.Err != nil {
+func name(e entry) string {
+	if e.err != nil {
 		return "not a result"
 	}
-	return e.Result.OutTradeNo
+	return e.name
 }
 
 func TestRead_EntriesComeInTheirOrder(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	results := NewResults(rdb, keys)
+	results := newReader(rdb)
 	if got, err := results.Read(t.Context(), "", 10); len(got) != 0 || err != nil {
 		t.Errorf("nothing was published: %v, %v", got, err)
 	}
@@ -86,7 +105,7 @@ func TestRead_EntriesComeInTheirOrder(t *testing.T) {
 			break
 		}
 		for _, e := range entries {
-			got, from = append(got, name(e)), e.StreamID
+			got, from = append(got, name(e)), e.id
 		}
 	}
 	if diff := cmp.Diff([]string{"A1", "A2", "not a result", "A3"}, got); diff != "" {
@@ -100,10 +119,10 @@ func TestRead_EntriesComeInTheirOrder(t *testing.T) {
 func TestFollow_OldResultsComeAndThenNewOnes(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	results := NewResults(rdb, keys)
+	results := newReader(rdb)
 	publish(t, rdb, "A1", "A2")
 	c := collector{n: 4}
-	err := results.Follow(soon(t), "", func(e Entry) error {
+	err := results.Follow(soon(t), "", func(e entry) error {
 		if name(e) == "A2" {
 			publish(t, rdb, "A3", "A4") // while it is reading
 		}
@@ -123,7 +142,7 @@ func TestFollow_OnlyNewResultsComeFromTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, old := range [][]string{nil, {"A1"}} {
 		rdb := redistest.Start(t).Client(t)
-		results := NewResults(rdb, keys)
+		results := newReader(rdb)
 		publish(t, rdb, old...)
 		rdb.AddHook(publishBefore{t: t, command: "xread", publish: func() { publish(t, rdb, "A2") }, done: new(bool)})
 		c := collector{n: 1}
@@ -158,30 +177,32 @@ func (h publishBefore) ProcessPipelineHook(next redis.ProcessPipelineHook) redis
 	return next
 }
 
-func TestResults_FollowAndConsumeEndWithTheirContext(t *testing.T) {
+func TestReader_FollowAndConsumeEndWithTheirContext(t *testing.T) {
 	t.Parallel()
-	for reader, read := range map[string]func(context.Context, *Results, func(Entry) error) error{
-		"Follow":  func(ctx context.Context, r *Results, fn func(Entry) error) error { return r.Follow(ctx, "", fn) },
-		"Consume": func(ctx context.Context, r *Results, fn func(Entry) error) error { return r.Consume(ctx, "g", "c", fn) },
+	for reader, read := range map[string]func(context.Context, *Reader[entry], func(entry) error) error{
+		"Follow": func(ctx context.Context, r *Reader[entry], fn func(entry) error) error { return r.Follow(ctx, "", fn) },
+		"Consume": func(ctx context.Context, r *Reader[entry], fn func(entry) error) error {
+			return r.Consume(ctx, "g", "c", fn)
+		},
 	} {
 		rdb := redistest.Start(t).Client(t)
 		ctx, cancel := context.WithCancel(soon(t))
 		// The context ends while a read blocks: the hook sees the command.
 		rdb.AddHook(publishBefore{t: t, command: map[string]string{"Follow": "xread", "Consume": "xreadgroup"}[reader], publish: cancel, done: new(bool)})
-		err := read(ctx, NewResults(rdb, keys), func(Entry) error { return nil })
+		err := read(ctx, newReader(rdb), func(entry) error { return nil })
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", reader, err)
 		}
 	}
 }
 
-func TestResults_ReadFollowAndConsumeTellThatRedisFailed(t *testing.T) {
+func TestReader_ReadFollowAndConsumeTellThatRedisFailed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: server.Socket, MaxRetries: -1})
 	defer rdb.Close()
-	results := NewResults(rdb, keys)
-	kill := func(Entry) error { server.Kill(); return nil }
+	results := newReader(rdb)
+	kill := func(entry) error { server.Kill(); return nil }
 	for reader, read := range map[string]func() error{
 		"Follow":  func() error { return results.Follow(soon(t), "", kill) },
 		"Consume": func() error { return results.Consume(soon(t), "g", "c", kill) },
@@ -196,11 +217,11 @@ func TestResults_ReadFollowAndConsumeTellThatRedisFailed(t *testing.T) {
 }
 
 // consume runs a consumer until it has n entries, all of them acknowledged.
-func consume(t *testing.T, results *Results, consumer string, n int) []string {
+func consume(t *testing.T, results *Reader[entry], consumer string, n int) []string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(soon(t))
 	c := collector{}
-	err := results.Consume(ctx, "g", consumer, func(e Entry) error {
+	err := results.Consume(ctx, "g", consumer, func(e entry) error {
 		c.take(e)
 		if len(c.seen) == n {
 			cancel()
@@ -216,7 +237,7 @@ func consume(t *testing.T, results *Results, consumer string, n int) []string {
 // unread returns how many entries the group has read and not acknowledged.
 func unread(t *testing.T, rdb redis.UniversalClient) int64 {
 	t.Helper()
-	p, err := rdb.XPending(t.Context(), keys.Results(), "g").Result()
+	p, err := rdb.XPending(t.Context(), stream, "g").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +247,7 @@ func unread(t *testing.T, rdb redis.UniversalClient) int64 {
 func TestConsume_ConsumersOfAGroupShareTheResults(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	results := NewResults(rdb, keys)
+	results := newReader(rdb)
 	var want []string
 	for i := range 3*consumeCount + 1 {
 		want = append(want, fmt.Sprint("A", i))
@@ -245,11 +266,11 @@ func TestConsume_ConsumersOfAGroupShareTheResults(t *testing.T) {
 func TestConsume_AnEntryComesAgainUntilItIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	results := NewResults(rdb, keys)
+	results := newReader(rdb)
 	publish(t, rdb, "A1", "A2", "A3")
 	for range 2 { // A1 is acknowledged the first time, A2 never
 		c := collector{}
-		err := results.Consume(soon(t), "g", "c1", func(e Entry) error {
+		err := results.Consume(soon(t), "g", "c1", func(e entry) error {
 			c.take(e)
 			if name(e) == "A2" {
 				return errEnough
@@ -271,9 +292,9 @@ func TestConsume_AnEntryComesAgainUntilItIsAcknowledged(t *testing.T) {
 func TestConsume_EntriesOfADeadConsumerAreTakenOver(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	results := NewResults(rdb, keys)
+	results := newReader(rdb)
 	publish(t, rdb, "A1", "A2", "A3")
-	if err := results.Consume(soon(t), "g", "dead", func(Entry) error { return errEnough }); !errors.Is(err, errEnough) {
+	if err := results.Consume(soon(t), "g", "dead", func(entry) error { return errEnough }); !errors.Is(err, errEnough) {
 		t.Fatal(err)
 	}
 	// The dead consumer has had A1 and A2 for more than a minute, A3 for less.
@@ -282,7 +303,7 @@ func TestConsume_EntriesOfADeadConsumerAreTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, idle := range []int64{61_000, 61_000, 30_000} {
-		err := rdb.Do(t.Context(), "XCLAIM", keys.Results(), "g", "dead", 0, all[i].StreamID, "IDLE", idle).Err()
+		err := rdb.Do(t.Context(), "XCLAIM", stream, "g", "dead", 0, all[i].id, "IDLE", idle).Err()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -301,17 +322,18 @@ func TestConsume_EntriesOfADeadConsumerAreTakenOver(t *testing.T) {
 func TestConsume_EntriesHeldTooLongAreReadAnew(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	results := NewResults(rdb, keys)
+	results := newReader(rdb)
 	results.hold = 0
 	publish(t, rdb, "A1", "A2", "A3")
-	all := must(results.Read(t.Context(), "", 3))
+	all, err := results.Read(t.Context(), "", 3)
+	redistest.OK(t, err)
 	ctx, cancel := context.WithCancel(soon(t))
 	c := collector{}
-	err := results.Consume(ctx, "g", "c1", func(e Entry) error {
+	err = results.Consume(ctx, "g", "c1", func(e entry) error {
 		c.take(e)
 		switch name(e) {
 		case "A1":
-			return rdb.Do(ctx, "XCLAIM", keys.Results(), "g", "c2", 0, all[1].StreamID).Err()
+			return rdb.Do(ctx, "XCLAIM", stream, "g", "c2", 0, all[1].id).Err()
 		case "A3":
 			cancel()
 		}
@@ -333,11 +355,11 @@ func TestConsume_MakesAVanishedGroupAgain(t *testing.T) {
 	publish(t, rdb, "A1", "A2")
 	var again []string
 	c := collector{n: 6}
-	err := NewResults(rdb, keys).OnNewGroup(func(group string) { again = append(again, group) }).
-		Consume(soon(t), "g", "c", func(e Entry) error {
+	err := newReader(rdb).OnNewGroup(func(group string) { again = append(again, group) }).
+		Consume(soon(t), "g", "c", func(e entry) error {
 			switch len(c.seen) {
 			case 1:
-				redistest.OK(t, rdb.XGroupDestroy(t.Context(), keys.Results(), "g").Err())
+				redistest.OK(t, rdb.XGroupDestroy(t.Context(), stream, "g").Err())
 			case 3:
 				redistest.OK(t, rdb.FlushAll(t.Context()).Err())
 				publish(t, rdb, "A3", "A4")
@@ -355,17 +377,17 @@ func TestConsume_MakesAVanishedGroupAgain(t *testing.T) {
 func TestConsume_EntriesThatAreNoResultsCanBeSetAside(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	results := NewResults(rdb, keys)
+	results := newReader(rdb)
 	junk(t, rdb)
 	publish(t, rdb, "A1", "A2")
-	if err := results.Consume(soon(t), "g", "c1", func(Entry) error { return errEnough }); !errors.Is(err, errEnough) {
+	if err := results.Consume(soon(t), "g", "c1", func(entry) error { return errEnough }); !errors.Is(err, errEnough) {
 		t.Fatal(err)
 	}
 	all, err := results.Read(t.Context(), "", 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rdb.XDel(t.Context(), keys.Results(), all[1].StreamID) // trimmed after we have read it
+	rdb.XDel(t.Context(), stream, all[1].id) // trimmed after we have read it
 	if diff := cmp.Diff([]string{"not a result", "not a result", "A2"}, consume(t, results, "c1", 3)); diff != "" {
 		t.Error(diff)
 	}
@@ -377,10 +399,10 @@ func TestConsume_EntriesThatAreNoResultsCanBeSetAside(t *testing.T) {
 func TestDrain_EndsWhenTheGroupHasReadWhatWasThere(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	results := NewResults(rdb, keys)
-	drain := func(consumer string, fn func(Entry)) (names []string) {
+	results := newReader(rdb)
+	drain := func(consumer string, fn func(entry)) (names []string) {
 		t.Helper()
-		err := results.Drain(soon(t), "g", consumer, func(e Entry) error {
+		err := results.Drain(soon(t), "g", consumer, func(e entry) error {
 			names = append(names, name(e))
 			fn(e)
 			return nil
@@ -390,7 +412,7 @@ func TestDrain_EndsWhenTheGroupHasReadWhatWasThere(t *testing.T) {
 		}
 		return names
 	}
-	nothing := func(Entry) {}
+	nothing := func(entry) {}
 	if got := drain("c1", nothing); len(got) != 0 {
 		t.Errorf("an empty stream: %v", got)
 	}
@@ -400,7 +422,7 @@ func TestDrain_EndsWhenTheGroupHasReadWhatWasThere(t *testing.T) {
 	}
 	publish(t, rdb, all...)
 	more := 0
-	got := drain("c1", func(Entry) { more++; publish(t, rdb, fmt.Sprint("B", more)) }) // as fast as it is read
+	got := drain("c1", func(entry) { more++; publish(t, rdb, fmt.Sprint("B", more)) }) // as fast as it is read
 	if len(got) < len(all) || len(got) >= len(all)+consumeCount {
 		t.Errorf("%d entries, want the %d that were there when it began", len(got), len(all))
 	}
@@ -416,9 +438,9 @@ func TestDrain_EndsWhenTheGroupHasReadWhatWasThere(t *testing.T) {
 func TestDrain_TakesOverTheEntriesOfADeadConsumer(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client(t)
-	results := NewResults(rdb, keys)
+	results := newReader(rdb)
 	publish(t, rdb, "A1", "A2")
-	if err := results.Consume(soon(t), "g", "dead", func(Entry) error { return errEnough }); !errors.Is(err, errEnough) {
+	if err := results.Consume(soon(t), "g", "dead", func(entry) error { return errEnough }); !errors.Is(err, errEnough) {
 		t.Fatal(err)
 	}
 	drained := func(consumer string) []string {
@@ -432,8 +454,9 @@ func TestDrain_TakesOverTheEntriesOfADeadConsumer(t *testing.T) {
 	if got := drained("early"); len(got) != 0 {
 		t.Errorf("taken from a consumer that may be alive: %v", got)
 	}
-	all := must(results.Read(t.Context(), "", 2)) // A1 for longer than a minute, A2 for less
-	rdb.Do(t.Context(), "XCLAIM", keys.Results(), "g", "dead", 0, all[0].StreamID, "IDLE", 61_000)
+	all, err := results.Read(t.Context(), "", 2) // A1 for longer than a minute, A2 for less
+	redistest.OK(t, err)
+	rdb.Do(t.Context(), "XCLAIM", stream, "g", "dead", 0, all[0].id, "IDLE", 61_000)
 	if diff := cmp.Diff([]string{"A1"}, drained("alive")); diff != "" {
 		t.Error(diff)
 	}

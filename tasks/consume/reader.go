@@ -1,4 +1,9 @@
-package tasks
+// Package consume reads the streams that workers write: from the beginning, from the end, or as one
+// consumer of a group. It knows no result, no payment and no key: tasks.NewResults and
+// tasks.NewPayments make its readers.
+//
+// Start reading at [Reader.Consume] and [Reader.Follow].
+package consume
 
 import (
 	"context"
@@ -35,15 +40,8 @@ const block = 250 * time.Millisecond
 // consumer counts as dead, and another one receives the entry too.
 const ClaimAfter = time.Minute
 
-// Results reads the result stream.
-type Results = Reader[Entry]
-
-// NewResults returns a reader of results. The keys must have the same prefix as those of the workers.
-func NewResults(rdb redis.UniversalClient, keys Keys) *Results {
-	return newReader(rdb, keys.Results(), entryOf)
-}
-
-func newReader[E any](rdb redis.UniversalClient, stream string, entryOf func(redis.XMessage) E) *Reader[E] {
+// New returns a reader of a stream. entryOf reads one message of it.
+func New[E any](rdb redis.UniversalClient, stream string, entryOf func(redis.XMessage) E) *Reader[E] {
 	return &Reader[E]{rdb: rdb, stream: stream, entryOf: entryOf, newGroup: func(string) {},
 		idle: ClaimAfter, hold: ClaimAfter / 2, every: ClaimAfter / 4}
 }
