@@ -14,16 +14,16 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/audit"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 	"github.com/qfpay-worker/qfpay-worker/worker/payments"
 )
 
 // violations audits and returns what was found.
-func violations(t *testing.T, rdb redis.UniversalClient, keys tasks.Keys) (inspect.AuditReport, map[string]string) {
+func violations(t *testing.T, rdb redis.UniversalClient, keys tasks.Keys) (audit.Report, map[string]string) {
 	t.Helper()
-	i := inspect.New(rdb, keys)
 	found := map[string]string{}
-	counts, err := i.Audit(t.Context(), func(v inspect.Violation) { found[v.ID] = v.Problem })
+	counts, err := audit.Run(t.Context(), rdb, keys, func(v audit.Violation) { found[v.ID] = v.Problem })
 	ok(t, err)
 	return counts, found
 }
@@ -38,7 +38,7 @@ func TestAudit_FindsWhatSomebodyBroke(t *testing.T) {
 	_, err := r.producer().Accept(ctx, anOrder("W1").WithDefaults(time.Now()))
 	ok(t, err)
 	counts, found := violations(t, r.rdb, r.keys)
-	if d := cmp.Diff(inspect.AuditReport{Orders: 251, Waiting: 1, Settled: 250, Results: 250}, counts); d != "" || len(found) != 0 {
+	if d := cmp.Diff(audit.Report{Orders: 251, Waiting: 1, Settled: 250, Results: 250}, counts); d != "" || len(found) != 0 {
 		t.Fatalf("before anything was broken: %v\n%s", found, d)
 	}
 

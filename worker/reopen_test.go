@@ -12,6 +12,7 @@ import (
 
 	"github.com/qfpay-worker/qfpay-worker/qfpay/simulator"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/audit"
 	"github.com/qfpay-worker/qfpay-worker/worker/event"
 	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
@@ -50,7 +51,7 @@ func (f *journalFixture) reopen() inspect.Reopened {
 // sound fails when journal, due and stream do not agree.
 func (f *journalFixture) sound() {
 	f.t.Helper()
-	_, err := f.inspector().Audit(f.t.Context(), func(v inspect.Violation) { f.t.Errorf("%+v", v) })
+	_, err := audit.Run(f.t.Context(), f.Redis, f.Keys, func(v audit.Violation) { f.t.Errorf("%+v", v) })
 	ok(f.t, err)
 }
 
@@ -334,7 +335,7 @@ func TestReopen_BringsTheOrderToAGoodEnd(t *testing.T) {
 			if err != nil || len(h.Results) != 2 || h.Results[0].Outcome != c.first || h.Results[1].Result.QRCode != second.QRCode {
 				t.Errorf("%+v, %v", h, err)
 			}
-			_, err = i.Audit(t.Context(), func(v inspect.Violation) { t.Errorf("%+v", v) })
+			_, err = audit.Run(t.Context(), r.rdb, r.keys, func(v audit.Violation) { t.Errorf("%+v", v) })
 			ok(t, err)
 		})
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/qfpay-worker/qfpay-worker/cmd/internal/redischeck"
 	"github.com/qfpay-worker/qfpay-worker/internal/printable"
-	"github.com/qfpay-worker/qfpay-worker/worker/inspect"
+	"github.com/qfpay-worker/qfpay-worker/worker/audit"
 )
 
 // AuditCmd checks the invariants of the data in Redis.
@@ -33,10 +35,10 @@ func (c *AuditCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	var counts inspect.AuditReport
+	var counts audit.Report
 	var writing error
-	err = withInspector(ctx, std.err, server, keys, redischeck.Inspector, func(ctx context.Context, i *inspect.Inspector) (err error) {
-		counts, err = i.Audit(ctx, func(v inspect.Violation) {
+	err = withRedis(ctx, std.err, server, keys, redischeck.Inspector, func(ctx context.Context, rdb redis.UniversalClient) (err error) {
+		counts, err = audit.Run(ctx, rdb, keys, func(v audit.Violation) {
 			if _, err := fmt.Fprintf(printable.Writer(std.out), "%s: %s\n", v.ID, v.Problem); writing == nil {
 				writing = err
 			}

@@ -1,9 +1,9 @@
-// Package inspect reads the journal for people: the history of one order, and whether journal, due
-// and results agree. It can also re-open an order that has its result, cancel one, and pause a merchant.
+// Package inspect reads the journal for people: the history of one order, and lists of orders. It can
+// also re-open an order that has its result, cancel one, and pause a merchant.
 //
 // It works beside running workers, and apart from these three it changes nothing.
 //
-// Start reading at [Inspector.Order], [Inspector.Audit], [Inspector.Reopen], [Inspector.Cancel] and [Inspector.Pause].
+// Start reading at [Inspector.Order], [Inspector.Reopen], [Inspector.Cancel] and [Inspector.Pause].
 package inspect
 
 import (
@@ -25,12 +25,10 @@ var luaFiles embed.FS
 var (
 	showScript    = redisscript.Load(luaFiles, "show")
 	reopenScript  = redisscript.Load(luaFiles, "reopen")
-	auditScript   = redisscript.Load(luaFiles, "audit")
 	resumedScript = redisscript.Load(luaFiles, "resumed")
 )
 
-// Inspector reads the journal for people: the history of an order, and whether journal, due and
-// results agree. It can also re-open and cancel an order, and pause a merchant. It works beside running workers, and is safe for
+// Inspector reads the journal for people: the history of an order, and lists of orders. It can also re-open and cancel an order, and pause a merchant. It works beside running workers, and is safe for
 // use by many goroutines.
 type Inspector struct {
 	rdb     redis.UniversalClient

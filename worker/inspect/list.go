@@ -14,6 +14,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 	"github.com/qfpay-worker/qfpay-worker/qfpay"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 )
 
 // Listed is one order of a list: what its journal and, once it is settled, its result say of it.
@@ -169,7 +170,7 @@ func (l *lister) list(ctx context.Context, ids []string) error {
 		}
 		return nil
 	})
-	if err != nil && !isDamage(err) && !errors.Is(err, redis.Nil) {
+	if err != nil && !journal.IsDamage(err) && !errors.Is(err, redis.Nil) {
 		return fmt.Errorf("read journals: %w", err)
 	}
 	var matching []Listed
@@ -193,12 +194,6 @@ func (l *lister) list(ctx context.Context, ids []string) error {
 		}
 	}
 	return nil
-}
-
-// isDamage reports whether Redis could not read one journal, or the entry that it names. It does not
-// hide the other orders.
-func isDamage(err error) bool {
-	return redis.HasErrorPrefix(err, "WRONGTYPE") || redis.HasErrorPrefix(err, "ERR Invalid stream ID")
 }
 
 // listed is the order as a list shows it. aside says that it was put aside.
@@ -231,7 +226,7 @@ func (l *lister) results(ctx context.Context, orders []Listed, entries []string)
 		}
 		return nil
 	})
-	if err != nil && !isDamage(err) {
+	if err != nil && !journal.IsDamage(err) {
 		return fmt.Errorf("read results: %w", err)
 	}
 	for n := range orders {

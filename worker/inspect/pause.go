@@ -104,10 +104,13 @@ func (i *Inspector) Resume(ctx context.Context, merchant string, payType qfpay.P
 	return n > 0, orders, err
 }
 
+// resumeBatch is how many members of due one ZSCAN looks at.
+const resumeBatch = 1000
+
 // walkDue calls each with the ids of the orders without a result that match a pattern, some at a time.
 func (i *Inspector) walkDue(ctx context.Context, pattern string, each func(ids []string) error) error {
 	return redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
-		return i.rdb.ZScan(ctx, i.keys.Due(), cursor, pattern, 10*auditBatch).Result()
+		return i.rdb.ZScan(ctx, i.keys.Due(), cursor, pattern, 10*resumeBatch).Result()
 	}, func(found []string) error {
 		var ids []string
 		for n := 0; n < len(found); n += 2 { // members and scores by turns

@@ -42,7 +42,7 @@ func TestRights_CoverEveryCommandOfOurScripts(t *testing.T) {
 	for role, dirs := range map[Role][]string{
 		Worker:   {"worker/internal", "worker/migrate", "tasks", "metrics", "internal/redisstream"},
 		Producer: {"tasks"},
-		Operator: {"worker/inspect", "worker/batches", "tasks"},
+		Operator: {"worker/inspect", "worker/batches", "worker/audit", "tasks"},
 	} {
 		granted := RightsOf(role, keys).Commands
 		for _, dir := range dirs {

@@ -1,4 +1,4 @@
-package inspect
+package audit
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 )
 
 // auditedFields are what a journal says of the events of its code.
@@ -39,7 +40,7 @@ func (a *audit) knownPayments(ctx context.Context, entries []tasks.PaymentEntry)
 		}
 		return nil
 	})
-	if err != nil && !isDamage(err) {
+	if err != nil && !journal.IsDamage(err) {
 		return err
 	}
 	for n, e := range entries {
@@ -57,6 +58,9 @@ func (a *audit) knownPayments(ctx context.Context, entries []tasks.PaymentEntry)
 	}
 	return nil
 }
+
+// fields are those of a journal that the audit of payments reads; one that is missing is empty.
+type fields map[string]string
 
 // paymentProblem returns what is wrong with an entry of the payment stream that the journal of its order does
 // not know, or "". Where the journal has expired before the stream was trimmed, nothing can be said.

@@ -1,4 +1,4 @@
-package inspect
+package audit
 
 import (
 	"cmp"
@@ -15,6 +15,7 @@ import (
 	"github.com/qfpay-worker/qfpay-worker/internal/redispipe"
 	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
 	"github.com/qfpay-worker/qfpay-worker/tasks"
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/journal"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
@@ -22,6 +23,9 @@ import (
 // recounted is how many counters are recounted in one walk over the journals, so that memory does not grow
 // with the batches.
 const recounted = 50_000
+
+// recountBatch is how many orders one round trip of a recount reads.
+const recountBatch = 250
 
 // tally are counters of a batch by field, without those that are 0.
 type tally map[string]int64
@@ -67,7 +71,7 @@ func (a *audit) counters(ctx context.Context, names []string) (counters, error) 
 	for n, name := range names {
 		replies[n] = pipe.HGetAll(ctx, a.keys.Batch(name))
 	}
-	if err := redispipe.Exec(ctx, pipe); err != nil && !isDamage(err) {
+	if err := redispipe.Exec(ctx, pipe); err != nil && !journal.IsDamage(err) {
 		return nil, err
 	}
 	read := counters{}
@@ -139,14 +143,14 @@ func (a *audit) recount(ctx context.Context, before counters) (wrong map[string]
 func (a *audit) countOrders(ctx context.Context, batches map[string]tally) error {
 	prefix := a.keys.Order("")
 	return redisserver.Walk(func(cursor uint64) ([]string, uint64, error) {
-		return a.node.Scan(ctx, cursor, prefix+"*", listBatch).Result()
+		return a.node.Scan(ctx, cursor, prefix+"*", recountBatch).Result()
 	}, func(found []string) error {
 		journals := make([]*redis.SliceCmd, len(found))
 		pipe := a.node.Pipeline()
 		for n, key := range found {
 			journals[n] = pipe.HMGet(ctx, key, "batch", "state", "outcome", "lane")
 		}
-		if err := redispipe.Exec(ctx, pipe); err != nil && !isDamage(err) {
+		if err := redispipe.Exec(ctx, pipe); err != nil && !journal.IsDamage(err) {
 			return err
 		}
 		for n, key := range found {

@@ -1,7 +1,12 @@
-package inspect
+// Package audit checks that the journals, due, the streams and the counters of batches agree, for
+// people. It works beside running workers and changes nothing.
+//
+// Start reading at [Run].
+package audit
 
 import (
 	"context"
+	"embed"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,10 +15,16 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/qfpay-worker/qfpay-worker/internal/redisserver"
+	"github.com/qfpay-worker/qfpay-worker/tasks"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/redisscript"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 	"github.com/qfpay-worker/qfpay-worker/worker/internal/wait"
 )
+
+//go:embed lua/*.lua
+var luaFiles embed.FS
+
+var auditScript = redisscript.Load(luaFiles, "audit")
 
 // Violation is one order about which journal, due and the streams do not agree, or a batch whose counters
 // are not those of its orders.
@@ -22,9 +33,9 @@ type Violation struct {
 	Problem string
 }
 
-// AuditReport counts what an audit has seen. Redis may return an order twice while it grows or
+// Report counts what an audit has seen. Redis may return an order twice while it grows or
 // shrinks its tables, so on a busy server the counts are a little too high.
-type AuditReport struct {
+type Report struct {
 	Orders     int // journals
 	Waiting    int // orders without a result
 	Settled    int // orders with a result
@@ -39,7 +50,7 @@ type AuditReport struct {
 // auditBatch is how many orders one script reads: Redis does nothing else meanwhile.
 const auditBatch = 100
 
-// Audit walks all orders and all results, and reports every violation of these rules:
+// Run walks all orders and all results, and reports every violation of these rules:
 //
 //   - an order without a result is in due, and only such an order; none is put aside as damaged;
 //   - an order's result is in the stream, unless the stream was trimmed since;
@@ -52,28 +63,28 @@ const auditBatch = 100
 //
 // It changes nothing and may run beside workers: each order is read as of one moment, and
 // an order that breaks a rule is read twice more before it is reported.
-func (i *Inspector) Audit(ctx context.Context, report func(Violation)) (AuditReport, error) {
-	node, err := redisserver.ForKey(ctx, i.rdb, i.keys.Due()) // SCAN has no key: a Cluster client would send it anywhere
+func Run(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys, report func(Violation)) (Report, error) {
+	node, err := redisserver.ForKey(ctx, rdb, keys.Due()) // SCAN has no key: a Cluster client would send it anywhere
 	if err != nil {
-		return AuditReport{}, err
+		return Report{}, err
 	}
-	a := &audit{Inspector: i, node: node, suspects: map[string]string{}}
+	a := &audit{keys: keys, node: node, suspects: map[string]string{}}
 	for _, walk := range []func(context.Context) error{a.journals, a.due, a.checkAgain, a.aside, a.results, a.payments, a.batches} {
 		if err := walk(ctx); err != nil {
-			return a.AuditReport, fmt.Errorf("audit: %w", err)
+			return a.Report, fmt.Errorf("audit: %w", err)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.suspects)) {
 		report(Violation{ID: id, Problem: a.suspects[id]})
 	}
 	a.Violations = len(a.suspects)
-	return a.AuditReport, nil
+	return a.Report, nil
 }
 
 // audit is one audit in progress.
 type audit struct {
-	*Inspector
-	AuditReport
+	Report
+	keys     tasks.Keys
 	node     redis.UniversalClient
 	suspects map[string]string // id → problem
 }
