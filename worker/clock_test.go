@@ -92,11 +92,11 @@ func TestClock_ThatWentBackDelaysNoResult(t *testing.T) {
 		r.config.Merchants[i].PerMinute = 400
 	}
 	orders := r.enqueue(20, nil)
-	times := r.times
-	times.Lease = 100 * time.Millisecond
-	w := &journal.Journal{Redis: r.rdb, Scripts: r.rdb, Keys: r.keys, Times: times}
+	w := &journal.Journal{Redis: r.rdb, Scripts: r.rdb, Keys: r.keys, Times: r.times}
+	dead := *w
+	dead.Times.Lease = 100 * time.Millisecond
 	for _, o := range orders[:10] { // somebody claimed them, and died
-		_, err := w.Claim(t.Context(), "default:"+o.OutTradeNo, "dead")
+		_, err := dead.Claim(t.Context(), "default:"+o.OutTradeNo, "dead")
 		ok(t, err)
 	}
 	queue := &journal.WaitQueue{Key: r.keys.Calls(simulator.SampleAppCode) + ":waiting:2", AppCode: simulator.SampleAppCode}

@@ -63,7 +63,13 @@ func TestNotify_WhatQFPayNotifiesOfReachesThePaymentStream(t *testing.T) {
 			believed = append(believed, strings.Split(line, `"`)[3])
 		}
 	}
-	if d := cmp.Diff([]string{"slow", "doubled", "doubled, chunked", "doubled, in lower case", "refund", "refund of 2025", "payment after its refund"}, believed); d != "" {
+	if d := cmp.Diff([]string{
+		"slow", "doubled", "doubled, chunked", "doubled, in lower case",
+		"other sequence", "compact", "over several lines", "escaped", "byte order mark", "numbers", "a number with a point", "text with a point",
+		"spaces", "currency in lower case", "currency as its number", "not UTF-8", "a form by its header", "with a query", "HTTP/1.0",
+		"header in lower case", "asked for leave", "a length and chunks",
+		"refund", "refund of 2025", "payment after its refund",
+	}, believed); d != "" {
 		t.Errorf("%s\n%s", d, said)
 	}
 	var events []string
@@ -74,7 +80,7 @@ func TestNotify_WhatQFPayNotifiesOfReachesThePaymentStream(t *testing.T) {
 		t.Errorf("the stream has %q", events)
 	}
 	counted := notificationsCounted(t, servingAt.FindStringSubmatch(log.String())[1])
-	if counted["forged"] != 6 || counted["unreadable"] != 2 || counted["malformed"] != 5 || counted["failed"]+counted["untrusted"] != 0 ||
+	if counted["forged"] != 11 || counted["unreadable"] != 3 || counted["malformed"] != 13 || counted["failed"]+counted["untrusted"] != 0 ||
 		counted["recorded"]+counted["known"] != len(believed) {
 		t.Errorf("counted %v", counted)
 	}
