@@ -162,7 +162,7 @@ func (r *rig) sentByADeadWorker(merchant, number string) (id string) {
 	_, err := r.producer().Accept(r.t.Context(), o)
 	ok(r.t, err)
 	times := r.times
-	times.Call, times.Lease = time.Millisecond, 100*time.Millisecond
+	times.Call, times.Lease = time.Millisecond, 2*time.Second // long enough for both steps
 	dead := &journal.Journal{Redis: r.rdb, Scripts: r.rdb, Keys: tasks.Keys{Prefix: r.keys.Prefix}, Times: times}
 	c, err := dead.Claim(r.t.Context(), o.ID(), "dead")
 	ok(r.t, err)
