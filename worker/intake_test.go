@@ -150,10 +150,11 @@ func TestIntake_TakesOverTheRequestsOfADeadWorker(t *testing.T) {
 	results := r.results(19)
 	r.onceEach(results)
 	r.takenIn()
-	r.eventually("the dead are forgotten", func() bool { return len(r.consumers()) == 1 })
-	if names := r.consumers(); names[0] == "dead" {
-		t.Errorf("%q is left in the group", names)
-	}
+	// The worker's own name may be gone too: Redis 7.0 brings it back with the next request.
+	r.eventually("the dead are forgotten", func() bool {
+		names := r.consumers()
+		return !slices.Contains(names, "dead") && !slices.Contains(names, "without anything")
+	})
 }
 
 func TestIntake_LosesNoRequestWhileRedisIsAway(t *testing.T) {

@@ -29,7 +29,7 @@ func (g *Gateway) Kill() {
 	g.Process.Kill()
 }
 
-// ServeGateway starts a gateway for the sample merchant, without limits, in this process. With one
+// ServeGateway starts a gateway for the sample merchants, without limits, in this process. With one
 // call at a time, a separate process would only add the time to wake up two processes.
 func ServeGateway() (*Gateway, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -37,7 +37,8 @@ func ServeGateway() (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{URL: "http://" + listener.Addr().String(), within: &http.Server{
-		Handler: simulator.New(simulator.Config{PerSecond: simulator.NoLimit, PerMinute: simulator.NoLimit})}}
+		Handler: simulator.New(simulator.Config{Merchants: simulator.SampleAccounts(Merchants),
+			PerSecond: simulator.NoLimit, PerMinute: simulator.NoLimit})}}
 	go g.within.Serve(listener) // ends with an error when it is closed
 	return g, nil
 }

@@ -135,8 +135,11 @@ func (d *deaths) untilAllHaveDied() {
 }
 
 const (
-	maxWaiting    = 200         // orders without a result
-	maxStandstill = time.Minute // from one death to the next
+	maxWaiting = 200 // orders without a result
+
+	// maxStandstill is the longest pause from one death to the next: all orders that wait may be plain
+	// tasks whose workers died, and asynq recovers those within two minutes, a lease and two rounds.
+	maxStandstill = 3 * time.Minute
 )
 
 // plainWanted reports whether the failpoint of plain tasks needs more deaths. If a worker dies

@@ -61,7 +61,7 @@ func (p *Autopipeline) Do(ctx context.Context, cmd *redis.Cmd, direct redis.Proc
 	}
 	f := newScriptCall(ctx, cmd, direct)
 	if p.enqueue(f) {
-		p.flush()
+		go p.flush() // not here: go-redis waits for Redis whatever becomes of ctx
 	}
 	answer := f.answer(ctx)
 	cmd.SetVal(answer.Val())
@@ -76,7 +76,7 @@ func (p *Autopipeline) Repeat(ctx context.Context, cmd *redis.Cmd, n int, direct
 		calls[i] = newScriptCall(ctx, cmd, direct)
 	}
 	if p.enqueue(calls...) {
-		p.flush()
+		go p.flush()
 	}
 	for i, f := range calls {
 		answers[i] = f.answer(ctx)

@@ -114,6 +114,21 @@ func TestAutopipeline_SendsManyScriptsBeforeTheFirstIsAnswered(t *testing.T) {
 	first.Wait()
 }
 
+// A worker that stops does not wait for a Redis that is frozen, although go-redis does.
+func TestAutopipeline_GivesUpAScriptThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	rdb, c := newConvoy(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	given := make(chan error)
+	go func() { given <- parrot.Run(ctx, rdb, []string{"{k}"}, "first").Err() }()
+	<-c.left
+	cancel()
+	if err := <-given; !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that its context was cancelled", err)
+	}
+	close(c.letGo)
+}
+
 func TestAutopipeline_GivesUpAScriptWhoseTimeIsUpAndNoOther(t *testing.T) {
 	t.Parallel()
 	rdb, c := newConvoy(t)
