@@ -85,7 +85,7 @@ func (q *queued) next() (time.Duration, bool) {
 // when it joined later: an order that comes back is not behind those that came after it.
 func TestDispatch_TakesOrdersInTurn(t *testing.T) {
 	t.Parallel()
-	q := newQueued(t, 0, 1000)
+	q := newQueued(t, 0, 5000)
 	b1, b2 := q.join("B1", Bulk), q.join("B2", Bulk)
 	i1, d1 := q.join("I1", Interactive), q.join("D1", Doubt)
 	q.dispatches(3, d1, i1, b1)

@@ -15,6 +15,7 @@ type Log struct {
 	Calls       []float64 // of the last minute, reserved ones included, ascending
 	Interactive []float64 // those of them that are interactive
 	Bulk        float64   // the latest slot of bulk
+	Doubt       float64   // when the calls about orders in doubt so far are paid for
 	Pause       float64   // no call before
 	Factor      float64   // the rate factor, per mille, as of FactorAt; 0: it is whole
 	FactorAt    float64
@@ -144,6 +145,14 @@ func (s *Schedule) interactiveRate() float64 {
 	return 1.2 * float64(len(calls)) / max(s.log.Now-calls[0], minute/12)
 }
 
+// doubtRate is the rate of calls about orders in doubt to expect. None of them is scheduled.
+func (s *Schedule) doubtRate() float64 {
+	if s.log.Doubt <= s.log.Now {
+		return 0
+	}
+	return float64(s.limit(s.limits.PerMinute)) / 2 / minute
+}
+
 func (s *Schedule) paced() float64 {
 	if s.limits.PerMinute == 0 || s.log.Bulk == 0 {
 		return 0
@@ -151,7 +160,7 @@ func (s *Schedule) paced() float64 {
 	perMinute := s.limit(s.limits.PerMinute)
 	most := perMinute - s.headroom()
 	free := func(at float64) float64 { return float64(most - len(s.after(math.RoundToEven(at-minute)))) }
-	if s.uncontended() && free(s.log.Now) > float64(perMinute)/5 {
+	if s.uncontended() && s.doubtRate() == 0 && free(s.log.Now) > float64(perMinute)/5 {
 		return 0
 	}
 	rate := math.Inf(1)
@@ -162,7 +171,7 @@ func (s *Schedule) paced() float64 {
 	if rate <= 0 {
 		return 0
 	}
-	return s.log.Bulk + 1/(1.1*max(rate-s.interactiveRate(), rate/20))
+	return s.log.Bulk + 1/(1.1*max(rate-s.interactiveRate()-s.doubtRate(), rate/20))
 }
 
 func (s *Schedule) roomForDoubt() float64 {

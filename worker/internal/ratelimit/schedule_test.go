@@ -30,6 +30,9 @@ func someLog(t *rapid.T, now float64) Log {
 	if len(log.Calls) > 0 {
 		log.Bulk = log.Calls[len(log.Calls)-1]
 	}
+	if rapid.Bool().Draw(t, "doubt") {
+		log.Doubt = math.Floor(now + us(5*time.Second) - ago.Draw(t, "paid"))
+	}
 	if rapid.Bool().Draw(t, "contended") {
 		log.Interactive = draw("interactive")
 		log.Calls = slices.Concat(log.Calls, log.Interactive)
@@ -52,10 +55,12 @@ func someLimits(t *rapid.T) Limits {
 	return l
 }
 
-// onClock is dispatch.lua with a clock of its own, so that minutes pass at once.
-var onClock = func() *redis.Script {
+// The scripts with a clock of their own, so that minutes pass at once.
+var onClock, reserveOnClock = scriptOnClock("dispatch"), scriptOnClock("reserve")
+
+func scriptOnClock(name string) *redis.Script {
 	var src strings.Builder
-	for _, name := range []string{"limits", "dispatch"} {
+	for _, name := range []string{"limits", name} {
 		b, err := luaFiles.ReadFile("lua/" + name + ".lua")
 		if err != nil {
 			panic(err)
@@ -63,7 +68,10 @@ var onClock = func() *redis.Script {
 		src.Write(b)
 	}
 	return redis.NewScript(strings.Replace(src.String(), `redis.call("TIME")`, `redis.call("LRANGE", "clock", 0, 1)`, 1))
-}()
+}
+
+// began is when their clock begins.
+const began = 1_800_000_000_000_000
 
 // The schedule says of each waiting order when it is dispatched, to the microsecond.
 func TestSchedule_IsWhatIsDispatched(t *testing.T) {
@@ -72,7 +80,6 @@ func TestSchedule_IsWhatIsDispatched(t *testing.T) {
 	ctx := t.Context()
 	rapid.Check(t, func(t *rapid.T) {
 		rdb.FlushDB(ctx)
-		const began = 1_800_000_000_000_000
 		limits, log := someLimits(t), someLog(t, began)
 		l := New(Config{Redis: rdb, Keys: tasks.Keys{Prefix: tasks.DefaultPrefix}, Limits: limits})
 		for key, calls := range map[string][]float64{l.keys[0]: log.Calls, l.keys[1]: log.Interactive} {
@@ -80,7 +87,7 @@ func TestSchedule_IsWhatIsDispatched(t *testing.T) {
 				rdb.ZAdd(ctx, key, redis.Z{Score: at, Member: fmt.Sprint("before", i)})
 			}
 		}
-		for field, at := range map[string]float64{"bulk": log.Bulk, "pause": log.Pause, "rate_factor": log.Factor, "factor_at": log.FactorAt} {
+		for field, at := range map[string]float64{"bulk": log.Bulk, "doubt": log.Doubt, "pause": log.Pause, "rate_factor": log.Factor, "factor_at": log.FactorAt} {
 			if at != 0 {
 				rdb.HSet(ctx, l.keys[2], field, fmt.Sprintf("%.0f", at))
 			}

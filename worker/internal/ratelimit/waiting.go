@@ -24,7 +24,7 @@ func ReadWaiting(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 	l := New(Config{Keys: keys, Limits: Limits{AppCode: appCode}})
 	pipe := rdb.Pipeline()
 	calls, interactive := pipe.ZRangeWithScores(ctx, l.keys[0], 0, -1), pipe.ZRangeWithScores(ctx, l.keys[1], 0, -1)
-	state := pipe.HMGet(ctx, l.keys[2], "bulk", "pause", "rate_factor", "factor_at")
+	state := pipe.HMGet(ctx, l.keys[2], "bulk", "doubt", "pause", "rate_factor", "factor_at")
 	var queued [queues]*redis.IntCmd
 	for n := range queued {
 		queued[n] = pipe.ZCard(ctx, l.keys[3+n])
@@ -33,7 +33,7 @@ func ReadWaiting(ctx context.Context, rdb redis.UniversalClient, keys tasks.Keys
 		return Waiting{}, fmt.Errorf("limiter: %w", err)
 	}
 	w := Waiting{Log: Log{Now: float64(now.UnixMicro()), Calls: scores(calls), Interactive: scores(interactive)}, Orders: map[tasks.Lane]int{}}
-	for i, field := range []*float64{&w.Log.Bulk, &w.Log.Pause, &w.Log.Factor, &w.Log.FactorAt} {
+	for i, field := range []*float64{&w.Log.Bulk, &w.Log.Doubt, &w.Log.Pause, &w.Log.Factor, &w.Log.FactorAt} {
 		text, _ := state.Val()[i].(string)
 		*field, _ = strconv.ParseFloat(text, 64) // what is no number was changed by hand
 	}

@@ -69,25 +69,30 @@ local function interactive_rate()
   return 1.2 * redis.call("ZCARD", interactive) / math.max(now - first, minute / 12)
 end
 
+-- The rate of calls about orders in doubt to expect, per µs: their share, half of the minute, until those
+-- so far are paid for (see share_of_doubt).
+local function paid_by_doubt() return tonumber(redis.call("HGET", mine, "doubt") or 0) end
+local function doubt_rate() return paid_by_doubt() > now and per_minute / 2 / minute or 0 end
+
 -- The earliest slot of bulk so that its calls are spread over the minute: all of them while
--- there is contention, and the last fifth always. Without it, the minute would be used up
+-- there is contention, or doubt, and the last fifth always. Without it, the minute would be used up
 -- when an interactive call comes, which would wait for most of another minute. The rate is
 -- the highest that, at eight moments of the window, needs no more calls than are free by then,
--- less what interactive calls will need. It is a tenth higher than that, because a slot that
--- was missed is never made up for.
+-- less what interactive calls and those about orders in doubt will need. It is a tenth higher than
+-- that, because a slot that was missed is never made up for.
 local function paced()
   local last = tonumber(state[2] or 0)
   if per_minute == 0 or last == 0 then return 0 end
   local most = per_minute - headroom()
   local function free(at) return most - redis.call("ZCOUNT", calls, "(" .. whole(at - minute), "+inf") end
-  if uncontended() and free(now) > per_minute / 5 then return 0 end
+  if uncontended() and doubt_rate() == 0 and free(now) > per_minute / 5 then return 0 end
   local rate = math.huge
   for part = 1, 8 do
     local ahead = minute * part / 8
     rate = math.min(rate, free(now + ahead) / ahead)
   end
   if rate <= 0 then return 0 end -- nothing is free: the window decides
-  return last + 1 / (1.1 * math.max(rate - interactive_rate(), rate / 20))
+  return last + 1 / (1.1 * math.max(rate - interactive_rate() - doubt_rate(), rate / 20))
 end
 
 -- The earliest slot of calls about orders in doubt, so that they leave the rest of the minute to
@@ -117,11 +122,10 @@ local function room_for_doubt()
   return at
 end
 local function share_of_doubt()
-  local paid = tonumber(redis.call("HGET", mine, "doubt") or 0)
-  return math.min(paid - burst * gap(), now + longest)
+  return math.min(paid_by_doubt() - burst * gap(), now + longest)
 end
 local function pay()
-  local paid = math.max(tonumber(redis.call("HGET", mine, "doubt") or 0), now)
+  local paid = math.max(paid_by_doubt(), now)
   redis.call("HSET", mine, "doubt", whole(math.min(paid + gap(), now + longest + burst * gap())))
   redis.call("PEXPIRE", mine, 900000)
 end
