@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -45,6 +46,31 @@ func TestFleet_ForgetsAWorkerThatHasEnded(t *testing.T) {
 	fleet.latest.Store(&exchange{at: time.Now().Add(-timing.MerchantTold), running: map[string]bool{"b": true}})
 	if len(fleet.Others()) != 0 {
 		t.Error("orders are left to a worker of which nothing was heard for long")
+	}
+}
+
+// So many do not fit into one command.
+func TestFleet_TellsThousandsOfMerchants(t *testing.T) {
+	t.Parallel()
+	fleet := newFleet(t)
+	has := map[string]journal.Quota{}
+	for i := range 2500 {
+		has[fmt.Sprint("m", i)] = journal.Quota{AppCode: fmt.Sprint("app", i), PerSecond: i, PerMinute: 2 * i}
+	}
+	running, _, err := fleet.journal.TellMerchants(t.Context(), has, nil, nil)
+	redistest.OK(t, err)
+	if len(running) != len(has) {
+		t.Errorf("%d merchants run, want %d", len(running), len(has))
+	}
+	told, err := fleet.journal.Redis.HGetAll(t.Context(), fleet.journal.Keys.Quotas()).Result()
+	redistest.OK(t, err)
+	for name, want := range has {
+		if got, ok := journal.ParseQuota(told[name]); !ok || got != want {
+			t.Errorf("the quota of %s is %q, want %v", name, told[name], want)
+		}
+	}
+	if n := fleet.journal.Redis.HLen(t.Context(), fleet.journal.Keys.Merchants()).Val(); n != 2500 {
+		t.Errorf("%d merchants are told", n)
 	}
 }
 

@@ -36,10 +36,15 @@ for i = 1, #told, 2 do
   local till = tonumber(told[i + 1]) or 0
   if till > now and till <= now + valid then running[told[i]] = true else forget(told[i]) end
 end
-for i = 6, 5 + has do
-  redis.call("HSET", merchants, ARGV[i], now + valid)
-  redis.call("HSET", quotas, ARGV[i], ARGV[#ARGV - 5 - has + i])
-  running[ARGV[i]] = true
+for first = 6, 5 + has, 1000 do -- unpack takes no more than some thousands
+  local valids, allowed = {}, {}
+  for i = first, math.min(first + 999, 5 + has) do
+    valids[#valids + 1], valids[#valids + 2] = ARGV[i], now + valid
+    allowed[#allowed + 1], allowed[#allowed + 2] = ARGV[i], ARGV[#ARGV - 5 - has + i]
+    running[ARGV[i]] = true
+  end
+  redis.call("HSET", merchants, unpack(valids))
+  redis.call("HSET", quotas, unpack(allowed))
 end
 for i = 6 + has, 5 + has + gone do
   forget(ARGV[i])
