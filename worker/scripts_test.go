@@ -147,6 +147,9 @@ func TestIntent_IsWrittenOncePerCreate(t *testing.T) {
 	f.want("SENT", "1", "0")
 	ok(t, f.Intent(ctx, c)) // a resend
 	f.want("SENT", "2", "0")
+	c.CreatesSent = 0 // an attempt that knows of one create less than there were
+	lost(t, f.Intent(ctx, c))
+	f.want("SENT", "2", "0")
 }
 
 func TestIntent_NeedsTheLeaseForTheWholeCall(t *testing.T) {

@@ -2,8 +2,8 @@
 // runs the tests that should notice. A suite that has never failed proves nothing.
 //
 // The mutants stand in the file list beside this one. Each begins with "== " and a
-// name; then come "file", "breaks" (which promise), and "test" (a pattern for go
-// test), and then the lines to take out, marked "-", which must occur exactly once, and
+// name; then come "file", "in" (the package whose tests notice, where neither the file's nor the
+// worker's do), "breaks" (which promise), and "test" (a pattern for go test), and then the lines to take out, marked "-", which must occur exactly once, and
 // those to put in their place, marked "+".
 //
 // It prints caught or MISSED for each, and ends with 1 if any was missed, 2 if the list
@@ -28,8 +28,8 @@ var list string
 
 // mutant is one way to break the tree.
 type mutant struct {
-	name, file, breaks, test string
-	old, new                 []string
+	name, file, in, breaks, test string
+	old, new                     []string
 }
 
 func main() {
@@ -102,12 +102,14 @@ func parse(text string) ([]mutant, error) {
 			m.new = append(m.new, line[1:])
 		case word == "file":
 			m.file = rest
+		case word == "in":
+			m.in = rest
 		case word == "breaks":
 			m.breaks = rest
 		case word == "test":
 			m.test = rest
 		default:
-			return nil, fmt.Errorf("list, line %d: %q is none of file, breaks, test, - and +", i+1, line)
+			return nil, fmt.Errorf("list, line %d: %q is none of file, in, breaks, test, - and +", i+1, line)
 		}
 	}
 	return all, nil
@@ -161,9 +163,12 @@ func (m mutant) try(dir string) (noticed bool, err error) {
 	return m.fails(dir)
 }
 
-// tests is the packages whose tests should notice: that of the file, and the worker's. Times are
-// tested where they are used.
+// tests is the packages whose tests should notice: that which the mutant names, or that of the file, and
+// the worker's. Times are tested where they are used.
 func (m mutant) tests() []string {
+	if m.in != "" {
+		return []string{m.in}
+	}
 	if m.file == "worker/internal/timing/timing.go" {
 		return []string{"./worker/internal/ratelimit", "./worker/internal/asynqhook", "./worker"}
 	}
