@@ -3,8 +3,8 @@
 //
 // The mutants stand in the file list beside this one. Each begins with "== " and a
 // name; then come "file", "in" (the package whose tests notice, where neither the file's nor the
-// worker's do), "breaks" (which promise), and "test" (a pattern for go test), and then the lines to take out, marked "-", which must occur exactly once, and
-// those to put in their place, marked "+".
+// worker's do), "breaks" (which promise), and "test" (a pattern for go test), and then the lines
+// to take out, marked "-", which must occur exactly once, and those to put in their place, marked "+".
 //
 // It prints caught or MISSED for each, and ends with 1 if any was missed, 2 if the list
 // does not fit the tree. Arguments, if any, choose mutants by parts of their names.
