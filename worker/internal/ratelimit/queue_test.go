@@ -197,6 +197,7 @@ func TestWaitQueue_LetsAFollowingCallGoFirst(t *testing.T) {
 	if len(up) != 2 || up[0].ID != first || up[1] != (Dispatched{ID: second, Lane: tasks.Bulk}) || len(slots(t, q.rdb, q.limiter)) != callsInDoubt {
 		t.Fatalf("dispatched: %v, with %d slots in all", up, len(slots(t, q.rdb, q.limiter)))
 	}
+	third := q.join("D3", Doubt) // waits while the first goes on
 	calls := NewSession(up[0].Reservation).Limiter(q.limiter, Doubt, tasks.Bulk)
 	for i := range 6 {
 		if _, err := calls.Acquire(t.Context()); err != nil {
@@ -208,7 +209,7 @@ func TestWaitQueue_LetsAFollowingCallGoFirst(t *testing.T) {
 	}
 	ok(t, q.rdb.Del(t.Context(), q.limiter.keys[0]).Err()) // a minute passes
 	q.join(second, Doubt)
-	q.dispatches(9, second)
+	q.dispatches(9, second, third)
 }
 
 // What an attempt did not use of its reservation, other orders may.
