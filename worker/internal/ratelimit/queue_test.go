@@ -160,6 +160,22 @@ func TestDispatch_GivesEachOrderAReservation(t *testing.T) {
 	}
 }
 
+// An order in doubt waits until the minute has room for its further calls too.
+func TestDispatch_FindsRoomForEveryFurtherCall(t *testing.T) {
+	t.Parallel()
+	const perMinute = callsInDoubt + 3
+	q := newQueued(t, 0, perMinute)
+	for range perMinute - callsInDoubt + 1 {
+		granted(t, q.limiter, Interactive)
+	}
+	q.join("D1", Doubt)
+	up, err := q.limiter.Dispatch(t.Context(), 9, ample)
+	ok(t, err)
+	if n := len(slots(t, q.rdb, q.limiter)); len(up) != 0 || n > perMinute {
+		t.Errorf("dispatched %v, with %d slots in a minute of %d", up, n, perMinute)
+	}
+}
+
 // An order that has its result by now takes no slot.
 func TestDispatch_SkipsASettledOrder(t *testing.T) {
 	t.Parallel()
