@@ -56,7 +56,9 @@ func (r *rig) refusals() (all []map[string]any) {
 }
 
 func (r *rig) consumers() (names []string) {
-	for _, c := range r.rdb.XInfoConsumers(r.t.Context(), r.keys.Requests(), "workers").Val() {
+	all, err := r.rdb.XInfoConsumers(r.t.Context(), r.keys.Requests(), "workers").Result()
+	ok(r.t, err)
+	for _, c := range all {
 		names = append(names, c.Name)
 	}
 	return names
