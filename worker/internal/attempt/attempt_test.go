@@ -63,6 +63,32 @@ func TestQuery_ByTheNumberDoesNotWaitForTheNextAttempt(t *testing.T) {
 	}
 }
 
+// An order that stands unpaid and cannot be closed is looked at rarely, but once just after its QR code has run
+// out: it is waited for as long as that takes, and no longer.
+func TestQuery_OfALostCodeComesWhenItHasRunOut(t *testing.T) {
+	t.Parallel()
+	const life = 30*time.Minute + timing.RunOutLag
+	for name, c := range map[string]struct {
+		payType     qfpay.PayType
+		age         time.Duration
+		least, most time.Duration
+	}{
+		"young":                         {qfpay.PayMe, 20 * time.Second, 10 * time.Second, 13 * time.Second},
+		"near the end":                  {qfpay.PayMe, 90 * time.Second, 29 * time.Second, 30*time.Second + time.Millisecond},
+		"after it":                      {qfpay.PayMe, 130 * time.Second, 65 * time.Second, 82 * time.Second},
+		"of a known life":               {qfpay.WeChat, 10 * time.Minute, 5 * time.Minute, 7 * time.Minute},
+		"of a known life, near the end": {qfpay.WeChat, life - time.Minute, 59 * time.Second, time.Minute + time.Millisecond},
+	} {
+		now := time.Now()
+		a := &attempt{handler: &Handler{Times: timing.For(10 * time.Second), Lost: policy.LostAuto}, began: now, known: policy.Facts{Reply: policy.Unpaid},
+			order: tasks.Order{Order: qfpay.Order{PayType: c.payType}, Deadline: now.Add(time.Hour)},
+			claim: journal.Claim{State: policy.StateSent, ClaimedAt: now, SentAt: now.Add(-c.age)}}
+		if d := a.handler.delay(t.Context(), a, &policy.Step{Do: policy.Wait, Why: event.DeferDoubt}); d < c.least || d > c.most {
+			t.Errorf("%s: it waits for %s, want %s to %s", name, d, c.least, c.most)
+		}
+	}
+}
+
 // What a window has shown a while ago is nothing to close an order by, nor to issue it again; and nothing that is older
 // than a call about the order says what became of that.
 func TestQuery_ClosesNothingByWhatWasShownAWhileAgo(t *testing.T) {

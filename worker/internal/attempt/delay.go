@@ -50,7 +50,7 @@ func (h *Handler) delay(ctx context.Context, a *attempt, s *policy.Step) time.Du
 		if f := a.facts(); f.Reply == policy.Unpaid && f.Close && f.TooEarlyToClose {
 			return a.untilClosable(a.now()) + wait.Jitter(h.Times.Doubt)
 		} else if f.Reply == policy.Unpaid && !f.Close { // its QR code runs out
-			return wait.Jitter(min(max(age/2, h.Times.Doubt), timing.MaxCloseAgain))
+			return a.untilRunOut(wait.Jitter(min(max(age/2, h.Times.Doubt), timing.MaxCloseAgain)))
 		}
 		return max(wait.Jitter(h.untilQuery(&a.claim, age)), a.retryAfter)
 	}
@@ -68,6 +68,15 @@ func (h *Handler) untilQuery(c *journal.Claim, age time.Duration) time.Duration 
 		pause = 2 * age
 	}
 	return min(max(pause, h.Times.Doubt), h.Times.MaxDoubt)
+}
+
+// untilRunOut shortens a delay that would pass the time at which the order's QR code has run out, so
+// that the order is not waited for any longer.
+func (a *attempt) untilRunOut(delay time.Duration) time.Duration {
+	if at, _ := a.runsOut(); at.After(a.now()) {
+		return min(delay, at.Sub(a.now())+time.Millisecond)
+	}
+	return delay
 }
 
 // beforeDeadline shortens a delay that would pass the order's deadline, so that the order
