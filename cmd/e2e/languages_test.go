@@ -23,15 +23,15 @@ import (
 // has them installed, RESP2.
 func TestExamples_ProgramsOfEveryLanguageGetTheirResults(t *testing.T) {
 	t.Parallel()
-	program := filepath.Join(t.TempDir(), "example")
-	if out, err := exec.Command("go", "build", "-o", program, "../../examples/go").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	dir := t.TempDir()
+	if err := build(dir, "", "../../examples/go"); err != nil {
+		t.Fatal(err)
 	}
 	examplesGetTheirResults(t, map[string]languageExample{
 		"python": {command: []string{"/usr/bin/python3", pythonExample}}, // Debian's, which has Debian's libraries
 		"node":   {command: []string{"node", nodeExample(t, "../../examples/node")}},
 		"php":    {command: []string{"php", "../../examples/php/enqueue_and_read.php"}},
-		"go":     {command: []string{program}},
+		"go":     {command: []string{filepath.Join(dir, "go")}},
 	})
 }
 
