@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,10 @@ func (r *rig) setAside(numbers ...string) {
 	r.eventually("the damaged orders are put aside", func() bool {
 		return int(r.rdb.ZCard(r.t.Context(), r.keys.Damaged()).Val()) >= len(numbers)
 	})
+	inLog := func(number string) int { return strings.Count(r.log.String(), "id=default:"+number+" ") }
+	r.eventually("each is logged, which follows", func() bool {
+		return !slices.ContainsFunc(numbers, func(number string) bool { return inLog(number) == 0 })
+	})
 	for _, number := range numbers {
 		if r.rdb.ZScore(r.t.Context(), r.keys.Damaged(), "default:"+number).Err() != nil {
 			r.t.Errorf("%s is not put aside", number)
@@ -90,7 +95,7 @@ func (r *rig) setAside(numbers ...string) {
 		if r.rdb.ZScore(r.t.Context(), r.keys.Due(), "default:"+number).Err() == nil {
 			r.t.Errorf("%s is put aside, and due all the same", number)
 		}
-		if n := strings.Count(r.log.String(), "id=default:"+number+" "); n != 1 {
+		if n := inLog(number); n != 1 {
 			r.t.Errorf("%s is in %d lines of the log", number, n)
 		}
 	}
