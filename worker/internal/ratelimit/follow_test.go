@@ -1,8 +1,11 @@
 package ratelimit
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/qfpay-worker/qfpay-worker/worker/internal/timing"
 )
 
 // following reserves slots for queries about published codes until none is near enough.
@@ -55,28 +58,30 @@ func TestFollow_IsNeverWithoutCallsAndHoldsNobodyUp(t *testing.T) {
 }
 
 // A run in bulk uses the whole minute; queries about published codes still get most of their tenth, bulk
-// nine tenths, and no window has more than its limit.
+// nine tenths, and no window has more than its limit. On a clock of its own, for three minutes.
 func TestFollow_SharesTheMinuteWithBulk(t *testing.T) {
 	t.Parallel()
-	q := newQueued(t, 0, 200) // MinSpacing alone allows 300 in 3 s
-	l := New(Config{Redis: q.rdb, Keys: q.limiter.Keys, Limits: q.limiter.Limits, Second: 100 * time.Millisecond, Minute: 3 * time.Second})
-	bulk, follow := 0, 0
-	began := time.Now()
-	for time.Since(began) < 7*time.Second {
-		if _, yes := granted(t, l, Bulk); yes {
-			bulk++
+	p := newPlay(t)
+	got, at := map[Class]int{}, []time.Duration{}
+	const step, length = 100 * time.Millisecond, 3 * time.Minute
+	for range length / step {
+		for _, c := range []Class{Bulk, Follow} {
+			answer := p.run(reserveOnClock, p.limiter.keys, int(c), p.name("R"), c.maxWait().Microseconds(),
+				timing.BulkReserveAhead.Microseconds(), flag(false), "")
+			if _, n, _ := parse(answer); answer[0] == "granted" {
+				got[c]++
+				at = append(at, time.Duration(p.now+n[0])*time.Microsecond)
+			}
 		}
-		if r, _, err := l.Reserve(t.Context(), Follow, false, ""); err == nil && r != nil {
-			follow++
-		}
-		time.Sleep(2 * time.Millisecond)
+		p.now += step.Microseconds()
 	}
-	limit := 200 * time.Since(began).Seconds() / 3.25
-	ahead := 7 // what is reserved for the next second
-	if float64(follow) < 0.06*limit || float64(follow-ahead) > 0.11*limit || float64(bulk) < 0.9*(limit-float64(follow)) {
-		t.Errorf("%d of bulk and %d queries, where %.0f calls may leave", bulk, follow, limit)
+	bulk, follow := float64(got[Bulk]), float64(got[Follow])
+	limit := 400 * float64(length) / float64(time.Minute+timing.Guard)
+	if follow < 0.06*limit || follow > 0.11*limit || bulk < 0.9*(limit-follow) {
+		t.Errorf("%g of bulk and %g queries, where %.0f calls may leave", bulk, follow, limit)
 	}
-	if n := most(slots(t, q.rdb, l), l.Minute); n > 200 {
+	slices.Sort(at)
+	if n := most(at, time.Minute); n > 400 {
 		t.Errorf("%d calls in one window", n)
 	}
 }
