@@ -12,6 +12,24 @@ import (
 // shows that the rig still works. The baseline and the instrumented worker are this program, so
 // it is built.
 func TestSpeed_EverySectionRuns(t *testing.T) {
+	t.Parallel()
+	out := bench(t, "speed", "--quick")
+	for _, section := range []string{"Throughput", "What an order costs", "Under load", "Enqueuing", "Growth"} {
+		if !strings.Contains(out, "\n"+section) {
+			t.Errorf("no section %q in\n%s", section, out)
+		}
+	}
+}
+
+// A run of the quota whose single orders do not arrive fails. Its figures mean nothing in so short a span.
+func TestQuota_SingleOrdersArrive(t *testing.T) {
+	t.Parallel()
+	bench(t, "quota", "--only", "interactive", "--span", "3s")
+}
+
+// bench builds this program, runs it, and returns what it prints.
+func bench(t *testing.T, args ...string) string {
+	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Fatal("redis-server is missing; install it with: apt-get install redis-server (make test does)")
 	}
@@ -19,15 +37,11 @@ func TestSpeed_EverySectionRuns(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	out, err := exec.Command(program, "speed", "--quick").CombinedOutput()
+	out, err := exec.Command(program, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, section := range []string{"Throughput", "What an order costs", "Under load", "Enqueuing", "Growth"} {
-		if !strings.Contains(string(out), "\n"+section) {
-			t.Errorf("no section %q in\n%s", section, out)
-		}
-	}
+	return string(out)
 }
 
 func TestStats_QuantilesAndMediansAreRight(t *testing.T) {

@@ -145,7 +145,7 @@ func (s *quotaEnv) quotaLines(all arrivals, span time.Duration, asked int, settl
 		{"calls in any 1 s, at most", fmt.Sprint(second), "", "≤ 100", judge(second, secondLimit, atMost)},
 		{"answers of HTTP 429", fmt.Sprint(all.refused()), "", "0", judge(all.refused(), 0, atMost)},
 		{"of the quota used", percent(used), "", "≥ 98 %", judge(used, .98, atLeast)},
-		{"Redis calls of the limiter for each grant", fmt.Sprintf("%.2f", perGrant), "", "≤ 1.5", judge(perGrant, 1.5, atMost)},
+		{"Redis calls of the limiter for each grant", fmt.Sprintf("%.2f", perGrant), "", fmt.Sprint("≤ ", callsPerGrant), judge(perGrant, callsPerGrant, atMost)},
 		{"attempts per order, average", fmt.Sprintf("%.2f", touches), "", "≤ 3", judge(touches, 3, atMost)},
 	}
 }
@@ -175,6 +175,11 @@ func touched(settled []tasks.Result) float64 {
 	}
 	return float64(sum) / float64(len(settled))
 }
+
+// callsPerGrant is the goal for the limiter's calls to Redis. Each order asks once for a slot, and is then queued;
+// dispatchers ask for several at a time. It was 1.5 while processes remembered that a minute was full, and did not ask: at
+// 400 calls a minute nobody notices, and the rules were harder to read.
+const callsPerGrant = 2.5
 
 // limiterCalls returns how many of the commands were scripts of the limiter.
 func limiterCalls(seen rig.Commands) int {

@@ -54,6 +54,7 @@ func (s *quotaEnv) singles(ctx context.Context, span, every time.Duration, chang
 			return nil, err
 		}
 		o := newOrder(series, len(sent))
+		o.Merchant = tasks.DefaultMerchant
 		change(&o)
 		sent[o.OutTradeNo] = time.Now()
 		if _, err := s.producer().Enqueue(ctx, o); err != nil {
@@ -75,6 +76,9 @@ func (s *quotaEnv) singles(ctx context.Context, span, every time.Duration, chang
 				delete(sent, c.OutTradeNo)
 			}
 		}
+	}
+	if len(waits) == 0 {
+		return nil, fmt.Errorf("none of %d single orders has arrived", len(sent))
 	}
 	for range sent { // orders that have not arrived have waited at least this long
 		waits = append(waits, 10*time.Second)
@@ -201,6 +205,7 @@ func (s *quotaEnv) attempts(ctx context.Context, n int) (float64, error) {
 	keys := tasks.Keys{Prefix: tasks.DefaultPrefix}
 	for i := 0; i < n; i += 10 {
 		o := newOrder("B", i)
+		o.Merchant = tasks.DefaultMerchant
 		k, err := s.redis.Client.HGet(ctx, keys.Order(o.WithDefaults(time.Now()).ID()), "attempts").Int()
 		if err != nil {
 			return 0, err
