@@ -24,6 +24,11 @@ func fillBacklog(ctx context.Context, r *rig.Rig, n int) (*backlog, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A worker that is the first one on its Redis looks at every order that waits there already, whether it is of an
+	// older version. The others do not, and it is they that are measured.
+	if err := ours().running(ctx, s, func(*rig.Process) error { return nil }); err != nil {
+		return nil, err
+	}
 	b := &backlog{environment: s, orders: n, series: s.series()}
 	return b, b.add(ctx, n)
 }
