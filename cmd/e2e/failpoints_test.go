@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -129,6 +130,11 @@ func (d *deaths) untilAllHaveDied() {
 			if d.at[slot]++; d.at[slot] == *failpointDeaths {
 				missing--
 			}
+			if missing == 1 && d.enough("retracted") {
+				// HTTP 429 is needed no more. It would make the few workers that are left pause for half a minute, again and
+				// again, so that hardly an order passes the failpoint that is left.
+				d.chaos.gateway.post(t, "faults", url.Values{"fault": {"payment.drop_after=0.3", "payment.drop=0.05"}})
+			}
 			d.start(slot)
 		}
 	}
@@ -145,8 +151,11 @@ const (
 // plainWanted reports whether the failpoint of plain tasks needs more deaths. If a worker dies
 // before a plain task has a journal, asynq needs a minute or more to recover the task. So there
 // should be as few of them as possible.
-func (d *deaths) plainWanted() bool {
-	return d.at[slices.Index(failpoints, "adopted")] < *failpointDeaths
+func (d *deaths) plainWanted() bool { return !d.enough("adopted") }
+
+// enough reports whether enough workers have died at a failpoint.
+func (d *deaths) enough(failpoint string) bool {
+	return d.at[slices.Index(failpoints, failpoint)] >= *failpointDeaths
 }
 
 // over reports whether the process has ended.
