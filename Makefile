@@ -66,7 +66,7 @@ test-deploy:
 	cd deploy/tests && go test -vet=off -count=1 -parallel 8 ./...
 
 test-walks:
-	nice -n 19 go test -vet=off -count=1 -run '^Test(Model_(BreaksNoPromise|SeesEvery|SeesAnOrder|HasTheReal)|Batch_CountersEqual|Reopen_NeverLeads)' ./worker
+	nice -n 5 go test -vet=off -count=1 -timeout 20m -run '^Test(Model_(BreaksNoPromise|SeesEvery|SeesAnOrder|HasTheReal)|Batch_CountersEqual|Reopen_NeverLeads)' ./worker
 
 test-bench:
 	cd bench && go test -vet=off -count=1 ./...
