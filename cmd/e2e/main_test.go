@@ -42,9 +42,9 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// build builds programs into dir.
+// build builds programs into dir. With -trimpath, stacks name the module of each file, as races needs it.
 func build(dir, tags string, programs ...string) error {
-	args := []string{"build", fmt.Sprintf("-race=%t", *raced), "-tags", tags, "-o", dir + string(filepath.Separator)}
+	args := []string{"build", "-trimpath", fmt.Sprintf("-race=%t", *raced), "-tags", tags, "-o", dir + string(filepath.Separator)}
 	if out, err := exec.Command("go", append(args, programs...)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %v\n%s", err, out)
 	}
